@@ -1,0 +1,53 @@
+"""The dataset itself: what is on disk, what is in a mask, how it is split, drawn and described.
+
+Names are loaded on first use, so that the command line starts without OpenCV.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit.errors import BadInputError, Problem, ToolkitError
+    from toolkit.labels import Instance, LabelledImage
+    from toolkit.samples import Dataset, Sample, load_dataset
+    from toolkit.splits import Split, read_split, split_dataset, write_split
+    from toolkit.synthetic import write_product
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BadInputError",
+    "Dataset",
+    "Instance",
+    "LabelledImage",
+    "Problem",
+    "Sample",
+    "Split",
+    "ToolkitError",
+    "load_dataset",
+    "read_split",
+    "split_dataset",
+    "write_product",
+    "write_split",
+]
+
+_HOMES = {
+    "errors": ("BadInputError", "Problem", "ToolkitError"),
+    "labels": ("Instance", "LabelledImage"),
+    "samples": ("Dataset", "Sample", "load_dataset"),
+    "splits": ("Split", "read_split", "split_dataset", "write_split"),
+    "synthetic": ("write_product",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,47 @@
+"""The errors that a user can cause: each names the file, says what is wrong and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["BadInputError", "Problem", "ToolkitError"]
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One fault in the user's files: where it is, what is wrong, and the way out."""
+
+    file: str
+    problem: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in (f"{self.file}: {self.problem}", self.remedy) if part)
+
+
+class ToolkitError(Exception):
+    """The user's input is at fault. `str()` is one line: ``FILE: what is wrong; what to do``.
+
+    The command line prints it after ``error: `` and exits with status 2.
+    """
+
+    def __init__(self, file: str | Path, problem: str, remedy: str = "") -> None:
+        super().__init__(str(file), problem, remedy)
+        self.problems: tuple[Problem, ...] = (Problem(str(file), problem, remedy),)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class BadInputError(ToolkitError):
+    """Several files are at fault; `problems` lists every one, and `str()` has a line for each."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        found = tuple(problems)
+        super().__init__(found[0].file, found[0].problem, found[0].remedy)
+        self.problems = found
+
+    def __reduce__(self) -> tuple[type[BadInputError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)

@@ -1,0 +1,256 @@
+"""Reading images, masks and sizes. Every failure names its file.
+
+OpenCV fills what is missing from a damaged file with zeros and says nothing, so damage is looked for before decoding:
+in PNG chunks and their checksums, in the end markers of JPEG, in the lengths that BMP and WebP declare.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from toolkit.errors import ToolkitError
+
+__all__ = ["IMAGE_SUFFIXES", "ImageHeader", "encode_png", "is_image", "read_header", "read_image", "read_mask"]
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+"""File name endings of images, in lower case; names are compared without regard to case."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_HEAD = 33  # bytes: PNG signature and IHDR chunk
+_TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+_REPLACE = "replace the file, or leave the sample out with --on-problem skip"
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """Width and height in pixels, and the number of channels, as a file declares them."""
+
+    width: int
+    height: int
+    channels: int
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name ends like an image's. Hidden files are not images."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
+def read_header(path: Path) -> ImageHeader:
+    """Size and channels of an image, without decoding it where the format allows.
+
+    Raises:
+        ToolkitError: the file cannot be opened, is empty, cut short, or no image.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            head = file.read(_HEAD)
+            if head[:8] == _PNG and len(head) == _HEAD:
+                file.seek(-12, os.SEEK_END)  # an intact PNG ends with an empty IEND chunk
+                if file.read()[4:8] != b"IEND":
+                    _check_png(path, path.read_bytes())
+                width, height, _, colour = struct.unpack(">IIBB", head[16:26])
+                return ImageHeader(width, height, _PNG_CHANNELS.get(colour, 3))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    data = _read_bytes(path)
+    _check_whole(path, data)
+    try:
+        with Image.open(BytesIO(data)) as image:
+            if image.format == "TIFF":  # strips may lie anywhere: only decoding shows that all are there
+                image.load()
+            return ImageHeader(image.width, image.height, len(image.getbands()))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ToolkitError(path, f"not a readable image ({_brief(error)})", _REPLACE) from error
+
+
+def read_image(path: Path) -> npt.NDArray[np.uint8]:
+    """Decode an image.
+
+    Returns:
+        uint8 (H, W, 3) in BGR order, values in [0, 255]; 16-bit images are scaled down, alpha is dropped.
+
+    Raises:
+        ToolkitError: as `read_header`, or the file does not decode.
+    """
+    data = _read_bytes(path)
+    _check_whole(path, data)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise ToolkitError(path, "not a readable image", _REPLACE)
+    return np.asarray(image, np.uint8)
+
+
+def read_mask(path: Path, threshold: int | None = None) -> npt.NDArray[np.uint8]:
+    """Decode a defect mask.
+
+    Grey, RGB with equal channels, RGBA (alpha is ignored), palette, 1-bit and 16-bit masks are read. Without a
+    `threshold` a mask holds 0 and one more value: the largest that its depth allows, or 1.
+
+    Args:
+        path: the mask file.
+        threshold: grey values of this or more are defect, in the file's own range.
+
+    Returns:
+        uint8 (H, W): 0 background, any other value defect.
+
+    Raises:
+        ToolkitError: as `read_header`; channels that differ; grey values where the mask should be binary.
+    """
+    data = _read_bytes(path)
+    _check_whole(path, data)
+    if data[:8] == _PNG and data[25] == 3:
+        grey = _read_palette(path, data)
+    else:
+        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+        if grey is None:
+            grey = _read_with_pillow(path, data)
+    if grey.ndim == 3:
+        grey = _one_channel(path, grey)
+    if grey.dtype == np.bool_:
+        grey = grey.astype(np.uint8)
+    if not np.issubdtype(grey.dtype, np.integer):
+        raise ToolkitError(path, f"a mask of type {grey.dtype}", "save it as an 8-bit PNG of 0 and 255")
+    if threshold is not None:
+        return (grey >= threshold).view(np.uint8)
+    return _binary(path, grey)
+
+
+def _binary(path: Path, grey: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """Check that a mask holds 0 and one full value only."""
+    if grey.dtype != np.uint8:
+        values = np.unique(grey)
+        if not set(values.tolist()) <= {0, int(np.iinfo(grey.dtype).max)} and not set(values.tolist()) <= {0, 1}:
+            if not set(values.tolist()) <= {0, 255}:
+                raise _grey(path, values[values > 0])
+        return (grey > 0).view(np.uint8)
+    x, y, width, height = cv2.boundingRect(grey)
+    crop = grey[y : y + height, x : x + width]
+    # Most masks are all 0 and 255: two counts settle it, a histogram only where they don't agree.
+    full = int(crop.max()) if crop.size else 255
+    if crop.size and (full not in (1, 255) or cv2.countNonZero(crop) != np.count_nonzero(crop == full)):
+        raise _grey(path, np.unique(crop[crop > 0]))
+    return np.asarray(grey, np.uint8)
+
+
+def _grey(path: Path, values: npt.NDArray[np.generic]) -> ToolkitError:
+    shown = ", ".join(str(value) for value in values[:5].tolist()) + (", ..." if len(values) > 5 else "")
+    return ToolkitError(
+        path, f"grey values in a mask that should be binary ({shown})", "say with --threshold N which count as defect"
+    )
+
+
+def _one_channel(path: Path, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """The grey channel of a (H, W, C) mask whose colour channels are equal; alpha is ignored."""
+    colours = pixels[:, :, :1] if pixels.shape[2] == 2 else pixels[:, :, :3]
+    first = colours[:, :, 0]
+    if any(not np.array_equal(first, colours[:, :, channel]) for channel in range(1, colours.shape[2])):
+        raise ToolkitError(
+            path, "the channels of this RGB mask differ", "save it as one channel: 0 background, 255 defect"
+        )
+    return np.ascontiguousarray(first)
+
+
+def _read_palette(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
+    """A palette mask by its colours where those are greys, else by its indices (0 background)."""
+    with Image.open(BytesIO(data)) as image:
+        indices = np.asarray(image, np.uint8)
+        table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    used = np.unique(indices)
+    if used.max() < len(table) and (table[used] == table[used][:, :1]).all():
+        return np.asarray(table[:, 0][indices], np.uint8)
+    if len(used) <= 2 and used[0] == 0:
+        return np.asarray((indices > 0).view(np.uint8), np.uint8)
+    return indices
+
+
+def _read_with_pillow(path: Path, data: bytes) -> npt.NDArray[np.generic]:
+    """Decode what OpenCV leaves (some 1-bit and palette files of other formats than PNG)."""
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return np.asarray(image.convert("L") if image.mode in ("1", "P") else image)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ToolkitError(path, f"not a readable image ({_brief(error)})", _REPLACE) from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _check_whole(path: Path, data: bytes) -> None:
+    """Raise where an encoded image is empty or visibly cut short or damaged."""
+    if not data:
+        raise ToolkitError(path, "the file is empty (0 bytes)", _REPLACE)
+    if data[:8] == _PNG:
+        _check_png(path, data)
+    elif data[:2] == b"\xff\xd8":
+        whole = b"\xff\xd9" in data[-_TAIL:]
+        if not whole:
+            raise _cut_short(path)
+    elif data[:2] == b"BM":
+        if len(data) < 26 or _bmp_length(data) > len(data):
+            raise _cut_short(path)
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and struct.unpack("<I", data[4:8])[0] + 8 > len(data):
+        raise _cut_short(path)
+
+
+def _bmp_length(data: bytes) -> int:
+    """Bytes that the pixels of an uncompressed BMP end at; some writers leave the declared file size at 0."""
+    offset, header, width, height = struct.unpack("<IIii", data[10:26])
+    if header < 40 or len(data) < 34 or data[30] != 0:
+        return int(struct.unpack("<I", data[2:6])[0])
+    bits = struct.unpack("<H", data[28:30])[0]
+    return int(offset + (width * bits + 31) // 32 * 4 * abs(height))
+
+
+def _check_png(path: Path, data: bytes) -> None:
+    """Walk the chunks of a PNG: all there, in one piece, with the right checksums."""
+    position = 8
+    while position + 12 <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        end = position + 12 + length
+        if end > len(data):
+            break
+        if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise ToolkitError(path, "damaged: a checksum of this PNG does not match", _REPLACE)
+        if data[position + 4 : position + 8] == b"IEND":
+            return
+        position = end
+    raise _cut_short(path)
+
+
+def _cut_short(path: Path) -> ToolkitError:
+    return ToolkitError(path, "truncated: the file ends before the image does", _REPLACE)
+
+
+def _unreadable(path: Path, error: OSError) -> ToolkitError:
+    remedy = "check that it exists and that you may read it" if not isinstance(error, IsADirectoryError) else _REPLACE
+    if path.exists() and path.is_file() and path.stat().st_size == 0:
+        return ToolkitError(path, "the file is empty (0 bytes)", _REPLACE)
+    return ToolkitError(path, f"cannot be read ({error.strerror or error})", remedy)
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is of no known format"
+    return str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+
+
+def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Encode uint8 (H, W) or BGR (H, W, 3) as PNG, losslessly; the same pixels give the same bytes."""
+    _, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    return bytes(data)

@@ -1,0 +1,74 @@
+"""Looking at one sample's files: what is in them, or what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.errors import Problem, ToolkitError
+from toolkit.images import ImageHeader, read_header, read_mask
+from toolkit.samples import Sample
+
+__all__ = ["Inspected", "inspect_sample", "read_sample"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """A sample's size and mask, read and checked.
+
+    Attributes:
+        header: the image's size in pixels and its channels.
+        mask: uint8 (H, W), non-zero where there is a defect; None for a good sample.
+    """
+
+    header: ImageHeader
+    mask: npt.NDArray[np.uint8] | None
+
+
+def read_sample(sample: Sample, threshold: int | None = None) -> Inspected | tuple[Problem, ...]:
+    """Read an image's header and its masks, or say everything that is wrong with them.
+
+    Args:
+        sample: which files to read.
+        threshold: as in `read_mask`.
+    """
+    problems: list[Problem] = []
+    header: ImageHeader | None = None
+    union: npt.NDArray[np.uint8] | None = None
+    try:
+        header = read_header(sample.image)
+    except ToolkitError as error:
+        problems += error.problems
+    for path in sample.masks:
+        try:
+            mask = read_mask(path, threshold)
+        except ToolkitError as error:
+            problems += error.problems
+            continue
+        height, width = mask.shape
+        if header is not None and (width, height) != (header.width, header.height):
+            problems.append(_sizes_differ(sample, str(path), (width, height), header))
+        elif union is None or union.shape == mask.shape:
+            union = mask if union is None else union | mask
+    if problems or header is None:
+        return tuple(problems)
+    if union is not None and not union.any():
+        remedy = "move the image to test/good, or mark its defect"
+        return (Problem(str(sample.masks[0]), "the mask of a defect image is all zero", remedy),)
+    return Inspected(header, union)
+
+
+def _sizes_differ(sample: Sample, mask: str, size: tuple[int, int], header: ImageHeader) -> Problem:
+    return Problem(
+        mask,
+        f"is {size[0]} x {size[1]} pixels, its image {sample.image} is {header.width} x {header.height}",
+        "make the two the same size",
+    )
+
+
+def inspect_sample(sample: Sample, threshold: int | None = None) -> tuple[Problem, ...]:
+    """Every fault of one sample's files; none if they are sound."""
+    found = read_sample(sample, threshold)
+    return found if isinstance(found, tuple) else ()
