@@ -91,7 +91,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def read_mask(path: Path, threshold: int | None = None) -> npt.NDArray[np.uint8]:
+def read_mask(path: Path, threshold: int | None = None, *, binary: bool = True) -> npt.NDArray[np.uint8]:
     """Decode a defect mask.
 
     Grey, RGB with equal channels, RGBA (alpha is ignored), palette, 1-bit and 16-bit masks are read. Without a
@@ -100,9 +100,10 @@ def read_mask(path: Path, threshold: int | None = None) -> npt.NDArray[np.uint8]
     Args:
         path: the mask file.
         threshold: grey values of this or more are defect, in the file's own range.
+        binary: whether grey values are a fault; maps of class ids have them.
 
     Returns:
-        uint8 (H, W): 0 background, any other value defect.
+        uint8 (H, W): 0 background, any other value defect. Without `binary`, the values themselves.
 
     Raises:
         ToolkitError: as `read_header`; channels that differ; grey values where the mask should be binary.
@@ -110,7 +111,7 @@ def read_mask(path: Path, threshold: int | None = None) -> npt.NDArray[np.uint8]
     data = _read_bytes(path)
     _check_whole(path, data)
     if data[:8] == _PNG and data[25] == 3:
-        grey = _read_palette(path, data)
+        grey = _read_palette(data, by_colour=binary)
     else:
         grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
         if grey is None:
@@ -123,7 +124,11 @@ def read_mask(path: Path, threshold: int | None = None) -> npt.NDArray[np.uint8]
         raise ToolkitError(path, f"a mask of type {grey.dtype}", "save it as an 8-bit PNG of 0 and 255")
     if threshold is not None:
         return (grey >= threshold).view(np.uint8)
-    return _binary(path, grey)
+    if binary:
+        return _binary(path, grey)
+    if grey.dtype != np.uint8:
+        raise ToolkitError(path, f"class ids of type {grey.dtype}", "save them as an 8-bit PNG of one channel")
+    return np.asarray(grey, np.uint8)
 
 
 def _binary(path: Path, grey: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
@@ -161,11 +166,13 @@ def _one_channel(path: Path, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.
     return np.ascontiguousarray(first)
 
 
-def _read_palette(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
+def _read_palette(data: bytes, *, by_colour: bool) -> npt.NDArray[np.uint8]:
     """A palette mask by its colours where those are greys, else by its indices (0 background)."""
     with Image.open(BytesIO(data)) as image:
         indices = np.asarray(image, np.uint8)
         table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    if not by_colour:
+        return indices
     used = np.unique(indices)
     if used.max() < len(table) and (table[used] == table[used][:, :1]).all():
         return np.asarray(table[:, 0][indices], np.uint8)

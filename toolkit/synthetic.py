@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
+from toolkit.images import encode_png
 from toolkit.labels import GOOD
 from toolkit.synthetic_defects import DEFECTS
 from toolkit.synthetic_zipper import draw_zipper, expose, make_zipper
@@ -51,7 +51,7 @@ def write_product(
 
     Args:
         out: folder that receives the product's folder; made if it is missing.
-        product: name of the product's folder.
+        product: name of the product's folder; it does not change the pictures.
         image_size: side of the square images in pixels, 64 to 4096.
         per_class: images in `test/good` and in each of the seven defect folders, at least 1.
         train_good: images in `train/good`.
@@ -151,6 +151,4 @@ def _render(name: str, index: int, size: int, seed: int) -> tuple[Picture, Pictu
 def _save(path: Path, picture: Picture) -> None:
     """Writes an 8-bit grey PNG; its folder is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Encoding apart from writing keeps names with any letters working where OpenCV's own file access does not.
-    _, data = cv2.imencode(".png", picture)
-    path.write_bytes(data.tobytes())
+    path.write_bytes(encode_png(picture))

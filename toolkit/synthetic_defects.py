@@ -6,7 +6,7 @@ the union of its regions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -246,11 +246,11 @@ def _blob(
     return np.asarray(np.hypot(x, y) / outline.clip(0.35), dtype=np.float32)
 
 
-def _locate(zipper: Zipper, across: float, along: float) -> tuple[float, float]:
-    """Pixel position (x, y) of a place on the product."""
+def _locate(zipper: Zipper, across: float, along: float) -> tuple[int, int]:
+    """Column and row of the pixel at a place on the product, or of the nearest one in the picture."""
     row = int(np.clip(along * zipper.size, 0, zipper.size - 1))
     column = int(np.abs(zipper.across[row] - across).argmin())
-    return float(column), float(row)
+    return column, row
 
 
 def _walk(
@@ -264,7 +264,7 @@ def _walk(
 
 
 def _threads(
-    zipper: Zipper, rng: np.random.Generator, lines: list[Floats], greys: tuple[float, float], *, width: int
+    zipper: Zipper, rng: np.random.Generator, lines: Sequence[Floats], greys: tuple[float, float], *, width: int
 ) -> Patch:
     """Threads of `width` pixels along `lines`, each of its own grey out of the range `greys`."""
     region = np.zeros((zipper.size, zipper.size), dtype=np.uint8)
@@ -282,11 +282,12 @@ def _lint(
     """Specks of one pixel each around `place` that touch neither the patches nor one another."""
     taken = np.logical_or.reduce([patch.region for patch in patches]).astype(np.uint8)
     region = np.zeros((zipper.size, zipper.size), dtype=np.bool_)
-    for _ in range(int(rng.integers(4, 9))):
-        x, y = _locate(zipper, place[0] + rng.normal(0, spread / 2), place[1] + rng.normal(0, spread / 2))
-        row, column = int(y), int(x)
+    wanted = int(rng.integers(3, 8))
+    # More throws than specks, since a small picture has little room beside the defect.
+    for across, along in rng.normal(place, spread / 2, (12 * wanted, 2)):
+        column, row = _locate(zipper, across, along)
         around = np.s_[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
-        if not taken[around].any():
+        if region.sum() < wanted and not taken[around].any():
             region[row, column] = taken[row, column] = True
     return Patch(region, np.full(region.shape, rng.uniform(0.75, 0.95), dtype=np.float32))
 

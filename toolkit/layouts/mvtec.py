@@ -19,7 +19,7 @@ from toolkit.images import is_image
 from toolkit.labels import GOOD
 from toolkit.samples import Dataset, Sample
 
-__all__ = ["detect", "index"]
+__all__ = ["detect", "index", "mask_files"]
 
 _SUBSETS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _MASKS = "ground_truth"
@@ -61,7 +61,7 @@ def _images(folder: Path) -> list[str]:
 
 
 def _category(folder: Path, category: str, problems: list[Problem]) -> Iterator[Sample]:
-    masks = _mask_files(folder / _MASKS)
+    masks = mask_files(folder / _MASKS)
     wanted: set[tuple[str, str]] = set()
     for name, split in _SUBSETS.items():
         if (folder / name).is_dir():
@@ -102,7 +102,7 @@ def _class(
         yield Sample(f"{category}/{split}/{defect}/{stem}", image, found, category, defect, split)
 
 
-def _mask_files(folder: Path) -> dict[tuple[str, str], tuple[Path, ...]]:
+def mask_files(folder: Path) -> dict[tuple[str, str], tuple[Path, ...]]:
     """(defect, image stem) -> mask files."""
     found: dict[tuple[str, str], tuple[Path, ...]] = {}
     if not folder.is_dir():

@@ -1,0 +1,28 @@
+"""YOLO classification trees: a folder for each class, the images in them, and a table of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from converters.formats import Encoded, Pixels, Settings, TreeShape
+from converters.yolo import image_name, quoted
+from toolkit.errors import ToolkitError
+from toolkit.labels import LabelledImage
+
+__all__ = ["YoloClassify"]
+
+
+class YoloClassify:
+    """`<subset>/<class>/NAME.png`. `labels.csv` says the same, and is all there is in a tree without images."""
+
+    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
+        """The place of an image: its class is its folder."""
+        name, label = image_name(image), image.image_label
+        if label in (".", "..") or "/" in label or "\\" in label:
+            raise ToolkitError(image.key, f"the class {label!r} cannot be a folder's name", "rename the class")
+        row = f"{quoted(name)},{image.subset},{quoted(label)},{image.width},{image.height}".encode()
+        return Encoded(f"{image.subset}/{label}/{name}", row=row, objects=1, fidelity=Pixels(1, 1))
+
+    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
+        """The table."""
+        return TreeShape(table=("labels.csv", "name,subset,class,width,height"), table_is_label=True)

@@ -1,0 +1,108 @@
+"""Polygons and run lengths -> pixels, as the programs that read the labels do it.
+
+Two conventions are in use, and they differ:
+- pycocotools takes polygons as continuous coordinates: the pixel (x, y) is the square [x, x+1) x [y, y+1).
+- ultralytics makes coordinates integers (by truncation; others round) and hands them to `cv2.fillPoly`, for which the
+  integer (x, y) is the pixel itself, and which paints the outline too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+__all__ = ["ROUNDINGS", "Rounding", "compress_rle", "fill_edges", "fill_pixels", "paint_rle", "to_pixels", "uncompressed_rle"]
+
+BoolArray = npt.NDArray[np.bool_]
+Rounding = Literal["truncate", "round"]
+ROUNDINGS: tuple[Rounding, ...] = ("truncate", "round")
+
+
+def fill_edges(rings: Sequence[npt.NDArray[Any]], height: int, width: int) -> BoolArray:
+    """Union of polygons in continuous pixel coordinates, as pycocotools rasterises it.
+
+    Args:
+        rings: (K, 2) arrays of x, y in pixels.
+        height, width: size of the raster in pixels.
+
+    Returns:
+        bool (height, width).
+    """
+    if not len(rings):
+        return np.zeros((height, width), np.bool_)
+    objects = coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)
+    return np.asarray(coco_mask.decode(coco_mask.merge(objects)), np.bool_)
+
+
+def to_pixels(points: npt.NDArray[np.floating[Any]], rounding: Rounding) -> npt.NDArray[np.int32]:
+    """Make pixel coordinates (K, 2) integers: "truncate" as ultralytics does, or "round"."""
+    return (points if rounding == "truncate" else np.rint(points)).astype(np.int32)
+
+
+def fill_pixels(rings: Sequence[npt.NDArray[np.integer[Any]]], height: int, width: int) -> BoolArray:
+    """Union of polygons through pixels, outline included, as `cv2.fillPoly` paints it.
+
+    Args:
+        rings: (K, 2) integer arrays of x, y pixel indices.
+        height, width: size of the raster in pixels.
+
+    Returns:
+        bool (height, width).
+    """
+    raster = np.zeros((height, width), np.uint8)
+    for ring in rings:
+        cv2.fillPoly(raster, [np.asarray(ring, np.int32)], (1,))
+    return raster.view(np.bool_)
+
+
+def uncompressed_rle(mask: BoolArray, offset: tuple[int, int], height: int, width: int) -> list[int]:
+    """COCO run lengths of an instance: column by column, beginning with background.
+
+    Args:
+        mask: bool (h, w) crop.
+        offset: x, y of the crop's first pixel in the image.
+        height, width: size of the image in pixels.
+    """
+    columns = np.zeros((mask.shape[1], height), np.int8)
+    columns[:, offset[1] : offset[1] + mask.shape[0]] = mask.T
+    turns = np.flatnonzero(np.diff(columns.ravel(), prepend=np.int8(0), append=np.int8(0)))
+    ends = np.concatenate([[0], turns + offset[0] * height, [height * width]])
+    runs = np.diff(ends).tolist()
+    return runs if runs[-1] else runs[:-1]
+
+
+def compress_rle(counts: Sequence[int], height: int, width: int) -> str:
+    """The compact text form of COCO run lengths."""
+    packed = coco_mask.frPyObjects({"counts": list(counts), "size": [height, width]}, height, width)
+    return str(packed["counts"].decode("ascii"))
+
+
+def paint_rle(segmentation: dict[str, Any], height: int, width: int) -> BoolArray:
+    """Pixels of a compressed or uncompressed COCO run-length object.
+
+    Returns:
+        bool (height, width).
+
+    Raises:
+        ValueError: the object is malformed or of another size.
+    """
+    counts, size = segmentation.get("counts"), segmentation.get("size", [height, width])
+    if list(size) != [height, width]:
+        raise ValueError(f"run lengths for {size[1]} x {size[0]} pixels in an image of {width} x {height}")
+    if isinstance(counts, list):
+        if sum(counts) > height * width or any(not isinstance(run, int) or run < 0 for run in counts):
+            raise ValueError("run lengths that do not fit the image")
+        packed = coco_mask.frPyObjects({"counts": counts, "size": [height, width]}, height, width)
+    elif isinstance(counts, str | bytes):
+        text = counts.encode("ascii") if isinstance(counts, str) else counts
+        packed = {"counts": text, "size": [height, width]}
+        if int(coco_mask.area(packed)) > height * width:
+            raise ValueError("run lengths that do not fit the image")
+    else:
+        raise ValueError("run lengths without counts")
+    return np.asarray(coco_mask.decode(packed), np.bool_)

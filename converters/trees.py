@@ -1,0 +1,260 @@
+"""Label trees on disk: the one writer that serves every format, and the manifest.
+
+Label files of single images are written as they come. What goes into one file for a whole subset (JSON lists, tables)
+is collected in append-only spools beside them and put together at the end, so that memory stays flat; and a
+checkpoint is no more than the lengths of the spools and a few counts.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from converters.formats import Encoded, FormatName, ImageMode, Settings, TreeShape, present_subsets
+from toolkit import __version__
+from toolkit.errors import ToolkitError
+from toolkit.publish import write_json
+
+__all__ = ["TreeWriter", "place_image"]
+
+_BLOCK = 1 << 20
+
+
+class TreeWriter:
+    """Writes one format's tree into a staging folder, image by image, in order."""
+
+    def __init__(self, folder: Path, name: FormatName, settings: Settings) -> None:
+        self.folder = folder
+        self.name = name
+        self._settings = settings
+        self._spools: dict[str, IO[bytes]] = {}
+        self._folders: set[str] = set()
+        self._subsets: dict[str, Counter[str]] = {}
+        self._components: Counter[str] = Counter()
+        self._fidelity: Counter[str] = Counter()
+        self._iou_sum = 0.0
+        self._min_iou = 1.0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(
+        self, encoded: Encoded, shape: TreeShape, *, key: str, subset: str, found: int, too_small: tuple[int, ...]
+    ) -> None:
+        """Write one image's labels and count them.
+
+        Args:
+            encoded: the image in this format.
+            shape: as the codec gave it.
+            key, subset: of the image.
+            found: components in its mask.
+            too_small: areas of those below the minimum area.
+        """
+        for path, data in encoded.files:
+            self._write(path, data)
+            self._spool("digests", _digest_line(path, hashlib.sha256(data).hexdigest()))
+        counts = self._subsets.setdefault(subset, Counter(images=0, instances=0, background=0))
+        if shape.json_file is not None:
+            self._add_json(encoded, subset, counts)
+        if encoded.row:
+            self._spool("table", encoded.row + b"\n")
+        counts["images"] += 1
+        counts["instances"] += encoded.objects
+        counts["background"] += encoded.objects == 0
+        for reason, area in [*(("smaller than --min-area", area) for area in too_small), *encoded.skipped]:
+            self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
+        skipped = len(too_small) + len(encoded.skipped)
+        self._components.update(found=found, skipped=skipped, written=found - skipped, bridges=encoded.bridges)
+        if encoded.fidelity is not None:
+            iou = encoded.fidelity.iou
+            self._fidelity.update(images=1, exact=encoded.fidelity.intersection == encoded.fidelity.union)
+            self._iou_sum += iou
+            self._min_iou = min(self._min_iou, iou)
+
+    def _add_json(self, encoded: Encoded, subset: str, counts: Counter[str]) -> None:
+        image_id = counts["images"] + 1
+        comma = b"," if image_id > 1 else b""
+        self._spool(f"images.{subset}", b'%b\n{"id":%d,%b}' % (comma, image_id, encoded.header))
+        numbered = self.name == "coco"  # panoptic annotations go by their image
+        for annotation in encoded.annotations:
+            counts["annotations"] += 1
+            comma = b"," if counts["annotations"] > 1 else b""
+            own = b'"id":%d,' % counts["annotations"] if numbered else b""
+            line = b'%b\n{%b"image_id":%d,%b}' % (comma, own, image_id, annotation)
+            self._spool(f"annotations.{subset}", line)
+
+    def prepare(self, path: str) -> Path:
+        """Where a file of the tree goes, its folder made."""
+        parent = path.rpartition("/")[0]
+        if parent not in self._folders:
+            (self.folder / parent).mkdir(parents=True, exist_ok=True)
+            self._folders.add(parent)
+        return self.folder / path
+
+    def _write(self, path: str, data: bytes) -> None:
+        file = os.open(self.prepare(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(file, view) :]
+        finally:
+            os.close(file)
+
+    def _spool(self, name: str, data: bytes) -> None:
+        if name not in self._spools:
+            self._spools[name] = open(self.folder / f".{name}.spool", "ab", buffering=_BLOCK)  # noqa: SIM115
+        self._spools[name].write(data)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """All that `restore` needs to go on from here, as JSON values."""
+        for spool in self._spools.values():
+            spool.flush()
+        return {
+            "spools": {name: spool.tell() for name, spool in self._spools.items()},
+            "subsets": {name: dict(counts) for name, counts in self._subsets.items()},
+            "components": dict(self._components),
+            "fidelity": dict(self._fidelity),
+            "iou_sum": self._iou_sum.hex(),
+            "min_iou": self._min_iou.hex(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a checkpoint: cut the spools to their lengths then, take the counts from it."""
+        for spool in self.folder.glob(".*.spool"):
+            name = spool.name[1 : -len(".spool")]
+            os.truncate(spool, state["spools"].get(name, 0))
+        self._subsets = {name: Counter(counts) for name, counts in state["subsets"].items()}
+        self._components = Counter(state["components"])
+        self._fidelity = Counter(state["fidelity"])
+        self._iou_sum = float.fromhex(state["iou_sum"])
+        self._min_iou = float.fromhex(state["min_iou"])
+
+    def finish(self, shape_of: Callable[[list[str]], TreeShape], **remarks: Any) -> dict[str, Any]:
+        """Put the files of whole subsets together, hash the labels, write the manifest and return it."""
+        subsets = present_subsets(list(self._subsets))
+        shape = shape_of(subsets)
+        for subset in subsets if shape.json_file is not None else []:
+            self._close_json(shape, subset)
+        if shape.table is not None:
+            name, first_line = shape.table
+            digest = self._assemble(name, [first_line.encode() + b"\n", *self._stored("table")])
+            if shape.table_is_label:
+                self._spool("digests", _digest_line(name, digest))
+        for path, data in shape.closing:
+            self._write(path, data)
+        manifest = self._manifest(subsets, remarks)
+        for name in list(self._spools):
+            self._spools.pop(name).close()
+        for spool in self.folder.glob(".*.spool"):
+            spool.unlink()
+        write_json(self.folder / "manifest.json", manifest)
+        return manifest
+
+    def abandon(self) -> None:
+        """Close what is open, without finishing."""
+        for name in list(self._spools):
+            with suppress(OSError):  # a full disk has been reported by then
+                self._spools.pop(name).close()
+
+    def _close_json(self, shape: TreeShape, subset: str) -> None:
+        info = {"description": "Written by defectkit", "version": __version__}
+        rest = {"info": info, "licenses": [], **shape.json_lists}
+        pieces: list[bytes | Iterator[bytes]] = [b'{"images":[', self._stored(f"images.{subset}"), b'],\n"annotations":[']
+        pieces += [self._stored(f"annotations.{subset}"), b"],\n" + orjson.dumps(rest)[1:] + b"\n"]
+        path = str(shape.json_file).format(subset)
+        chunks = (chunk for piece in pieces for chunk in ([piece] if isinstance(piece, bytes) else piece))
+        self._spool("digests", _digest_line(path, self._assemble(path, chunks)))
+
+    def _assemble(self, path: str, chunks: Any) -> str:
+        """Write a file from chunks; its SHA-256."""
+        digest = hashlib.sha256()
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "wb", buffering=_BLOCK) as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+        return digest.hexdigest()
+
+    def _stored(self, name: str) -> Iterator[bytes]:
+        """What a spool holds, in blocks."""
+        if name in self._spools:
+            self._spools[name].flush()
+        with suppress(FileNotFoundError), open(self.folder / f".{name}.spool", "rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    def _manifest(self, subsets: list[str], remarks: dict[str, Any]) -> dict[str, Any]:
+        lines = b"".join(self._stored("digests")).splitlines(keepends=True)
+        skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
+        images = self._fidelity["images"]
+        manifest: dict[str, Any] = {
+            "tool": "defectkit",
+            "version": __version__,
+            "format": self.name,
+            "classes": list(self._settings.classes),
+            "subsets": {
+                name: {part: self._subsets[name][part] for part in ("images", "instances", "background")}
+                for name in subsets
+            },
+            "components": {
+                "found": self._components["found"],
+                "written": self._components["written"],
+                "skipped": skipped,
+            },
+            "fidelity": {
+                "mean_iou": self._iou_sum / images if images else 1.0,
+                "min_iou": self._min_iou,
+                "exact": self._fidelity["exact"],
+                "images": images,
+            },
+            "options": self._settings.described(),
+            "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
+            **remarks,
+        }
+        if self._settings.join_parts:
+            manifest["bridge_pixels"] = self._components["bridges"]
+        return manifest
+
+
+def _digest_line(path: str, digest: str) -> bytes:
+    return b"%b\0%b\n" % (path.encode(), digest.encode())
+
+
+def place_image(source: Path, target: Path, mode: ImageMode) -> ImageMode:
+    """Put an image into a tree; the way it was done (a hard link across file systems becomes a copy).
+
+    Raises:
+        ToolkitError: it cannot be done.
+    """
+    try:
+        return _place_image(source, target, mode)
+    except OSError as error:
+        raise ToolkitError(target, f"cannot be written ({error.strerror or error})", "check the disk") from error
+
+
+def _place_image(source: Path, target: Path, mode: ImageMode) -> ImageMode:
+    if mode == "hardlink":
+        # Of a link the file it leads to, as the link itself may go away with its folder.
+        try:
+            os.link(os.path.realpath(source), target)
+        except FileExistsError:
+            target.unlink()
+            os.link(os.path.realpath(source), target)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+                raise
+            return _place_image(source, target, "copy")
+    elif mode == "symlink":
+        target.unlink(missing_ok=True)
+        target.symlink_to(source.resolve())
+    elif mode == "copy":
+        shutil.copyfile(source, target)
+    return mode

@@ -1,0 +1,293 @@
+"""One ordered map: a plain loop, threads here, or a Dask cluster elsewhere, always with the same results.
+
+joblib's own `return_as="generator"` yields in order but runs ahead of its consumer without limit, and its input may
+not be held back either (it is read under the lock that the consumer needs). Here the workers wait instead, so that
+100,000 items need no more memory than a few batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import importlib.util
+import logging
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+from uuid import uuid4
+
+from toolkit.errors import ToolkitError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["ordered_map"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_BATCHES_PER_WORKER = 2  # one in work, one ready when it is done
+_CONNECT_SECONDS = 8.0
+_PATIENCE_SECONDS = 30.0
+
+
+def ordered_map(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    workers: int = 1,
+    cluster: str | None = None,
+    batch: int = 16,
+) -> Generator[R, None, None]:
+    """Yield ``function(item)`` for every item, in the order of the items, as the caller asks for them.
+
+    However the work is spread, the caller sees what the plain loop would show: the same results in the same order, and
+    the first failure only after the results before it. Closing the generator stops the work after the calls that are
+    running.
+
+    Args:
+        function: what to do with one item. For a cluster it must be importable by (or picklable to) the workers.
+        items: read lazily, at most a few batches ahead of the caller; never by two threads at once.
+        workers: threads on this machine; 1 is a plain loop that looks no item ahead. Unused when `cluster` is given.
+        cluster: address of a Dask scheduler, ``tcp://host:port``. Workers may die; their share is done again.
+        batch: items that travel together, when there is more than one worker.
+
+    Raises:
+        ToolkitError: `workers` or `batch` is below 1, or the packages of the cluster extra are missing; while
+            iterating: the scheduler cannot be reached, has no workers, or lost the work.
+        Exception: whatever `function` or `items` raised, with its type and arguments.
+    """
+    if workers < 1:
+        raise ToolkitError("--workers", f"{workers} is not a number of workers", "give 1 or more")
+    if batch < 1:
+        raise ToolkitError("batch", f"{batch} is not a number of items", "give 1 or more")
+    if cluster is not None:
+        if importlib.util.find_spec("distributed") is None:
+            raise ToolkitError(
+                "--cluster", "needs the packages of the cluster extra", "pip install 'defectkit[cluster]'"
+            )
+        return _map_on_cluster(function, _Source(items, batch), cluster)
+    if workers == 1:
+        return (function(item) for item in items)
+    return _map_on_threads(function, _Source(items, batch), workers)
+
+
+class _Source(Generic[T]):
+    """The caller's items in batches. Should they fail, the batches end and `error` waits for its turn in the order."""
+
+    def __init__(self, items: Iterable[T], size: int) -> None:
+        self.items = items
+        self.size = size
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[list[T]]:
+        batch: list[T] = []
+        try:
+            for item in self.items:
+                batch.append(item)
+                if len(batch) == self.size:
+                    yield batch
+                    batch = []
+        except Exception as error:
+            self.error = error
+        if batch:
+            yield batch
+
+
+@dataclass(frozen=True)
+class _Outcome(Generic[R]):
+    """What became of a batch: the results before its first failure, and that failure."""
+
+    results: list[R]
+    error: BaseException | None = None
+
+
+def _run_batch(function: Callable[[T], R], items: Iterable[T]) -> _Outcome[R]:
+    results: list[R] = []
+    try:
+        for item in items:
+            results.append(function(item))
+    except BaseException as error:  # not swallowed: the caller raises it, in its place in the order
+        return _Outcome(results, error)
+    return _Outcome(results)
+
+
+def _unpack(outcome: _Outcome[R]) -> Iterator[R]:
+    yield from outcome.results
+    if outcome.error is not None:
+        raise outcome.error
+
+
+class _Gate:
+    """Holds back the threads that are too far ahead of the caller, and stops them all when it closes."""
+
+    def __init__(self, ahead: int) -> None:
+        self.closed = False
+        self._ahead = ahead
+        self._consumed = 0
+        self._moved = threading.Condition()
+
+    def run(self, function: Callable[[T], R], number: int, items: list[T]) -> _Outcome[R]:
+        """Run batch `number` once fewer than `ahead` batches lie between it and the caller."""
+        # Batches start in order, so the one that the caller waits for is never behind one that waits here.
+        with self._moved:
+            self._moved.wait_for(lambda: self.closed or number < self._consumed + self._ahead)
+        return _run_batch(function, self._while_open(items))
+
+    def advance(self) -> None:
+        """The caller has taken one batch more."""
+        with self._moved:
+            self._consumed += 1
+            self._moved.notify_all()
+
+    def close(self) -> None:
+        """Let everybody go; batches that have not started stay undone."""
+        with self._moved:
+            self.closed = True
+            self._moved.notify_all()
+
+    def _while_open(self, items: list[T]) -> Iterator[T]:
+        for item in items:
+            if self.closed:
+                return
+            yield item
+
+
+def _map_on_threads(function: Callable[[T], R], source: _Source[T], workers: int) -> Generator[R, None, None]:
+    from joblib import Parallel, delayed
+
+    gate = _Gate(ahead=_BATCHES_PER_WORKER * workers)
+
+    def tasks() -> Iterator[object]:
+        for number, items in enumerate(source):
+            yield delayed(gate.run)(function, number, items)
+            if gate.closed:
+                return
+
+    pool = Parallel(
+        n_jobs=workers,
+        backend="threading",
+        return_as="generator",
+        pre_dispatch=_BATCHES_PER_WORKER * workers,
+        batch_size=1,  # a task is a batch already
+    )
+    outcomes: Iterator[_Outcome[R]] = pool(tasks())
+
+    def stop() -> None:
+        gate.close()
+        deque(outcomes, maxlen=0)  # emptied, not closed: joblib warns about results that nobody takes
+
+    atexit.register(stop)  # for a generator that is still open at the end, when its threads no longer run
+    try:
+        for outcome in outcomes:
+            yield from _unpack(outcome)
+            gate.advance()
+    finally:
+        atexit.unregister(stop)
+        stop()
+    if source.error is not None:
+        raise source.error
+
+
+def _map_on_cluster(function: Callable[[T], R], source: _Source[T], address: str) -> Generator[R, None, None]:
+    # Dask's futures rather than joblib's Dask backend: that one waits for ever for a batch whose workers died too often
+    # (its `_collect` drops the error), has no limit on what it sends ahead, and keeps abandoned results on the workers.
+    with _connected(address) as client:
+        ahead = max(_BATCHES_PER_WORKER * sum(client.nthreads().values()), 2)
+        name = f"defectkit-{uuid4().hex}"
+        pending: deque[Future[_Outcome[R]]] = deque()
+        for number, items in enumerate(source):
+            pending.append(client.submit(_Task(function, items), key=f"{name}-{number}", pure=False))
+            if len(pending) >= ahead:
+                yield from _unpack(_gathered(client, pending.popleft(), address))
+        while pending:
+            yield from _unpack(_gathered(client, pending.popleft(), address))
+    if source.error is not None:
+        raise source.error
+
+
+@dataclass(frozen=True)
+class _Task(Generic[T, R]):
+    """A batch on its way to a worker. One opaque object, since Dask looks for futures inside lists and tuples."""
+
+    function: Callable[[T], R]
+    items: list[T]
+
+    def __call__(self) -> _Outcome[R]:
+        outcome = _run_batch(self.function, self.items)
+        if outcome.error is not None:
+            # A traceback does not travel; a note does, and leaves type and arguments alone.
+            outcome.error.add_note("On the cluster:\n" + "".join(traceback.format_exception(outcome.error)))
+        return outcome
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Client]:
+    """Connect to the scheduler at `address`, and see that it has a worker.
+
+    Raises:
+        ToolkitError: it cannot be reached, or no worker joined it in time.
+    """
+    from distributed import Client
+
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            # A thread of its own, since a notebook's has an event loop running.
+            thread.submit(asyncio.run, _find_scheduler(address)).result()
+    except Exception as error:  # whatever another server's answer looks like to Dask
+        raise ToolkitError(
+            address, "no Dask scheduler answers there", "start one with 'dask scheduler', or correct --cluster"
+        ) from error
+    with _without_log("distributed.client"), Client(address, timeout=_CONNECT_SECONDS, set_as_default=False) as client:
+        try:
+            client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise ToolkitError(address, "the scheduler has no workers", f"start some: dask worker {address}") from error
+        yield client
+
+
+async def _find_scheduler(address: str) -> None:
+    """Ask who is at `address`. A Client would wait for ever for the answer of a server that isn't Dask's."""
+    from distributed import rpc
+
+    async with asyncio.timeout(_CONNECT_SECONDS), rpc(address) as remote:
+        identity = await remote.identity()
+        if identity["type"] != "Scheduler":
+            raise ValueError(f"a {identity['type']} answered")
+
+
+@contextmanager
+def _without_log(name: str) -> Iterator[None]:
+    """Keep a lost connection's tracebacks off stderr: the error that follows says it in a line."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _gathered(client: Client, future: Future[_Outcome[R]], address: str) -> _Outcome[R]:
+    """Wait for a batch; Dask does it again elsewhere when its worker dies.
+
+    Raises:
+        ToolkitError: every worker is gone, the scheduler is gone, or the batch killed each worker that it was given to.
+    """
+    # The function's own failures are inside the outcome, so what is raised here is the cluster's.
+    while True:
+        try:
+            outcome = future.result(timeout=_PATIENCE_SECONDS)
+        except TimeoutError as error:
+            if not client.nthreads():
+                raise ToolkitError(address, "the cluster lost its last worker", "start workers, and run again") from error
+        except (Exception, asyncio.CancelledError) as error:
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise ToolkitError(address, f"the cluster could not do the work ({reason})", "see its logs") from error
+        else:
+            return outcome
