@@ -11,7 +11,7 @@ import orjson
 from converters.formats import Encoded, Pixels, Settings, TreeShape
 from converters.rasters import compress_rle, fill_edges, uncompressed_rle
 from converters.yolo import image_name
-from toolkit.contours import edge_rings, trace, uncut_rings
+from toolkit.contours import edge_rings, uncut_rings
 from toolkit.labels import Instance, LabelledImage
 from toolkit.simplify import Region, simplify_regions
 
@@ -71,7 +71,7 @@ def _segmentation(instance: Instance, image: LabelledImage, settings: Settings) 
         packed = {"size": size, "counts": compress_rle(counts, image.height, image.width)}
         return orjson.dumps(packed), Pixels(instance.area, instance.area)
     height, width = instance.mask.shape
-    outline = trace(instance.mask)
+    outline = instance.outline
     rings = edge_rings(outline)
     if settings.min_iou < 1:
         regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "edge")]

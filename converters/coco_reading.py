@@ -13,6 +13,7 @@ import orjson
 from converters.rasters import Rounding, fill_edges, paint_rle
 from converters.reading import Entry, FoundImage, LabelTree, make_entries, read_manifest, subset_of_name
 from toolkit.errors import ToolkitError
+from toolkit.images import read_image
 from toolkit.instances import crop_to_bbox
 from toolkit.labels import Instance
 
@@ -170,20 +171,20 @@ def index_panoptic(root: Path) -> LabelTree:
 
 def load_panoptic(entry: Entry, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the segments listed, by their ids in the map."""
-    from toolkit.images import read_image
-
     png, segments = entry.payload
-    blue, green, red = np.moveaxis(read_image(Path(png)).astype(np.uint32), 2, 0)
-    ids = red | (green << 8) | (blue << 16)
-    if ids.shape[::-1] != entry.image_size():
+    pixels = read_image(Path(png))
+    if pixels.shape[1::-1] != entry.image_size():
         raise ToolkitError(png, "is not of the size of its image", "write it again")
+    if not pixels.any() and not segments:
+        return []
+    blue, green, red = np.moveaxis(pixels.astype(np.uint32), 2, 0)
+    ids = red | (green << 8) | (blue << 16)
     found = []
     for segment in segments:
         instance = crop_to_bbox(ids == segment["id"], entry.names.get(segment["category_id"], ""))
         if instance is None or not instance.label:
             raise ToolkitError(png, f"segment {segment['id']} is not in the map, or of unknown category", "write it again")
         found.append(instance)
-    unlisted = set(np.unique(ids).tolist()) - {0, *(segment["id"] for segment in segments)}
-    if unlisted:
-        raise ToolkitError(png, f"holds segment {min(unlisted)}, which is not listed", "write it again")
+    if np.count_nonzero(ids) != sum(instance.area for instance in found):
+        raise ToolkitError(png, "holds segments that are not listed", "write it again")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from converters.coco import categories
 from converters.formats import Encoded, Pixels, Settings, TreeShape
 from converters.yolo import data_yaml, image_name
 from toolkit.errors import ToolkitError
-from toolkit.images import encode_png
+from toolkit.images import encode_map
 from toolkit.labels import GOOD, Instance, LabelledImage
 
 __all__ = ["IGNORE", "Masks", "Panoptic", "Semantic", "mvtec_place"]
@@ -22,7 +22,7 @@ IGNORE = 255
 """Value in class-id maps of pixels that training and evaluation pass over."""
 _MOST_CLASSES = 254
 
-UInt8 = npt.NDArray[np.uint8]
+Map = TypeVar("Map", np.uint8, np.uint32)
 
 
 def _label_name(image: LabelledImage) -> str:
@@ -30,7 +30,7 @@ def _label_name(image: LabelledImage) -> str:
     return image_name(image).rpartition(".")[0] + ".png"
 
 
-def _paint(image: LabelledImage, values: Sequence[int], dtype: type[np.unsignedinteger[npt.NBitBase]]) -> npt.NDArray[np.generic]:
+def _paint(image: LabelledImage, values: Sequence[int], dtype: type[Map]) -> npt.NDArray[Map]:
     """Map (H, W) of one value for each instance, 0 elsewhere; where instances overlap, the later one shows."""
     raster = np.zeros((image.height, image.width), dtype)
     for instance, value in zip(image.instances, values, strict=True):
@@ -39,7 +39,7 @@ def _paint(image: LabelledImage, values: Sequence[int], dtype: type[np.unsignedi
     return raster
 
 
-def _kept(shown: npt.NDArray[np.generic], image: LabelledImage, values: Sequence[int]) -> Pixels | None:
+def _kept(shown: npt.NDArray[Any], image: LabelledImage, values: Sequence[int]) -> Pixels | None:
     """Pixels of the instances that show the right value."""
     kept = total = 0
     for instance, value in zip(image.instances, values, strict=True):
@@ -59,7 +59,7 @@ class Semantic:
         label = f"masks/{image.subset}/{_label_name(image)}"
         return Encoded(
             f"images/{image.subset}/{image_name(image)}",
-            ((label, encode_png(ids.astype(np.uint8))),),
+            ((label, encode_map(ids)),),
             objects=len(image.instances),
             fidelity=_kept(ids, image, values),
         )
@@ -82,8 +82,8 @@ class Panoptic:
     def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
         """The segment map of an image. Instances that others hide wholly cannot be shown and are reported."""
         values = list(range(1, len(image.instances) + 1))
-        ids = np.asarray(_paint(image, values, np.uint32), np.uint32)
-        colours = np.stack([ids >> 16, ids >> 8, ids], axis=2).astype(np.uint8)  # BGR: the last channel is R
+        ids = _paint(image, values, np.uint32)
+        colours = ids.astype("<u4").view(np.uint8).reshape(*ids.shape, 4)[:, :, 2::-1]  # BGR: R is the lowest byte
         segments, skipped = [], []
         for instance, value in zip(image.instances, values, strict=True):
             segment = _segment(ids, instance, value, settings)
@@ -96,7 +96,7 @@ class Panoptic:
         size = b'"width":%d,"height":%d' % (image.width, image.height)
         return Encoded(
             f"images/{image.subset}/{image_name(image)}",
-            ((f"panoptic_{image.subset}/{name}", encode_png(colours)),),
+            ((f"panoptic_{image.subset}/{name}", encode_map(np.ascontiguousarray(colours))),),
             annotations=(described,),
             header=b'"file_name":%b,%b' % (orjson.dumps(image_name(image)), size),
             objects=len(segments),
@@ -167,7 +167,7 @@ class Masks:
         union = int(np.count_nonzero(mask))
         return Encoded(
             target,
-            ((f"{place.category}/ground_truth/{place.defect}/{place.stem}_mask.png", encode_png(mask.astype(np.uint8))),),
+            ((f"{place.category}/ground_truth/{place.defect}/{place.stem}_mask.png", encode_map(mask)),),
             objects=len(image.instances),
             fidelity=Pixels(union, union),
         )

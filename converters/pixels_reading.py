@@ -13,7 +13,7 @@ from converters.rasters import Rounding
 from converters.reading import Entry, FoundImage, LabelTree, make_entries, read_manifest
 from converters.yolo_reading import find_data_yaml, image_folders, read_data_yaml
 from toolkit.errors import Problem, ToolkitError
-from toolkit.images import is_image, read_mask
+from toolkit.images import Mask, is_image, read_class_ids, read_header, read_mask
 from toolkit.instances import find_instances
 from toolkit.labels import GOOD, Instance
 from toolkit.layouts import mvtec
@@ -54,21 +54,20 @@ def _beside(root: Path, folder: Path, part: str) -> Path:
 
 
 def _map_size(path: Path) -> tuple[int, int]:
-    from toolkit.images import read_header
-
     header = read_header(path)
     return header.width, header.height
 
 
 def load_semantic(entry: Entry, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the 8-connected components of each class."""
-    ids = read_mask(Path(entry.payload), binary=False)
+    ids = read_class_ids(Path(entry.payload))
     present = np.flatnonzero(cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel())
     found: list[Instance] = []
     for number in (int(value) for value in present if value not in (0, IGNORE)):
         if number not in entry.names:
             raise ToolkitError(entry.payload, f"holds class {number}, which data.yaml does not name", "correct it")
-        found += find_instances((ids == number).view(np.uint8), entry.names[number]).instances
+        marked = Mask.of((ids == number).view(np.uint8), ids.shape[1], ids.shape[0])
+        found += find_instances(marked, entry.names[number]).instances
     return found
 
 
@@ -99,10 +98,9 @@ def _mask_size(sample: Sample) -> tuple[int, int] | None:
 
 def load_masks(entry: Entry, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the 8-connected components of its mask."""
-    found: list[Instance] = []
-    if entry.sample.masks:
-        union = read_mask(entry.sample.masks[0])
-        for path in entry.sample.masks[1:]:
-            union = union | read_mask(path)
-        found += find_instances(union, entry.sample.defect).instances
-    return found
+    if not entry.sample.masks:
+        return []
+    union = read_mask(entry.sample.masks[0])
+    for path in entry.sample.masks[1:]:
+        union = Mask.of(union.pixels() | read_mask(path).pixels(), union.width, union.height)
+    return list(find_instances(union, entry.sample.defect).instances)

@@ -36,7 +36,7 @@ def fill_edges(rings: Sequence[npt.NDArray[Any]], height: int, width: int) -> Bo
     if not len(rings):
         return np.zeros((height, width), np.bool_)
     objects = coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)
-    return np.asarray(coco_mask.decode(coco_mask.merge(objects)), np.bool_)
+    return np.asarray(coco_mask.decode(objects[0] if len(objects) == 1 else coco_mask.merge(objects)), np.bool_)
 
 
 def to_pixels(points: npt.NDArray[np.floating[Any]], rounding: Rounding) -> npt.NDArray[np.int32]:

@@ -11,7 +11,6 @@ import errno
 import hashlib
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +23,7 @@ from toolkit import __version__
 from toolkit.errors import ToolkitError
 from toolkit.publish import write_json
 
-__all__ = ["TreeWriter", "place_image"]
+__all__ = ["TreeWriter", "digest_line", "place_image"]
 
 _BLOCK = 1 << 20
 
@@ -36,11 +35,11 @@ class TreeWriter:
         self.folder = folder
         self.name = name
         self._settings = settings
+        self._prefix = f"{folder}/"
         self._spools: dict[str, IO[bytes]] = {}
         self._folders: set[str] = set()
-        self._subsets: dict[str, Counter[str]] = {}
-        self._components: Counter[str] = Counter()
-        self._fidelity: Counter[str] = Counter()
+        self._subsets: dict[str, dict[str, int]] = {}
+        self._totals = {"found": 0, "skipped": 0, "bridges": 0, "compared": 0, "exact": 0}
         self._iou_sum = 0.0
         self._min_iou = 1.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,8 +58,10 @@ class TreeWriter:
         """
         for path, data in encoded.files:
             self._write(path, data)
-            self._spool("digests", _digest_line(path, hashlib.sha256(data).hexdigest()))
-        counts = self._subsets.setdefault(subset, Counter(images=0, instances=0, background=0))
+            self._spool("digests", digest_line(path, hashlib.sha256(data).hexdigest()))
+        counts = self._subsets.get(subset)
+        if counts is None:
+            counts = self._subsets[subset] = {"images": 0, "instances": 0, "background": 0, "annotations": 0}
         if shape.json_file is not None:
             self._add_json(encoded, subset, counts)
         if encoded.row:
@@ -68,17 +69,23 @@ class TreeWriter:
         counts["images"] += 1
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
-        for reason, area in [*(("smaller than --min-area", area) for area in too_small), *encoded.skipped]:
-            self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
-        skipped = len(too_small) + len(encoded.skipped)
-        self._components.update(found=found, skipped=skipped, written=found - skipped, bridges=encoded.bridges)
+        if found:
+            self._count_components(encoded, key, found, too_small)
         if encoded.fidelity is not None:
-            iou = encoded.fidelity.iou
-            self._fidelity.update(images=1, exact=encoded.fidelity.intersection == encoded.fidelity.union)
-            self._iou_sum += iou
-            self._min_iou = min(self._min_iou, iou)
+            self._totals["compared"] += 1
+            self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
+            self._iou_sum += encoded.fidelity.iou
+            self._min_iou = min(self._min_iou, encoded.fidelity.iou)
 
-    def _add_json(self, encoded: Encoded, subset: str, counts: Counter[str]) -> None:
+    def _count_components(self, encoded: Encoded, key: str, found: int, too_small: tuple[int, ...]) -> None:
+        left_out = [*(("smaller than --min-area", area) for area in too_small), *encoded.skipped]
+        for reason, area in left_out:
+            self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
+        self._totals["found"] += found
+        self._totals["skipped"] += len(left_out)
+        self._totals["bridges"] += encoded.bridges
+
+    def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int]) -> None:
         image_id = counts["images"] + 1
         comma = b"," if image_id > 1 else b""
         self._spool(f"images.{subset}", b'%b\n{"id":%d,%b}' % (comma, image_id, encoded.header))
@@ -90,13 +97,13 @@ class TreeWriter:
             line = b'%b\n{%b"image_id":%d,%b}' % (comma, own, image_id, annotation)
             self._spool(f"annotations.{subset}", line)
 
-    def prepare(self, path: str) -> Path:
+    def prepare(self, path: str) -> str:
         """Where a file of the tree goes, its folder made."""
         parent = path.rpartition("/")[0]
         if parent not in self._folders:
             (self.folder / parent).mkdir(parents=True, exist_ok=True)
             self._folders.add(parent)
-        return self.folder / path
+        return self._prefix + path
 
     def _write(self, path: str, data: bytes) -> None:
         file = os.open(self.prepare(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -118,9 +125,8 @@ class TreeWriter:
             spool.flush()
         return {
             "spools": {name: spool.tell() for name, spool in self._spools.items()},
-            "subsets": {name: dict(counts) for name, counts in self._subsets.items()},
-            "components": dict(self._components),
-            "fidelity": dict(self._fidelity),
+            "subsets": self._subsets,
+            "totals": self._totals,
             "iou_sum": self._iou_sum.hex(),
             "min_iou": self._min_iou.hex(),
         }
@@ -130,9 +136,8 @@ class TreeWriter:
         for spool in self.folder.glob(".*.spool"):
             name = spool.name[1 : -len(".spool")]
             os.truncate(spool, state["spools"].get(name, 0))
-        self._subsets = {name: Counter(counts) for name, counts in state["subsets"].items()}
-        self._components = Counter(state["components"])
-        self._fidelity = Counter(state["fidelity"])
+        self._subsets = state["subsets"]
+        self._totals = state["totals"]
         self._iou_sum = float.fromhex(state["iou_sum"])
         self._min_iou = float.fromhex(state["min_iou"])
 
@@ -146,7 +151,7 @@ class TreeWriter:
             name, first_line = shape.table
             digest = self._assemble(name, [first_line.encode() + b"\n", *self._stored("table")])
             if shape.table_is_label:
-                self._spool("digests", _digest_line(name, digest))
+                self._spool("digests", digest_line(name, digest))
         for path, data in shape.closing:
             self._write(path, data)
         manifest = self._manifest(subsets, remarks)
@@ -170,7 +175,7 @@ class TreeWriter:
         pieces += [self._stored(f"annotations.{subset}"), b"],\n" + orjson.dumps(rest)[1:] + b"\n"]
         path = str(shape.json_file).format(subset)
         chunks = (chunk for piece in pieces for chunk in ([piece] if isinstance(piece, bytes) else piece))
-        self._spool("digests", _digest_line(path, self._assemble(path, chunks)))
+        self._spool("digests", digest_line(path, self._assemble(path, chunks)))
 
     def _assemble(self, path: str, chunks: Any) -> str:
         """Write a file from chunks; its SHA-256."""
@@ -194,7 +199,7 @@ class TreeWriter:
     def _manifest(self, subsets: list[str], remarks: dict[str, Any]) -> dict[str, Any]:
         lines = b"".join(self._stored("digests")).splitlines(keepends=True)
         skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
-        images = self._fidelity["images"]
+        totals = self._totals
         manifest: dict[str, Any] = {
             "tool": "defectkit",
             "version": __version__,
@@ -205,30 +210,31 @@ class TreeWriter:
                 for name in subsets
             },
             "components": {
-                "found": self._components["found"],
-                "written": self._components["written"],
+                "found": totals["found"],
+                "written": totals["found"] - totals["skipped"],
                 "skipped": skipped,
             },
             "fidelity": {
-                "mean_iou": self._iou_sum / images if images else 1.0,
+                "mean_iou": self._iou_sum / totals["compared"] if totals["compared"] else 1.0,
                 "min_iou": self._min_iou,
-                "exact": self._fidelity["exact"],
-                "images": images,
+                "exact": totals["exact"],
+                "images": totals["compared"],
             },
             "options": self._settings.described(),
             "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
             **remarks,
         }
         if self._settings.join_parts:
-            manifest["bridge_pixels"] = self._components["bridges"]
+            manifest["bridge_pixels"] = totals["bridges"]
         return manifest
 
 
-def _digest_line(path: str, digest: str) -> bytes:
+def digest_line(path: str, digest: str) -> bytes:
+    """What one label file adds to `labels_sha256`: its path in the tree and its own SHA-256."""
     return b"%b\0%b\n" % (path.encode(), digest.encode())
 
 
-def place_image(source: Path, target: Path, mode: ImageMode) -> ImageMode:
+def place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
     """Put an image into a tree; the way it was done (a hard link across file systems becomes a copy).
 
     Raises:
@@ -240,21 +246,22 @@ def place_image(source: Path, target: Path, mode: ImageMode) -> ImageMode:
         raise ToolkitError(target, f"cannot be written ({error.strerror or error})", "check the disk") from error
 
 
-def _place_image(source: Path, target: Path, mode: ImageMode) -> ImageMode:
+def _place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
     if mode == "hardlink":
         # Of a link the file it leads to, as the link itself may go away with its folder.
         try:
             os.link(os.path.realpath(source), target)
         except FileExistsError:
-            target.unlink()
+            os.unlink(target)
             os.link(os.path.realpath(source), target)
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
                 raise
             return _place_image(source, target, "copy")
     elif mode == "symlink":
-        target.unlink(missing_ok=True)
-        target.symlink_to(source.resolve())
+        with suppress(FileNotFoundError):
+            os.unlink(target)
+        os.symlink(source.resolve(), target)
     elif mode == "copy":
         shutil.copyfile(source, target)
     return mode

@@ -10,7 +10,6 @@ touch a third pixel, unless both crossings lie half-way: there the offset is jus
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ import yaml
 
 from converters.formats import Encoded, Pixels, Settings, TreeShape
 from converters.rasters import fill_pixels
-from toolkit.contours import centre_rings, oriented_box, trace, uncut_rings
+from toolkit.contours import centre_rings, oriented_box, uncut_rings
 from toolkit.labels import Instance, LabelledImage
 from toolkit.samples import file_name
 from toolkit.simplify import Region, simplify_regions
@@ -46,8 +45,7 @@ FloatArray = npt.NDArray[np.float64]
 
 def image_name(image: LabelledImage) -> str:
     """File name of an image in a label tree: its key, with the ending of its file in lower case."""
-    suffix = image.path.suffix.lower() if image.path is not None else ".png"
-    return file_name(image.key) + suffix
+    return file_name(image.key) + (image.path.suffix.lower() if image.path is not None else ".png")
 
 
 def data_yaml(classes: Sequence[str], subsets: Sequence[str], **more: str) -> bytes:
@@ -69,14 +67,23 @@ def _decimals(image: LabelledImage) -> int:
     return 6 if max(image.width, image.height) <= _LARGE else 8
 
 
-def _encoded(image: LabelledImage, lines: Sequence[str], settings: Settings) -> Encoded:
+def _encoded(
+    image: LabelledImage, lines: Sequence[str], settings: Settings, fidelity: Pixels | None, bridges: int = 0
+) -> Encoded:
     name = image_name(image)
-    text = "".join(f"{line}\n" for line in lines).encode()
+    text = ("\n".join(lines) + "\n").encode() if lines else b""
     row = b""
     if settings.images == "none":
         row = f"{quoted(name)},{image.subset},{image.width},{image.height}".encode()
     label = f"labels/{image.subset}/{name.rpartition('.')[0]}.txt"
-    return Encoded(f"images/{image.subset}/{name}", ((label, text),), row=row, objects=len(lines))
+    return Encoded(
+        f"images/{image.subset}/{name}",
+        ((label, text),),
+        row=row,
+        objects=len(lines),
+        fidelity=fidelity if lines else None,
+        bridges=bridges,
+    )
 
 
 def quoted(cell: str) -> str:
@@ -116,7 +123,7 @@ class YoloDetect(_Yolo):
             seen.add(line)
             lines.append(line)
             right += _box_is_right(line, instance, image)
-        return replace(_encoded(image, lines, settings), fidelity=Pixels(right, len(lines)) if lines else None)
+        return _encoded(image, lines, settings, Pixels(right, len(lines)))
 
 
 def _box_is_right(line: str, instance: Instance, image: LabelledImage) -> bool:
@@ -141,7 +148,7 @@ class YoloObb(_Yolo):
             lines.append(f"{settings.class_id(instance.label)} {shown}")
             written = np.array(shown.split(), np.float64).reshape(4, 2) * (image.width, image.height)
             right += contains_instance(written, instance)
-        return replace(_encoded(image, lines, settings), fidelity=Pixels(right, len(lines)) if lines else None)
+        return _encoded(image, lines, settings, Pixels(right, len(lines)))
 
 
 def _obb_corners(instance: Instance, image: LabelledImage, digits: int) -> FloatArray:
@@ -190,13 +197,12 @@ class YoloSegment(_Yolo):
             intersection += both
             union += int(np.count_nonzero(filled)) + instance.area - both
             bridges += added
-        fidelity = Pixels(intersection, union) if lines else None
-        return replace(_encoded(image, lines, settings), fidelity=fidelity, bridges=bridges)
+        return _encoded(image, lines, settings, Pixels(intersection, union), bridges)
 
 
 def pixel_rings(instance: Instance, settings: Settings) -> tuple[list[IntArray], int]:
     """Rings through the pixels of an instance, (K, 2) x, y in its crop, and how many pixels bridges add to it."""
-    outline = trace(instance.mask)
+    outline = instance.outline
     rings = centre_rings(outline)
     if settings.min_iou < 1:
         regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "centre")]
@@ -241,18 +247,17 @@ def _nearest(one: IntArray, other: IntArray) -> tuple[int, int, int]:
 def _row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str, IntArray]:
     """A ring as text, normalised x and y in turn, at least three points; and the ring that a reader makes of it."""
     points = ring + instance.bbox[:2]
-    columns, rows = points.T.tolist()
+    columns, rows = points[:, 0].tolist(), points[:, 1].tolist()
     digits = _decimals(image)
     across, down = _axis(image.width, digits, _QUARTER), _axis(image.height, digits, _QUARTER)
     pairs = [f"{across.shown[x]} {down.shown[y]}" for x, y in zip(columns, rows, strict=True)]
     fine_across, fine_down = _axis(image.width, 8, _NEAR_HALF), _axis(image.height, 8, _NEAR_HALF)
-    steps = np.roll(points, -1, axis=0) - points
-    rising = steps[:, 0] * steps[:, 1] < 0
-    if rising.any():
-        for k in np.flatnonzero(rising | np.roll(rising, 1)).tolist():
-            pairs[k] = f"{fine_across.shown[columns[k]]} {fine_down.shown[rows[k]]}"
+    steps = points - points[np.arange(-1, len(points) - 1)]
+    for k in np.flatnonzero(steps[:, 0] * steps[:, 1] < 0).tolist():
+        for end in (k - 1, k):
+            pairs[end] = f"{fine_across.shown[columns[end]]} {fine_down.shown[rows[end]]}"
     x, y = columns[-1], rows[-1]
-    if np.ptp(points[:, 0]) == 0 or np.ptp(points[:, 1]) == 0:
+    if min(columns) == max(columns) or min(rows) == max(rows):
         # A ring without width has a box without area, which loaders throw away: one more corner of the last pixel.
         pairs.append(f"{fine_across.shown[x]} {fine_down.shown[y]}")
     while len(pairs) < 3:

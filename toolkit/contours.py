@@ -227,8 +227,10 @@ def _splice(walk: IntArray, hanging: list[tuple[int, _Cut]], walks: list[IntArra
 
 def _without_repeats(points: IntArray) -> IntArray:
     """Drop points equal to the one before them (the first follows the last)."""
-    keep = (points != np.roll(points, 1, axis=0)).any(axis=1)
-    return points[keep] if keep.any() else points[:1]
+    keep = np.empty(len(points), np.bool_)
+    keep[0] = (points[0] != points[-1]).any()
+    keep[1:] = (points[1:] != points[:-1]).any(axis=1)
+    return points if keep.all() else points[keep] if keep.any() else points[:1]
 
 
 def edge_rings(outline: Outline) -> list[IntArray]:

@@ -9,9 +9,13 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +24,18 @@ from PIL import Image, UnidentifiedImageError
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["IMAGE_SUFFIXES", "ImageHeader", "encode_png", "is_image", "read_header", "read_image", "read_mask"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageHeader",
+    "Mask",
+    "encode_map",
+    "encode_png",
+    "is_image",
+    "read_class_ids",
+    "read_header",
+    "read_image",
+    "read_mask",
+]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File name endings of images, in lower case; names are compared without regard to case."""
@@ -28,6 +43,8 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEAD = 33  # bytes: PNG signature and IHDR chunk
 _TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
+_EIGHT_BIT_GREY, _PALETTE = b"\x08\x00", 3  # bit depth and colour type of a PNG header; colour type alone
+_MOST_PILLOW_PIXELS = 1 << 26  # Pillow warns of larger images
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 
@@ -39,6 +56,36 @@ class ImageHeader:
     width: int
     height: int
     channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A defect mask, as far as anything is marked in it: most of a mask is background.
+
+    Attributes:
+        width, height: size of the whole mask in pixels.
+        x, y: place of the crop's first pixel in the mask.
+        crop: uint8 (h, w), the tight box of the marked pixels, which are not 0; (0, 0) where nothing is marked.
+    """
+
+    width: int
+    height: int
+    x: int
+    y: int
+    crop: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, pixels: npt.NDArray[np.uint8], width: int, height: int, offset: tuple[int, int] = (0, 0)) -> Mask:
+        """The mask (width, height) whose pixels from `offset` (x, y) on are `pixels`, and 0 elsewhere."""
+        x, y, w, h = cv2.boundingRect(pixels) if pixels.size else (0, 0, 0, 0)
+        return cls(width, height, x + offset[0], y + offset[1], pixels[y : y + h, x : x + w])
+
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """The whole mask: uint8 (height, width)."""
+        whole = np.zeros((self.height, self.width), np.uint8)
+        h, w = self.crop.shape
+        whole[self.y : self.y + h, self.x : self.x + w] = self.crop
+        return whole
 
 
 def is_image(name: str) -> bool:
@@ -65,13 +112,10 @@ def read_header(path: Path) -> ImageHeader:
         raise _unreadable(path, error) from error
     data = _read_bytes(path)
     _check_whole(path, data)
-    try:
-        with Image.open(BytesIO(data)) as image:
-            if image.format == "TIFF":  # strips may lie anywhere: only decoding shows that all are there
-                image.load()
-            return ImageHeader(image.width, image.height, len(image.getbands()))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ToolkitError(path, f"not a readable image ({_brief(error)})", _REPLACE) from error
+    with _pillow_image(path, data) as image:
+        if image.format == "TIFF":  # strips may lie anywhere: only decoding shows that all are there
+            image.load()
+        return ImageHeader(image.width, image.height, len(image.getbands()))
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8]:
@@ -91,7 +135,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def read_mask(path: Path, threshold: int | None = None, *, binary: bool = True) -> npt.NDArray[np.uint8]:
+def read_mask(path: Path, threshold: int | None = None) -> Mask:
     """Decode a defect mask.
 
     Grey, RGB with equal channels, RGBA (alpha is ignored), palette, 1-bit and 16-bit masks are read. Without a
@@ -100,62 +144,82 @@ def read_mask(path: Path, threshold: int | None = None, *, binary: bool = True) 
     Args:
         path: the mask file.
         threshold: grey values of this or more are defect, in the file's own range.
-        binary: whether grey values are a fault; maps of class ids have them.
-
-    Returns:
-        uint8 (H, W): 0 background, any other value defect. Without `binary`, the values themselves.
 
     Raises:
         ToolkitError: as `read_header`; channels that differ; grey values where the mask should be binary.
     """
     data = _read_bytes(path)
     _check_whole(path, data)
-    if data[:8] == _PNG and data[25] == 3:
-        grey = _read_palette(data, by_colour=binary)
+    width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
+    if data[:8] == _PNG and data[24:26] == _EIGHT_BIT_GREY and width * height <= _MOST_PILLOW_PIXELS:
+        # The common case. Pillow inflates faster than OpenCV, and only what is marked need become an array.
+        with _pillow_image(path, data) as image:
+            box = image.getbbox() or (0, 0, 0, 0)
+            crop = np.asarray(image.crop(box), np.uint8)
+        if threshold is not None:
+            return Mask.of((crop >= threshold).view(np.uint8), width, height, box[:2])
+        _check_binary(path, crop)
+        return Mask(width, height, box[0], box[1], crop)
+    grey = _decode_grey(path, data, by_colour=True)
+    height, width = grey.shape
+    if threshold is not None:
+        return Mask.of((grey >= threshold).view(np.uint8), width, height)
+    _check_binary(path, grey)
+    return Mask.of((grey > 0).view(np.uint8), width, height)
+
+
+def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
+    """Decode a map of class ids.
+
+    Returns:
+        uint8 (H, W); a palette file gives its indices.
+
+    Raises:
+        ToolkitError: as `read_header`; channels that differ; more than 8 bits.
+    """
+    data = _read_bytes(path)
+    _check_whole(path, data)
+    ids = _decode_grey(path, data, by_colour=False)
+    if ids.dtype != np.uint8:
+        raise ToolkitError(path, f"class ids of type {ids.dtype}", "save them as an 8-bit PNG of one channel")
+    return np.asarray(ids, np.uint8)
+
+
+def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.integer[Any]]:
+    """One channel of whole numbers (H, W)."""
+    grey: npt.NDArray[Any] | None
+    if data[:8] == _PNG and data[25] == _PALETTE:
+        grey = _read_palette(path, data, by_colour=by_colour)
     else:
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if grey is None:
-            grey = _read_with_pillow(path, data)
+            with _pillow_image(path, data) as image:
+                grey = np.asarray(image.convert("L") if image.mode in ("1", "P") else image)
     if grey.ndim == 3:
         grey = _one_channel(path, grey)
-    if grey.dtype == np.bool_:
-        grey = grey.astype(np.uint8)
     if not np.issubdtype(grey.dtype, np.integer):
         raise ToolkitError(path, f"a mask of type {grey.dtype}", "save it as an 8-bit PNG of 0 and 255")
-    if threshold is not None:
-        return (grey >= threshold).view(np.uint8)
-    if binary:
-        return _binary(path, grey)
-    if grey.dtype != np.uint8:
-        raise ToolkitError(path, f"class ids of type {grey.dtype}", "save them as an 8-bit PNG of one channel")
-    return np.asarray(grey, np.uint8)
+    return grey
 
 
-def _binary(path: Path, grey: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Check that a mask holds 0 and one full value only."""
-    if grey.dtype != np.uint8:
-        values = np.unique(grey)
-        if not set(values.tolist()) <= {0, int(np.iinfo(grey.dtype).max)} and not set(values.tolist()) <= {0, 1}:
-            if not set(values.tolist()) <= {0, 255}:
-                raise _grey(path, values[values > 0])
-        return (grey > 0).view(np.uint8)
-    x, y, width, height = cv2.boundingRect(grey)
-    crop = grey[y : y + height, x : x + width]
-    # Most masks are all 0 and 255: two counts settle it, a histogram only where they don't agree.
-    full = int(crop.max()) if crop.size else 255
-    if crop.size and (full not in (1, 255) or cv2.countNonZero(crop) != np.count_nonzero(crop == full)):
-        raise _grey(path, np.unique(crop[crop > 0]))
-    return np.asarray(grey, np.uint8)
+def _check_binary(path: Path, grey: npt.NDArray[np.integer[Any]]) -> None:
+    """Raise where a mask holds more than 0 and one full value."""
+    if not grey.size:
+        return
+    full = int(grey.max())
+    if full in (0, 1, 255, int(np.iinfo(grey.dtype).max)) and np.count_nonzero(grey) == np.count_nonzero(grey == full):
+        return
+    raise _grey(path, np.unique(grey[grey > 0]))
 
 
-def _grey(path: Path, values: npt.NDArray[np.generic]) -> ToolkitError:
+def _grey(path: Path, values: npt.NDArray[np.integer[Any]]) -> ToolkitError:
     shown = ", ".join(str(value) for value in values[:5].tolist()) + (", ..." if len(values) > 5 else "")
     return ToolkitError(
         path, f"grey values in a mask that should be binary ({shown})", "say with --threshold N which count as defect"
     )
 
 
-def _one_channel(path: Path, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _one_channel(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The grey channel of a (H, W, C) mask whose colour channels are equal; alpha is ignored."""
     colours = pixels[:, :, :1] if pixels.shape[2] == 2 else pixels[:, :, :3]
     first = colours[:, :, 0]
@@ -166,9 +230,9 @@ def _one_channel(path: Path, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.
     return np.ascontiguousarray(first)
 
 
-def _read_palette(data: bytes, *, by_colour: bool) -> npt.NDArray[np.uint8]:
-    """A palette mask by its colours where those are greys, else by its indices (0 background)."""
-    with Image.open(BytesIO(data)) as image:
+def _read_palette(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.uint8]:
+    """A palette file by its colours where those are greys and wanted, else by its indices."""
+    with _pillow_image(path, data) as image:
         indices = np.asarray(image, np.uint8)
         table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     if not by_colour:
@@ -176,16 +240,15 @@ def _read_palette(data: bytes, *, by_colour: bool) -> npt.NDArray[np.uint8]:
     used = np.unique(indices)
     if used.max() < len(table) and (table[used] == table[used][:, :1]).all():
         return np.asarray(table[:, 0][indices], np.uint8)
-    if len(used) <= 2 and used[0] == 0:
-        return np.asarray((indices > 0).view(np.uint8), np.uint8)
-    return indices
+    return (indices > 0).view(np.uint8) if len(used) <= 2 and used[0] == 0 else indices
 
 
-def _read_with_pillow(path: Path, data: bytes) -> npt.NDArray[np.generic]:
-    """Decode what OpenCV leaves (some 1-bit and palette files of other formats than PNG)."""
+@contextmanager
+def _pillow_image(path: Path, data: bytes) -> Iterator[Image.Image]:
+    """An image opened with Pillow, whose failures name the file."""
     try:
         with Image.open(BytesIO(data)) as image:
-            return np.asarray(image.convert("L") if image.mode in ("1", "P") else image)
+            yield image
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ToolkitError(path, f"not a readable image ({_brief(error)})", _REPLACE) from error
 
@@ -258,6 +321,30 @@ def _brief(error: Exception) -> str:
 
 
 def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode uint8 (H, W) or BGR (H, W, 3) as PNG, losslessly; the same pixels give the same bytes."""
+    """Encode a picture, uint8 (H, W) or BGR (H, W, 3), as PNG, losslessly; the same pixels give the same bytes."""
     _, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    return bytes(data)
+
+
+_FLAT = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+]
+
+
+def encode_map(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Encode a mask or a map of ids, uint8 (H, W) or BGR (H, W, 3), as PNG.
+
+    Maps are flat: bare run lengths make them smaller, and several times faster, than what suits pictures.
+    """
+    if not pixels.any():
+        return _blank_map(pixels.shape)
+    _, data = cv2.imencode(".png", pixels, _FLAT)
+    return bytes(data)
+
+
+@lru_cache(maxsize=8)
+def _blank_map(shape: tuple[int, ...]) -> bytes:
+    _, data = cv2.imencode(".png", np.zeros(shape, np.uint8), _FLAT)
     return bytes(data)

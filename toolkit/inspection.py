@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from pathlib import Path
 
 from toolkit.errors import Problem, ToolkitError
-from toolkit.images import ImageHeader, read_header, read_mask
+from toolkit.images import ImageHeader, Mask, read_header, read_mask
 from toolkit.samples import Sample
 
 __all__ = ["Inspected", "inspect_sample", "read_sample"]
@@ -20,11 +18,11 @@ class Inspected:
 
     Attributes:
         header: the image's size in pixels and its channels.
-        mask: uint8 (H, W), non-zero where there is a defect; None for a good sample.
+        mask: the union of its masks; None for a good sample.
     """
 
     header: ImageHeader
-    mask: npt.NDArray[np.uint8] | None
+    mask: Mask | None
 
 
 def read_sample(sample: Sample, threshold: int | None = None) -> Inspected | tuple[Problem, ...]:
@@ -36,7 +34,7 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected | tup
     """
     problems: list[Problem] = []
     header: ImageHeader | None = None
-    union: npt.NDArray[np.uint8] | None = None
+    union: Mask | None = None
     try:
         header = read_header(sample.image)
     except ToolkitError as error:
@@ -47,23 +45,22 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected | tup
         except ToolkitError as error:
             problems += error.problems
             continue
-        height, width = mask.shape
-        if header is not None and (width, height) != (header.width, header.height):
-            problems.append(_sizes_differ(sample, str(path), (width, height), header))
-        elif union is None or union.shape == mask.shape:
-            union = mask if union is None else union | mask
+        if header is not None and (mask.width, mask.height) != (header.width, header.height):
+            problems.append(_sizes_differ(sample, path, mask, header))
+        elif not problems:
+            union = mask if union is None else Mask.of(union.pixels() | mask.pixels(), mask.width, mask.height)
     if problems or header is None:
         return tuple(problems)
-    if union is not None and not union.any():
+    if union is not None and not union.crop.size:
         remedy = "move the image to test/good, or mark its defect"
         return (Problem(str(sample.masks[0]), "the mask of a defect image is all zero", remedy),)
     return Inspected(header, union)
 
 
-def _sizes_differ(sample: Sample, mask: str, size: tuple[int, int], header: ImageHeader) -> Problem:
+def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader) -> Problem:
     return Problem(
-        mask,
-        f"is {size[0]} x {size[1]} pixels, its image {sample.image} is {header.width} x {header.height}",
+        str(path),
+        f"is {mask.width} x {mask.height} pixels, its image {sample.image} is {header.width} x {header.height}",
         "make the two the same size",
     )
 

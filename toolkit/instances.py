@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
+from toolkit.images import Mask
 from toolkit.labels import Instance
 
 __all__ = ["Found", "Grouping", "crop_to_bbox", "find_instances", "parse_grouping"]
@@ -58,34 +59,36 @@ def parse_grouping(text: str) -> Grouping:
     return Grouping("merge", int(match[1]))
 
 
-def find_instances(
-    mask: npt.NDArray[np.uint8], label: str, grouping: Grouping = Grouping(), min_area: int = 0
-) -> Found:
+def find_instances(mask: Mask, label: str, grouping: Grouping | None = None, min_area: int = 0) -> Found:
     """Split a mask into instances.
 
     Args:
-        mask: uint8 (H, W), non-zero where there is a defect.
+        mask: what is marked.
         label: class name of the instances.
-        grouping: which 8-connected components belong together.
+        grouping: which 8-connected components belong together; each its own if None.
         min_area: components of fewer pixels are left out and reported.
     """
-    x, y, width, height = cv2.boundingRect(mask)
-    if not width:
+    crop, offset = mask.crop, (mask.x, mask.y)
+    if not crop.size:
         return Found((), 0, ())
-    crop = mask[y : y + height, x : x + width]
+    whole = Instance(label, _placed(crop, offset), crop != 0, int(np.count_nonzero(crop)))
+    if whole.area >= min_area and sum(not ring.hole for ring in whole.outline.rings8) == 1:
+        return Found((whole,), 1, ())  # one component, as most masks have
     count, components, stats, _ = cv2.connectedComponentsWithStats(crop, connectivity=8, ltype=cv2.CV_32S)
-    if count == 2 and int(stats[1, cv2.CC_STAT_AREA]) >= min_area:
-        box = (x, y, x + width, y + height)
-        return Found((Instance(label, box, crop != 0, int(stats[1, cv2.CC_STAT_AREA])),), 1, ())
     areas = stats[1:, cv2.CC_STAT_AREA]
     small = areas < min_area
     too_small = tuple(int(area) for area in areas[small])
     if small.any():
         keep = np.concatenate([[False], ~small])
         components = np.where(keep[components], components, 0).astype(np.int32)
-    groups = _group(components, count, grouping)
-    found = [_cut_out(components, members, stats, (x, y), label) for members in groups if len(members)]
+    groups = _group(components, count, grouping or Grouping())
+    found = [_cut_out(components, members, stats, offset, label) for members in groups if len(members)]
     return Found(tuple(sorted(found, key=_first_pixel)), count - 1, too_small)
+
+
+def _placed(crop: npt.NDArray[np.generic], offset: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Half-open box of a crop that begins at `offset` (x, y)."""
+    return offset[0], offset[1], offset[0] + crop.shape[1], offset[1] + crop.shape[0]
 
 
 def _group(components: npt.NDArray[np.int32], count: int, grouping: Grouping) -> list[npt.NDArray[np.int64]]:
@@ -135,5 +138,5 @@ def crop_to_bbox(mask: npt.NDArray[np.bool_], label: str, offset: tuple[int, int
     if not width:
         return None
     crop = np.ascontiguousarray(mask[y : y + height, x : x + width])
-    x0, y0 = x + offset[0], y + offset[1]
-    return Instance(label, (x0, y0, x0 + width, y0 + height), crop, int(np.count_nonzero(crop)))
+    box = _placed(crop, (x + offset[0], y + offset[1]))
+    return Instance(label, box, crop, int(np.count_nonzero(crop)))

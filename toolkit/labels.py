@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.contours import Outline, trace
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
@@ -38,6 +40,11 @@ class Instance:
     bbox: tuple[int, int, int, int]
     mask: npt.NDArray[np.bool_]
     area: int
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Corners and rings of `mask`, traced on first use."""
+        return trace(self.mask)
 
 
 @dataclass(frozen=True, eq=False)

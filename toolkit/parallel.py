@@ -285,7 +285,7 @@ def _gathered(client: Client, future: Future[_Outcome[R]], address: str) -> _Out
             outcome = future.result(timeout=_PATIENCE_SECONDS)
         except TimeoutError as error:
             if not client.nthreads():
-                raise ToolkitError(address, "the cluster lost its last worker", "start workers, and run again") from error
+                raise ToolkitError(address, "the cluster lost its last worker", "start some, and run again") from error
         except (Exception, asyncio.CancelledError) as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise ToolkitError(address, f"the cluster could not do the work ({reason})", "see its logs") from error

@@ -1,0 +1,68 @@
+# make demo    a small dataset, converted, proven and shown: base packages only
+# make test    everything that a change has to pass
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+# The locks name every file by its hash; the package itself needs no network.
+INSTALL_LOCKED := $(PIP) install --require-hashes -r
+INSTALL_PACKAGE := $(PIP) install --no-deps --no-build-isolation --editable .
+LOCK_VENV := build/lock
+COMPILE := $(LOCK_VENV)/bin/uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench lock clean
+
+help:
+	@echo "make demo    install the base packages into $(VENV) and run defectkit on its own small product"
+	@echo "make test    install everything and run lint, types, import rules and tests"
+	@echo "make bench   the measurements behind the tables in docs/"
+	@echo "make lock    requirements/*.txt after a change to pyproject.toml; UPGRADE=--upgrade takes newer versions"
+	@echo "make clean   remove $(VENV) and what was built or cached"
+
+demo: $(VENV)/.base-installed
+	$(BIN)/defectkit demo demo --overwrite
+
+test: $(VENV)/.dev-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict toolkit converters finetune
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: $(VENV)/.dev-installed
+	$(BIN)/python -m benchmarks
+
+# The stamp, not the interpreter, says that an environment is whole: pip comes last.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "error: $(PYTHON): defectkit needs Python 3.11, 3.12 or 3.13;" \
+			"name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.base-installed: requirements/base.txt pyproject.toml | $(VENV)/.made
+	$(INSTALL_LOCKED) requirements/base.txt
+	$(INSTALL_PACKAGE)
+	@touch $@
+
+# After the base, so that two pips never write into one environment at the same time.
+$(VENV)/.dev-installed: requirements/dev.txt $(VENV)/.base-installed
+	$(INSTALL_LOCKED) requirements/dev.txt
+	@touch $@
+
+# uv is no part of the project's own environment. The base takes the versions that the tests have seen.
+lock:
+	$(PYTHON) -m venv $(LOCK_VENV)
+	$(LOCK_VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet install uv
+	$(COMPILE) --extra dev -o requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt -o requirements/base.txt
+	rm -rf $(LOCK_VENV)
+
+clean:
+	rm -rf $(VENV) build dist demo ./*.egg-info .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis
+	find toolkit converters finetune tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

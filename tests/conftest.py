@@ -1,0 +1,24 @@
+"""What every test may ask for: the real dataset where there is one, and property tests that repeat."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def mvtec_root() -> Path:
+    """The root of the MVTec AD dataset, named by the environment variable MVTEC_ROOT."""
+    root = os.environ.get("MVTEC_ROOT")
+    if not root:
+        pytest.skip("needs the MVTec AD dataset: set MVTEC_ROOT to its folder, MVTEC_ROOT=/data/mvtec_ad make test")
+    path = Path(root)
+    if not path.is_dir():
+        pytest.fail(f"MVTEC_ROOT is {root}, which is not a folder: correct it, or unset it to skip these tests")
+    return path

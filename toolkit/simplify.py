@@ -1,0 +1,533 @@
+"""Fewest-vertex polygons under a proven IoU.
+
+Let M be a mask, P a polygon and t the IoU to keep. With I = |P and M| and B = |P minus M| the demand
+I / (|M| + B) >= t reads t B - I + t |M| <= 0: give every background pixel the weight t and every mask pixel -1, then the
+weight inside P has to be at most -t |M|. By Green's theorem the weight inside a closed ring is a sum over its sides,
+each of which adds up row prefix sums of the weights along itself. The demand is thus a sum over sides, and "fewest
+vertices" is a shortest path with a bounded number of links over candidate vertices, solved by dynamic programming
+(Perez and Vidal 1994, doi:10.1016/0167-8655(94)90002-7, with this weight in place of their squared distance). The
+vertices are then set free: all move at once to the best choice among their lattice neighbours, by the dynamic programme
+for closed active contours (Amini, Weymouth and Jain 1990, doi:10.1109/34.57681). At last vertices are dropped one by
+one as long as the rasterised result keeps the IoU.
+
+The weight is a model of what the rasteriser does (it ignores rings that cross themselves or each other, and how ties
+are rounded), so it only steers the search: whatever is returned has been rasterised and measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Region", "simplify_regions"]
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Rasteriser = Callable[[Sequence[IntArray]], BoolArray]
+
+_CANDIDATES = 112  # vertices per ring between which the shortest path chooses; its time grows with their square
+_LONG, _MANY = 6000, 40  # more vertices or rings than this are decimated only: noise has no shape to be fitted
+_TRIES = 4  # cheapest drops of a vertex that are tried before rings count as minimal
+_NEIGHBOURS = np.array([(0, 0), (-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1)])
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A connected part of a mask, by its rings; closed implicitly, in either sense, without keyholes.
+
+    Attributes:
+        outer: int64 (N, 2), x, y vertices of the outer ring.
+        holes: int64 (K, 2) each, the rings round its holes.
+    """
+
+    outer: IntArray
+    holes: tuple[IntArray, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Shape:
+    """What rings are measured against.
+
+    Attributes:
+        mask: bool (H, W).
+        parts: int32 (H, W), number of the connected part that a pixel belongs to, 0 for background.
+        count: number of parts.
+        prefix: float64 (H * (W + 1),), for each lattice point the weight of the pixels left of it in its row.
+        paints: whether rings run through pixel centres and are painted too, or else along pixel edges.
+        hole: whether each ring is a hole; those that follow an outer ring are in it.
+    """
+
+    mask: BoolArray
+    rasterise: Rasteriser
+    min_iou: float
+    parts: npt.NDArray[np.int32]
+    count: int
+    prefix: FloatArray
+    paints: bool
+    hole: tuple[bool, ...]
+
+
+def simplify_regions(
+    regions: Sequence[Region], mask: BoolArray, rasterise: Rasteriser, min_iou: float
+) -> list[IntArray]:
+    """Polygons with few vertices whose raster has at least the given IoU with a mask.
+
+    Rings are told apart by their area: rings along pixel edges (for pycocotools) enclose exactly the mask's area,
+    rings through pixel centres (for `cv2.fillPoly`) less. Vertices of the result stay integers, in [0, W] x [0, H] or
+    in [0, W - 1] x [0, H - 1]; they need not be vertices of the input. Every region keeps a ring and every connected
+    part of the mask a painted pixel; holes may be filled where the IoU allows it.
+
+    Args:
+        regions: the parts of one instance; integer x, y in the crop.
+        mask: bool (H, W), the crop.
+        rasterise: (K, 2) rings -> bool (H, W), as the reader of the rings will fill them.
+        min_iou: in [0, 1].
+
+    Returns:
+        int64 (K, 2) rings, K >= 3, one per region and in their order; holes are joined to their outer ring by double
+        lines of no width. Where nothing shorter holds the IoU, the input's own rings, joined so. An empty list if even
+        those miss it, because a line painted between a hole and its outer ring leaves the mask: the caller then
+        has to use rings of its own.
+    """
+    shape, loops = _prepare(regions, mask, rasterise, min_iou)
+    best = loops if _deficit(shape, loops) <= 0 else []
+    for found in _searches(shape, loops):
+        if not best or _size(shape, found) < _size(shape, best):
+            best = found
+    return _drop_bridges(shape, _join(shape, best)) if best else []
+
+
+def _searches(shape: _Shape, loops: list[IntArray]) -> Iterator[list[IntArray]]:
+    """Simpler loops by several methods, each only if it holds the IoU."""
+    seeds = [seed for seed in (_peucker(shape, loops), _decimate(shape, loops)) if seed]
+    if len(loops) <= _MANY and sum(map(len, loops)) <= _LONG:
+        seeds += [seed for seed in [_fit(shape, loops)] if seed]
+        if seeds:
+            seeds.append(_eliminate(shape, min(seeds, key=lambda seed: _size(shape, seed))))
+    yield from seeds
+
+
+def _prepare(
+    regions: Sequence[Region], mask: BoolArray, rasterise: Rasteriser, min_iou: float
+) -> tuple[_Shape, list[IntArray]]:
+    """Weights of the mask, and all rings as loops: outer ones clockwise on the screen, holes against that."""
+    loops: list[IntArray] = []
+    hole: list[bool] = []
+    for region in regions:
+        for ring in (region.outer, *region.holes):
+            loop = _corners(np.asarray(ring, np.int64))
+            hole.append(ring is not region.outer)
+            loops.append(loop[::-1] if (_area(loop) < 0) != hole[-1] else loop)
+    paints = sum(map(_area, loops)) < np.count_nonzero(mask)
+    left = np.zeros((mask.shape[0], mask.shape[1] + 1))
+    np.cumsum(np.where(mask, -1.0, min_iou), axis=1, out=left[:, 1:])
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8 if paints else 4)
+    labels = np.asarray(parts, np.int32)
+    return _Shape(mask, rasterise, min_iou, labels, count - 1, left.ravel(), paints, tuple(hole)), loops
+
+
+def _area(ring: IntArray) -> float:
+    """Signed area, positive for rings that run clockwise on the screen (y down)."""
+    x, y = ring[:, 0], ring[:, 1]
+    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
+
+
+def _corners(ring: IntArray) -> IntArray:
+    """The ring without repeated points and points on a straight run, filled up to three."""
+    moved = (ring != np.roll(ring, 1, axis=0)).any(axis=1)
+    ring = ring[moved] if moved.any() else ring[:1]
+    if len(ring) > 3:
+        before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
+        straight = (before[:, 0] * after[:, 1] == before[:, 1] * after[:, 0]) & ((before * after).sum(axis=1) > 0)
+        ring = ring[~straight]
+    return np.concatenate([ring, np.repeat(ring[-1:], max(0, 3 - len(ring)), axis=0)])
+
+
+def _size(shape: _Shape, loops: list[IntArray]) -> int:
+    """Vertices that loops have once joined: a hole repeats both ends of its bridge. Filled holes are empty."""
+    return sum(len(loop) + 2 * hole for loop, hole in zip(loops, shape.hole, strict=True) if len(loop))
+
+
+def _deficit(shape: _Shape, loops: list[IntArray]) -> float:
+    """How much loops miss the demand by, once joined: t B - I + t |M| in pixels, positive exactly where they do."""
+    return _measure(shape, _join(shape, loops))
+
+
+def _measure(shape: _Shape, rings: list[IntArray]) -> float:
+    """The same for joined rings."""
+    raster = shape.rasterise(rings)
+    both = raster & shape.mask
+    inside, union = int(np.count_nonzero(both)), int(np.count_nonzero(raster | shape.mask))
+    missed = shape.min_iou * union - inside
+    if inside < shape.min_iou * union or inside / max(union, 1) < shape.min_iou:
+        return max(missed, 1e-9)
+    if shape.count > 1 and not np.bincount(shape.parts[both], minlength=shape.count + 1)[1:].all():
+        return float("inf")
+    return min(missed, 0.0)
+
+
+def _join(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+    """One ring per region: the holes nearest to it first, each hung on by a double line between two vertices."""
+    rings: list[IntArray] = []
+    waiting: list[IntArray] = []
+    for loop, hole, closes in zip(loops, shape.hole, (*(not hole for hole in shape.hole[1:]), True), strict=True):
+        if not hole:
+            ring, waiting = loop, []
+        elif len(loop):
+            waiting.append(loop)
+        if closes:
+            if waiting:
+                away = [int(_squared(ring, found[:1]).min()) for found in waiting]
+                for number in np.argsort(away, kind="stable"):
+                    ring = _hang(shape, ring, waiting[number])
+            rings.append(ring)
+    return rings
+
+
+def _squared(one: IntArray, other: IntArray) -> IntArray:
+    """Squared distances (N, K) between points (N, 2) and (K, 2)."""
+    return np.asarray((one[:, None, 0] - other[:, 0]) ** 2 + (one[:, None, 1] - other[:, 1]) ** 2)
+
+
+def _hang(shape: _Shape, ring: IntArray, hole: IntArray) -> IntArray:
+    """Bridge a hole to a ring between near vertices; where the bridge is painted, over as little background as can be."""
+    squared = _squared(ring, hole).ravel()
+    best = int(squared.argmin())
+    if shape.paints and squared[best] > 2:  # a bridge of one step stays on its ends
+        near = np.argpartition(squared, min(24, len(squared) - 1))[:24]
+        near = near[np.lexsort((near, squared[near]))]
+        start, stop = ring[near // len(hole)], hole[near % len(hole)]
+        along = np.linspace(0, 1, int(np.abs(stop - start).max()) + 1)[:, None, None]
+        x, y = np.moveaxis(np.rint(start + along * (stop - start)).astype(np.int64), 2, 0)
+        best = int(near[(~shape.mask[y, x]).sum(axis=0).argmin()])
+    here, there = divmod(best, len(hole))
+    detour = np.concatenate([np.roll(hole, -there, axis=0), hole[there : there + 1], ring[here : here + 1]])
+    if squared[best] == 0:  # the rings meet in the vertex itself
+        detour = detour[1:-1]
+    return np.concatenate([ring[: here + 1], detour, ring[here + 1 :]])
+
+
+def _weights(shape: _Shape, start: IntArray, stop: IntArray) -> FloatArray:
+    """Contribution of straight sides to the weight inside a ring that runs clockwise on the screen.
+
+    A row's prefix sum is taken where the side crosses the row's centre line. Along pixel edges that is all. Painted
+    sides run through pixel centres and cover half a pixel on their left as well: steep ones sideways, flat ones up or
+    down (Bresenham's line), which moves the crossings, halves the end rows of steep sides, and adds half a row's
+    piece between the ends of flat ones.
+
+    Args:
+        start, stop: int64 (N, 2), x, y.
+
+    Returns:
+        float64 (N,).
+    """
+    stride = shape.mask.shape[1] + 1
+    dx, dy = stop[:, 0] - start[:, 0], stop[:, 1] - start[:, 1]
+    rows, sign = np.abs(dy), np.sign(dy)
+    top = np.minimum(start[:, 1], stop[:, 1])
+    slope = dx * sign / np.maximum(rows, 1)
+    first = np.where(dy > 0, start[:, 0], stop[:, 0]) + slope / 2 - 0.5
+    steep = np.zeros(len(dx), np.bool_)
+    if shape.paints:
+        steep = (rows >= np.abs(dx)) & (rows > 0)
+        first += np.where(steep, (dy > 0) - slope / 2, 0.5)
+        top = top + (~steep & (dx < 0))
+        rows = rows + steep
+    ends = np.cumsum(rows)
+    total = int(ends[-1]) if len(ends) else 0
+    down = np.arange(total) - np.repeat(ends - rows, rows)
+    # A hair decides about pixels whose centre lies right on a side: pycocotools takes the lower side's neighbours.
+    first += -1e-9 if shape.paints else 1e-7 * slope
+    x = np.ceil(np.repeat(first, rows) + np.repeat(slope, rows) * down).astype(np.int64)
+    sums = np.concatenate([[0.0], np.cumsum(shape.prefix[np.repeat(top * stride, rows) + down * stride + x])])
+    weight = sign * (sums[ends] - sums[ends - rows])
+    if shape.paints:
+        here, there = start[:, 1] * stride + start[:, 0], stop[:, 1] * stride + stop[:, 0]
+        across = np.where(steep, dy > 0, 0)
+        ends_of_steep = sign * (shape.prefix[here + across] + shape.prefix[there + across]) / 2
+        middle = shape.prefix[there] + shape.prefix[there + 1] - shape.prefix[here] - shape.prefix[here + 1]
+        weight += np.where(steep, -ends_of_steep, np.sign(dx) * middle / 4)
+    return np.asarray(weight, np.float64)
+
+
+def _weight(shape: _Shape, loop: IntArray) -> float:
+    """Weight inside one loop."""
+    return float(_weights(shape, loop, np.roll(loop, -1, axis=0)).sum())
+
+
+def _peucker(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+    """Ramer-Douglas-Peucker (`cv2.approxPolyDP`) with the largest tolerance that holds the IoU, or no loops."""
+    best: list[IntArray] = []
+    low, high = 0.0, float(max(shape.mask.shape))
+    for _ in range(14):
+        tolerance = (low * high) ** 0.5 if low else high / 8
+        thin = [cv2.approxPolyDP(loop.astype(np.int32)[:, None], tolerance, True)[:, 0] for loop in loops]
+        found = [_corners(np.asarray(loop, np.int64)) for loop in thin]
+        if _deficit(shape, found) <= 0:
+            low = tolerance
+            best = found if not best or _size(shape, found) < _size(shape, best) else best
+        elif low or tolerance > 0.25:
+            high = tolerance
+        else:
+            break
+    return best
+
+
+def _drops(shape: _Shape, loops: list[IntArray]) -> tuple[FloatArray, IntArray, IntArray, IntArray]:
+    """What each drop of a vertex adds to the weight, or each drop of a whole hole, and how many vertices it saves.
+
+    Returns:
+        weight, vertices saved, loop number and vertex number (-1: the whole hole) of each drop, best bargain first.
+    """
+    lengths = np.array([len(loop) for loop in loops])
+    which = np.repeat(np.arange(len(loops)), lengths)
+    vertex = np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    here = np.concatenate(loops)
+    there = np.concatenate([np.roll(loop, -1, axis=0) for loop in loops])
+    before = np.concatenate([np.roll(loop, 1, axis=0) for loop in loops])
+    sides = _weights(shape, here, there)
+    arriving = _weights(shape, before, here)
+    added = _weights(shape, before, there) - sides - arriving
+    keep = lengths[which] > 3
+    holes = np.flatnonzero(np.array(shape.hole) & (lengths > 0))
+    whole = -np.bincount(which, sides, len(loops))[holes]
+    weight = np.concatenate([added[keep], whole])
+    saved = np.concatenate([np.ones(int(keep.sum()), np.int64), lengths[holes] + 2])
+    order = np.argsort(weight / saved, kind="stable")
+    loop_number = np.concatenate([which[keep], holes])
+    vertex_number = np.concatenate([vertex[keep], np.full(len(holes), -1)])
+    return weight[order], saved[order], loop_number[order], vertex_number[order]
+
+
+def _without(loops: list[IntArray], which: IntArray, vertex: IntArray) -> list[IntArray]:
+    """Loops after some drops; of two neighbours only the first goes, and three vertices always stay."""
+    gone: dict[int, set[int]] = {}
+    for number, index in zip(which.tolist(), vertex.tolist(), strict=True):
+        taken, length = gone.setdefault(number, set()), len(loops[number])
+        if index < 0:
+            gone[number] = set(range(length))
+        elif len(taken) < length - 3 and not taken & {(index - 1) % length, (index + 1) % length}:
+            taken.add(index)
+    found = list(loops)
+    for number, taken in gone.items():
+        found[number] = np.delete(found[number], sorted(taken), axis=0)
+    return found
+
+
+def _decimate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+    """Drop vertices and holes, a batch of the best bargains at a time, until the IoU is used up; or no loops.
+
+    Visvalingam and Whyatt (1993, doi:10.1179/000870493786962263) with the weight in place of the triangle's area.
+    """
+    deficit = _deficit(shape, loops)
+    if deficit > 0:
+        return []
+    share = 1.0
+    while share > 0.01:
+        weight, _, which, vertex = _drops(shape, loops)
+        used = np.searchsorted(np.maximum.accumulate(np.cumsum(weight)), -share * deficit, side="right")
+        batch = min(int(used), 1 + len(weight) // 4)
+        found = _without(loops, which[:batch], vertex[:batch]) if batch else loops
+        missed = _deficit(shape, found) if batch else 1.0
+        if missed <= 0:
+            loops, deficit = found, missed
+        else:
+            share /= 2 if batch else 200
+    return loops
+
+
+def _thin(shape: _Shape, loop: IntArray, most: int) -> IntArray:
+    """The loop with at most so many vertices, by dropping those that matter least."""
+    alone = replace(shape, hole=(False,))
+    while len(loop) > most:
+        _, _, which, vertex = _drops(alone, [loop])
+        batch = min(len(loop) - most, 1 + len(vertex) // 4)
+        loop = _without([loop], which[:batch], vertex[:batch])[0]
+    return loop
+
+
+def _shortest(shape: _Shape, loop: IntArray, enough: float) -> list[tuple[float, IntArray]]:
+    """For each number of vertices from 3 on, the weight and the loop of least weight through vertices of a loop.
+
+    The loop's vertex farthest from its middle stays in all of them. The last has at most the weight `enough`, if any.
+    """
+    size = len(loop)
+    loop = np.roll(loop, -int(_squared(loop, np.rint(loop.mean(axis=0, keepdims=True)))[:, 0].argmax()), axis=0)
+    closed = np.concatenate([loop, loop[:1]])
+    start, stop = np.triu_indices(size + 1, 1)
+    sides = np.full((size + 1, size + 1), np.inf)
+    sides[start, stop] = _weights(shape, closed[start], closed[stop])
+    reached, parents, found = sides[0], [], []
+    for links in range(2, size + 1):
+        total = reached[:, None] + sides
+        parents.append(total.argmin(axis=0))
+        reached = total.min(axis=0)
+        if links > 2:
+            node, path = size, []
+            for parent in reversed(parents):
+                node = int(parent[node])
+                path.append(node)
+            found.append((float(reached[size]), closed[[0, *path[::-1]]]))
+            if reached[size] <= enough:
+                break
+    return found
+
+
+def _goal(shape: _Shape) -> float:
+    """Weight that loops may have in all, less a little for what the model ignores."""
+    return -shape.min_iou * float(np.count_nonzero(shape.mask)) - 4
+
+
+def _bargains(shape: _Shape, curves: list[list[tuple[float, IntArray]]]) -> list[tuple[float, int, int]]:
+    """Steps (weight per vertex, loop, place in its curve) along the lower hulls of all curves, best bargain first.
+
+    Taken in this order they split a number of vertices among the loops, each step at the going price.
+    """
+    steps: list[tuple[float, int, int]] = []
+    for number, curve in enumerate(curves):
+        sizes = [3 + place + 2 * shape.hole[number] for place in range(len(curve))]
+        weight, size, place = (0.0, 0, -1) if shape.hole[number] else (curve[0][0], sizes[0], 0)
+        while place + 1 < len(curve):
+            price, ahead = min(((curve[k][0] - weight) / (sizes[k] - size), k) for k in range(place + 1, len(curve)))
+            if price >= 0:
+                break
+            steps.append((price, number, ahead))
+            weight, size, place = curve[ahead][0], sizes[ahead], ahead
+    return sorted(steps, key=lambda step: step[0])
+
+
+def _fit(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+    """Few vertices by shortest paths that share one budget, moved to their best places; or no loops."""
+    most = max(24, int(_CANDIDATES / len(loops) ** 0.5))
+    slack = (1 - shape.min_iou) * float(np.count_nonzero(shape.mask)) / len(loops) / 2
+    curves = [_shortest(shape, _thin(shape, loop, most), _weight(shape, loop) + slack) for loop in loops]
+    steps = _bargains(shape, curves)
+
+    def taken(count: int) -> list[IntArray]:
+        places = [-1 if hole else 0 for hole in shape.hole]
+        for _, number, place in steps[:count]:
+            places[number] = place
+        empty = np.zeros((0, 2), np.int64)
+        return [curve[place][1] if place >= 0 else empty for curve, place in zip(curves, places, strict=True)]
+
+    best: list[IntArray] = []
+    low, high = 0, len(steps) + 1
+    while low < high:
+        count = (low + high) // 2
+        found = _settle(shape, taken(count), range(len(loops)))
+        if found:
+            best, high = found, count
+        else:
+            low = count + 1
+    return best
+
+
+def _refine(shape: _Shape, loop: IntArray, goal: float) -> IntArray:
+    """The loop of locally least weight with the same number of vertices, or the first with no more than `goal`."""
+    sides = np.abs(loop - np.roll(loop, 1, axis=0)).max(axis=1)
+    step = 1 << max(0, int(sides.mean() / 8).bit_length() - 1)
+    highest = np.array(shape.mask.shape[::-1]) - shape.paints
+    weight, ahead = _weight(shape, loop), np.roll(loop, -1, axis=0) - loop
+    for _ in range(24):
+        if weight <= goal:
+            break
+        places = np.clip(loop[:, None] + step * _NEIGHBOURS, 0, highest)
+        least, moved = _best_places(shape, places, ahead)
+        if least < weight - 1e-6:
+            weight, loop = least, moved
+        elif step == 1:
+            break
+        else:
+            step //= 2
+    return loop
+
+
+def _best_places(shape: _Shape, places: IntArray, ahead: IntArray) -> tuple[float, IntArray]:
+    """The loop of least weight through one of the places (K, M, 2) of each of K vertices."""
+    size, choices = places.shape[:2]
+    after = np.roll(places, -1, axis=0)
+    start = np.broadcast_to(places[:, :, None], (size, choices, choices, 2)).reshape(-1, 2)
+    stop = np.broadcast_to(after[:, None], (size, choices, choices, 2)).reshape(-1, 2)
+    sides = _weights(shape, start, stop).reshape(size, choices, choices)
+    moved = after[:, None] - places[:, :, None]
+    along = (moved * ahead[:, None, None]).sum(axis=3)
+    sides[(along < 0) | (4 * along**2 < (moved**2).sum(axis=3) * (ahead**2).sum(axis=1)[:, None, None])] = np.inf
+    sides[~ahead.any(axis=1)[:, None, None] & moved.any(axis=3)] = np.inf
+    reached, parents = sides[0], []
+    for side in sides[1:]:
+        total = reached[:, :, None] + side  # (first vertex's place, this one's, the next one's)
+        parents.append(total.argmin(axis=1))
+        reached = total.min(axis=1)
+    closing = reached.diagonal()
+    first = place = int(closing.argmin())
+    chosen = []
+    for parent in reversed(parents):
+        place = int(parent[first, place])
+        chosen.append(place)
+    return float(closing[first]), places[np.arange(size), [first, *chosen[::-1]]]
+
+
+def _settle(shape: _Shape, loops: list[IntArray], changed: Sequence[int]) -> list[IntArray]:
+    """Move the vertices of the changed loops to their best places; no loops if they miss the IoU even there."""
+    loops = list(loops)
+    weights = [_weight(shape, loop) if len(loop) else 0.0 for loop in loops]
+    for number in changed:
+        if len(loops[number]):
+            others = sum(weights) - weights[number]
+            loops[number] = _refine(shape, loops[number], _goal(shape) - others)
+            weights[number] = _weight(shape, loops[number])
+    deficit = _deficit(shape, loops)
+    if deficit <= 0:
+        return loops
+    return _nudge(shape, loops, deficit) if deficit < 8 else []
+
+
+def _nudge(shape: _Shape, loops: list[IntArray], deficit: float) -> list[IntArray]:
+    """Make up for a small deficit, as measured, by moves of single vertices; no loops if that does not do."""
+    highest = np.array(shape.mask.shape[::-1]) - shape.paints
+    before = np.inf
+    while deficit < before - 0.5 and sum(map(len, loops)) < 64:
+        before = deficit
+        for number, loop in enumerate(loops):
+            for index in range(len(loop)):
+                for offset in _NEIGHBOURS[1:]:
+                    moved = loop.copy()
+                    moved[index] = np.clip(moved[index] + offset, 0, highest)
+                    missed = _deficit(shape, [*loops[:number], moved, *loops[number + 1 :]])
+                    if missed < deficit:
+                        deficit, loop = missed, moved
+                        loops = [*loops[:number], moved, *loops[number + 1 :]]
+                        if deficit <= 0:
+                            return loops
+    return []
+
+
+def _eliminate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+    """Drop a vertex, or a hole, and move the others to make up for it, until no drop can be made up for."""
+    while True:
+        _, _, which, vertex = _drops(shape, loops)
+        for number, index in zip(which[:_TRIES], vertex[:_TRIES], strict=True):
+            found = _settle(shape, _without(loops, np.array([number]), np.array([index])), [int(number)])
+            if found:
+                loops = found
+                break
+        else:
+            return loops
+
+
+def _drop_bridges(shape: _Shape, rings: list[IntArray]) -> list[IntArray]:
+    """Drop single vertices of joined rings, those of bridges among them, where the IoU allows it."""
+    for number in range(len(rings)):
+        index = 0
+        while len(rings[number]) > 3 and index < len(rings[number]):
+            found = [*rings[:number], np.delete(rings[number], index, axis=0), *rings[number + 1 :]]
+            if _measure(shape, found) <= 0:
+                rings = found
+            else:
+                index += 1
+    return rings
