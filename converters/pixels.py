@@ -13,7 +13,7 @@ from converters.coco import categories
 from converters.formats import Encoded, Pixels, Settings, TreeShape
 from converters.yolo import data_yaml, image_name
 from toolkit.errors import ToolkitError
-from toolkit.images import encode_map
+from toolkit.images import encode_blank_map, encode_map
 from toolkit.labels import GOOD, Instance, LabelledImage
 
 __all__ = ["IGNORE", "Masks", "Panoptic", "Semantic", "mvtec_place"]
@@ -59,7 +59,7 @@ class Semantic:
         label = f"masks/{image.subset}/{_label_name(image)}"
         return Encoded(
             f"images/{image.subset}/{image_name(image)}",
-            ((label, encode_map(ids)),),
+            ((label, encode_map(ids) if values else encode_blank_map(ids.shape)),),
             objects=len(image.instances),
             fidelity=_kept(ids, image, values),
         )
@@ -83,7 +83,6 @@ class Panoptic:
         """The segment map of an image. Instances that others hide wholly cannot be shown and are reported."""
         values = list(range(1, len(image.instances) + 1))
         ids = _paint(image, values, np.uint32)
-        colours = ids.astype("<u4").view(np.uint8).reshape(*ids.shape, 4)[:, :, 2::-1]  # BGR: R is the lowest byte
         segments, skipped = [], []
         for instance, value in zip(image.instances, values, strict=True):
             segment = _segment(ids, instance, value, settings)
@@ -96,7 +95,7 @@ class Panoptic:
         size = b'"width":%d,"height":%d' % (image.width, image.height)
         return Encoded(
             f"images/{image.subset}/{image_name(image)}",
-            ((f"panoptic_{image.subset}/{name}", encode_map(np.ascontiguousarray(colours))),),
+            ((f"panoptic_{image.subset}/{name}", _encode_ids(ids) if values else encode_blank_map((*ids.shape, 3))),),
             annotations=(described,),
             header=b'"file_name":%b,%b' % (orjson.dumps(image_name(image)), size),
             objects=len(segments),
@@ -108,6 +107,12 @@ class Panoptic:
         """One JSON file for each subset."""
         things = [{**category, "isthing": 1} for category in categories(settings.classes)]
         return TreeShape(json_file="annotations/panoptic_{}.json", json_lists={"categories": things})
+
+
+def _encode_ids(ids: npt.NDArray[np.uint32]) -> bytes:
+    """Segment ids as colours, R + 256 G + 256^2 B (https://cocodataset.org/#format-results, panoptic)."""
+    bgr = ids.astype("<u4").view(np.uint8).reshape(*ids.shape, 4)[:, :, 2::-1]
+    return encode_map(np.ascontiguousarray(bgr))
 
 
 def _segment(

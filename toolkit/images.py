@@ -28,6 +28,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "ImageHeader",
     "Mask",
+    "encode_blank_map",
     "encode_map",
     "encode_png",
     "is_image",
@@ -338,13 +339,12 @@ def encode_map(pixels: npt.NDArray[np.uint8]) -> bytes:
 
     Maps are flat: bare run lengths make them smaller, and several times faster, than what suits pictures.
     """
-    if not pixels.any():
-        return _blank_map(pixels.shape)
     _, data = cv2.imencode(".png", pixels, _FLAT)
     return bytes(data)
 
 
 @lru_cache(maxsize=8)
-def _blank_map(shape: tuple[int, ...]) -> bytes:
+def encode_blank_map(shape: tuple[int, ...]) -> bytes:
+    """The PNG of a map of zeros, (H, W) or (H, W, 3), as `encode_map` makes it; good images all share it."""
     _, data = cv2.imencode(".png", np.zeros(shape, np.uint8), _FLAT)
     return bytes(data)

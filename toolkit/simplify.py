@@ -32,6 +32,7 @@ Rasteriser = Callable[[Sequence[IntArray]], BoolArray]
 
 _CANDIDATES = 112  # vertices per ring between which the shortest path chooses; its time grows with their square
 _LONG, _MANY = 6000, 40  # more vertices or rings than this are decimated only: noise has no shape to be fitted
+_FEW = 16  # vertices up to which one start of the search is enough
 _TRIES = 4  # cheapest drops of a vertex that are tried before rings count as minimal
 _NEIGHBOURS = np.array([(0, 0), (-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1)])
 
@@ -104,12 +105,14 @@ def simplify_regions(
 
 def _searches(shape: _Shape, loops: list[IntArray]) -> Iterator[list[IntArray]]:
     """Simpler loops by several methods, each only if it holds the IoU."""
-    seeds = [seed for seed in (_peucker(shape, loops), _decimate(shape, loops)) if seed]
+    peucker, decimated, fitted = _peucker(shape, loops), _decimate(shape, loops), []
     if len(loops) <= _MANY and sum(map(len, loops)) <= _LONG:
-        seeds += [seed for seed in [_fit(shape, loops)] if seed]
-        if seeds:
-            seeds.append(_eliminate(shape, min(seeds, key=lambda seed: _size(shape, seed))))
-    yield from seeds
+        fitted = _fit(shape, loops)
+        seeds = sorted((seed for seed in (fitted, decimated, peucker) if seed), key=lambda seed: _size(shape, seed))
+        # Few vertices hang together so well that every seed leads to much the same end.
+        for seed in seeds[: 1 + (_size(shape, seeds[0]) > _FEW)] if seeds else []:
+            yield _eliminate(shape, _relax(shape, seed))
+    yield from (seed for seed in (peucker, decimated) if seed)
 
 
 def _prepare(
@@ -481,30 +484,17 @@ def _settle(shape: _Shape, loops: list[IntArray], changed: Sequence[int]) -> lis
             others = sum(weights) - weights[number]
             loops[number] = _refine(shape, loops[number], _goal(shape) - others)
             weights[number] = _weight(shape, loops[number])
-    deficit = _deficit(shape, loops)
-    if deficit <= 0:
-        return loops
-    return _nudge(shape, loops, deficit) if deficit < 8 else []
+    return loops if _deficit(shape, loops) <= 0 else []
 
 
-def _nudge(shape: _Shape, loops: list[IntArray], deficit: float) -> list[IntArray]:
-    """Make up for a small deficit, as measured, by moves of single vertices; no loops if that does not do."""
-    highest = np.array(shape.mask.shape[::-1]) - shape.paints
-    before = np.inf
-    while deficit < before - 0.5 and sum(map(len, loops)) < 64:
-        before = deficit
-        for number, loop in enumerate(loops):
-            for index in range(len(loop)):
-                for offset in _NEIGHBOURS[1:]:
-                    moved = loop.copy()
-                    moved[index] = np.clip(moved[index] + offset, 0, highest)
-                    missed = _deficit(shape, [*loops[:number], moved, *loops[number + 1 :]])
-                    if missed < deficit:
-                        deficit, loop = missed, moved
-                        loops = [*loops[:number], moved, *loops[number + 1 :]]
-                        if deficit <= 0:
-                            return loops
-    return []
+def _relax(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+    """Move all vertices to their best places and decimate, in turns, as long as there are many and that helps."""
+    size = np.inf
+    while _FEW < _size(shape, loops) < size:
+        size = _size(shape, loops)
+        moved = [_refine(shape, loop, -np.inf) if len(loop) else loop for loop in loops]
+        loops = _decimate(shape, moved if _deficit(shape, moved) <= 0 else loops)
+    return loops
 
 
 def _eliminate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:

@@ -148,7 +148,7 @@ class TestThreads:
         assert (type(error), error.args) == (OutOfInkError, ("page", 9))
 
     def test_closing_early_stops_the_work_without_a_word(self) -> None:
-        items = Counted(100_000)
+        items = Counted(5_000)
         before = threading.active_count()
         results = ordered_map(slow_for_even, items, workers=2, batch=4)
         next(results)
@@ -208,8 +208,12 @@ class TestWithoutACluster:
     def test_a_server_that_never_answers(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+            hang_up = threading.Timer(8, silent.close)  # so that a wait without end fails, and does not hang
+            hang_up.start()
             with pytest.raises(ToolkitError, match="no Dask scheduler answers there"):
                 list(ordered_map(square, [1], cluster=address))
+            assert hang_up.is_alive()
+            hang_up.cancel()
 
 
 @pytest.fixture(scope="module")

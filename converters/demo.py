@@ -1,0 +1,81 @@
+"""The embedded product from end to end: made, split, converted to every format, verified, drawn."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from converters.codecs import read_labels
+from converters.formats import FORMATS
+from converters.pipeline import convert
+from converters.verify import verify
+from toolkit.draw import overlay_sheet
+from toolkit.errors import ToolkitError
+from toolkit.images import encode_png
+from toolkit.publish import write_whole
+from toolkit.samples import load_dataset
+from toolkit.splits import split_dataset, write_split
+from toolkit.synthetic import PRODUCT_DEFECTS, write_product
+
+__all__ = ["Demo", "run_demo"]
+
+_PARTS = ("dataset", "labels", "split.csv", "overlay.png")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo made, and whether the labels passed verification."""
+
+    dataset: Path
+    split: Path
+    labels: Path
+    overlay: Path
+    manifests: dict[str, dict[str, Any]]
+    min_iou: float
+    passed: bool
+
+
+def run_demo(out: Path, *, overwrite: bool = False, progress: Callable[[int, int], None] | None = None) -> Demo:
+    """Run the demo in a folder.
+
+    Args:
+        out: new or empty folder.
+        overwrite: whether an earlier demo there is removed first.
+        progress: called with (done, total) by each stage in turn.
+
+    Raises:
+        ToolkitError: the folder holds something else.
+    """
+    dataset_root, labels, split_file, overlay = (out / name for name in _PARTS)
+    if out.exists() and not out.is_dir():
+        raise ToolkitError(out, "is a file", "name a folder to write into")
+    strange = [path.name for path in out.iterdir() if path.name not in _PARTS] if out.is_dir() else []
+    if out.is_dir() and any(out.iterdir()) and (strange or not overwrite):
+        remedy = "choose another folder" if strange else "choose another folder, or add --overwrite"
+        raise ToolkitError(out, "is not empty", remedy)
+    for folder in (dataset_root, labels):
+        if folder.exists():
+            shutil.rmtree(folder)
+    write_product(dataset_root, progress=progress)
+    dataset = load_dataset(dataset_root)
+    chosen = split_dataset(dataset, "stratified", val=0.1, test=0.2, seed=0)
+    write_split(chosen, split_file)
+    report = convert(dataset, labels, FORMATS, split=chosen, progress=progress)
+    proof = verify(labels, dataset, progress=progress)
+    write_whole(overlay, encode_png(_sheet(labels / "coco")))
+    return Demo(dataset_root, split_file, labels, overlay, report.manifests, proof.min_iou, proof.passed)
+
+
+def _sheet(tree: Path) -> Any:
+    """The first two images of every kind of defect, as labelled on disk: uint8 (H, W, 3), BGR."""
+    labels = read_labels(tree)
+    chosen = []
+    for name in PRODUCT_DEFECTS:
+        entries = [entry for entry in labels.entries if entry.sample.key.split("/")[2] == name]
+        chosen += [entry.labelled() for entry in entries[:2]]
+    good = [entry for entry in labels.entries if entry.sample.key.split("/")[1:3] == ["test", "good"]]
+    chosen += [entry.labelled() for entry in good[:2]]
+    return overlay_sheet(chosen, classes=labels.names)
