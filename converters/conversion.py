@@ -21,11 +21,12 @@ from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.publish import STAGING, publish_folder, remove_staging, write_whole
 from toolkit.samples import Sample
 
-__all__ = ["Conversion", "Progress", "Rendered", "fingerprint"]
+__all__ = ["Conversion", "Progress", "Rendered", "fingerprint", "finished"]
 
 Progress = Callable[[int, int], None]
 _CHECKPOINT_SECONDS = 5.0
 _STATE = "state.json"
+_REPEAT = "repeat them, or use --overwrite to begin anew"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +83,18 @@ class Conversion:
         self._shapes = [CODECS[name].shape(settings, ["train"]) for name in formats]
 
     @contextmanager
-    def staged(self, *, resume: bool) -> Iterator[int]:
+    def staged(self, *, resume: bool, anew: bool = False) -> Iterator[int]:
         """Prepare the staging folder; yields how many images are done already.
+
+        Args:
+            resume: go on from a checkpoint, if there is one.
+            anew: begin anew where the checkpoint is another run's, rather than refuse.
 
         An error removes the folder and all that is in it; a kill leaves it for the next run to resume or remove.
         """
         existed = self._out.exists()
+        state = self._load_state(anew) if resume else None  # another run's work must survive a refusal
         try:
-            state = self._load_state() if resume else None
             if state is None:
                 remove_staging(self._out)
             try:
@@ -176,6 +181,9 @@ class Conversion:
                 lambda subsets, codec=codec: codec.shape(self._settings, subsets),  # type: ignore[misc]
                 **remarks,
             )
+        (self._stage / _STATE).unlink(missing_ok=True)  # spools that are gone can't be resumed
+        for writer in self._writers:
+            writer.remove_spools()
         for name in self._formats:
             publish_folder(self._stage / name, self._out / name)
         remove_staging(self._out)
@@ -195,19 +203,21 @@ class Conversion:
         }
         write_whole(self._stage / _STATE, orjson.dumps(state))
 
-    def _load_state(self) -> dict[str, Any] | None:
+    def _load_state(self, anew: bool) -> dict[str, Any] | None:
         path = self._stage / _STATE
         if not path.is_file():
+            if not anew:
+                _check_unfinished(self._out, self._formats)
             return None
         try:
             state: dict[str, Any] = orjson.loads(path.read_bytes())
         except ValueError:
             return None
-        if state["mark"] != orjson.loads(orjson.dumps(self._mark())):
-            raise ToolkitError(
-                self._out, "was begun with other files or settings", "repeat them, or use --overwrite to begin anew"
-            )
-        return state
+        if state["mark"] == orjson.loads(orjson.dumps(self._mark())):
+            return state
+        if anew:
+            return None
+        raise ToolkitError(self._out, "was begun with other files or settings", _REPEAT)
 
 
 def finished(out: Path, formats: Sequence[FormatName], settings: Settings, inputs: str) -> dict[str, dict[str, Any]]:
@@ -221,6 +231,17 @@ def finished(out: Path, formats: Sequence[FormatName], settings: Settings, input
         and manifest.get("options") == settings.described()
         and manifest.get("classes") == list(settings.classes)
     }
+
+
+def _check_unfinished(out: Path, formats: Iterable[FormatName]) -> None:
+    """Refuse to resume over a tree that is complete, but was made from other files or with other settings.
+
+    Raises:
+        ToolkitError: there is such a tree.
+    """
+    for name in formats:
+        if read_manifest(out / name) is not None:
+            raise ToolkitError(out / name, "is complete, but was made from other files or settings", _REPEAT)
 
 
 def _relative(file: str, root: Path) -> str:

@@ -133,12 +133,12 @@ def convert(
     missing = [name for name in wanted if name not in manifests]
     job = Conversion(out, missing, settings, len(items), inputs)
     if missing:
-        with job.staged(resume=resume) as done:
+        with job.staged(resume=resume, anew=overwrite) as done:
             render = partial(_render, formats=missing, settings=settings)
             results = ordered_map(render, items[done:], workers=workers, cluster=cluster)
             job.consume(results, fail=fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root)
-    notes = (*source.notes, *getattr(split, "notes", ()), *job.notes)
+    notes = (*source.notes, *getattr(split, "notes", ()), *_advice(source, items), *job.notes)
     manifests = {name: manifests[name] for name in wanted}
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(out, manifests, skipped, notes, time.monotonic() - started)
@@ -180,6 +180,19 @@ def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
     return items
+
+
+def _advice(source: Dataset | LabelTree, items: Sequence[tuple[Sample | Entry, str]]) -> tuple[str, ...]:
+    """What to know of a split that gives a detector nothing to learn from."""
+    defects = {subset for item, subset in items if _sample(item).defect != GOOD}
+    if not defects or "train" in defects:
+        return ()
+    where = " and ".join(name for name in SUBSETS if name in defects)
+    trained = any(subset == "train" for _, subset in items)
+    what = "train holds good images only" if trained else "there are no train images"
+    why = ", as MVTec AD is split for anomaly detection" if isinstance(source, Dataset) else ""
+    remedy = f"--strategy stratified draws the images of {where} into train, val and test"
+    return (f"{what}, all defects are in {where}{why}; to train a detector or segmenter, {remedy}",)
 
 
 def _sample(item: Sample | Entry) -> Sample:

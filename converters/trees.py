@@ -157,10 +157,13 @@ class TreeWriter:
         manifest = self._manifest(subsets, remarks)
         for name in list(self._spools):
             self._spools.pop(name).close()
-        for spool in self.folder.glob(".*.spool"):
-            spool.unlink()
         write_json(self.folder / "manifest.json", manifest)
         return manifest
+
+    def remove_spools(self) -> None:
+        """Take away what the finished tree no longer needs."""
+        for spool in self.folder.glob(".*.spool"):
+            spool.unlink()
 
     def abandon(self) -> None:
         """Close what is open, without finishing."""

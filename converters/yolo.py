@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _QUARTER, _NEAR_HALF = 0.25, 0.4995
+_LOADER_POINTS, _MOST_PADDING = 1000, 64
 _LARGE = 4096  # pixels: beyond, six decimals of a normalised coordinate are too coarse
 _SIZES = ("images.csv", "name,subset,width,height")
 
@@ -252,18 +253,58 @@ def _row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str,
     across, down = _axis(image.width, digits, _QUARTER), _axis(image.height, digits, _QUARTER)
     pairs = [f"{across.shown[x]} {down.shown[y]}" for x, y in zip(columns, rows, strict=True)]
     fine_across, fine_down = _axis(image.width, 8, _NEAR_HALF), _axis(image.height, 8, _NEAR_HALF)
-    steps = points - points[np.arange(-1, len(points) - 1)]
-    for k in np.flatnonzero(steps[:, 0] * steps[:, 1] < 0).tolist():
+    steps = points - points[np.arange(-1, len(points) - 1)]  # steps[k] leads to vertex k
+    diagonal = np.flatnonzero(steps[:, 0] * steps[:, 1])
+    offsets = np.full(len(points), _QUARTER)
+    for k in diagonal[(steps[diagonal, 0] != steps[diagonal, 1])].tolist():
         for end in (k - 1, k):
+            offsets[end] = _NEAR_HALF
             pairs[end] = f"{fine_across.shown[columns[end]]} {fine_down.shown[rows[end]]}"
-    x, y = columns[-1], rows[-1]
     if min(columns) == max(columns) or min(rows) == max(rows):
-        # A ring without width has a box without area, which loaders throw away: one more corner of the last pixel.
-        pairs.append(f"{fine_across.shown[x]} {fine_down.shown[y]}")
-    while len(pairs) < 3:
-        pairs.append(f"{fine_across.shown[x]} {down.shown[y]}")
+        # A ring without width has a box without area, which loaders throw away: two more corners in the last pixel.
+        x, y = columns[-1], rows[-1]
+        pairs += [f"{fine_across.shown[x]} {fine_down.shown[y]}", f"{fine_across.shown[x]} {down.shown[y]}"]
+    padding = _padding(len(pairs), diagonal, steps, offsets, max(image.width, image.height)) if len(diagonal) else 0
+    pairs += pairs[-1:] * max(3 - len(pairs), padding)
     read_back = np.stack([across.pixels[points[:, 0]], down.pixels[points[:, 1]]], axis=1) - instance.bbox[:2]
     return " ".join(pairs), read_back
+
+
+def _padding(length: int, diagonal: IntArray, steps: IntArray, offsets: FloatArray, size: int) -> int:
+    """How often to repeat the last vertex so that the training loader samples no diagonal step where it crosses.
+
+    A diagonal step passes from pixel to pixel through a corner. Where it crosses the row and where it crosses the
+    column agree but for rounding; a sample in between falls on a third pixel. The loader's samples stand at even
+    distances over the ring, so a vertex more or less moves them all.
+
+    Args:
+        length: vertices of the row.
+        diagonal: numbers of the vertices that diagonal steps lead to.
+        steps: (K, 2), the way to each vertex from the one before.
+        offsets: (K,), place of each vertex in its pixel, the same along x and y.
+        size: longer side of the image in pixels, which the error of a written coordinate goes with.
+    """
+    before, after = offsets[diagonal - 1][:, None], offsets[diagonal][:, None]
+    forwards = steps[diagonal] > 0
+    # From n + before to n + 1 + after, or back: the share of the way at which the whole number between is crossed.
+    crossing = np.where(forwards, (1 - before) / (1 + after - before), before / (1 + before - after))
+    slack = 2e-6 * size + 1e-5
+    low, high = crossing.min(axis=1) - slack, crossing.max(axis=1) + slack
+    fewest, best = len(diagonal) + 1, 0
+    for extra in range(_MOST_PADDING):
+        total = length + extra
+        samples = _LOADER_POINTS - (total + 1)  # as `ultralytics.utils.ops.resample_segments` counts them
+        if samples < 2:
+            break
+        step, share = np.divmod(np.linspace(0, total, samples), 1)
+        leads_to = np.searchsorted(diagonal, (step + 1) % total)
+        leads_to[leads_to == len(diagonal)] = 0
+        met = (diagonal[leads_to] == (step + 1) % total) & (share > low[leads_to]) & (share < high[leads_to])
+        if met.sum() < fewest:
+            fewest, best = int(met.sum()), extra
+        if not fewest:
+            break
+    return best
 
 
 class _Axis(NamedTuple):

@@ -7,84 +7,66 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolkit import __version__
+from toolkit.cli_options import (
+    CategoryOpt,
+    Classes,
+    FoldOpt,
+    FoldsOpt,
+    Images,
+    JsonOpt,
+    OnProblem,
+    OverwriteOpt,
+    PerClassOpt,
+    RootArg,
+    SeedOpt,
+    Segmentation,
+    Strategy,
+    TestOpt,
+    TestPerClassOpt,
+    ValOpt,
+    WorkersOpt,
+)
 from toolkit.errors import ToolkitError
-from toolkit.terminal import print_error, print_json, print_notes, print_table, progress_bar
+from toolkit.terminal import (
+    print_error,
+    print_json,
+    print_manifests,
+    print_notes,
+    print_table,
+    print_verdict,
+    progress_bar,
+    say,
+)
 
 if TYPE_CHECKING:
     from converters.reading import LabelTree
-    from toolkit.samples import Dataset
-    from toolkit.splits import Split
+    from toolkit.samples import Dataset, Sample
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="defectkit",
     help="Industrial-defect masks to YOLO, COCO and pixel labels: exact, and proven.",
-    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help comes twice as fast, and fits a narrow terminal
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
-class Strategy(StrEnum):
-    """Ways to split a dataset."""
+def _complete_formats(incomplete: str) -> list[str]:
+    """Formats that a comma-separated list may go on with."""
+    from converters.formats import FORMATS
 
-    native = "native"
-    stratified = "stratified"
-    uniform = "uniform"
-    kfold = "kfold"
-
-
-class Classes(StrEnum):
-    """Ways to name classes."""
-
-    defect = "defect"
-    binary = "binary"
-    category = "category"
-    category_defect = "category-defect"
-
-
-class Segmentation(StrEnum):
-    """Forms of COCO segmentations."""
-
-    polygon = "polygon"
-    rle = "rle"
-
-
-class Images(StrEnum):
-    """How images get into label trees."""
-
-    hardlink = "hardlink"
-    symlink = "symlink"
-    copy = "copy"
-    none = "none"
-
-
-class OnProblem(StrEnum):
-    """What to do about faulty files."""
-
-    fail = "fail"
-    skip = "skip"
-
-
-RootArg = Annotated[Path, typer.Argument(metavar="ROOT", help="A dataset root, one category folder, or a label tree.")]
-JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
-WorkersOpt = Annotated[int, typer.Option(metavar="N", help="Threads; 0 takes one for each processor.")]
-ValOpt = Annotated[float | None, typer.Option(metavar="SHARE", help="Share of val (stratified: 0.1; kfold: 0).")]
-TestOpt = Annotated[float | None, typer.Option(metavar="SHARE", help="Share of test (stratified: 0.2).")]
-PerClassOpt = Annotated[int | None, typer.Option(metavar="N", help="Images of each class, good included (uniform: 10).")]
-TestPerClassOpt = Annotated[int | None, typer.Option(metavar="N", help="Of these, test images (uniform: 2).")]
-FoldsOpt = Annotated[int | None, typer.Option(metavar="N", help="Number of folds (kfold: 5).")]
-FoldOpt = Annotated[int | None, typer.Option(metavar="K", help="The fold to test on, from 0 (kfold: 0).")]
-SeedOpt = Annotated[int | None, typer.Option(metavar="N", help="Seed of the random draw (0).")]
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in FORMATS if name.startswith(last) and name not in before.split(",")]
 
 
 def _show_version(asked: bool) -> None:
@@ -130,7 +112,7 @@ def synth(
     if as_json:
         print_json({"root": str(folder), "images": images, "classes": ["good", *PRODUCT_DEFECTS], "seed": seed})
     else:
-        print(f"{folder}: {images} images, {len(PRODUCT_DEFECTS)} kinds of defect and good")
+        say(f"{folder}: {images} images, {len(PRODUCT_DEFECTS)} kinds of defect and good")
 
 
 @app.command()
@@ -145,47 +127,30 @@ def split(
     folds: FoldsOpt = None,
     fold: FoldOpt = None,
     seed: SeedOpt = None,
-    category: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this product; repeatable.")] = None,
+    category: CategoryOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Assign every image to train, val or test, and save it as CSV."""
+    from toolkit.cli_splits import check_csv, count_classes, given_numbers, make_split
     from toolkit.splits import write_split
 
+    check_csv(out)
     source = _source(root, category)
-    numbers = _numbers(val, test, per_class, test_per_class, folds, fold, seed)
-    made = _split(source, strategy.value, numbers)
-    _check_csv(out)
+    samples = _samples(source)
+    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
+    made = make_split(samples, strategy.value, numbers)
     write_split(made, out)
-    counts = _counts(source, made)
+    counts = count_classes(samples, made)
+    notes = (*source.notes, *made.notes)
     if as_json:
-        print_json({"out": str(out), "strategy": made.strategy, "settings": made.settings, "subsets": counts})
+        told = {"strategy": made.strategy, "settings": made.settings}
+        print_json({"out": str(out), **told, "subsets": counts, "notes": notes})
         return
     names = sorted({name for subset in counts.values() for name in subset})
     rows = [[name, *(subset.get(name, 0) for subset in counts.values())] for name in names]
     rows.append(["all", *(sum(subset.values()) for subset in counts.values())])
     print_table(f"{out} ({made.strategy})", ["class", *counts], rows)
-    print_notes((*source.notes, *made.notes))
-
-
-def _check_csv(out: Path) -> None:
-    """Replace an older split, but no other file."""
-    if out.is_dir():
-        raise ToolkitError(out, "is a folder", "name a CSV file")
-    if out.is_file():
-        with open(out, "rb") as file:
-            head = file.read(10)
-        if head and not head.startswith((b"# strategy", b"key,subset")):
-            raise ToolkitError(out, "exists and is no split", "choose another name")
-
-
-def _counts(source: Dataset | LabelTree, made: Split) -> dict[str, dict[str, int]]:
-    """Subset -> class of the image -> images."""
-    counts: dict[str, dict[str, int]] = {name: {} for name in ("train", "val", "test") if name in made.values()}
-    for sample in getattr(source, "samples", source):
-        if sample.key in made:
-            of_class = counts[made[sample.key]]
-            of_class[sample.defect] = of_class.get(sample.defect, 0) + 1
-    return counts
+    print_notes(notes)
 
 
 def _source(root: Path, categories: list[str] | None) -> Dataset | LabelTree:
@@ -200,29 +165,10 @@ def _source(root: Path, categories: list[str] | None) -> Dataset | LabelTree:
     return source.only(categories)
 
 
-def _numbers(*values: float | None) -> dict[str, Any]:
-    """Settings of a split that were given, by the names that `split_dataset` knows them by."""
-    names = ("val", "test", "per_class", "test_per_class", "folds", "fold", "seed")
-    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+def _samples(source: Dataset | LabelTree) -> Sequence[Sample]:
+    from toolkit.samples import Dataset
 
-
-_OF_STRATEGY = {
-    "native": set[str](),
-    "stratified": {"val", "test", "seed"},
-    "uniform": {"per_class", "test_per_class", "seed"},
-    "kfold": {"folds", "fold", "val", "seed"},
-}
-
-
-def _split(source: Dataset | LabelTree, strategy: str, numbers: dict[str, Any]) -> Split:
-    from toolkit.splits import split_dataset
-
-    foreign = sorted(set(numbers) - _OF_STRATEGY[strategy])
-    if foreign:
-        flag = "--" + foreign[0].replace("_", "-")
-        fitting = [name for name, settings in _OF_STRATEGY.items() if foreign[0] in settings]
-        raise ToolkitError(flag, f"does not go with --strategy {strategy}", f"use --strategy {' or '.join(fitting)}")
-    return split_dataset(getattr(source, "samples", source), strategy, **numbers)
+    return source if isinstance(source, Dataset) else source.samples
 
 
 @app.command()
@@ -234,6 +180,7 @@ def convert(
         typer.Option(
             metavar="FORMAT[,FORMAT...]",
             help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks.",
+            autocompletion=_complete_formats,
         ),
     ],
     split_file: Annotated[Path | None, typer.Option("--split", metavar="FILE.csv", help="A saved split.")] = None,
@@ -245,17 +192,19 @@ def convert(
     folds: FoldsOpt = None,
     fold: FoldOpt = None,
     seed: SeedOpt = None,
-    category: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this product; repeatable.")] = None,
+    category: CategoryOpt = None,
     classes: Annotated[Classes, typer.Option(help="How to name classes.")] = Classes.defect,
     instances: Annotated[str, typer.Option(help="components, image or merge:GAP (pixels).")] = "components",
-    min_area: Annotated[int, typer.Option(metavar="PX", help="Leave smaller components out; the manifest lists them.")] = 0,
-    min_iou: Annotated[float, typer.Option(metavar="IOU", help="Below 1: the fewest vertices that keep this IoU.")] = 1.0,
+    min_area: Annotated[int, typer.Option(metavar="PX", help="Leave smaller components out, and list them.")] = 0,
+    min_iou: Annotated[float, typer.Option(metavar="IOU", help="Below 1: fewest vertices that keep it.")] = 1.0,
     join_parts: Annotated[
         bool, typer.Option("--join-parts", help="YOLO: one row for an instance in parts; bridges are counted.")
     ] = False,
     segmentation: Annotated[Segmentation, typer.Option(help="COCO: polygons or run lengths.")] = Segmentation.polygon,
     images: Annotated[Images, typer.Option(help="How images get into the trees.")] = Images.hardlink,
-    on_problem: Annotated[OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")] = OnProblem.fail,
+    on_problem: Annotated[
+        OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")
+    ] = OnProblem.fail,
     threshold: Annotated[int | None, typer.Option(metavar="N", help="Grey values from N on are defect.")] = None,
     workers: WorkersOpt = 0,
     cluster: Annotated[str | None, typer.Option(metavar="URL", help="Dask scheduler, tcp://host:port.")] = None,
@@ -265,19 +214,11 @@ def convert(
 ) -> None:
     """Write a dataset, or any label tree, in one or more label formats."""
     from converters.pipeline import convert as run
-    from toolkit.splits import read_split
+    from toolkit.cli_splits import choose_split, given_numbers
 
     source = _source(root, category)
-    numbers = _numbers(val, test, per_class, test_per_class, folds, fold, seed)
-    chosen = None
-    if split_file is not None:
-        if strategy is not None or numbers:
-            raise ToolkitError("--split", "comes with settings of another split", "leave out --strategy and its numbers")
-        chosen = read_split(split_file, getattr(source, "samples", source))
-    elif strategy is not None:
-        chosen = _split(source, strategy.value, numbers)
-    elif numbers:
-        raise ToolkitError("--" + next(iter(numbers)).replace("_", "-"), "needs a --strategy", "add one")
+    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
+    chosen = choose_split(_samples(source), split_file, strategy, numbers)
     with progress_bar("converting") as progress:
         report = run(
             source,
@@ -310,20 +251,8 @@ def convert(
             }
         )
         return
-    _print_manifests(report.manifests, f"{report.out} ({report.seconds:.1f} s)")
+    print_manifests(report.manifests, f"{report.out} ({report.seconds:.1f} s)")
     print_notes([f"left out: {problem}" for problem in report.skipped] + list(report.notes))
-
-
-def _print_manifests(manifests: dict[str, dict[str, Any]], title: str) -> None:
-    rows = []
-    for name, manifest in manifests.items():
-        counts = list(manifest["subsets"].values())
-        sums = [sum(subset[part] for subset in counts) for part in ("images", "instances", "background")]
-        fidelity, components = manifest["fidelity"], manifest["components"]
-        exact = f"{fidelity['exact']} of {fidelity['images']}"
-        rows.append([name, *sums, exact, f"{fidelity['min_iou']:.4f}", len(components["skipped"])])
-    header = ["format", "images", "instances", "background", "exact", "min IoU", "left out"]
-    print_table(title, header, rows)
 
 
 @app.command()
@@ -341,28 +270,24 @@ def verify(
 
     with progress_bar("verifying") as progress:
         report = run(out, against, min_iou=min_iou, workers=workers or os.cpu_count() or 1, progress=progress)
+    trees = [
+        {
+            "tree": str(tree.tree),
+            "format": tree.kind,
+            "images": tree.images,
+            "compared": tree.compared,
+            "min_iou": tree.min_iou,
+            "mean_iou": tree.mean_iou,
+            "exact": tree.exact,
+            "worst": [worst._asdict() for worst in tree.worst],
+            "failures": tree.failures,
+        }
+        for tree in report.trees
+    ]
     if as_json:
-        trees = [
-            {
-                "tree": str(tree.tree),
-                "format": tree.kind,
-                "images": tree.images,
-                "compared": tree.compared,
-                "min_iou": tree.min_iou,
-                "mean_iou": tree.mean_iou,
-                "exact": tree.exact,
-                "worst": [worst._asdict() for worst in tree.worst],
-                "failures": tree.failures,
-            }
-            for tree in report.trees
-        ]
         print_json({"passed": report.passed, "min_iou": report.min_iou, "trees": trees, "notes": report.notes})
     else:
-        rows = [
-            [tree.kind, tree.images, f"{tree.exact} of {tree.compared}", f"{tree.min_iou:.4f}", len(tree.failures)]
-            for tree in report.trees
-        ]
-        print_table(str(out), ["format", "images", "exact", "min IoU", "failures"], rows)
+        print_verdict(str(out), trees)
         print_notes(report.notes)
         for line in report.failures:
             print(f"failed: {line}", file=sys.stderr)
@@ -372,7 +297,7 @@ def verify(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Argument(metavar="[OUT]", help="Folder to write into.")] = Path("defectkit-demo"),
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write into.")] = Path("defectkit-demo"),
     overwrite: OverwriteOpt = False,
     as_json: JsonOpt = False,
 ) -> None:
@@ -394,42 +319,71 @@ def demo(
             }
         )
     else:
-        _print_manifests(made.manifests, str(made.labels))
+        print_manifests(made.manifests, str(made.labels))
         verdict = f"verified, min IoU {made.min_iou:.4f}" if made.passed else "NOT what the masks say"
-        print(f"dataset   {made.dataset}: a synthetic zipper in MVTec layout, 7 kinds of defect and good")
-        print(f"split     {made.split}: train, val and test, stratified")
-        print(f"labels    {made.labels}: {len(made.manifests)} formats, {verdict}")
-        print(f"picture   {made.overlay}: the labels as they were written, drawn over the images")
+        say(f"dataset   {made.dataset}: a synthetic zipper in MVTec layout, 7 kinds of defect and good")
+        say(f"split     {made.split}: train, val and test, stratified")
+        say(f"labels    {made.labels}: {len(made.manifests)} formats, {verdict}")
+        say(f"picture   {made.overlay}: the labels as they were written, drawn over the images")
     if not made.passed:
         raise typer.Exit(1)
 
 
 def main() -> None:
     """Run the command line; exit with 0, 1 (a check failed) or 2 (the input is at fault)."""
-    arguments = [word for word in sys.argv[1:] if word != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
-    import click
-
+    words = [_without_tilde(word) for word in sys.argv[1:]]
+    arguments = [word for word in words if word != "--debug"]
     try:
-        status = app(args=arguments, prog_name="defectkit", standalone_mode=False)
-    except ToolkitError as error:
-        if debug:
+        status = app(args=arguments or ["--help"], prog_name="defectkit", standalone_mode=False) or 0
+        status = status if arguments else 2
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
+    except Exception as error:
+        status = _explain(error)
+        if "--debug" in words or status is None:
             raise
+    if status == _INTERRUPTED:  # typer makes an exit status of Ctrl-C
+        hint = "; the same command with --resume goes on from the last checkpoint" if arguments[0] == "convert" else ""
+        print(f"interrupted: nothing half-written stands in its place{hint}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _without_tilde(word: str) -> str:
+    """A path below the home folder in full, where the shell leaves that to us: `--split=~/split.csv`."""
+    name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return name + equals + str(Path(value).expanduser()) if value.startswith("~/") else word
+
+
+def _explain(error: Exception) -> int | None:
+    """Say in a line what the user can do about an error; the exit status, or None for a fault of ours."""
+    usage_error = typer.BadParameter.__mro__[1]  # of click, or of the copy that newer versions of typer carry
+    if isinstance(error, ToolkitError):
         print_error(error)
-        status = 2
-    except click.UsageError as error:
-        where = f"{error.ctx.command_path}: " if error.ctx else ""
-        command = error.ctx.command_path if error.ctx else "defectkit"
-        print(f"error: {where}{_one_line(error.format_message())}; see '{command} --help'", file=sys.stderr)
-        status = 2
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted; nothing half-written is left in place, --resume goes on where it can", file=sys.stderr)
-        status = 130
-    sys.exit(status or 0)
+        return 2
+    if isinstance(error, usage_error):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "defectkit"
+        problem = " ".join(str(error.format_message()).split()).rstrip(".")  # type: ignore[attr-defined]
+        print(f"error: {command}: {problem}; {_remedy(problem)}see '{command} --help'", file=sys.stderr)
+        return 2
+    if isinstance(error, typer.Abort):
+        return _INTERRUPTED
+    if isinstance(error, OSError):
+        where = error.filename or "standard output"
+        print_error(
+            ToolkitError(where, f"cannot be used ({error.strerror})", "check the disk, and what you may do there")
+        )
+        return 2
+    return None
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).rstrip(".")
+def _remedy(problem: str) -> str:
+    """A hint for the mistake that is made most: formats with spaces between them."""
+    from converters.formats import FORMATS
+
+    extra = problem.partition("unexpected extra argument")[2].partition("(")[2]
+    named = [word for word in extra.strip("s() ").replace(",", " ").split() if word.rstrip(")") in FORMATS]
+    return "put commas between formats, no spaces (--to coco,yolo-segment); " if named else ""
 
 
 if __name__ == "__main__":

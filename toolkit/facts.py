@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PublishedCounts", "compare_with_published", "differences", "published_counts"]
 
+_SHOWN = 3  # differences in a remark
+
 
 @dataclass(frozen=True)
 class PublishedCounts:
@@ -72,9 +74,10 @@ def differences(samples: Iterable[Sample]) -> dict[str, list[str]]:
 
 
 def compare_with_published(samples: Iterable[Sample]) -> list[str]:
-    """A remark for every category that differs from the published counts."""
+    """A remark for every category that differs from the published counts, the first few differences in it."""
     return [
-        f"{category} differs from the published MVTec AD: {'; '.join(lines)}"
+        f"{category} differs from the published MVTec AD: {'; '.join(lines[:_SHOWN])}"
+        + (f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else "")
         for category, lines in differences(samples).items()
         if lines
     ]

@@ -24,8 +24,9 @@ def check_apart(out: Path, root: Path) -> None:
         ToolkitError: one of the two folders holds the other, or they are the same.
     """
     there, here = out.resolve(), root.resolve()
-    if there == here or there.is_relative_to(here) or here.is_relative_to(there):
-        raise ToolkitError(out, f"lies inside {root}, or the reverse", "choose an output folder apart from the input")
+    if there.is_relative_to(here) or here.is_relative_to(there):
+        inside = "is" if there == here else "lies inside" if there.is_relative_to(here) else "holds"
+        raise ToolkitError(out, f"{inside} the input {root}", "choose an output folder apart from it")
 
 
 def check_free(out: Path, names: Iterable[str], *, overwrite: bool, resume: bool) -> None:

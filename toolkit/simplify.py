@@ -32,9 +32,10 @@ Rasteriser = Callable[[Sequence[IntArray]], BoolArray]
 
 _CANDIDATES = 112  # vertices per ring between which the shortest path chooses; its time grows with their square
 _LONG, _MANY = 6000, 40  # more vertices or rings than this are decimated only: noise has no shape to be fitted
-_FEW = 16  # vertices up to which one start of the search is enough
+_FEW = 24  # vertices up to which one start of the search is enough
+_TRIED = 400  # vertices of joined rings up to which each is tried at last
 _TRIES = 4  # cheapest drops of a vertex that are tried before rings count as minimal
-_NEIGHBOURS = np.array([(0, 0), (-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1)])
+_NEIGHBOURS = np.array([(0, 0), (0, -1), (-1, 0), (1, 0), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,19 +120,46 @@ def _prepare(
     regions: Sequence[Region], mask: BoolArray, rasterise: Rasteriser, min_iou: float
 ) -> tuple[_Shape, list[IntArray]]:
     """Weights of the mask, and all rings as loops: outer ones clockwise on the screen, holes against that."""
-    loops: list[IntArray] = []
-    hole: list[bool] = []
+    groups: list[list[IntArray]] = []
     for region in regions:
-        for ring in (region.outer, *region.holes):
-            loop = _corners(np.asarray(ring, np.int64))
-            hole.append(ring is not region.outer)
-            loops.append(loop[::-1] if (_area(loop) < 0) != hole[-1] else loop)
-    paints = sum(map(_area, loops)) < np.count_nonzero(mask)
+        rings = [_corners(np.asarray(ring, np.int64)) for ring in (region.outer, *region.holes)]
+        groups.append([ring[::-1] if (_area(ring) < 0) != (number > 0) else ring for number, ring in enumerate(rings)])
+    paints = sum(_area(ring) for group in groups for ring in group) < np.count_nonzero(mask)
+    if not paints:
+        groups = _hang_corners(groups)
     left = np.zeros((mask.shape[0], mask.shape[1] + 1))
     np.cumsum(np.where(mask, -1.0, min_iou), axis=1, out=left[:, 1:])
-    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8 if paints else 4)
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    hole = tuple(number > 0 for group in groups for number in range(len(group)))
     labels = np.asarray(parts, np.int32)
-    return _Shape(mask, rasterise, min_iou, labels, count - 1, left.ravel(), paints, tuple(hole)), loops
+    loops = [ring for group in groups for ring in group]
+    return _Shape(mask, rasterise, min_iou, labels, count - 1, left.ravel(), paints, hole), loops
+
+
+def _hang_corners(groups: list[list[IntArray]]) -> list[list[IntArray]]:
+    """Regions (outer ring, holes) whose outer rings share a vertex, hung together there: they are drawn as one."""
+    there: dict[tuple[int, int], list[int]] = {}
+    for number, (outer, *_) in enumerate(groups):
+        for x, y in outer.tolist():
+            there.setdefault((x, y), []).append(number)
+    found, done = [], set[int]()
+    for number, (ring, *holes) in enumerate(groups):
+        if number in done:
+            continue
+        done.add(number)
+        waiting = [number]
+        while waiting:
+            for x, y in groups[waiting.pop()][0].tolist():
+                for other in there[x, y]:
+                    if other not in done:
+                        done.add(other)
+                        waiting.append(other)
+                        outer, *more = groups[other]
+                        place, first = (int((one == (x, y)).all(axis=1).argmax()) for one in (ring, outer))
+                        ring = np.concatenate([ring[:place], np.roll(outer, -first, axis=0), ring[place:]])
+                        holes += more
+        found.append([ring, *holes])
+    return found
 
 
 def _area(ring: IntArray) -> float:
@@ -199,7 +227,11 @@ def _squared(one: IntArray, other: IntArray) -> IntArray:
 
 def _hang(shape: _Shape, ring: IntArray, hole: IntArray) -> IntArray:
     """Bridge a hole to a ring between near vertices; where the bridge is painted, over as little background as can be."""
-    squared = _squared(ring, hole).ravel()
+    if len(ring) * len(hole) > 2**15:  # noise: look from one vertex only
+        hole = np.roll(hole, 1, axis=0)
+        squared = np.pad(_squared(ring, hole[:1]), ((0, 0), (0, len(hole) - 1)), constant_values=2**40).ravel()
+    else:
+        squared = _squared(ring, hole).ravel()
     best = int(squared.argmin())
     if shape.paints and squared[best] > 2:  # a bridge of one step stays on its ends
         near = np.argpartition(squared, min(24, len(squared) - 1))[:24]
@@ -267,7 +299,7 @@ def _peucker(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
     """Ramer-Douglas-Peucker (`cv2.approxPolyDP`) with the largest tolerance that holds the IoU, or no loops."""
     best: list[IntArray] = []
     low, high = 0.0, float(max(shape.mask.shape))
-    for _ in range(14):
+    for _ in range(12):
         tolerance = (low * high) ** 0.5 if low else high / 8
         thin = [cv2.approxPolyDP(loop.astype(np.int32)[:, None], tolerance, True)[:, 0] for loop in loops]
         found = [_corners(np.asarray(loop, np.int64)) for loop in thin]
@@ -334,7 +366,7 @@ def _decimate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
     while share > 0.01:
         weight, _, which, vertex = _drops(shape, loops)
         used = np.searchsorted(np.maximum.accumulate(np.cumsum(weight)), -share * deficit, side="right")
-        batch = min(int(used), 1 + len(weight) // 4)
+        batch = min(int(used), 1 + int(share * len(weight) / 4))
         found = _without(loops, which[:batch], vertex[:batch]) if batch else loops
         missed = _deficit(shape, found) if batch else 1.0
         if missed <= 0:
@@ -512,7 +544,7 @@ def _eliminate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
 
 def _drop_bridges(shape: _Shape, rings: list[IntArray]) -> list[IntArray]:
     """Drop single vertices of joined rings, those of bridges among them, where the IoU allows it."""
-    for number in range(len(rings)):
+    for number in range(len(rings) if sum(map(len, rings)) <= _TRIED else 0):
         index = 0
         while len(rings[number]) > 3 and index < len(rings[number]):
             found = [*rings[:number], np.delete(rings[number], index, axis=0), *rings[number + 1 :]]

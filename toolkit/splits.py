@@ -245,9 +245,16 @@ def find_duplicates(dataset: Sequence[Sample]) -> list[list[str]]:
                 status = sample.image.stat()
                 place = (status.st_dev, status.st_ino)
                 if place not in seen:
-                    seen[place] = hashlib.sha256(sample.image.read_bytes()).digest()
+                    seen[place] = _digest(sample.image)
                 twins[seen[place]].append(sample.key)
     return sorted(sorted(keys) for keys in twins.values() if len(keys) > 1)
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError as error:
+        raise ToolkitError(path, f"cannot be read ({error.strerror})", "check the file") from error
 
 
 def write_split(split: Mapping[str, str], path: str | Path) -> None:
@@ -281,6 +288,9 @@ def read_split(path: str | Path, dataset: Sequence[Sample]) -> Split:
     path = Path(path)
     rows, told = _read_rows(path)
     known = {sample.key for sample in dataset}
+    if known.isdisjoint(key for _, key, _ in rows):
+        problem = f"none of its {len(rows)} keys is in the dataset (such as {rows[0][1]!r})"
+        raise ToolkitError(path, problem, "name the split of this dataset, or make one with 'defectkit split'")
     problems: list[Problem] = []
     subsets: dict[str, str] = {}
     for line, key, subset in rows:
@@ -313,18 +323,22 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], dict[str, str]]:
 
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ToolkitError(path, f"cannot be read ({error})", "name a CSV file of key,subset") from error
+    except OSError as error:
+        raise ToolkitError(path, f"cannot be read ({error.strerror})", "make it with 'defectkit split'") from error
+    except UnicodeDecodeError as error:
+        raise ToolkitError(path, "is no text in UTF-8", "save it as CSV UTF-8") from error
     told: dict[str, str] = {}
     if lines and lines[0].startswith("#"):
-        told = dict(word.split("=", 1) for word in lines[0][1:].split() if "=" in word)
+        words = lines[0][1:].rstrip(",;").split()  # spreadsheets fill the line with separators
+        told = dict(word.split("=", 1) for word in words if "=" in word)
     rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#") or line.replace(" ", "") == "key,subset":
             continue
         cells = next(csv.reader([line]))
         if len(cells) != 2:
-            raise ToolkitError(f"{path}:{number}", "is not of the form key,subset", "correct the line")
+            remedy = "put a comma between the two, not a semicolon" if ";" in line else "correct the line"
+            raise ToolkitError(f"{path}:{number}", "is not of the form key,subset", remedy)
         rows.append((number, cells[0].strip(), cells[1].strip()))
     if not rows:
         raise ToolkitError(path, "assigns no samples", "make it with 'defectkit split'")

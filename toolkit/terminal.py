@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,13 +10,25 @@ from typing import Any
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["print_error", "print_json", "print_notes", "print_table", "progress_bar"]
+__all__ = [
+    "print_error",
+    "print_json",
+    "print_manifests",
+    "print_notes",
+    "print_table",
+    "print_verdict",
+    "progress_bar",
+    "say",
+]
+
+_PIPE_WIDTH = 120  # columns of a table that no terminal shows
+_MANY = 10  # problems from which a line at the end says how many there are
 
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Callable[[int, int], None] | None]:
     """A bar on stderr while the block runs: yields what to call with (done, total), or None off a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
@@ -27,8 +40,16 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on stdout; the first column is text, the others are numbers."""
+def say(text: str) -> None:
+    """Text on stdout. That its reader has gone away (`| head`) is no error, and ends nothing."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]], *, texts: int = 1) -> None:
+    """A table on stdout; the first `texts` columns are text, the others are numbers."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -36,15 +57,58 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[objec
 
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index == 0, overflow="fold")
+        table.add_column(name, justify="left" if index < texts else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))  # names are shown as they are, not as markup
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else _PIPE_WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()) + "\n")
+
+
+def print_manifests(manifests: Mapping[str, Mapping[str, Any]], title: str) -> None:
+    """A row for every label tree that was written: what is in it, and how exact it is."""
+    rows = []
+    for name, manifest in manifests.items():
+        counts = list(manifest["subsets"].values())
+        sums = [sum(subset[part] for subset in counts) for part in ("images", "instances", "background")]
+        fidelity, components = manifest["fidelity"], manifest["components"]
+        exact = f"{fidelity['exact']} of {fidelity['images']}"
+        rows.append([name, *sums, exact, f"{fidelity['min_iou']:.4f}", len(components["skipped"])])
+    header = ["format", "images", "instances", "background", "exact", "min IoU", "left out"]
+    print_table(title, header, rows)
+
+
+def print_verdict(title: str, trees: Sequence[Mapping[str, Any]]) -> None:
+    """A row for every label tree that was verified, and the worst images of those that are not exact.
+
+    Args:
+        title: what was verified.
+        trees: as they stand in the JSON of `defectkit verify`.
+    """
+    rows = [
+        [
+            tree["format"],
+            tree["images"],
+            f"{tree['exact']} of {tree['compared']}",
+            f"{tree['min_iou']:.4f}",
+            len(tree["failures"]),
+        ]
+        for tree in trees
+    ]
+    print_table(title, ["format", "images", "exact", "min IoU", "failures"], rows)
+    worst = [
+        [tree["format"], image["key"], f"{image['iou']:.4f}", image["lost"], image["gained"]]
+        for tree in trees
+        for image in tree["worst"]
+    ]
+    if worst:
+        print_table("the worst images", ["format", "image", "IoU", "px lost", "px gained"], worst, texts=2)
 
 
 def print_notes(notes: Iterable[str]) -> None:
     """Remarks, one line each, on stderr."""
-    for note in notes:
+    for note in dict.fromkeys(notes):
         print(f"note: {note}", file=sys.stderr)
 
 
@@ -52,10 +116,12 @@ def print_error(error: ToolkitError) -> None:
     """One line for each problem, on stderr."""
     for problem in error.problems:
         print("error: " + " ".join(str(problem).split()), file=sys.stderr)
+    if len(error.problems) > _MANY:
+        print(f"note: {len(error.problems)} problems in all", file=sys.stderr)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON object on stdout."""
     import orjson
 
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+    say(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,8 +71,9 @@ def worker_pid(_: int) -> int:
     return os.getpid()
 
 
-def tasks_on(dask_scheduler: object) -> list[str]:
-    return list(dask_scheduler.tasks)  # type: ignore[attr-defined]
+def state_of(dask_scheduler: Any) -> tuple[list[str], int]:
+    """The tasks and the number of clients that a scheduler knows."""
+    return list(dask_scheduler.tasks), len(dask_scheduler.clients.keys() - {"fire-and-forget"})
 
 
 def taken_until_failure(results: Iterator[int]) -> tuple[list[int], BaseException]:
@@ -265,8 +267,8 @@ class TestCluster:
         results.close()
         with Client(cluster, set_as_default=False) as client:
             deadline = time.monotonic() + 5
-            while left := client.run_on_scheduler(tasks_on):
-                assert time.monotonic() < deadline, left
+            while (state := client.run_on_scheduler(state_of)) != ([], 1):  # the one that asks
+                assert time.monotonic() < deadline, state
                 time.sleep(0.02)
 
     def test_a_killed_worker_costs_nothing_but_time(self, cluster: str) -> None:
