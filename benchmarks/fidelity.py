@@ -1,4 +1,6 @@
-"""Mask -> label -> mask, ours and the peers': how much of a mask survives. `python -m benchmarks.fidelity [ROOT ...]`
+"""Mask -> label -> mask, ours and the peers': how much of a mask survives.
+
+Run: python -m benchmarks.fidelity [ROOT ...]
 
 Without ROOT the embedded product is made and used. Every label is written to disk, and read by its real consumer:
 pycocotools' `COCO.annToMask`, ultralytics' `polygon2mask`, and ultralytics' training loader, `YOLODataset`.
@@ -126,10 +128,12 @@ def iou(one: BoolArray, other: BoolArray) -> float:
 
 
 def table(dataset: Dataset) -> dict[str, dict[str, float]]:
-    """way -> {masks, mean, min, exact}."""
+    """Way -> {masks, mean, min, exact}."""
     truth = {sample.key: read_mask(sample.masks[0]).pixels() > 0 for sample in dataset if sample.masks}
     named = {file_name(key): mask for key, mask in truth.items()}
-    results = {way: {key: filled[file_name(key)] for key in truth} for way, run in WRITERS.items() for filled in [run(named)]}
+    results = {
+        way: {key: filled[file_name(key)] for key in truth} for way, run in WRITERS.items() for filled in [run(named)]
+    }
     results |= ours(dataset)
     return {way: _summary([iou(filled[key], mask) for key, mask in truth.items()]) for way, filled in results.items()}
 
@@ -159,7 +163,8 @@ def main() -> None:
         dataset = write_dataset(made, Path(folder, "shapes"))
         results = {way: run(made) for way, run in WRITERS.items()}
         results |= {
-            way: {key.rpartition("/")[2]: pixels for key, pixels in filled.items()} for way, filled in ours(dataset).items()
+            way: {key.rpartition("/")[2]: pixels for key, pixels in filled.items()}
+            for way, filled in ours(dataset).items()
         }
         print(f"\n| shape, round-trip IoU | {' | '.join(made)} |\n|---|{'---|' * len(made)}")
         for way, filled in results.items():

@@ -22,8 +22,8 @@ from supervision.dataset.formats.yolo import detections_to_yolo_annotations
 os.environ |= {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_VERBOSE": "False"}
 os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp())
 
-from ultralytics.data.converter import convert_segment_masks_to_yolo_seg  # noqa: E402
-from ultralytics.data.utils import polygon2mask  # noqa: E402
+from ultralytics.data.converter import convert_segment_masks_to_yolo_seg
+from ultralytics.data.utils import polygon2mask
 
 __all__ = ["WRITERS", "Masks", "fill_coco", "fill_yolo", "supervision_yolo_lines", "write_ultralytics"]
 
@@ -32,7 +32,7 @@ Masks = Mapping[str, BoolArray]
 
 
 def fill_yolo(text: str, height: int, width: int) -> BoolArray:
-    """Fill the rows of a label file with ultralytics' own `polygon2mask`; rows of five columns are boxes, no polygons."""
+    """Fill the rows of a label file with ultralytics' own `polygon2mask`."""
     filled = np.zeros((height, width), np.bool_)
     rows = [line.split() for line in text.splitlines()]
     if any(len(row) == 5 for row in rows):
@@ -54,12 +54,12 @@ def fill_coco(segmentations: list[object], height: int, width: int) -> BoolArray
 
 
 def write_ultralytics(masks_dir: Path, out: Path) -> None:
-    """ultralytics' converter; it wants class ids from 1 in the masks and finds nothing in 0 and 255."""
+    """Ultralytics' converter; it wants class ids from 1 in the masks and finds nothing in 0 and 255."""
     convert_segment_masks_to_yolo_seg(str(masks_dir), str(out), classes=1)
 
 
 def ultralytics_to_polygon2mask(masks: Masks) -> dict[str, BoolArray]:
-    """ultralytics' converter, read by ultralytics."""
+    """Ultralytics' converter, read by ultralytics."""
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder, "masks"), Path(folder, "out")
         source.mkdir()
@@ -77,17 +77,17 @@ def _detections(mask: BoolArray) -> sv.Detections:
 
 
 def supervision_yolo_lines(mask: BoolArray) -> list[str]:
-    """supervision's YOLO rows with all their vertices."""
+    """Supervision's YOLO rows with all their vertices."""
     return detections_to_yolo_annotations(_detections(mask), mask.shape, approximation_percentage=0.0)
 
 
 def supervision_to_polygon2mask(masks: Masks) -> dict[str, BoolArray]:
-    """supervision's YOLO rows, read by ultralytics."""
+    """Supervision's YOLO rows, read by ultralytics."""
     return {name: fill_yolo("\n".join(supervision_yolo_lines(mask)), *mask.shape) for name, mask in masks.items()}
 
 
 def supervision_to_pycocotools(masks: Masks) -> dict[str, BoolArray]:
-    """supervision's COCO annotations, read by pycocotools."""
+    """Supervision's COCO annotations, read by pycocotools."""
     filled = {}
     for name, mask in masks.items():
         annotations, _ = detections_to_coco_annotations(_detections(mask), 1, 1, approximation_percentage=0.0)

@@ -75,7 +75,9 @@ def _segmentation(instance: Instance, image: LabelledImage, settings: Settings) 
     rings = edge_rings(outline)
     if settings.min_iou < 1:
         regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "edge")]
-        fewer = simplify_regions(regions, instance.mask, lambda found: fill_edges(found, height, width), settings.min_iou)
+        fewer = simplify_regions(
+            regions, instance.mask, lambda found: fill_edges(found, height, width), settings.min_iou
+        )
         rings = fewer or rings
     filled = fill_edges(rings, height, width)
     both = int(np.count_nonzero(filled & instance.mask))

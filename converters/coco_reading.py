@@ -45,7 +45,7 @@ def read_coco_file(path: Path) -> dict[str, Any]:
         ToolkitError: it is not JSON, or lacks one of images, annotations and categories.
     """
     try:
-        document = orjson.loads(path.read_bytes())
+        document: dict[str, Any] = orjson.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ToolkitError(path, "is not readable JSON", f"replace it ({error})") from error
     for part in ("images", "annotations", "categories"):
@@ -62,8 +62,9 @@ def _subset(path: Path) -> str:
 
 def _find_image(root: Path, annotations: Path, subset: str, name: str) -> Path:
     """Where an image lies, or where it would: trees put images in various places."""
-    folders = (root / "images" / subset, annotations.parent, root / subset, root / "images", root)
-    folders += tuple(path for path in (root / f"{subset}2017", root / "images" / f"{subset}2017") if path.is_dir())
+    dated = f"{subset}2017"
+    folders = [root / "images" / subset, annotations.parent, root / subset, root / "images", root]
+    folders += [root / dated, root / "images" / dated]
     return next((folder / name for folder in folders if (folder / name).is_file()), root / "images" / subset / name)
 
 
@@ -86,7 +87,7 @@ def index_coco(root: Path) -> LabelTree:
             annotations = of_image.get(record["id"], [])
             image = _find_image(root, path, subset, record["file_name"])
             payload = (str(path), annotations)
-            classes = tuple(names.get(annotation.get("category_id"), "") for annotation in annotations)
+            classes = tuple(names.get(annotation.get("category_id", -1), "") for annotation in annotations)
             size = (int(record["width"]), int(record["height"]))
             found.append(FoundImage(subset, Path(record["file_name"]).stem, image, payload, classes, size))
     entries = make_entries(found, load_coco, names, ours=ours)
@@ -183,7 +184,9 @@ def load_panoptic(entry: Entry, rounding: Rounding) -> list[Instance]:
     for segment in segments:
         instance = crop_to_bbox(ids == segment["id"], entry.names.get(segment["category_id"], ""))
         if instance is None or not instance.label:
-            raise ToolkitError(png, f"segment {segment['id']} is not in the map, or of unknown category", "write it again")
+            raise ToolkitError(
+                png, f"segment {segment['id']} is not in the map, or of unknown category", "write it again"
+            )
         found.append(instance)
     if np.count_nonzero(ids) != sum(instance.area for instance in found):
         raise ToolkitError(png, "holds segments that are not listed", "write it again")

@@ -34,7 +34,10 @@ def compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFidelit
     if not boxes:
         return ImageFidelity(1.0, truth.key, 0, 0)
     window = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
-    ids = {label: number for number, label in enumerate(sorted({i.label for i in (*reading.instances, *truth.instances)}), 1)}
+    ids = {
+        label: number
+        for number, label in enumerate(sorted({i.label for i in (*reading.instances, *truth.instances)}), 1)
+    }
     shown, true = _class_map(reading.instances, window, ids), _class_map(truth.instances, window, ids)
     union = int(np.count_nonzero(shown | true))
     same = int(np.count_nonzero((shown == true) & (true > 0)))
@@ -75,7 +78,9 @@ def box_faults(kind: str, entry: Entry, truth: LabelledImage) -> list[str]:
     key = truth.key
     if kind == "yolo-classify":
         label = entry.sample.defect
-        return [] if label == truth.image_label else [f"{key}: in class {label!r}, the source says {truth.image_label!r}"]
+        return (
+            [] if label == truth.image_label else [f"{key}: in class {label!r}, the source says {truth.image_label!r}"]
+        )
     rows = parse_rows(Path(entry.payload), entry.names)
     if len(rows) != len(truth.instances):
         return [f"{key}: {len(rows)} boxes where the source has {len(truth.instances)}"]

@@ -11,7 +11,17 @@ from toolkit.instances import Grouping
 from toolkit.labels import ClassScheme, LabelledImage
 from toolkit.splits import SUBSETS
 
-__all__ = ["FORMATS", "Encoded", "FormatCodec", "FormatName", "ImageMode", "Pixels", "Settings", "TreeShape", "check_formats"]
+__all__ = [
+    "FORMATS",
+    "Encoded",
+    "FormatCodec",
+    "FormatName",
+    "ImageMode",
+    "Pixels",
+    "Settings",
+    "TreeShape",
+    "check_formats",
+]
 
 FormatName = Literal[
     "yolo-detect", "yolo-segment", "yolo-obb", "yolo-classify", "coco", "semantic", "panoptic", "masks"
@@ -38,7 +48,7 @@ class Settings:
 
     classes: tuple[str, ...]
     scheme: ClassScheme = "defect"
-    grouping: Grouping = Grouping()
+    grouping: Grouping = field(default_factory=Grouping)
     min_area: int = 0
     min_iou: float = 1.0
     join_parts: bool = False

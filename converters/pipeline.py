@@ -214,7 +214,10 @@ def _render(item: tuple[Sample | Entry, str], formats: Sequence[FormatName], set
     source, subset = item
     sample = _sample(source)
     try:
-        labelled = label_sample(sample, subset, settings) if source is sample else _label_entry(source, subset, settings)
+        if isinstance(source, Entry):
+            labelled: Labelled | tuple[Problem, ...] = _label_entry(source, subset, settings)
+        else:
+            labelled = label_sample(source, subset, settings)
         if isinstance(labelled, tuple):
             return Rendered(sample, subset, labelled, ())
         encoded = tuple(CODECS[name].encode(labelled.image, settings) for name in formats)

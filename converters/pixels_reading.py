@@ -40,7 +40,8 @@ def index_semantic(root: Path) -> LabelTree:
             found.append(FoundImage(subset, stem, image, str(label), (), _map_size(label)))
         remedy = "write its map, or remove the image"
         problems += [
-            Problem(str(images[stem]), "an image without a class map", remedy) for stem in sorted(images.keys() - labels)
+            Problem(str(images[stem]), "an image without a class map", remedy)
+            for stem in sorted(images.keys() - labels)
         ]
     names = {number: name for number, name in document["names"].items() if number > 0}
     entries = make_entries(found, load_semantic, names, ours=read_manifest(root) is not None)
@@ -84,7 +85,9 @@ def index_masks(root: Path) -> LabelTree:
             for (defect, stem), masks in mvtec.mask_files(folder / "ground_truth").items():
                 if (category, defect, stem) not in known:
                     key = f"{category}/test/{defect}/{stem}"
-                    samples.append(Sample(key, folder / "test" / defect / f"{stem}.png", masks, category, defect, "test"))
+                    samples.append(
+                        Sample(key, folder / "test" / defect / f"{stem}.png", masks, category, defect, "test")
+                    )
     names = sorted({sample.defect for sample in samples} - {GOOD})
     shared = dict(enumerate(names))
     entries = [Entry(sample, load_masks, None, shared, _mask_size(sample)) for sample in samples]

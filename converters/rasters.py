@@ -16,7 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-__all__ = ["ROUNDINGS", "Rounding", "compress_rle", "fill_edges", "fill_pixels", "paint_rle", "to_pixels", "uncompressed_rle"]
+__all__ = [
+    "ROUNDINGS",
+    "Rounding",
+    "compress_rle",
+    "fill_edges",
+    "fill_pixels",
+    "paint_rle",
+    "to_pixels",
+    "uncompressed_rle",
+]
 
 BoolArray = npt.NDArray[np.bool_]
 Rounding = Literal["truncate", "round"]
@@ -72,7 +81,7 @@ def uncompressed_rle(mask: BoolArray, offset: tuple[int, int], height: int, widt
     columns[:, offset[1] : offset[1] + mask.shape[0]] = mask.T
     turns = np.flatnonzero(np.diff(columns.ravel(), prepend=np.int8(0), append=np.int8(0)))
     ends = np.concatenate([[0], turns + offset[0] * height, [height * width]])
-    runs = np.diff(ends).tolist()
+    runs: list[int] = np.diff(ends).tolist()
     return runs if runs[-1] else runs[:-1]
 
 

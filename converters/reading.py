@@ -139,7 +139,9 @@ class LabelTree:
             return list(self.names)
         if scheme == "binary":
             return ["defect"]
-        raise ToolkitError(self.root, f"labels name no products, so there is no scheme {scheme!r}", "use defect or binary")
+        raise ToolkitError(
+            self.root, f"labels name no products, so there is no scheme {scheme!r}", "use defect or binary"
+        )
 
 
 def read_manifest(root: Path) -> dict[str, Any] | None:

@@ -174,7 +174,11 @@ class TreeWriter:
     def _close_json(self, shape: TreeShape, subset: str) -> None:
         info = {"description": "Written by defectkit", "version": __version__}
         rest = {"info": info, "licenses": [], **shape.json_lists}
-        pieces: list[bytes | Iterator[bytes]] = [b'{"images":[', self._stored(f"images.{subset}"), b'],\n"annotations":[']
+        pieces: list[bytes | Iterator[bytes]] = [
+            b'{"images":[',
+            self._stored(f"images.{subset}"),
+            b'],\n"annotations":[',
+        ]
         pieces += [self._stored(f"annotations.{subset}"), b"],\n" + orjson.dumps(rest)[1:] + b"\n"]
         path = str(shape.json_file).format(subset)
         chunks = (chunk for piece in pieces for chunk in ([piece] if isinstance(piece, bytes) else piece))

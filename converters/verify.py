@@ -176,7 +176,9 @@ def _settings_of(tree: LabelTree, source: Dataset | LabelTree | None) -> Setting
     """The settings that a tree was made with. For other tools' trees the scheme is told by the class names."""
     if tree.manifest is None:
         schemes: tuple[ClassScheme, ...] = get_args(ClassScheme) if isinstance(source, Dataset) else ("defect",)
-        fitting = [scheme for scheme in schemes if source is not None and set(tree.names) <= set(source.classes(scheme))]
+        fitting = [
+            scheme for scheme in schemes if source is not None and set(tree.names) <= set(source.classes(scheme))
+        ]
         return Settings(classes=tuple(tree.names), scheme=fitting[0] if fitting else "defect")
     options = tree.manifest["options"]
     return Settings(
@@ -207,7 +209,9 @@ def _source(
 
 def _work(trees: Sequence[_Tree], source: Dataset | LabelTree | None) -> list[_Work]:
     """For each sample of the source the entries that label it, so that its masks are read once."""
-    members: Sequence[Sample | Entry] = () if source is None else source.entries if isinstance(source, LabelTree) else source
+    members: Sequence[Sample | Entry] = (
+        () if source is None else source.entries if isinstance(source, LabelTree) else source
+    )
     by_key = {_key(member): member for member in members}
     by_name = {file_name(key): key for key in by_key} | {key: key for key in by_key}
     stems: dict[str, list[str]] = {}
@@ -219,11 +223,11 @@ def _work(trees: Sequence[_Tree], source: Dataset | LabelTree | None) -> list[_W
         for entry in one.tree.entries:
             name = entry.sample.key
             same = stems.get(name.rpartition("/")[2], [])
-            key = by_name.get(name) or (same[0] if len(same) == 1 else None)
-            if key is None:
+            match = by_name.get(name) or (same[0] if len(same) == 1 else None)
+            if match is None:
                 strangers.append((None, ((number, entry),)))
             else:
-                found[key].append((number, entry))
+                found[match].append((number, entry))
         if one.tree.manifest is None and source is not None:
             labelled = {entry.sample.key for entries in found.values() for n, entry in entries if n == number}
             lost = len(by_key) - len(labelled)
@@ -272,7 +276,9 @@ def _expected(member: Sample | Entry, settings: Settings) -> LabelledImage | str
 def _check_entry(number: int, entry: Entry, truth: LabelledImage | None, way: _Way) -> _Checked:
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     kind, key = way.kind, entry.sample.key
-    readings = [entry.labelled(rounding=rounding) for rounding in (ROUNDINGS if kind == "yolo-segment" else ROUNDINGS[:1])]
+    readings = [
+        entry.labelled(rounding=rounding) for rounding in (ROUNDINGS if kind == "yolo-segment" else ROUNDINGS[:1])
+    ]
     shown = readings[0]
     objects = 1 if kind == "yolo-classify" else len(shown.instances)
     failures = annotation_faults(entry.payload[1], shown.instances, key) if kind == "coco" else []

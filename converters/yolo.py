@@ -51,7 +51,7 @@ def image_name(image: LabelledImage) -> str:
 
 def data_yaml(classes: Sequence[str], subsets: Sequence[str], **more: str) -> bytes:
     """The dataset file that ultralytics reads. Without `path`, so that folders are found beside the file itself."""
-    folders: dict[str, object] = {name: f"images/{name}" for name in subsets}
+    folders = {name: f"images/{name}" for name in subsets}
     if "train" not in folders:
         folders["train"] = f"images/{subsets[0]}"
     comment = ""
@@ -59,8 +59,8 @@ def data_yaml(classes: Sequence[str], subsets: Sequence[str], **more: str) -> by
         stand_in = "test" if "test" in folders else "train"
         folders["val"] = f"images/{stand_in}"
         comment = f"# no val subset: {stand_in} stands in for it, since ultralytics asks for one\n"
-    ordered = {name: folders[name] for name in ("train", "val", "test") if name in folders}
-    document = {**ordered, **more, "names": dict(enumerate(classes))}
+    document: dict[str, object] = {name: folders[name] for name in ("train", "val", "test") if name in folders}
+    document |= {**more, "names": dict(enumerate(classes))}
     return (comment + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)).encode()
 
 
@@ -155,7 +155,7 @@ class YoloObb(_Yolo):
 def _obb_corners(instance: Instance, image: LabelledImage, digits: int) -> FloatArray:
     """Corners (4, 2) in pixels. The upright box where the turned one reaches so far out that readers refuse it."""
     x0, y0, x1, y1 = instance.bbox
-    corners = oriented_box(instance.mask) + (x0, y0)
+    corners = oriented_box(instance.mask) + np.array([x0, y0])
     size = np.array([image.width, image.height])
     span, middle = np.ptp(corners, axis=0) / size, (corners.max(axis=0) + corners.min(axis=0)) / 2 / size
     if (span > 1).any() or (middle < 0).any() or (middle > 1).any():

@@ -20,7 +20,15 @@ from toolkit.images import is_image
 from toolkit.instances import crop_to_bbox
 from toolkit.labels import Instance
 
-__all__ = ["find_data_yaml", "image_folders", "index_classify", "index_yolo", "load_yolo", "parse_rows", "read_data_yaml"]
+__all__ = [
+    "find_data_yaml",
+    "image_folders",
+    "index_classify",
+    "index_yolo",
+    "load_yolo",
+    "parse_rows",
+    "read_data_yaml",
+]
 
 
 def find_data_yaml(root: Path) -> Path | None:
@@ -87,7 +95,13 @@ def image_folders(root: Path, document: dict[str, Any], part: str = "images") ->
     if isinstance(document.get("path"), str):
         bases += [Path(document["path"]), root / document["path"]]
     folders: dict[str, Path] = {}
-    for subset, spelling in (("train", "train"), ("test", "test"), ("val", "val"), ("val", "valid"), ("val", "validation")):
+    for subset, spelling in (
+        ("train", "train"),
+        ("test", "test"),
+        ("val", "val"),
+        ("val", "valid"),
+        ("val", "validation"),
+    ):
         value = document.get(spelling)
         for text in value if isinstance(value, list) else [value]:
             if not isinstance(text, str) or subset in folders:
@@ -139,7 +153,9 @@ def _orphans(folder: Path) -> list[Problem]:
     return [
         Problem(str(path), "a label without an image", "put its image beside the others, or remove the label")
         for path in _walk(labels)
-        if path.suffix == ".txt" and path.relative_to(labels).with_suffix("") not in stems and path.name != "classes.txt"
+        if path.suffix == ".txt"
+        and path.relative_to(labels).with_suffix("") not in stems
+        and path.name != "classes.txt"
     ]
 
 
@@ -207,7 +223,9 @@ def parse_rows(label: Path, names: dict[int, str]) -> list[Row]:
             problem = f"has {len(words)} columns, which is neither a box (5) nor a polygon (7, 9, ...)"
             raise ToolkitError(f"{label}:{number}", problem, "correct or remove the row")
         if label_id not in names:
-            raise ToolkitError(f"{label}:{number}", f"has class {label_id}, which data.yaml does not name", "correct it")
+            raise ToolkitError(
+                f"{label}:{number}", f"has class {label_id}, which data.yaml does not name", "correct it"
+            )
         if not np.isfinite(values).all():
             raise ToolkitError(f"{label}:{number}", "holds numbers that are not finite", "correct or remove the row")
         rows.append((label_id, values))
@@ -283,7 +301,9 @@ def index_classify(root: Path) -> LabelTree:
             found += [FoundImage(str(subset), image.stem, image, None, (folder.name,)) for image in images]
     names = manifest["classes"] if manifest else sorted({name for one in found for name in one.classes} - {"good"})
     entries = make_entries(found, load_nothing, dict(enumerate(names)), ours=manifest is not None)
-    return LabelTree(root, "yolo-classify", names, entries, notes=["a classification tree says nothing of where defects are"])
+    return LabelTree(
+        root, "yolo-classify", names, entries, notes=["a classification tree says nothing of where defects are"]
+    )
 
 
 def load_nothing(entry: Entry, rounding: Rounding) -> list[Instance]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,7 +116,7 @@ def synth(
         say(f"{folder}: {images} images, {len(PRODUCT_DEFECTS)} kinds of defect and good")
 
 
-@app.command()
+@app.command(epilog="Example: defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2")
 def split(
     root: RootArg,
     out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The file to write.")],
@@ -171,7 +172,7 @@ def _samples(source: Dataset | LabelTree) -> Sequence[Sample]:
     return source if isinstance(source, Dataset) else source.samples
 
 
-@app.command()
+@app.command(epilog="Example: defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified")
 def convert(
     root: RootArg,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write into; each format gets a folder in it.")],
@@ -194,7 +195,9 @@ def convert(
     seed: SeedOpt = None,
     category: CategoryOpt = None,
     classes: Annotated[Classes, typer.Option(help="How to name classes.")] = Classes.defect,
-    instances: Annotated[str, typer.Option(help="components, image or merge:GAP (pixels).")] = "components",
+    instances: Annotated[
+        str, typer.Option(metavar="HOW", help="What makes an instance: components, image or merge:GAP (pixels).")
+    ] = "components",
     min_area: Annotated[int, typer.Option(metavar="PX", help="Leave smaller components out, and list them.")] = 0,
     min_iou: Annotated[float, typer.Option(metavar="IOU", help="Below 1: fewest vertices that keep it.")] = 1.0,
     join_parts: Annotated[
@@ -333,17 +336,20 @@ def main() -> None:
     """Run the command line; exit with 0, 1 (a check failed) or 2 (the input is at fault)."""
     words = [_without_tilde(word) for word in sys.argv[1:]]
     arguments = [word for word in words if word != "--debug"]
+    command = " ".join(["defectkit", *(word for word in arguments[:1] if not word.startswith("-"))])
     try:
         status = app(args=arguments or ["--help"], prog_name="defectkit", standalone_mode=False) or 0
         status = status if arguments else 2
     except KeyboardInterrupt:
         status = _INTERRUPTED
     except Exception as error:
-        status = _explain(error)
-        if "--debug" in words or status is None:
+        if "--debug" in words:
+            traceback.print_exception(error)
+        status = _explain(error, command)
+        if status is None:
             raise
     if status == _INTERRUPTED:  # typer makes an exit status of Ctrl-C
-        hint = "; the same command with --resume goes on from the last checkpoint" if arguments[0] == "convert" else ""
+        hint = "; the same command with --resume goes on from the last checkpoint" if "convert" in command else ""
         print(f"interrupted: nothing half-written stands in its place{hint}", file=sys.stderr)
     sys.exit(status)
 
@@ -354,27 +360,22 @@ def _without_tilde(word: str) -> str:
     return name + equals + str(Path(value).expanduser()) if value.startswith("~/") else word
 
 
-def _explain(error: Exception) -> int | None:
+def _explain(error: Exception, command: str) -> int | None:
     """Say in a line what the user can do about an error; the exit status, or None for a fault of ours."""
     usage_error = typer.BadParameter.__mro__[1]  # of click, or of the copy that newer versions of typer carry
     if isinstance(error, ToolkitError):
         print_error(error)
-        return 2
-    if isinstance(error, usage_error):
+    elif isinstance(error, usage_error):
         context = getattr(error, "ctx", None)
-        command = context.command_path if context else "defectkit"
-        problem = " ".join(str(error.format_message()).split()).rstrip(".")  # type: ignore[attr-defined]
+        command = context.command_path if context else command
+        problem = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # type: ignore[attr-defined]
         print(f"error: {command}: {problem}; {_remedy(problem)}see '{command} --help'", file=sys.stderr)
-        return 2
-    if isinstance(error, typer.Abort):
-        return _INTERRUPTED
-    if isinstance(error, OSError):
-        where = error.filename or "standard output"
-        print_error(
-            ToolkitError(where, f"cannot be used ({error.strerror})", "check the disk, and what you may do there")
-        )
-        return 2
-    return None
+    elif isinstance(error, OSError):
+        problem = f"cannot be used ({error.strerror or error})"
+        print_error(ToolkitError(error.filename or "standard output", problem, "check the disk and its permissions"))
+    else:
+        return _INTERRUPTED if isinstance(error, typer.Abort) else None
+    return 2
 
 
 def _remedy(problem: str) -> str:

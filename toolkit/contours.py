@@ -204,9 +204,9 @@ def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: list[_Cut]) -
 def _walk(ring: Ring) -> IntArray:
     """Corners of one ring in walking order, marked with the direction in which the walk leaves them."""
     if not ring.hole:
-        return ring.nodes * 2 + (np.arange(len(ring.nodes)) & 1)
+        return np.asarray(ring.nodes * 2 + (np.arange(len(ring.nodes)) & 1), np.int64)
     backwards = np.concatenate([ring.nodes[:1], ring.nodes[:0:-1]])
-    return backwards * 2 + ((np.arange(len(backwards)) & 1) ^ 1)
+    return np.asarray(backwards * 2 + ((np.arange(len(backwards)) & 1) ^ 1), np.int64)
 
 
 def _splice(walk: IntArray, hanging: list[tuple[int, _Cut]], walks: list[IntArray], corners: int) -> IntArray:

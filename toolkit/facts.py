@@ -46,11 +46,17 @@ class PublishedCounts:
 def published_counts() -> dict[str, PublishedCounts]:
     """Category -> published counts, for the 15 categories of MVTec AD."""
     counts = {}
-    with files("toolkit").joinpath("mvtec_ad.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            defects = dict(pair.split(":") for pair in row["defects"].split())
-            numbers = (int(row[name]) for name in ("train_good", "test_good", "test_defect", "image_px", "channels"))
-            counts[row["category"]] = PublishedCounts(*numbers, {name: int(count) for name, count in defects.items()})
+    lines = files("toolkit").joinpath("mvtec_ad.csv").read_text(encoding="utf-8").splitlines()
+    for row in csv.DictReader(lines):
+        defects = dict(pair.split(":") for pair in row["defects"].split())
+        counts[row["category"]] = PublishedCounts(
+            train_good=int(row["train_good"]),
+            test_good=int(row["test_good"]),
+            test_defect=int(row["test_defect"]),
+            image_px=int(row["image_px"]),
+            channels=int(row["channels"]),
+            defects={name: int(count) for name, count in defects.items()},
+        )
     return counts
 
 

@@ -188,7 +188,7 @@ def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
 
 def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.integer[Any]]:
     """One channel of whole numbers (H, W)."""
-    grey: npt.NDArray[Any] | None
+    grey: Any
     if data[:8] == _PNG and data[25] == _PALETTE:
         grey = _read_palette(path, data, by_colour=by_colour)
     else:
@@ -200,7 +200,8 @@ def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.
         grey = _one_channel(path, grey)
     if not np.issubdtype(grey.dtype, np.integer):
         raise ToolkitError(path, f"a mask of type {grey.dtype}", "save it as an 8-bit PNG of 0 and 255")
-    return grey
+    whole_numbers: npt.NDArray[np.integer[Any]] = grey
+    return whole_numbers
 
 
 def _check_binary(path: Path, grey: npt.NDArray[np.integer[Any]]) -> None:

@@ -55,7 +55,9 @@ def parse_grouping(text: str) -> Grouping:
         return Grouping(text)
     match = re.fullmatch(r"merge:(\d+)", text)
     if not match:
-        raise ToolkitError("--instances", f"{text!r} is none of the ways to group", "use components, image or merge:GAP")
+        raise ToolkitError(
+            "--instances", f"{text!r} is none of the ways to group", "use components, image or merge:GAP"
+        )
     return Grouping("merge", int(match[1]))
 
 
@@ -74,7 +76,8 @@ def find_instances(mask: Mask, label: str, grouping: Grouping | None = None, min
     whole = Instance(label, _placed(crop, offset), crop != 0, int(np.count_nonzero(crop)))
     if whole.area >= min_area and sum(not ring.hole for ring in whole.outline.rings8) == 1:
         return Found((whole,), 1, ())  # one component, as most masks have
-    count, components, stats, _ = cv2.connectedComponentsWithStats(crop, connectivity=8, ltype=cv2.CV_32S)
+    count, found_components, found_stats, _ = cv2.connectedComponentsWithStats(crop, connectivity=8, ltype=cv2.CV_32S)
+    components, stats = np.asarray(found_components, np.int32), np.asarray(found_stats, np.int32)
     areas = stats[1:, cv2.CC_STAT_AREA]
     small = areas < min_area
     too_small = tuple(int(area) for area in areas[small])
@@ -93,8 +96,7 @@ def _placed(crop: npt.NDArray[np.generic], offset: tuple[int, int]) -> tuple[int
 
 def _group(components: npt.NDArray[np.int32], count: int, grouping: Grouping) -> list[npt.NDArray[np.int64]]:
     """Numbers of the components of each instance."""
-    present = np.unique(components)
-    present = present[present > 0].astype(np.int64)
+    present = np.unique(components[components > 0]).astype(np.int64)
     if grouping.kind == "components":
         return [present[i : i + 1] for i in range(len(present))]
     if grouping.kind == "image":
@@ -133,7 +135,7 @@ def _first_pixel(instance: Instance) -> tuple[int, int]:
 
 
 def crop_to_bbox(mask: npt.NDArray[np.bool_], label: str, offset: tuple[int, int] = (0, 0)) -> Instance | None:
-    """The instance whose pixels are the True ones of `mask` (H, W) placed at `offset` (x, y); None if there are none."""
+    """The instance of the True pixels of `mask` (H, W) placed at `offset` (x, y); None if there are none."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         return None

@@ -244,10 +244,7 @@ def _connected(address: str) -> Iterator[Client]:
             address, "no Dask scheduler answers there", "start one with 'dask scheduler', or correct --cluster"
         ) from error
     with _without_log("distributed.client"), Client(address, timeout=_CONNECT_SECONDS, set_as_default=False) as client:
-        try:
-            client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
-        except TimeoutError as error:
-            raise ToolkitError(address, "the scheduler has no workers", f"start some: dask worker {address}") from error
+        _wait_for_worker(client, address, "the scheduler has no workers")
         yield client
 
 
@@ -259,6 +256,13 @@ async def _find_scheduler(address: str) -> None:
         identity = await remote.identity()
         if identity["type"] != "Scheduler":
             raise ValueError(f"a {identity['type']} answered")
+
+
+def _wait_for_worker(client: Client, address: str, problem: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+    except TimeoutError as error:
+        raise ToolkitError(address, problem, f"start some: dask worker {address}") from error
 
 
 @contextmanager
@@ -283,9 +287,8 @@ def _gathered(client: Client, future: Future[_Outcome[R]], address: str) -> _Out
     while True:
         try:
             outcome = future.result(timeout=_PATIENCE_SECONDS)
-        except TimeoutError as error:
-            if not client.nthreads():
-                raise ToolkitError(address, "the cluster lost its last worker", "start some, and run again") from error
+        except TimeoutError:
+            _wait_for_worker(client, address, "the cluster lost its last worker")
         except (Exception, asyncio.CancelledError) as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise ToolkitError(address, f"the cluster could not do the work ({reason})", "see its logs") from error

@@ -113,7 +113,9 @@ class Dataset(Sequence[Sample]):
             (sample for sample in self._samples if sample.category in categories),
             root=self.root,
             layout=self.layout,
-            layout_problems=[p for p in self.layout_problems if p.file.startswith(prefixes) or len(self.categories) == 1],
+            layout_problems=[
+                p for p in self.layout_problems if p.file.startswith(prefixes) or len(self.categories) == 1
+            ],
             notes=self.notes,
         )
 

@@ -157,7 +157,9 @@ def _draw_uniform(dataset: Sequence[Sample], per_class: int, test_per_class: int
         if len(distinct) < per_class:
             name, remedy = "/".join(stratum), f"use --per-class {len(distinct)} or less"
             raise ToolkitError(name, f"has {len(distinct)} distinct images, --per-class asks for {per_class}", remedy)
-        chosen = [key for (key,) in _shuffled(stratum, distinct, {key: (key,) for key in distinct}, seed, {})][:per_class]
+        chosen = [key for (key,) in _shuffled(stratum, distinct, {key: (key,) for key in distinct}, seed, {})][
+            :per_class
+        ]
         assigned |= {key: "test" if index < test_per_class else "train" for index, key in enumerate(chosen)}
         taken |= {groups[key] for key in chosen}
     settings = {"seed": seed, "per_class": per_class, "test_per_class": test_per_class}
@@ -175,7 +177,9 @@ def _kfold(dataset: Sequence[Sample], folds: int, fold: int, val: float, seed: i
     for number, (stratum, keys) in enumerate(strata.items()):
         if len(keys) < folds:
             raise ToolkitError(
-                "/".join(stratum), f"has {len(keys)} images, too few for {folds} folds", f"use --folds {len(keys)} or less"
+                "/".join(stratum),
+                f"has {len(keys)} images, too few for {folds} folds",
+                f"use --folds {len(keys)} or less",
             )
         # Counting on from another fold in every class evens out the sizes of the folds.
         rest = []
@@ -267,7 +271,9 @@ def write_split(split: Mapping[str, str], path: str | Path) -> None:
 
     strategy = split.strategy if isinstance(split, Split) else "file"
     settings = split.settings if isinstance(split, Split) else {}
-    told = " ".join(f"{name}={value}" for name, value in {"strategy": strategy, **settings, "samples": len(split)}.items())
+    told = " ".join(
+        f"{name}={value}" for name, value in {"strategy": strategy, **settings, "samples": len(split)}.items()
+    )
     rows = [f"# {told}", "key,subset", *(f"{_quote(key)},{split[key]}" for key in sorted(split))]
     write_whole(Path(path), ("\n".join(rows) + "\n").encode())
 

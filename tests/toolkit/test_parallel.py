@@ -221,9 +221,14 @@ class TestWithoutACluster:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """A scheduler with two worker processes of one thread; a nanny restarts the ones that die."""
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as local:
+    # A scheduler that asks a worker for its results just after its death tries for 30 s by default.
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "3s"}),
+        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as local,
+    ):
         yield local.scheduler_address
 
 

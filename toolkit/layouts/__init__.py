@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from toolkit.errors import ToolkitError
 from toolkit.layouts import mvtec
@@ -13,7 +13,8 @@ from toolkit.samples import Dataset
 __all__ = ["LAYOUTS", "Layout", "index_root"]
 
 
-class Layout(NamedTuple):
+@dataclass(frozen=True)
+class Layout:
     """How to recognise a layout and how to read it.
 
     Attributes:
