@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +27,15 @@ os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp())
 from ultralytics.data.converter import convert_segment_masks_to_yolo_seg
 from ultralytics.data.utils import polygon2mask
 
-__all__ = ["WRITERS", "Masks", "fill_coco", "fill_yolo", "supervision_yolo_lines", "write_ultralytics"]
+__all__ = [
+    "WRITERS",
+    "Masks",
+    "fill_coco",
+    "fill_yolo",
+    "supervision_coco_annotations",
+    "supervision_yolo_lines",
+    "write_ultralytics",
+]
 
 BoolArray = npt.NDArray[np.bool_]
 Masks = Mapping[str, BoolArray]
@@ -81,6 +91,14 @@ def supervision_yolo_lines(mask: BoolArray) -> list[str]:
     return detections_to_yolo_annotations(_detections(mask), mask.shape, approximation_percentage=0.0)
 
 
+def supervision_coco_annotations(mask: BoolArray) -> list[dict[str, Any]]:
+    """Supervision's COCO annotations with all their vertices."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of parts that it leaves out
+        annotations, _ = detections_to_coco_annotations(_detections(mask), 1, 1, approximation_percentage=0.0)
+    return [dict(annotation) for annotation in annotations]
+
+
 def supervision_to_polygon2mask(masks: Masks) -> dict[str, BoolArray]:
     """Supervision's YOLO rows, read by ultralytics."""
     return {name: fill_yolo("\n".join(supervision_yolo_lines(mask)), *mask.shape) for name, mask in masks.items()}
@@ -90,7 +108,7 @@ def supervision_to_pycocotools(masks: Masks) -> dict[str, BoolArray]:
     """Supervision's COCO annotations, read by pycocotools."""
     filled = {}
     for name, mask in masks.items():
-        annotations, _ = detections_to_coco_annotations(_detections(mask), 1, 1, approximation_percentage=0.0)
+        annotations = supervision_coco_annotations(mask)
         filled[name] = fill_coco([a["segmentation"] for a in annotations if a["segmentation"]], *mask.shape)
     return filled
 

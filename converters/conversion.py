@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ class Conversion:
 
         An error removes the folder and all that is in it; a kill leaves it for the next run to resume or remove.
         """
-        existed = self._out.exists()
+        made = _folders_to_make(self._out)
         state = self._load_state(anew) if resume else None  # another run's work must survive a refusal
         try:
             if state is None:
@@ -109,7 +109,7 @@ class Conversion:
                     writer.restore(state["writers"][writer.name])
             yield self._done
         except Exception as error:
-            self._abandon(existed)
+            self._abandon(made)
             if isinstance(error, OSError):
                 raise _not_written(self._out, error) from error
             raise
@@ -117,12 +117,13 @@ class Conversion:
             for writer in self._writers:
                 writer.abandon()
 
-    def _abandon(self, existed: bool) -> None:
+    def _abandon(self, made: Sequence[Path]) -> None:
         for writer in self._writers:
             writer.abandon()
         remove_staging(self._out)
-        if not existed and self._out.is_dir() and not any(self._out.iterdir()):
-            self._out.rmdir()
+        for folder in made:
+            with suppress(OSError):  # it was never made, or something else is in it by now
+                folder.rmdir()
 
     def consume(self, results: Iterable[Rendered], *, fail: bool, progress: Progress | None) -> None:
         """Write images as they come.
@@ -231,6 +232,16 @@ def finished(out: Path, formats: Sequence[FormatName], settings: Settings, input
         and manifest.get("options") == settings.described()
         and manifest.get("classes") == list(settings.classes)
     }
+
+
+def _folders_to_make(out: Path) -> list[Path]:
+    """The output folder and those above it that are not there yet, the innermost first.
+
+    A folder that holds nothing but unfinished work counts as not there: a run that was killed has made it.
+    """
+    if out.is_dir() and [path.name for path in out.iterdir()] == [STAGING]:
+        return [out]
+    return [folder for folder in (out, *out.parents) if not folder.exists()]
 
 
 def _check_unfinished(out: Path, formats: Iterable[FormatName]) -> None:

@@ -9,6 +9,8 @@ touch a third pixel, unless both crossings lie half-way: there the offset is jus
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -38,6 +40,7 @@ __all__ = [
 _QUARTER, _NEAR_HALF = 0.25, 0.4995
 _LOADER_POINTS, _MOST_PADDING = 1000, 64
 _LARGE = 4096  # pixels: beyond, six decimals of a normalised coordinate are too coarse
+_CSV_MARKS = re.compile(r'[,"\r\n]')
 _SIZES = ("images.csv", "name,subset,width,height")
 
 IntArray = npt.NDArray[np.int64]
@@ -46,7 +49,8 @@ FloatArray = npt.NDArray[np.float64]
 
 def image_name(image: LabelledImage) -> str:
     """File name of an image in a label tree: its key, with the ending of its file in lower case."""
-    return file_name(image.key) + (image.path.suffix.lower() if image.path is not None else ".png")
+    suffix = os.path.splitext(image.path.name)[1].lower() if image.path is not None else ".png"
+    return file_name(image.key) + suffix
 
 
 def data_yaml(classes: Sequence[str], subsets: Sequence[str], **more: str) -> bytes:
@@ -89,7 +93,7 @@ def _encoded(
 
 def quoted(cell: str) -> str:
     """A cell of a CSV line, in quotes where it needs them."""
-    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in ',"\r\n') else cell
+    return '"' + cell.replace('"', '""') + '"' if _CSV_MARKS.search(cell) else cell
 
 
 class _Yolo:

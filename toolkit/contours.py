@@ -12,7 +12,6 @@ passes, at each corner, through the mask pixel inside the turn, so that it steps
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
@@ -151,54 +150,75 @@ def _join(column_rank: IntArray, code: IntArray) -> tuple[Ring, ...]:
     return tuple(rings)
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """A straight cut up from the top left of a hole, at lattice row `bottom`, to the ring above it at row `top`."""
-
-    hole: int
-    x: int
-    top: int
-    bottom: int
-    stretch: int  # left corner of the stretch that the cut ends on
-
-
-def _cuts(outline: Outline, rings: tuple[Ring, ...]) -> list[_Cut]:
-    """One cut for each hole, through mask pixels only.
+@dataclass(frozen=True, eq=False)
+class _Cuts:
+    """Straight cuts, each up from the top left of a hole to the ring above it, through mask pixels only.
 
     The stretch where a cut ends lies above its hole, so that following cuts upwards always reaches an outer ring.
+
+    Attributes:
+        hole: int64 (C,), numbers of the rings that are holes, rising.
+        x, top, bottom: int64 (C,), lattice column of each cut, and the rows of its two ends.
+        stretch: int64 (C,), left corner of the stretch that the cut ends on.
     """
-    stride = outline.mask.shape[1] + 1
-    sites: list[int] = (outline.y * stride + outline.x).tolist()
-    cuts = []
-    for number, ring in enumerate(rings):
-        if ring.hole:
-            x, bottom = int(outline.x[ring.nodes[0]]), int(outline.y[ring.nodes[0]])
-            background = np.flatnonzero(~outline.mask[:bottom, x])
-            top = int(background[-1]) + 1 if len(background) else 0
-            cuts.append(_Cut(number, x, top, bottom, bisect_right(sites, top * stride + x) - 1))
-    return cuts
+
+    hole: IntArray
+    x: IntArray
+    top: IntArray
+    bottom: IntArray
+    stretch: IntArray
+
+    def after(self, points: IntArray, short: int = 0) -> IntArray:
+        """Points (N, 2), then each cut's upper and lower end in turn, the lower ones `short` rows above the hole."""
+        if not len(self.hole):
+            return points
+        ends = np.stack([self.x, self.top, self.x, self.bottom - short], axis=1).reshape(-1, 2)
+        return np.concatenate([points, ends])
 
 
-def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: list[_Cut]) -> list[IntArray]:
+_NO_CUTS = _Cuts(*[np.zeros(0, np.int64)] * 5)
+
+
+def _cuts(outline: Outline, rings: tuple[Ring, ...]) -> _Cuts:
+    """One cut for each hole."""
+    holes = [number for number, ring in enumerate(rings) if ring.hole]
+    if not holes:
+        return _NO_CUTS
+    first = np.array([rings[number].nodes[0] for number in holes])
+    x, bottom = outline.x[first], outline.y[first]
+    width = outline.mask.shape[1]
+    columns, column = (x, np.arange(len(x))) if len(x) < width else (np.arange(width), x)
+    below = np.arange(1, bottom.max() + 1)[:, None]
+    ends = np.maximum.accumulate(np.where(outline.mask[: len(below), columns], 0, below), axis=0)
+    top = ends[bottom - 1, column]
+    stride = width + 1
+    stretch = np.searchsorted(outline.y * stride + outline.x, top * stride + x, side="right") - 1
+    return _Cuts(np.array(holes), x, top, bottom, stretch)
+
+
+def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> list[IntArray]:
     """One closed walk for each outer ring, with every hole entered and left by its cut.
 
     A walk holds 2 * corner, plus 1 where the walk leaves the corner along a column; after those come, for the k-th
     cut, its upper end 2 * (N + k) and its lower end 2 * (N + k) + 1. Holes are walked against the sense of the outer
     rings, so that even-odd and non-zero filling agree.
     """
-    walks = [_walk(ring) for ring in rings]
-    if not cuts:
-        return walks
-    owner = np.empty(len(outline.x), np.int64)
-    for number, ring in enumerate(rings):
-        owner[ring.nodes] = number
-    hanging: dict[int, list[tuple[int, _Cut]]] = {}
-    for k, cut in enumerate(cuts):
-        hanging.setdefault(int(owner[cut.stretch]), []).append((k, cut))
-    for number in reversed(range(len(rings))):  # a hole lies below the ring it hangs on: holes first
-        if number in hanging:
-            walks[number] = _splice(walks[number], hanging[number], walks, len(outline.x))
-    return [walk for walk, ring in zip(walks, rings, strict=True) if not ring.hole]
+    if not len(cuts.hole):
+        return [_walk(ring) for ring in rings]
+    steps, following, first = _chained(rings)
+    stops, order = _stops(steps, following, cuts)
+    # A cut adds four steps: down it and, after the hole, up again. They are hung in behind the cut's stop, those that
+    # are met last first, so that cuts that share a stop come in the order in which they are met.
+    number = np.arange(len(cuts.hole))
+    upper, down, inner = 2 * (len(steps) + number), len(steps) + 4 * number, first[cuts.hole]
+    following[inner + 1] = down + 2  # where a hole's walk ends
+    steps = np.concatenate([steps, np.stack([upper, upper + 1, upper + 1, upper], axis=1).ravel()])
+    detours = np.stack([down + 1, inner, down + 3, down], axis=1).ravel()
+    chain: list[int] = np.concatenate([following, detours]).tolist()
+    for stop, detour in zip(stops[order[::-1]].tolist(), down[order[::-1]].tolist(), strict=True):
+        chain[detour + 3], chain[stop] = chain[stop], detour
+    starts = [start for start, ring in zip(first.tolist(), rings, strict=True) if not ring.hole]
+    return [steps[_round(chain, start)] for start in starts]
 
 
 def _walk(ring: Ring) -> IntArray:
@@ -209,20 +229,36 @@ def _walk(ring: Ring) -> IntArray:
     return np.asarray(backwards * 2 + ((np.arange(len(backwards)) & 1) ^ 1), np.int64)
 
 
-def _splice(walk: IntArray, hanging: list[tuple[int, _Cut]], walks: list[IntArray], corners: int) -> IntArray:
-    """Insert the holes that hang on a ring into its walk, each behind the first end of the stretch it hangs on."""
-    place = {int(step) >> 1: index for index, step in enumerate(walk)}
-    stops = []
-    for k, cut in hanging:
-        left, right = place[cut.stretch], place[cut.stretch ^ 1]
-        forwards = (right - left) % len(walk) == 1
-        stops.append((left if forwards else right, cut.x if forwards else -cut.x, k, cut))
-    pieces, done = [], 0
-    for index, _, k, cut in sorted(stops, key=lambda stop: stop[:2]):
-        upper, lower = 2 * (corners + k), 2 * (corners + k) + 1
-        pieces += [walk[done : index + 1], [upper, lower], walks[cut.hole], [lower, upper]]
-        done = index + 1
-    return np.concatenate([*pieces, walk[done:]])
+def _chained(rings: tuple[Ring, ...]) -> tuple[IntArray, IntArray, IntArray]:
+    """All rings in one array of steps, the step that follows each in its ring's walk, and the first step of each."""
+    sizes, hole = np.array([len(ring.nodes) for ring in rings]), np.array([ring.hole for ring in rings])
+    last = np.cumsum(sizes) - 1
+    first = last + 1 - sizes
+    backwards, index = np.repeat(hole, sizes), np.arange(sizes.sum())
+    steps = np.concatenate([ring.nodes for ring in rings]) * 2 + ((index & 1) ^ backwards)
+    following = np.where(backwards, index - 1, index + 1)
+    following[np.where(hole, first, last)] = np.where(hole, last, first)
+    return steps, following, first
+
+
+def _stops(steps: IntArray, following: IntArray, cuts: _Cuts) -> tuple[IntArray, IntArray]:
+    """The step behind which each cut is taken, the first end of its stretch; and the order in which cuts are met."""
+    place = np.empty_like(steps)
+    place[steps >> 1] = np.arange(len(steps))
+    left, right = place[cuts.stretch], place[cuts.stretch ^ 1]
+    forwards = following[left] == right
+    stops = np.where(forwards, left, right)
+    return stops, np.lexsort((np.where(forwards, cuts.x, -cuts.x), stops))
+
+
+def _round(following: list[int], start: int) -> list[int]:
+    """The closed walk from `start` on."""
+    walk = [start]
+    step = following[start]
+    while step != start:
+        walk.append(step)
+        step = following[step]
+    return walk
 
 
 def _without_repeats(points: IntArray) -> IntArray:
@@ -242,9 +278,8 @@ def edge_rings(outline: Outline) -> list[IntArray]:
         int64 (K, 2) arrays of x, y lattice points, x in [0, W], y in [0, H]; closed implicitly.
     """
     rings = outline.rings4
-    cuts = _cuts(outline, rings) if any(ring.hole for ring in rings) else []
-    ends = np.array([[(cut.x, cut.top), (cut.x, cut.bottom)] for cut in cuts], np.int64).reshape(-1, 2)
-    points = np.concatenate([np.repeat(np.stack([outline.x, outline.y], axis=1), 2, axis=0), ends])
+    cuts = _cuts(outline, rings)
+    points = cuts.after(np.repeat(np.stack([outline.x, outline.y], axis=1), 2, axis=0))
     return [_without_repeats(points[walk]) for walk in _joined_walks(outline, rings, cuts)]
 
 
@@ -259,14 +294,13 @@ def centre_rings(outline: Outline) -> list[IntArray]:
         or two pixels gives a ring of one or two points.
     """
     rings = outline.rings8
-    cuts = _cuts(outline, rings) if any(ring.hole for ring in rings) else []
-    ends = np.array([[(cut.x, cut.top), (cut.x, cut.bottom - 1)] for cut in cuts], np.int64).reshape(-1, 2)
+    cuts = _cuts(outline, rings)
     row, column = _inner_pixels(outline)
-    leaving = np.concatenate([np.stack([row, column], axis=1).reshape(-1, 2), ends])
+    leaving = cuts.after(np.stack([row, column], axis=1).reshape(-1, 2), short=1)
     walks = _joined_walks(outline, rings, cuts)
     if not outline.diagonal:
         return [_without_repeats(leaving[walk]) for walk in walks]
-    arriving = np.concatenate([np.stack([column, row], axis=1).reshape(-1, 2), ends])
+    arriving = cuts.after(np.stack([column, row], axis=1).reshape(-1, 2), short=1)
     return [_without_repeats(np.stack([arriving[walk], leaving[walk]], axis=1).reshape(-1, 2)) for walk in walks]
 
 
@@ -296,8 +330,9 @@ def uncut_rings(outline: Outline, kind: Literal["edge", "centre"]) -> list[tuple
     for number, ring in enumerate(rings):
         owner[ring.nodes] = number
     part = {number: number for number, ring in enumerate(rings) if not ring.hole}
-    for cut in _cuts(outline, rings):  # in the order of the rings, so that the ring above is known
-        part[cut.hole] = part[int(owner[cut.stretch])]
+    cuts = _cuts(outline, rings)
+    for hole, above in zip(cuts.hole.tolist(), owner[cuts.stretch].tolist(), strict=True):  # the ring above is known
+        part[hole] = part[above]
     points = []
     for ring in rings:
         walk = _walk(ring)

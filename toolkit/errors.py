@@ -17,6 +17,10 @@ class Problem:
     problem: str
     remedy: str = ""
 
+    def __post_init__(self) -> None:
+        # File names are bytes on POSIX, and need not be text: such a name is shown with escapes.
+        object.__setattr__(self, "file", self.file.encode(errors="backslashreplace").decode())
+
     def __str__(self) -> str:
         return "; ".join(part for part in (f"{self.file}: {self.problem}", self.remedy) if part)
 

@@ -84,7 +84,7 @@ def find_instances(mask: Mask, label: str, grouping: Grouping | None = None, min
     if small.any():
         keep = np.concatenate([[False], ~small])
         components = np.where(keep[components], components, 0).astype(np.int32)
-    groups = _group(components, count, grouping or Grouping())
+    groups = _group(components, np.flatnonzero(~small) + 1, grouping or Grouping())
     found = [_cut_out(components, members, stats, offset, label) for members in groups if len(members)]
     return Found(tuple(sorted(found, key=_first_pixel)), count - 1, too_small)
 
@@ -94,9 +94,10 @@ def _placed(crop: npt.NDArray[np.generic], offset: tuple[int, int]) -> tuple[int
     return offset[0], offset[1], offset[0] + crop.shape[1], offset[1] + crop.shape[0]
 
 
-def _group(components: npt.NDArray[np.int32], count: int, grouping: Grouping) -> list[npt.NDArray[np.int64]]:
-    """Numbers of the components of each instance."""
-    present = np.unique(components[components > 0]).astype(np.int64)
+def _group(
+    components: npt.NDArray[np.int32], present: npt.NDArray[np.int64], grouping: Grouping
+) -> list[npt.NDArray[np.int64]]:
+    """Numbers of the components of each instance, out of those `present`."""
     if grouping.kind == "components":
         return [present[i : i + 1] for i in range(len(present))]
     if grouping.kind == "image":
@@ -106,7 +107,7 @@ def _group(components: npt.NDArray[np.int32], count: int, grouping: Grouping) ->
     grown = cv2.dilate(padded, np.ones((grouping.gap + 1, grouping.gap + 1), np.uint8))
     _, joined = cv2.connectedComponents(grown, connectivity=8)
     inner = joined[grouping.gap + 1 : -grouping.gap - 1, grouping.gap + 1 : -grouping.gap - 1]
-    group_of = np.zeros(count, np.int64)
+    group_of = np.zeros(present.max(initial=0) + 1, np.int64)
     group_of[components] = np.where(components > 0, inner, 0)
     return [present[group_of[present] == group] for group in np.unique(group_of[present])]
 

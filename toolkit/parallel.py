@@ -1,20 +1,20 @@
 """One ordered map: a plain loop, threads here, or a Dask cluster elsewhere, always with the same results.
 
-joblib's own `return_as="generator"` yields in order but runs ahead of its consumer without limit, and its input may
-not be held back either (it is read under the lock that the consumer needs). Here the workers wait instead, so that
-100,000 items need no more memory than a few batches.
+Both share one shape: a short queue of batches, so that 100,000 items need no more memory than a few of them. joblib's
+`return_as="generator"` runs ahead of its consumer without limit, and its Dask backend waits for ever for a batch whose
+workers died too often; so these are the executors underneath, the standard library's and Dask's own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import importlib.util
 import logging
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future as PoolFuture
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,80 +123,32 @@ def _unpack(outcome: _Outcome[R]) -> Iterator[R]:
         raise outcome.error
 
 
-class _Gate:
-    """Holds back the threads that are too far ahead of the caller, and stops them all when it closes."""
+def _map_on_threads(function: Callable[[T], R], source: _Source[T], workers: int) -> Generator[R, None, None]:
+    closed = threading.Event()
 
-    def __init__(self, ahead: int) -> None:
-        self.closed = False
-        self._ahead = ahead
-        self._consumed = 0
-        self._moved = threading.Condition()
-
-    def run(self, function: Callable[[T], R], number: int, items: list[T]) -> _Outcome[R]:
-        """Run batch `number` once fewer than `ahead` batches lie between it and the caller."""
-        # Batches start in order, so the one that the caller waits for is never behind one that waits here.
-        with self._moved:
-            self._moved.wait_for(lambda: self.closed or number < self._consumed + self._ahead)
-        return _run_batch(function, self._while_open(items))
-
-    def advance(self) -> None:
-        """The caller has taken one batch more."""
-        with self._moved:
-            self._consumed += 1
-            self._moved.notify_all()
-
-    def close(self) -> None:
-        """Let everybody go; batches that have not started stay undone."""
-        with self._moved:
-            self.closed = True
-            self._moved.notify_all()
-
-    def _while_open(self, items: list[T]) -> Iterator[T]:
+    def while_open(items: list[T]) -> Iterator[T]:
         for item in items:
-            if self.closed:
+            if closed.is_set():
                 return
             yield item
 
-
-def _map_on_threads(function: Callable[[T], R], source: _Source[T], workers: int) -> Generator[R, None, None]:
-    from joblib import Parallel, delayed
-
-    gate = _Gate(ahead=_BATCHES_PER_WORKER * workers)
-
-    def tasks() -> Iterator[object]:
-        for number, items in enumerate(source):
-            yield delayed(gate.run)(function, number, items)
-            if gate.closed:
-                return
-
-    pool = Parallel(
-        n_jobs=workers,
-        backend="threading",
-        return_as="generator",
-        pre_dispatch=_BATCHES_PER_WORKER * workers,
-        batch_size=1,  # a task is a batch already
-    )
-    outcomes: Iterator[_Outcome[R]] = pool(tasks())
-
-    def stop() -> None:
-        gate.close()
-        deque(outcomes, maxlen=0)  # emptied, not closed: joblib warns about results that nobody takes
-
-    atexit.register(stop)  # for a generator that is still open at the end, when its threads no longer run
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="defectkit")
+    pending: deque[PoolFuture[_Outcome[R]]] = deque()
     try:
-        for outcome in outcomes:
-            yield from _unpack(outcome)
-            gate.advance()
+        for items in source:
+            pending.append(pool.submit(_run_batch, function, while_open(items)))
+            if len(pending) >= _BATCHES_PER_WORKER * workers:
+                yield from _unpack(pending.popleft().result())
+        while pending:
+            yield from _unpack(pending.popleft().result())
     finally:
-        atexit.unregister(stop)
-        stop()
+        closed.set()
+        pool.shutdown(cancel_futures=True)
     if source.error is not None:
         raise source.error
 
 
 def _map_on_cluster(function: Callable[[T], R], source: _Source[T], address: str) -> Generator[R, None, None]:
-    # Dask's futures rather than joblib's Dask backend: that one waits for ever for a batch whose workers died too often
-    # (its `_collect` drops the error), has no limit on what it sends ahead, and keeps abandoned results on the workers.
     with _connected(address) as client:
         ahead = max(_BATCHES_PER_WORKER * sum(client.nthreads().values()), 2)
         name = f"defectkit-{uuid4().hex}"
@@ -243,7 +195,10 @@ def _connected(address: str) -> Iterator[Client]:
         raise ToolkitError(
             address, "no Dask scheduler answers there", "start one with 'dask scheduler', or correct --cluster"
         ) from error
-    with _without_log("distributed.client"), Client(address, timeout=_CONNECT_SECONDS, set_as_default=False) as client:
+    with (
+        _without_logs("distributed.client", "distributed.batched"),
+        Client(address, timeout=_CONNECT_SECONDS, set_as_default=False) as client,
+    ):
         _wait_for_worker(client, address, "the scheduler has no workers")
         yield client
 
@@ -266,15 +221,16 @@ def _wait_for_worker(client: Client, address: str, problem: str) -> None:
 
 
 @contextmanager
-def _without_log(name: str) -> Iterator[None]:
+def _without_logs(*names: str) -> Iterator[None]:
     """Keep a lost connection's tracebacks off stderr: the error that follows says it in a line."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _gathered(client: Client, future: Future[_Outcome[R]], address: str) -> _Outcome[R]:

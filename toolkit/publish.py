@@ -69,10 +69,8 @@ def publish_folder(staged: Path, target: Path) -> None:
 
 
 def remove_staging(out: Path) -> None:
-    """Remove unfinished work, and the folder `out` itself if nothing else is in it."""
+    """Remove unfinished work."""
     shutil.rmtree(out / STAGING, ignore_errors=True)
-    if out.is_dir() and not any(out.iterdir()):
-        out.rmdir()
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -93,4 +91,5 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with sorted keys and two spaces of indent: the same value gives the same bytes."""
-    write_whole(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode(errors="backslashreplace"))  # what is no text in a path becomes a JSON escape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import overload
 
@@ -139,6 +139,7 @@ def load_dataset(root: str | Path) -> Dataset:
     return index_root(Path(root))
 
 
+@lru_cache(maxsize=256)  # every format asks for the name of the same image
 def file_name(key: str) -> str:
     """File name, without ending, that stands for a key: "/" becomes "__".
 

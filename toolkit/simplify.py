@@ -1,14 +1,14 @@
 """Fewest-vertex polygons under a proven IoU.
 
 Let M be a mask, P a polygon and t the IoU to keep. With I = |P and M| and B = |P minus M| the demand
-I / (|M| + B) >= t reads t B - I + t |M| <= 0: give every background pixel the weight t and every mask pixel -1, then the
-weight inside P has to be at most -t |M|. By Green's theorem the weight inside a closed ring is a sum over its sides,
-each of which adds up row prefix sums of the weights along itself. The demand is thus a sum over sides, and "fewest
-vertices" is a shortest path with a bounded number of links over candidate vertices, solved by dynamic programming
-(Perez and Vidal 1994, doi:10.1016/0167-8655(94)90002-7, with this weight in place of their squared distance). The
-vertices are then set free: all move at once to the best choice among their lattice neighbours, by the dynamic programme
-for closed active contours (Amini, Weymouth and Jain 1990, doi:10.1109/34.57681). At last vertices are dropped one by
-one as long as the rasterised result keeps the IoU.
+I / (|M| + B) >= t reads t B - I + t |M| <= 0: give every background pixel the weight t and every mask pixel -1, then
+the weight inside P has to be at most -t |M|. By Green's theorem the weight inside a closed ring is a sum over its
+sides, each of which adds up row prefix sums of the weights along itself. "Fewest vertices" is thus a shortest path with
+a bounded number of links over candidate vertices, solved by dynamic programming (Perez and Vidal 1994,
+doi:10.1016/0167-8655(94)90002-7, with this weight in place of their squared distance). The vertices are then set free:
+all move at once to the best choice among their lattice neighbours, by the dynamic programme for closed active contours
+(Amini, Weymouth and Jain 1990, doi:10.1109/34.57681). At last vertices are dropped one by one, the others making up
+for each, as long as the rasterised result keeps the IoU.
 
 The weight is a model of what the rasteriser does (it ignores rings that cross themselves or each other, and how ties
 are rounded), so it only steers the search: whatever is returned has been rasterised and measured.
@@ -32,7 +32,8 @@ Rasteriser = Callable[[Sequence[IntArray]], BoolArray]
 
 _CANDIDATES = 112  # vertices per ring between which the shortest path chooses; its time grows with their square
 _LONG, _MANY = 6000, 40  # more vertices or rings than this are decimated only: noise has no shape to be fitted
-_FEW = 24  # vertices up to which one start of the search is enough
+_FEW, _SLOW = 24, 1500  # vertices of the result, of the input, between which the search is started twice
+_WORTH = 0.05  # share of the missing weight that a move of all vertices has to make up for
 _TRIED = 400  # vertices of joined rings up to which each is tried at last
 _TRIES = 4  # cheapest drops of a vertex that are tried before rings count as minimal
 _NEIGHBOURS = np.array([(0, 0), (0, -1), (-1, 0), (1, 0), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)])
@@ -82,7 +83,7 @@ def simplify_regions(
     Rings are told apart by their area: rings along pixel edges (for pycocotools) enclose exactly the mask's area,
     rings through pixel centres (for `cv2.fillPoly`) less. Vertices of the result stay integers, in [0, W] x [0, H] or
     in [0, W - 1] x [0, H - 1]; they need not be vertices of the input. Every region keeps a ring and every connected
-    part of the mask a painted pixel; holes may be filled where the IoU allows it.
+    (8-connected) part of the mask a painted pixel; holes may be filled where the IoU allows it.
 
     Args:
         regions: the parts of one instance; integer x, y in the crop.
@@ -91,11 +92,13 @@ def simplify_regions(
         min_iou: in [0, 1].
 
     Returns:
-        int64 (K, 2) rings, K >= 3, one per region and in their order; holes are joined to their outer ring by double
-        lines of no width. Where nothing shorter holds the IoU, the input's own rings, joined so. An empty list if even
-        those miss it, because a line painted between a hole and its outer ring leaves the mask: the caller then
-        has to use rings of its own.
+        int64 (K, 2) rings, K >= 3, one per region and in their order, save that regions along pixel edges whose outer
+        rings share a vertex come as one ring. Holes are joined to their outer ring by double lines of no width. Where
+        nothing shorter holds the IoU, the input's own rings, joined so. An empty list if even those miss it, because
+        a line painted between a hole and its outer ring leaves the mask: the caller then has to use its own rings.
     """
+    if not regions:
+        return []
     shape, loops = _prepare(regions, mask, rasterise, min_iou)
     best = loops if _deficit(shape, loops) <= 0 else []
     for found in _searches(shape, loops):
@@ -110,9 +113,9 @@ def _searches(shape: _Shape, loops: list[IntArray]) -> Iterator[list[IntArray]]:
     if len(loops) <= _MANY and sum(map(len, loops)) <= _LONG:
         fitted = _fit(shape, loops)
         seeds = sorted((seed for seed in (fitted, decimated, peucker) if seed), key=lambda seed: _size(shape, seed))
-        # Few vertices hang together so well that every seed leads to much the same end.
-        for seed in seeds[: 1 + (_size(shape, seeds[0]) > _FEW)] if seeds else []:
-            yield _eliminate(shape, _relax(shape, seed))
+        # Few vertices settle so well that every start leads to much the same end; many are slow to move.
+        starts = 1 + (bool(seeds) and _size(shape, seeds[0]) > _FEW and sum(map(len, loops)) < _SLOW)
+        yield from (_eliminate(shape, _relax(shape, seed)) for seed in seeds[:starts])
     yield from (seed for seed in (peucker, decimated) if seed)
 
 
@@ -124,7 +127,7 @@ def _prepare(
     for region in regions:
         rings = [_corners(np.asarray(ring, np.int64)) for ring in (region.outer, *region.holes)]
         groups.append([ring[::-1] if (_area(ring) < 0) != (number > 0) else ring for number, ring in enumerate(rings)])
-    paints = sum(_area(ring) for group in groups for ring in group) < np.count_nonzero(mask)
+    paints = sum(_area(ring) for group in groups for ring in group) < int(np.count_nonzero(mask))
     if not paints:
         groups = _hang_corners(groups)
     left = np.zeros((mask.shape[0], mask.shape[1] + 1))
@@ -226,21 +229,18 @@ def _squared(one: IntArray, other: IntArray) -> IntArray:
 
 
 def _hang(shape: _Shape, ring: IntArray, hole: IntArray) -> IntArray:
-    """Bridge a hole to a ring between near vertices; where the bridge is painted, over as little background as can be."""
-    if len(ring) * len(hole) > 2**15:  # noise: look from one vertex only
-        hole = np.roll(hole, 1, axis=0)
-        squared = np.pad(_squared(ring, hole[:1]), ((0, 0), (0, len(hole) - 1)), constant_values=2**40).ravel()
-    else:
-        squared = _squared(ring, hole).ravel()
+    """Bridge a hole to a ring between near vertices; a painted bridge over as little background as can be."""
+    ends = hole[:1] if len(ring) > 4000 else hole  # the time for noise would grow with the square of its size
+    squared = _squared(ring, ends).ravel()
     best = int(squared.argmin())
     if shape.paints and squared[best] > 2:  # a bridge of one step stays on its ends
         near = np.argpartition(squared, min(24, len(squared) - 1))[:24]
         near = near[np.lexsort((near, squared[near]))]
-        start, stop = ring[near // len(hole)], hole[near % len(hole)]
+        start, stop = ring[near // len(ends)], ends[near % len(ends)]
         along = np.linspace(0, 1, int(np.abs(stop - start).max()) + 1)[:, None, None]
         x, y = np.moveaxis(np.rint(start + along * (stop - start)).astype(np.int64), 2, 0)
         best = int(near[(~shape.mask[y, x]).sum(axis=0).argmin()])
-    here, there = divmod(best, len(hole))
+    here, there = divmod(best, len(ends))
     detour = np.concatenate([np.roll(hole, -there, axis=0), hole[there : there + 1], ring[here : here + 1]])
     if squared[best] == 0:  # the rings meet in the vertex itself
         detour = detour[1:-1]
@@ -276,7 +276,7 @@ def _weights(shape: _Shape, start: IntArray, stop: IntArray) -> FloatArray:
     ends = np.cumsum(rows)
     total = int(ends[-1]) if len(ends) else 0
     down = np.arange(total) - np.repeat(ends - rows, rows)
-    # A hair decides about pixels whose centre lies right on a side: pycocotools takes the lower side's neighbours.
+    # A hair decides about pixels whose centre lies right on a side: for pycocotools they belong to what is below it.
     first += -1e-9 if shape.paints else 1e-7 * slope
     x = np.ceil(np.repeat(first, rows) + np.repeat(slope, rows) * down).astype(np.int64)
     sums = np.concatenate([[0.0], np.cumsum(shape.prefix[np.repeat(top * stride, rows) + down * stride + x])])
@@ -299,7 +299,7 @@ def _peucker(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
     """Ramer-Douglas-Peucker (`cv2.approxPolyDP`) with the largest tolerance that holds the IoU, or no loops."""
     best: list[IntArray] = []
     low, high = 0.0, float(max(shape.mask.shape))
-    for _ in range(12):
+    for _ in range(12 if len(loops) <= _MANY else 5):
         tolerance = (low * high) ** 0.5 if low else high / 8
         thin = [cv2.approxPolyDP(loop.astype(np.int32)[:, None], tolerance, True)[:, 0] for loop in loops]
         found = [_corners(np.asarray(loop, np.int64)) for loop in thin]
@@ -397,7 +397,7 @@ def _shortest(shape: _Shape, loop: IntArray, enough: float) -> list[tuple[float,
     start, stop = np.triu_indices(size + 1, 1)
     sides = np.full((size + 1, size + 1), np.inf)
     sides[start, stop] = _weights(shape, closed[start], closed[stop])
-    reached, parents, found = sides[0], [], []
+    reached, parents, found = sides[0], list[IntArray](), []
     for links in range(2, size + 1):
         total = reached[:, None] + sides
         parents.append(total.argmin(axis=0))
@@ -473,7 +473,8 @@ def _refine(shape: _Shape, loop: IntArray, goal: float) -> IntArray:
             break
         places = np.clip(loop[:, None] + step * _NEIGHBOURS, 0, highest)
         least, moved = _best_places(shape, places, ahead)
-        if least < weight - 1e-6:
+        worth = max(1e-6, _WORTH * (weight - goal)) if goal > -np.inf else 1e-6  # too slow to get there is no use
+        if least < weight - worth:
             weight, loop = least, moved
         elif step == 1:
             break
@@ -483,17 +484,18 @@ def _refine(shape: _Shape, loop: IntArray, goal: float) -> IntArray:
 
 
 def _best_places(shape: _Shape, places: IntArray, ahead: IntArray) -> tuple[float, IntArray]:
-    """The loop of least weight through one of the places (K, M, 2) of each of K vertices."""
+    """The loop of least weight through one of the places (K, M, 2) of each of K vertices; `ahead` are its old sides."""
     size, choices = places.shape[:2]
     after = np.roll(places, -1, axis=0)
     start = np.broadcast_to(places[:, :, None], (size, choices, choices, 2)).reshape(-1, 2)
     stop = np.broadcast_to(after[:, None], (size, choices, choices, 2)).reshape(-1, 2)
     sides = _weights(shape, start, stop).reshape(size, choices, choices)
+    # No side turns by more than 60 degrees: rings that wind twice round a pixel would count it twice.
     moved = after[:, None] - places[:, :, None]
     along = (moved * ahead[:, None, None]).sum(axis=3)
     sides[(along < 0) | (4 * along**2 < (moved**2).sum(axis=3) * (ahead**2).sum(axis=1)[:, None, None])] = np.inf
     sides[~ahead.any(axis=1)[:, None, None] & moved.any(axis=3)] = np.inf
-    reached, parents = sides[0], []
+    reached, parents = sides[0], list[IntArray]()
     for side in sides[1:]:
         total = reached[:, :, None] + side  # (first vertex's place, this one's, the next one's)
         parents.append(total.argmin(axis=1))

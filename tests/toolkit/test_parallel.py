@@ -102,10 +102,10 @@ class TestOneWorker:
         assert [next(results), next(results), next(results)] == [0, 1, 4]
         assert items.taken == 3
 
-    def test_loads_neither_joblib_nor_dask(self) -> None:
+    def test_loads_no_dask(self) -> None:
         script = (
             "import sys; from toolkit.parallel import ordered_map; assert list(ordered_map(abs, [-1])) == [1];"
-            "print([name for name in ('joblib', 'distributed', 'dask', 'numpy') if name in sys.modules])"
+            "print([name for name in ('distributed', 'dask', 'numpy') if name in sys.modules])"
         )
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout == "[]\n"
@@ -216,6 +216,15 @@ class TestWithoutACluster:
                 list(ordered_map(square, [1], cluster=address))
             assert hang_up.is_alive()
             hang_up.cancel()
+
+    @pytest.mark.usefixtures("impatient")
+    def test_a_scheduler_without_workers(self) -> None:
+        from distributed import LocalCluster
+
+        with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as empty:
+            address = empty.scheduler_address
+            with pytest.raises(ToolkitError, match="the scheduler has no workers; start some: dask worker"):
+                list(ordered_map(square, [1], cluster=address))
 
 
 @pytest.fixture(scope="module")

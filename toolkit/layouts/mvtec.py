@@ -87,6 +87,11 @@ def _class(
     for name in _images(folder):
         stem = os.path.splitext(name)[0]
         image = folder / name
+        key = f"{category}/{split}/{defect}/{stem}"
+        if not key.isascii() and not _is_text(key):
+            wanted.add((defect, stem))
+            problems.append(Problem(str(image), "its name is not UTF-8, which labels are written in", "rename it"))
+            continue
         if stem in seen:
             problems.append(Problem(str(image), f"has the same name as {seen[stem]}", "rename one of the two"))
             continue
@@ -99,7 +104,15 @@ def _class(
                 place = folder.parent.parent / _MASKS / defect / f"{stem}_mask.png"
                 problems.append(Problem(str(image), "a defect image without a mask", f"put its mask at {place}"))
                 continue
-        yield Sample(f"{category}/{split}/{defect}/{stem}", image, found, category, defect, split)
+        yield Sample(key, image, found, category, defect, split)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def mask_files(folder: Path) -> dict[tuple[str, str], tuple[Path, ...]]:

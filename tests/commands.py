@@ -1,0 +1,115 @@
+"""Running the command line, in this process or in one of its own, on a dataset small enough to break piece by piece."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.cli import main
+
+__all__ = ["DEFECTS", "IMAGES", "Outcome", "defectkit", "make_dataset", "picture", "save", "shell", "snapshot", "stain"]
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTH, HEIGHT = 24, 16
+DEFECTS = {"dent": 2, "scratch": 3}
+IMAGES = 2 + 2 + sum(DEFECTS.values())  # of `make_dataset`: train/good, test/good and the defects
+
+
+class Outcome(NamedTuple):
+    """What a command left behind: its exit status, stdout and stderr."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """Lines of stderr that tell of an error."""
+        return [line for line in self.err.splitlines() if line.startswith("error: ")]
+
+    def json(self) -> dict[str, Any]:
+        """Stdout as the one JSON object that it should be."""
+        value = json.loads(self.out)
+        assert isinstance(value, dict)
+        return value
+
+
+def defectkit(*words: str | Path) -> Outcome:
+    """Run a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    status: int | str | None = 0
+    argv = ["defectkit", *map(str, words)]
+    with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", argv):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    assert isinstance(status, int)
+    return Outcome(status, out.getvalue(), err.getvalue())
+
+
+def shell(*words: str | Path, environment: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Outcome:
+    """Run a command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=None if environment is None else {"PYTHONPATH": str(ROOT), **environment},
+        timeout=60,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def picture(number: int) -> npt.NDArray[np.uint8]:
+    """A grey image that no other number gives."""
+    return np.random.default_rng(number).integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+
+
+def stain(number: int) -> npt.NDArray[np.uint8]:
+    """A mask of 0 and 255: a bar with a bite, and a speck."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[3:9, 2 + number : 9 + number] = 255
+    mask[5:7, 4 + number] = 0
+    mask[13, 20] = 255
+    return mask
+
+
+def save(path: Path, pixels: npt.NDArray[Any]) -> Path:
+    """Write an image in the format that its name asks for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, data = cv2.imencode(path.suffix.lower(), pixels)
+    assert done
+    path.write_bytes(data.tobytes())
+    return path
+
+
+def make_dataset(root: Path, category: str = "part") -> Path:
+    """A sound dataset in MVTec layout with one category; its root."""
+    home = root / category
+    for number in range(2):
+        save(home / "train/good" / f"{number:03}.png", picture(number))
+        save(home / "test/good" / f"{number:03}.png", picture(10 + number))
+    for place, (defect, count) in enumerate(DEFECTS.items(), 2):
+        for number in range(count):
+            save(home / "test" / defect / f"{number:03}.png", picture(10 * place + number))
+            save(home / "ground_truth" / defect / f"{number:03}_mask.png", stain(number))
+    return root
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    """Everything in a folder: path -> content, or None for folders; empty where there is no such folder."""
+    found = sorted(folder.rglob("*"))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None for path in found}
