@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from converters.formats import Encoded, Pixels, Settings, TreeShape
+from converters.formats import Encoded, Pixels, Settings, TreeShape, as_folder
 from converters.yolo import image_name, quoted
-from toolkit.errors import ToolkitError
 from toolkit.labels import LabelledImage
 
 __all__ = ["YoloClassify"]
@@ -17,9 +16,7 @@ class YoloClassify:
 
     def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
         """The place of an image: its class is its folder."""
-        name, label = image_name(image), image.image_label
-        if label in (".", "..") or "/" in label or "\\" in label:
-            raise ToolkitError(image.key, f"the class {label!r} cannot be a folder's name", "rename the class")
+        name, label = image_name(image), as_folder(image.image_label, image.key)
         row = f"{quoted(name)},{image.subset},{quoted(label)},{image.width},{image.height}".encode()
         return Encoded(f"{image.subset}/{label}/{name}", row=row, objects=1, fidelity=Pixels(1, 1))
 

@@ -20,6 +20,7 @@ __all__ = [
     "Pixels",
     "Settings",
     "TreeShape",
+    "as_folder",
     "check_formats",
 ]
 
@@ -156,6 +157,17 @@ def check_formats(names: Sequence[str]) -> list[FormatName]:
         problem = f"unknown format {unknown[0]!r}" if unknown else "no format asked for"
         raise ToolkitError("--to", problem, f"use one or more of {', '.join(FORMATS)}")
     return [name for name in FORMATS if name in names]
+
+
+def as_folder(label: str, key: str) -> str:
+    """A class name as the name of a folder.
+
+    Raises:
+        ToolkitError: it cannot be one, or would lead elsewhere; `key` is the image that it belongs to.
+    """
+    if label in ("", ".", "..") or any(mark in label for mark in "/\\\0"):
+        raise ToolkitError(key, f"the class {label!r} cannot be a folder's name", "rename the class")
+    return label
 
 
 def present_subsets(subsets: Sequence[str]) -> list[str]:

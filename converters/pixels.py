@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 
 from converters.coco import categories
-from converters.formats import Encoded, Pixels, Settings, TreeShape
+from converters.formats import Encoded, Pixels, Settings, TreeShape, as_folder
 from converters.yolo import data_yaml, image_name
 from toolkit.errors import ToolkitError
 from toolkit.images import encode_blank_map, encode_map
@@ -146,15 +146,20 @@ class _Place(NamedTuple):
 def mvtec_place(image: LabelledImage) -> _Place:
     """Place of an image by its key, "category/split/defect/stem"; labels of other tools get one made up.
 
-    There, `category` is "product" and the defect the image's class; the key's parts are joined to a stem.
+    There, `category` is "product" and the defect the image's class; the key's parts are joined to a stem. The layout
+    has masks for its test folder only, so defects of other folders move there, under a name of their own.
+
+    Raises:
+        ToolkitError: the class cannot be a folder's name.
     """
     parts = image.key.split("/")
     if len(parts) == 4 and all(part and part not in (".", "..") for part in parts):
-        if image.instances or parts[2] == GOOD:
-            return _Place(parts[0], parts[1], parts[2] if image.instances else GOOD, parts[3])
-        return _Place(parts[0], parts[1], GOOD, f"{parts[2]}__{parts[3]}")  # all of its components were left out
+        if not image.instances:
+            stem = parts[3] if parts[2] == GOOD else f"{parts[2]}__{parts[3]}"  # all of its components were left out
+            return _Place(parts[0], parts[1], GOOD, stem)
+        return _Place(parts[0], "test", parts[2], parts[3] if parts[1] == "test" else f"{parts[1]}__{parts[3]}")
     subset = "train" if image.subset == "train" and not image.instances else "test"
-    label = image.image_label if image.instances else GOOD
+    label = as_folder(image.image_label, image.key) if image.instances else GOOD
     return _Place("product", subset, label, "__".join(part for part in parts if part))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from converters.formats import FormatName
 from converters.pixels import IGNORE
@@ -29,6 +30,7 @@ def index_semantic(root: Path) -> LabelTree:
         raise ToolkitError(root, "has no data.yaml", "name the folder that holds it")
     document = read_data_yaml(path)
     part = str(document.get("masks_dir", "masks"))
+    names = {number: name for number, name in document["names"].items() if number > 0}
     found: list[FoundImage] = []
     problems: list[Problem] = []
     for subset, folder in image_folders(root, document, part).items() or image_folders(root, document).items():
@@ -37,13 +39,14 @@ def index_semantic(root: Path) -> LabelTree:
         labels = {path.stem: path for path in sorted(maps.glob("*")) if is_image(path.name)}
         for stem, label in labels.items():
             image = images.get(stem, root / "images" / subset / f"{stem}.png")
-            found.append(FoundImage(subset, stem, image, str(label), (), _map_size(label)))
+            ids = read_class_ids(label)
+            classes = tuple(names[number] for number in _present(ids) if number in names)
+            found.append(FoundImage(subset, stem, image, str(label), classes, (ids.shape[1], ids.shape[0])))
         remedy = "write its map, or remove the image"
         problems += [
             Problem(str(images[stem]), "an image without a class map", remedy)
             for stem in sorted(images.keys() - labels)
         ]
-    names = {number: name for number, name in document["names"].items() if number > 0}
     entries = make_entries(found, load_semantic, names, ours=read_manifest(root) is not None)
     return LabelTree(root, "semantic", [names[n] for n in sorted(names)], entries, layout_problems=problems)
 
@@ -54,6 +57,12 @@ def _beside(root: Path, folder: Path, part: str) -> Path:
     return root.joinpath(*parts)
 
 
+def _present(ids: npt.NDArray[np.uint8]) -> list[int]:
+    """The classes in a map, in the order of their ids."""
+    counts = cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel()
+    return [number for number in np.flatnonzero(counts).tolist() if number not in (0, IGNORE)]
+
+
 def _map_size(path: Path) -> tuple[int, int]:
     header = read_header(path)
     return header.width, header.height
@@ -62,9 +71,8 @@ def _map_size(path: Path) -> tuple[int, int]:
 def load_semantic(entry: Entry, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the 8-connected components of each class."""
     ids = read_class_ids(Path(entry.payload))
-    present = np.flatnonzero(cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel())
     found: list[Instance] = []
-    for number in (int(value) for value in present if value not in (0, IGNORE)):
+    for number in _present(ids):
         if number not in entry.names:
             raise ToolkitError(entry.payload, f"holds class {number}, which data.yaml does not name", "correct it")
         marked = Mask.of((ids == number).view(np.uint8), ids.shape[1], ids.shape[0])

@@ -37,7 +37,7 @@ __all__ = [
     "quoted",
 ]
 
-_QUARTER, _NEAR_HALF = 0.25, 0.4995
+_QUARTER = 0.25
 _LOADER_POINTS, _MOST_PADDING = 1000, 64
 _LARGE = 4096  # pixels: beyond, six decimals of a normalised coordinate are too coarse
 _CSV_MARKS = re.compile(r'[,"\r\n]')
@@ -256,13 +256,14 @@ def _row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str,
     digits = _decimals(image)
     across, down = _axis(image.width, digits, _QUARTER), _axis(image.height, digits, _QUARTER)
     pairs = [f"{across.shown[x]} {down.shown[y]}" for x, y in zip(columns, rows, strict=True)]
-    fine_across, fine_down = _axis(image.width, 8, _NEAR_HALF), _axis(image.height, 8, _NEAR_HALF)
+    near_half = _near_half(max(image.width, image.height))
+    fine_across, fine_down = _axis(image.width, 8, near_half), _axis(image.height, 8, near_half)
     steps = points - points[np.arange(-1, len(points) - 1)]  # steps[k] leads to vertex k
     diagonal = np.flatnonzero(steps[:, 0] * steps[:, 1])
     offsets = np.full(len(points), _QUARTER)
     for k in diagonal[(steps[diagonal, 0] != steps[diagonal, 1])].tolist():
         for end in (k - 1, k):
-            offsets[end] = _NEAR_HALF
+            offsets[end] = near_half
             pairs[end] = f"{fine_across.shown[columns[end]]} {fine_down.shown[rows[end]]}"
     if min(columns) == max(columns) or min(rows) == max(rows):
         # A ring without width has a box without area, which loaders throw away: two more corners in the last pixel.
@@ -272,6 +273,11 @@ def _row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str,
     pairs += pairs[-1:] * max(3 - len(pairs), padding)
     read_back = np.stack([across.pixels[points[:, 0]], down.pixels[points[:, 1]]], axis=1) - instance.bbox[:2]
     return " ".join(pairs), read_back
+
+
+def _near_half(size: int) -> float:
+    """The offset nearest to a half that, in single precision, still rounds down up to `size` pixels."""
+    return 0.5 - max(5e-4, size * 1.2e-7)
 
 
 def _padding(length: int, diagonal: IntArray, steps: IntArray, offsets: FloatArray, size: int) -> int:

@@ -345,6 +345,12 @@ def test_roots_that_hold_no_dataset(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("part", ["part/test", "part/ground_truth", "part/test/scratch"])
+def test_a_part_of_a_dataset_names_the_whole(dataset: Path, tmp_path: Path, part: str) -> None:
+    outcome = defectkit("convert", dataset / part, tmp_path / "out", "--to", "coco")
+    refused(outcome, (dataset / part, "is a part of a dataset", f"name its category, {dataset / 'part'}"))
+
+
 def occupied(tmp_path: Path) -> None:
     save(tmp_path / "out/holiday.png", picture(0))
 

@@ -37,6 +37,7 @@ from toolkit.cli_options import (
 from toolkit.errors import ToolkitError
 from toolkit.terminal import (
     print_error,
+    print_failures,
     print_json,
     print_manifests,
     print_notes,
@@ -292,8 +293,7 @@ def verify(
     else:
         print_verdict(str(out), trees)
         print_notes(report.notes)
-        for line in report.failures:
-            print(f"failed: {line}", file=sys.stderr)
+        print_failures(report.failures)
     if not report.passed:
         raise typer.Exit(1)
 

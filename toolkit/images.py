@@ -118,8 +118,6 @@ def read_header(path: Path) -> ImageHeader:
     data = _read_bytes(path)
     _check_whole(path, data)
     with _pillow_image(path, data) as image:
-        if image.format == "TIFF":  # strips may lie anywhere: only decoding shows that all are there
-            image.load()
         return ImageHeader(image.width, image.height, len(image.getbands()))
 
 
@@ -283,6 +281,8 @@ def _check_whole(path: Path, data: bytes) -> None:
     elif data[:4] in (b"II*\0", b"MM\0*"):
         if _tiff_length(data) > len(data):
             raise _cut_short(path)
+        with _pillow_image(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
+            image.load()
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and struct.unpack("<I", data[4:8])[0] + 8 > len(data):
         raise _cut_short(path)
 

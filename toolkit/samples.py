@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -108,15 +109,16 @@ class Dataset(Sequence[Sample]):
             raise ToolkitError(
                 self.root, f"has no category {unknown[0]!r}", f"it has: {', '.join(self.categories) or 'none'}"
             )
-        prefixes = tuple(str(self.root / name) for name in categories)
+        folders = tuple(f"{self.root / name}{os.sep}" for name in categories)
+        others = tuple(f"{name} differs " for name in self.categories if name not in categories)
         return Dataset(
             (sample for sample in self._samples if sample.category in categories),
             root=self.root,
             layout=self.layout,
             layout_problems=[
-                p for p in self.layout_problems if p.file.startswith(prefixes) or len(self.categories) == 1
+                p for p in self.layout_problems if p.file.startswith(folders) or len(self.categories) == 1
             ],
-            notes=self.notes,
+            notes=[note for note in self.notes if not note.startswith(others)],
         )
 
     def without(self, keys: Iterable[str]) -> Dataset:

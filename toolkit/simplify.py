@@ -494,7 +494,7 @@ def _best_places(shape: _Shape, places: IntArray, ahead: IntArray) -> tuple[floa
     moved = after[:, None] - places[:, :, None]
     along = (moved * ahead[:, None, None]).sum(axis=3)
     sides[(along < 0) | (4 * along**2 < (moved**2).sum(axis=3) * (ahead**2).sum(axis=1)[:, None, None])] = np.inf
-    sides[~ahead.any(axis=1)[:, None, None] & moved.any(axis=3)] = np.inf
+    sides[np.asarray((ahead == 0).all(axis=1))[:, None, None] & moved.any(axis=3)] = np.inf
     reached, parents = sides[0], list[IntArray]()
     for side in sides[1:]:
         total = reached[:, :, None] + side  # (first vertex's place, this one's, the next one's)

@@ -83,6 +83,8 @@ def split_dataset(
     """
     if strategy == "native":
         return _native(dataset)
+    if seed < 0:
+        raise ToolkitError("--seed", f"{seed} is too small", "use 0 or more")
     if strategy == "stratified":
         shares = {"val": 0.1 if val is None else val, "test": 0.2 if test is None else test}
         _check_shares(shares)
@@ -187,8 +189,9 @@ def _kfold(dataset: Sequence[Sample], folds: int, fold: int, val: float, seed: i
             held_out = (index + number) % folds == fold
             assigned |= dict.fromkeys(group, "test" if held_out else "train")
             rest += [] if held_out else [group]
-        for group in rest[: max(1, int(len(rest) * val + 0.5)) if val > 0 else 0]:
-            assigned |= dict.fromkeys(group, "val")
+        if val > 0:  # at least one, if that leaves one to train on
+            for group in rest[: min(max(1, int(len(rest) * val + 0.5)), len(rest) - 1)]:
+                assigned |= dict.fromkeys(group, "val")
     settings = {"seed": seed, "folds": folds, "fold": fold, "val": val}
     return Split(assigned, strategy="kfold", settings=settings, notes=_notes(dataset, groups))
 
@@ -292,8 +295,9 @@ def read_split(path: str | Path, dataset: Sequence[Sample]) -> Split:
         ToolkitError: unknown, missing or doubled keys, or subsets other than train, val, test and none.
     """
     path = Path(path)
-    rows, told = _read_rows(path)
     known = {sample.key for sample in dataset}
+    cells, told = _read_rows(path)
+    rows = [(line, key if key in known else key.strip(), subset) for line, key, subset in cells]
     if known.isdisjoint(key for _, key, _ in rows):
         problem = f"none of its {len(rows)} keys is in the dataset (such as {rows[0][1]!r})"
         raise ToolkitError(path, problem, "name the split of this dataset, or make one with 'defectkit split'")
@@ -328,7 +332,7 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], dict[str, str]]:
     import csv
 
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # names may hold what else ends a line in Unicode
     except OSError as error:
         raise ToolkitError(path, f"cannot be read ({error.strerror})", "make it with 'defectkit split'") from error
     except UnicodeDecodeError as error:
@@ -345,7 +349,7 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], dict[str, str]]:
         if len(cells) != 2:
             remedy = "put a comma between the two, not a semicolon" if ";" in line else "correct the line"
             raise ToolkitError(f"{path}:{number}", "is not of the form key,subset", remedy)
-        rows.append((number, cells[0].strip(), cells[1].strip()))
+        rows.append((number, cells[0], cells[1].strip()))
     if not rows:
         raise ToolkitError(path, "assigns no samples", "make it with 'defectkit split'")
     return rows, told

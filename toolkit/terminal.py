@@ -12,6 +12,7 @@ from toolkit.errors import ToolkitError
 
 __all__ = [
     "print_error",
+    "print_failures",
     "print_json",
     "print_manifests",
     "print_notes",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 _PIPE_WIDTH = 120  # columns of a table that no terminal shows
+_SHOWN = 20  # failures of a check; a tree that is compared with the wrong source has thousands
 _MANY = 10  # problems from which a line at the end says how many there are
 
 
@@ -110,6 +112,14 @@ def print_notes(notes: Iterable[str]) -> None:
     """Remarks, one line each, on stderr."""
     for note in dict.fromkeys(notes):
         print(f"note: {note}", file=sys.stderr)
+
+
+def print_failures(lines: Sequence[str]) -> None:
+    """What a check found wrong, on stderr, the first lines of it."""
+    for line in lines[:_SHOWN]:
+        print(f"failed: {line}", file=sys.stderr)
+    if len(lines) > _SHOWN:
+        print(f"failed: {len(lines) - _SHOWN} more; --json lists all", file=sys.stderr)
 
 
 def print_error(error: ToolkitError) -> None:

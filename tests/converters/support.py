@@ -125,7 +125,7 @@ def label_rows(path: Path) -> list[tuple[int, npt.NDArray[np.float32]]]:
 
 
 def fill(polygons: Iterable[npt.NDArray[np.float32]], size: tuple[int, ...], *, rounding: bool) -> Bools:
-    """Fill polygons (K, 2), normalised, as YOLO trainers do: whole coordinates by truncating or rounding, `fillPoly`."""
+    """Fill normalised polygons (K, 2) as YOLO trainers do: coordinates truncated or rounded, then `fillPoly`."""
     canvas = np.zeros(size, np.uint8)
     for polygon in polygons:
         points = polygon * np.array(size[::-1], np.float32)

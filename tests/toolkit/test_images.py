@@ -257,6 +257,20 @@ def test_a_png_with_a_turned_bit_is_refused(tmp_path: Path, read: Callable[[Path
 
 
 @pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate"])
+def test_a_tiff_that_does_not_unpack_is_refused(
+    tmp_path: Path, read: Callable[[Path], object], compression: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(encoded(grey(), "TIFF", compression=compression))
+    data[12:30] = b"\x80\x55" * 9  # the strip begins behind the header of 8 bytes
+    path = saved(tmp_path, bytes(data), "mask.tif")
+    with pytest.raises(ToolkitError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: {NO_IMAGE}")
+    capfd.readouterr()  # the decoders talk
+
+
+@pytest.mark.parametrize("read", READERS)
 def test_a_folder_in_place_of_an_image_is_refused(tmp_path: Path, read: Callable[[Path], object]) -> None:
     path = tmp_path / "000.png"
     path.mkdir()

@@ -128,5 +128,6 @@ def mask_files(folder: Path) -> dict[tuple[str, str], tuple[Path, ...]]:
         for image_folder in _folders(class_folder):
             names = _images(image_folder)
             if names:
-                found[class_folder.name, image_folder.name] = tuple(image_folder / name for name in names)
+                key = (class_folder.name, image_folder.name)
+                found[key] = (*found.get(key, ()), *(image_folder / name for name in names))
     return found

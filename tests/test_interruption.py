@@ -1,0 +1,323 @@
+"""Conversions that are killed, interrupted or out of disk: nothing half-done looks finished, nothing done is lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.commands import IMAGES, ROOT, Outcome, defectkit, make_dataset, save, snapshot, stain
+from toolkit.publish import STAGING
+
+FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panoptic,masks"
+CATEGORIES = 4
+TOTAL = IMAGES * CATEGORIES
+
+# Renders slowly, saves a checkpoint after every image, and counts the images that it rendered in a file.
+DRIVER = """
+import os, signal, sys, time
+import converters.conversion as conversion, converters.pipeline as pipeline, converters.trees as trees
+from toolkit.cli import main
+
+count, pause, strike, *words = sys.argv[1:]
+render, publish = pipeline._render, conversion.publish_folder
+clear, calls = trees.TreeWriter.remove_spools, []
+
+def slow_render(*args, **kwargs):
+    with open(count, "ab") as file:
+        file.write(b".")
+    time.sleep(float(pause))
+    return render(*args, **kwargs)
+
+def die(*args):
+    calls.append(args)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"publish": publish, "clear": clear}[strike](*args)
+
+conversion._CHECKPOINT_SECONDS = 0
+pipeline._render = slow_render
+if strike == "publish":
+    conversion.publish_folder = die
+if strike == "clear":
+    trees.TreeWriter.remove_spools = die
+sys.argv = ["defectkit", *words]
+main()
+"""
+
+
+class Runs:
+    """Conversions of one dataset into one folder, in processes of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "data"
+        self.out = home / "out"
+        self.count = home / "count"
+        for number in range(CATEGORIES):
+            make_dataset(self.root, f"part{number}")
+
+    def words(self, *more: str) -> list[str]:
+        return ["convert", str(self.root), str(self.out), "--to", FORMATS, "--images", "copy", "--json", *more]
+
+    def start(self, *more: str, pause: float = 0.0, strike: str = "") -> subprocess.Popen[str]:
+        self.count.write_bytes(b"")
+        return subprocess.Popen(
+            [sys.executable, "-c", DRIVER, str(self.count), str(pause), strike, *self.words(*more)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def run(self, *more: str, strike: str = "") -> Outcome:
+        process = self.start(*more, strike=strike)
+        out, err = process.communicate(timeout=60)
+        return Outcome(process.returncode, out, err)
+
+    def done(self) -> int:
+        """Images that the checkpoint holds."""
+        state = self.out / STAGING / "state.json"
+        return int(json.loads(state.read_bytes())["done"]) if state.is_file() else 0
+
+    def stop(self, number: signal.Signals, *more: str, after: int = TOTAL // 2) -> Outcome:
+        """Start a slow conversion and send it a signal when some images are done."""
+        process = self.start(*more, pause=0.015)
+        deadline = time.monotonic() + 30
+        while self.done() < after and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        assert after <= self.done() < TOTAL
+        return Outcome(process.returncode, out, err)
+
+    @property
+    def rendered(self) -> int:
+        return len(self.count.read_bytes())
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path)
+
+
+@pytest.fixture
+def undisturbed(runs: Runs) -> dict[str, bytes | None]:
+    """What an undisturbed conversion leaves; the output folder is taken away again."""
+    assert defectkit(*runs.words()).status == 0
+    found = snapshot(runs.out)
+    runs.out.rename(runs.out.with_name("undisturbed"))
+    return found
+
+
+def finished(out: Path) -> list[str]:
+    """Format folders that look finished to a user, or to another tool."""
+    return sorted(path.parent.name for path in out.glob("*/manifest.json"))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_killed_run_leaves_nothing_that_looks_finished_and_the_next_cleans_up(
+    runs: Runs, undisturbed: dict[str, bytes | None], workers: str
+) -> None:
+    assert runs.stop(signal.SIGKILL, "--workers", workers).status == -signal.SIGKILL
+    assert [path.name for path in runs.out.iterdir()] == [STAGING]
+    assert defectkit("verify", runs.out).status == 2
+    outcome = runs.run("--workers", workers)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert runs.rendered == TOTAL
+    assert snapshot(runs.out) == undisturbed
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_resume_goes_on_from_the_checkpoint(runs: Runs, undisturbed: dict[str, bytes | None], workers: str) -> None:
+    runs.stop(signal.SIGKILL, "--workers", workers, after=TOTAL // 3)
+    done = runs.done()
+    runs.stop(signal.SIGKILL, "--workers", workers, "--resume", after=done + TOTAL // 4)
+    done = runs.done()
+    outcome = runs.run("--workers", workers, "--resume")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert runs.rendered == TOTAL - done < TOTAL / 2
+    assert snapshot(runs.out) == undisturbed
+    assert finished(runs.out) == sorted(FORMATS.split(","))
+
+
+@pytest.mark.parametrize(
+    ("strike", "flag"), [("clear", "--resume"), ("publish", "--resume"), ("publish", "--overwrite")]
+)
+def test_a_run_that_is_killed_in_its_last_moments(
+    runs: Runs, undisturbed: dict[str, bytes | None], strike: str, flag: str
+) -> None:
+    assert runs.run(strike=strike).status == -signal.SIGKILL
+    assert len(finished(runs.out)) == (1 if strike == "publish" else 0)
+    outcome = runs.run(flag)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert snapshot(runs.out) == undisturbed
+
+
+def test_a_killed_overwrite_leaves_the_earlier_trees_whole(runs: Runs, undisturbed: dict[str, bytes | None]) -> None:
+    assert runs.run("--min-area", "2").status == 0
+    before = {path: data for path, data in snapshot(runs.out).items() if not path.startswith(STAGING)}
+    runs.stop(signal.SIGKILL, "--overwrite")
+    assert {path: data for path, data in snapshot(runs.out).items() if not path.startswith(STAGING)} == before
+    done = runs.done()
+    assert runs.run("--resume").status == 0
+    assert runs.rendered == TOTAL - done
+    assert snapshot(runs.out) == undisturbed
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_takes_one_line(runs: Runs, workers: str) -> None:
+    outcome = runs.stop(signal.SIGINT, "--workers", workers)
+    assert (outcome.status, outcome.out) == (130, "")
+    assert outcome.err.startswith("interrupted: ")
+    assert "--resume" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert finished(runs.out) == []
+    done = runs.done()
+    assert runs.run("--workers", workers, "--resume").status == 0
+    assert runs.rendered == TOTAL - done
+
+
+def test_resume_with_other_settings_is_refused_and_loses_nothing(
+    runs: Runs, undisturbed: dict[str, bytes | None]
+) -> None:
+    runs.stop(signal.SIGKILL)
+    done = runs.done()
+    others = [
+        ["--min-area", "3"],
+        ["--classes", "binary"],
+        ["--strategy", "stratified", "--val", "0"],
+        ["--images", "none"],
+    ]
+    for words in [[*runs.words(), *other] for other in others] + [[*runs.words()[:4], "masks"]]:
+        outcome = defectkit(*words, "--resume")
+        assert (outcome.status, outcome.out, len(outcome.err.splitlines())) == (2, "", 1)
+        assert outcome.err.startswith(f"error: {runs.out}: was begun with other files or settings; ")
+    assert runs.run("--resume").status == 0
+    assert runs.rendered == TOTAL - done
+    assert snapshot(runs.out) == undisturbed
+
+
+def test_resume_with_other_files_is_refused(runs: Runs) -> None:
+    runs.stop(signal.SIGKILL)
+    (runs.root / "part0/test/good/001.png").unlink()
+    outcome = runs.run("--resume")
+    assert outcome.status == 2
+    assert outcome.err.startswith(f"error: {runs.out}: was begun with other files or settings; ")
+    assert runs.run("--resume", "--overwrite").status == 0
+    assert runs.rendered == TOTAL - 1
+
+
+def test_resume_after_completion_does_nothing(runs: Runs, undisturbed: dict[str, bytes | None]) -> None:
+    runs.out.with_name("undisturbed").rename(runs.out)
+    times = {path: path.stat().st_mtime_ns for path in runs.out.rglob("*")}
+    outcome = runs.run("--resume")
+    assert (outcome.status, outcome.err, runs.rendered) == (0, "", 0)
+    assert sorted(outcome.json()["formats"]) == finished(runs.out)
+    assert {path: path.stat().st_mtime_ns for path in runs.out.rglob("*")} == times
+
+
+def test_resume_after_completion_with_other_settings_is_refused(runs: Runs) -> None:
+    assert runs.run().status == 0
+    before = snapshot(runs.out)
+    outcome = runs.run("--resume", "--min-area", "3")
+    assert (outcome.status, outcome.out, len(outcome.err.splitlines())) == (2, "", 1)
+    assert "is complete, but was made from other files or settings; " in outcome.err
+    assert snapshot(runs.out) == before
+    assert runs.run("--resume", "--overwrite", "--min-area", "3").status == 0
+
+
+def test_resume_writes_only_the_formats_that_are_missing(runs: Runs, undisturbed: dict[str, bytes | None]) -> None:
+    words = runs.words("--resume")
+    words[words.index(FORMATS)] = "coco,masks"
+    assert defectkit(*words).status == 0
+    times = {path: path.stat().st_mtime_ns for path in (runs.out / "coco").rglob("*")}
+    assert runs.run("--resume").status == 0
+    assert {path: path.stat().st_mtime_ns for path in (runs.out / "coco").rglob("*")} == times
+    assert snapshot(runs.out) == undisturbed
+
+
+def test_resume_keeps_the_faults_that_were_found_before(runs: Runs) -> None:
+    early, late = (runs.root / f"part{number}/ground_truth/dent/000_mask.png" for number in (0, 3))
+    for mask in (early, late):
+        save(mask, stain(0) * 0)
+    runs.stop(signal.SIGKILL, "--on-problem", "skip")
+    outcome = runs.run("--on-problem", "skip", "--resume")
+    assert runs.rendered < TOTAL
+    assert [problem["file"] for problem in outcome.json()["skipped"]] == [str(early), str(late)]
+    outcome = runs.run("--overwrite")
+    assert (outcome.status, len(outcome.errors)) == (2, 2)
+
+
+LIMITED = """
+import resource, sys
+from toolkit.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+sys.argv = ["defectkit", *sys.argv[2:]]
+main()
+"""
+
+
+@pytest.mark.parametrize(("limit", "existed"), [(0, False), (40, True), (400, False), (5000, True)])
+def test_a_file_that_cannot_grow_takes_one_line_and_leaves_nothing(runs: Runs, limit: int, existed: bool) -> None:
+    if existed:
+        runs.out.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit), *runs.words()],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith(f"error: {runs.out}")
+    assert "cannot be written (File too large); " in done.stderr
+    assert runs.out.exists() == existed
+    assert snapshot(runs.out) == {}
+
+
+def full_after(calls: int) -> Callable[..., int]:
+    """An os.write on a disk that is full after some calls."""
+    write, left = os.write, iter(range(calls))
+
+    def full(file: int, data: bytes) -> int:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data)
+
+    return full
+
+
+@pytest.mark.parametrize("calls", [0, 1, 30])
+def test_a_full_disk_takes_one_line_and_leaves_nothing(runs: Runs, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    monkeypatch.setattr("converters.trees.os.write", full_after(calls))
+    outcome = defectkit("convert", runs.root, runs.out / "a/b", "--to", "yolo-detect,masks")
+    monkeypatch.undo()
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"error: {runs.out}")
+    assert "cannot be written (No space left on device); free space" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert not runs.out.exists()
+
+
+@pytest.mark.parametrize("name", ["mkdir", "link"])
+def test_a_folder_that_cannot_be_written(runs: Runs, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, name, refuse)
+    outcome = defectkit("convert", runs.root, runs.out, "--to", "coco")
+    monkeypatch.undo()
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"error: {runs.out}")
+    assert "cannot be written (Read-only file system); " in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert not runs.out.exists()
