@@ -55,10 +55,12 @@ def read_labels(root: str | Path) -> LabelTree:
     root = Path(root)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
-    kind = _kind(root) or _loose_kind(root)
+    kind = _kind(root)
+    trees = trees_in(root) if kind is None else []
+    if not trees:
+        kind = kind or _loose_kind(root)
     if kind is not None:
         return _indexed(root, kind)
-    trees = trees_in(root)
     if len(trees) == 1:
         return _indexed(trees[0], _kind(trees[0]) or "masks")
     if trees:
@@ -121,7 +123,8 @@ def open_source(source: Dataset | LabelTree | str | Path) -> Dataset | LabelTree
         if kind is not None:
             return read_labels(root)
         trees = trees_in(root)
-        if trees and not mvtec.detect(root):
+        # Our trees may look like a dataset together: the folders of yolo-classify are those of a product.
+        if trees and (read_manifest(trees[0]) is not None or not mvtec.detect(root)):
             return read_labels(root)
     return load_dataset(root)
 

@@ -317,8 +317,14 @@ def test_a_name_that_is_no_text_is_named(dataset: Path, tmp_path: Path) -> None:
     outcome = shell("convert", dataset, tmp_path / "out", "--to", "coco,yolo-segment")
     assert outcome.status == 2
     assert "Traceback" not in outcome.err
-    assert "rename" in outcome.err
+    assert "\\udcff\\udcfe.png: its name is not UTF-8" in outcome.err
+    assert "; rename it" in outcome.err
     assert not (tmp_path / "out").exists()
+    skipped = defectkit("convert", dataset, tmp_path / "out", "--to", "coco", "--on-problem", "skip", "--json")
+    assert skipped.status == 0
+    assert [problem["file"] for problem in skipped.json()["skipped"]] == [
+        f"{dataset}/part/test/good/\\udcff\\udcfe.png"
+    ]
 
 
 ROOTS: dict[str, tuple[Callable[[Path], object], str, str]] = {

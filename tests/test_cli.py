@@ -296,7 +296,9 @@ def test_verify_shows_the_first_failures_and_counts_the_rest(dataset: Path, tmp_
 
 
 def test_simplified_labels_are_verified_with_what_they_were_asked_to_keep(tmp_path: Path) -> None:
-    assert defectkit("synth", tmp_path / "data", "--per-class", "1", "--train-good", "0").status == 0
+    assert (
+        defectkit("synth", tmp_path / "data", "--per-class", "1", "--train-good", "0", "--image-size", "64").status == 0
+    )
     words = ("--to", "coco,yolo-segment", "--min-iou", "0.9")
     assert defectkit("convert", tmp_path / "data", tmp_path / "labels", *words).status == 0
     assert defectkit("verify", tmp_path / "labels", "--min-iou", "0.9").status == 0

@@ -21,13 +21,13 @@ FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panopti
 CATEGORIES = 4
 TOTAL = IMAGES * CATEGORIES
 
-# Renders slowly, saves a checkpoint after every image, and counts the images that it rendered in a file.
+# Renders slowly, saves checkpoints often, keeps little in buffers, and counts the images that it rendered in a file.
 DRIVER = """
 import os, signal, sys, time
 import converters.conversion as conversion, converters.pipeline as pipeline, converters.trees as trees
 from toolkit.cli import main
 
-count, pause, strike, *words = sys.argv[1:]
+count, pause, every, strike, *words = sys.argv[1:]
 render, publish = pipeline._render, conversion.publish_folder
 clear, calls = trees.TreeWriter.remove_spools, []
 
@@ -43,7 +43,8 @@ def die(*args):
         os.kill(os.getpid(), signal.SIGKILL)
     return {"publish": publish, "clear": clear}[strike](*args)
 
-conversion._CHECKPOINT_SECONDS = 0
+conversion._CHECKPOINT_SECONDS = float(every)
+trees._BLOCK = 64
 pipeline._render = slow_render
 if strike == "publish":
     conversion.publish_folder = die
@@ -67,10 +68,10 @@ class Runs:
     def words(self, *more: str) -> list[str]:
         return ["convert", str(self.root), str(self.out), "--to", FORMATS, "--images", "copy", "--json", *more]
 
-    def start(self, *more: str, pause: float = 0.0, strike: str = "") -> subprocess.Popen[str]:
+    def start(self, *more: str, pause: float = 0.0, every: float = 0.0, strike: str = "") -> subprocess.Popen[str]:
         self.count.write_bytes(b"")
         return subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(self.count), str(pause), strike, *self.words(*more)],
+            [sys.executable, "-c", DRIVER, str(self.count), str(pause), str(every), strike, *self.words(*more)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -87,12 +88,13 @@ class Runs:
         state = self.out / STAGING / "state.json"
         return int(json.loads(state.read_bytes())["done"]) if state.is_file() else 0
 
-    def stop(self, number: signal.Signals, *more: str, after: int = TOTAL // 2) -> Outcome:
+    def stop(self, number: signal.Signals, *more: str, after: int = TOTAL // 2, every: float = 0.0) -> Outcome:
         """Start a slow conversion and send it a signal when some images are done."""
-        process = self.start(*more, pause=0.015)
+        process = self.start(*more, pause=0.015, every=every)
         deadline = time.monotonic() + 30
         while self.done() < after and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
+        time.sleep(every / 2)  # to be in the middle between two checkpoints
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
         assert after <= self.done() < TOTAL
@@ -146,6 +148,15 @@ def test_resume_goes_on_from_the_checkpoint(runs: Runs, undisturbed: dict[str, b
     assert runs.rendered == TOTAL - done < TOTAL / 2
     assert snapshot(runs.out) == undisturbed
     assert finished(runs.out) == sorted(FORMATS.split(","))
+
+
+def test_what_was_written_after_the_checkpoint_is_there_once(runs: Runs, undisturbed: dict[str, bytes | None]) -> None:
+    runs.stop(signal.SIGKILL, "--workers", "1", after=TOTAL // 3, every=0.12)
+    done, rendered = runs.done(), runs.rendered
+    assert done < rendered - 1
+    assert runs.run("--workers", "1", "--resume").status == 0
+    assert runs.rendered == TOTAL - done
+    assert snapshot(runs.out) == undisturbed
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> lis
     if not len(cuts.hole):
         return [_walk(ring) for ring in rings]
     steps, following, first = _chained(rings)
-    stops, order = _stops(steps, following, cuts)
+    stops, order = _stops(steps, cuts)
     # A cut adds four steps: down it and, after the hole, up again. They are hung in behind the cut's stop, those that
     # are met last first, so that cuts that share a stop come in the order in which they are met.
     number = np.arange(len(cuts.hole))
@@ -241,14 +241,15 @@ def _chained(rings: tuple[Ring, ...]) -> tuple[IntArray, IntArray, IntArray]:
     return steps, following, first
 
 
-def _stops(steps: IntArray, following: IntArray, cuts: _Cuts) -> tuple[IntArray, IntArray]:
-    """The step behind which each cut is taken, the first end of its stretch; and the order in which cuts are met."""
+def _stops(steps: IntArray, cuts: _Cuts) -> tuple[IntArray, IntArray]:
+    """The step behind which each cut is taken, and the order in which cuts are met.
+
+    Walks have the mask on their right, so that a stretch with mask below it, as at a cut, is walked from its left end.
+    """
     place = np.empty_like(steps)
     place[steps >> 1] = np.arange(len(steps))
-    left, right = place[cuts.stretch], place[cuts.stretch ^ 1]
-    forwards = following[left] == right
-    stops = np.where(forwards, left, right)
-    return stops, np.lexsort((np.where(forwards, cuts.x, -cuts.x), stops))
+    stops = place[cuts.stretch]
+    return stops, np.lexsort((cuts.x, stops))
 
 
 def _round(following: list[int], start: int) -> list[int]:

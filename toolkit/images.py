@@ -304,7 +304,7 @@ def _tiff_length(data: bytes) -> int:
     if end > len(data):
         return end
     (entries,) = struct.unpack_from(f"{order}H", data, start)
-    end += 12 * entries + 4
+    end += 12 * int(entries) + 4
     if end > len(data):
         return end
     pieces: dict[int, tuple[int, ...]] = {}
@@ -312,7 +312,7 @@ def _tiff_length(data: bytes) -> int:
         tag, kind, count = struct.unpack_from(f"{order}HHI", data, place)
         size = _TIFF_SIZES[kind] if kind < len(_TIFF_SIZES) else 0
         where = place + 8 if size * count <= 4 else struct.unpack_from(f"{order}I", data, place + 8)[0]
-        end = max(end, where + size * count)
+        end = max(end, int(where + size * count))
         if kind in (3, 4) and end <= len(data):
             pieces[tag] = struct.unpack_from(f"{order}{count}{'HI'[kind - 3]}", data, where)
     for offsets, lengths in _TIFF_PIECES:

@@ -16,19 +16,33 @@ are rounded), so it only steers the search: whatever is returned has been raster
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from toolkit.coverage import (
+    Rasteriser,
+    Region,
+    Shape,
+    iou_deficit,
+    join_holes,
+    loop_weight,
+    raster_deficit,
+    ring_corners,
+    shape_of,
+    side_weights,
+    squared_distances,
+    vertex_count,
+)
 
 __all__ = ["Region", "simplify_regions"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-Rasteriser = Callable[[Sequence[IntArray]], BoolArray]
 
 _CANDIDATES = 112  # vertices per ring between which the shortest path chooses; its time grows with their square
 _LONG, _MANY = 6000, 40  # more vertices or rings than this are decimated only: noise has no shape to be fitted
@@ -37,42 +51,6 @@ _WORTH = 0.05  # share of the missing weight that a move of all vertices has to 
 _TRIED = 400  # vertices of joined rings up to which each is tried at last
 _TRIES = 4  # cheapest drops of a vertex that are tried before rings count as minimal
 _NEIGHBOURS = np.array([(0, 0), (0, -1), (-1, 0), (1, 0), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)])
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """A connected part of a mask, by its rings; closed implicitly, in either sense, without keyholes.
-
-    Attributes:
-        outer: int64 (N, 2), x, y vertices of the outer ring.
-        holes: int64 (K, 2) each, the rings round its holes.
-    """
-
-    outer: IntArray
-    holes: tuple[IntArray, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class _Shape:
-    """What rings are measured against.
-
-    Attributes:
-        mask: bool (H, W).
-        parts: int32 (H, W), number of the connected part that a pixel belongs to, 0 for background.
-        count: number of parts.
-        prefix: float64 (H * (W + 1),), for each lattice point the weight of the pixels left of it in its row.
-        paints: whether rings run through pixel centres and are painted too, or else along pixel edges.
-        hole: whether each ring is a hole; those that follow an outer ring are in it.
-    """
-
-    mask: BoolArray
-    rasterise: Rasteriser
-    min_iou: float
-    parts: npt.NDArray[np.int32]
-    count: int
-    prefix: FloatArray
-    paints: bool
-    hole: tuple[bool, ...]
 
 
 def simplify_regions(
@@ -99,213 +77,39 @@ def simplify_regions(
     """
     if not regions:
         return []
-    shape, loops = _prepare(regions, mask, rasterise, min_iou)
-    best = loops if _deficit(shape, loops) <= 0 else []
+    shape, loops = shape_of(regions, mask, rasterise, min_iou)
+    best = loops if iou_deficit(shape, loops) <= 0 else []
     for found in _searches(shape, loops):
-        if not best or _size(shape, found) < _size(shape, best):
+        if not best or vertex_count(shape, found) < vertex_count(shape, best):
             best = found
-    return _drop_bridges(shape, _join(shape, best)) if best else []
+    return _drop_bridges(shape, join_holes(shape, best)) if best else []
 
 
-def _searches(shape: _Shape, loops: list[IntArray]) -> Iterator[list[IntArray]]:
+def _searches(shape: Shape, loops: list[IntArray]) -> Iterator[list[IntArray]]:
     """Simpler loops by several methods, each only if it holds the IoU."""
     peucker, decimated, fitted = _peucker(shape, loops), _decimate(shape, loops), []
     if len(loops) <= _MANY and sum(map(len, loops)) <= _LONG:
         fitted = _fit(shape, loops)
-        seeds = sorted((seed for seed in (fitted, decimated, peucker) if seed), key=lambda seed: _size(shape, seed))
+        seeds = sorted(
+            (seed for seed in (fitted, decimated, peucker) if seed), key=lambda seed: vertex_count(shape, seed)
+        )
         # Few vertices settle so well that every start leads to much the same end; many are slow to move.
-        starts = 1 + (bool(seeds) and _size(shape, seeds[0]) > _FEW and sum(map(len, loops)) < _SLOW)
+        starts = 1 + (bool(seeds) and vertex_count(shape, seeds[0]) > _FEW and sum(map(len, loops)) < _SLOW)
         yield from (_eliminate(shape, _relax(shape, seed)) for seed in seeds[:starts])
     yield from (seed for seed in (peucker, decimated) if seed)
 
 
-def _prepare(
-    regions: Sequence[Region], mask: BoolArray, rasterise: Rasteriser, min_iou: float
-) -> tuple[_Shape, list[IntArray]]:
-    """Weights of the mask, and all rings as loops: outer ones clockwise on the screen, holes against that."""
-    groups: list[list[IntArray]] = []
-    for region in regions:
-        rings = [_corners(np.asarray(ring, np.int64)) for ring in (region.outer, *region.holes)]
-        groups.append([ring[::-1] if (_area(ring) < 0) != (number > 0) else ring for number, ring in enumerate(rings)])
-    paints = sum(_area(ring) for group in groups for ring in group) < int(np.count_nonzero(mask))
-    if not paints:
-        groups = _hang_corners(groups)
-    left = np.zeros((mask.shape[0], mask.shape[1] + 1))
-    np.cumsum(np.where(mask, -1.0, min_iou), axis=1, out=left[:, 1:])
-    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    hole = tuple(number > 0 for group in groups for number in range(len(group)))
-    labels = np.asarray(parts, np.int32)
-    loops = [ring for group in groups for ring in group]
-    return _Shape(mask, rasterise, min_iou, labels, count - 1, left.ravel(), paints, hole), loops
-
-
-def _hang_corners(groups: list[list[IntArray]]) -> list[list[IntArray]]:
-    """Regions (outer ring, holes) whose outer rings share a vertex, hung together there: they are drawn as one."""
-    there: dict[tuple[int, int], list[int]] = {}
-    for number, (outer, *_) in enumerate(groups):
-        for x, y in outer.tolist():
-            there.setdefault((x, y), []).append(number)
-    found, done = [], set[int]()
-    for number, (ring, *holes) in enumerate(groups):
-        if number in done:
-            continue
-        done.add(number)
-        waiting = [number]
-        while waiting:
-            for x, y in groups[waiting.pop()][0].tolist():
-                for other in there[x, y]:
-                    if other not in done:
-                        done.add(other)
-                        waiting.append(other)
-                        outer, *more = groups[other]
-                        place, first = (int((one == (x, y)).all(axis=1).argmax()) for one in (ring, outer))
-                        ring = np.concatenate([ring[:place], np.roll(outer, -first, axis=0), ring[place:]])
-                        holes += more
-        found.append([ring, *holes])
-    return found
-
-
-def _area(ring: IntArray) -> float:
-    """Signed area, positive for rings that run clockwise on the screen (y down)."""
-    x, y = ring[:, 0], ring[:, 1]
-    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
-
-
-def _corners(ring: IntArray) -> IntArray:
-    """The ring without repeated points and points on a straight run, filled up to three."""
-    moved = (ring != np.roll(ring, 1, axis=0)).any(axis=1)
-    ring = ring[moved] if moved.any() else ring[:1]
-    if len(ring) > 3:
-        before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
-        straight = (before[:, 0] * after[:, 1] == before[:, 1] * after[:, 0]) & ((before * after).sum(axis=1) > 0)
-        ring = ring[~straight]
-    return np.concatenate([ring, np.repeat(ring[-1:], max(0, 3 - len(ring)), axis=0)])
-
-
-def _size(shape: _Shape, loops: list[IntArray]) -> int:
-    """Vertices that loops have once joined: a hole repeats both ends of its bridge. Filled holes are empty."""
-    return sum(len(loop) + 2 * hole for loop, hole in zip(loops, shape.hole, strict=True) if len(loop))
-
-
-def _deficit(shape: _Shape, loops: list[IntArray]) -> float:
-    """How much loops miss the demand by, once joined: t B - I + t |M| in pixels, positive exactly where they do."""
-    return _measure(shape, _join(shape, loops))
-
-
-def _measure(shape: _Shape, rings: list[IntArray]) -> float:
-    """The same for joined rings."""
-    raster = shape.rasterise(rings)
-    both = raster & shape.mask
-    inside, union = int(np.count_nonzero(both)), int(np.count_nonzero(raster | shape.mask))
-    missed = shape.min_iou * union - inside
-    if inside < shape.min_iou * union or inside / max(union, 1) < shape.min_iou:
-        return max(missed, 1e-9)
-    if shape.count > 1 and not np.bincount(shape.parts[both], minlength=shape.count + 1)[1:].all():
-        return float("inf")
-    return min(missed, 0.0)
-
-
-def _join(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
-    """One ring per region: the holes nearest to it first, each hung on by a double line between two vertices."""
-    rings: list[IntArray] = []
-    waiting: list[IntArray] = []
-    for loop, hole, closes in zip(loops, shape.hole, (*(not hole for hole in shape.hole[1:]), True), strict=True):
-        if not hole:
-            ring, waiting = loop, []
-        elif len(loop):
-            waiting.append(loop)
-        if closes:
-            if waiting:
-                away = [int(_squared(ring, found[:1]).min()) for found in waiting]
-                for number in np.argsort(away, kind="stable"):
-                    ring = _hang(shape, ring, waiting[number])
-            rings.append(ring)
-    return rings
-
-
-def _squared(one: IntArray, other: IntArray) -> IntArray:
-    """Squared distances (N, K) between points (N, 2) and (K, 2)."""
-    return np.asarray((one[:, None, 0] - other[:, 0]) ** 2 + (one[:, None, 1] - other[:, 1]) ** 2)
-
-
-def _hang(shape: _Shape, ring: IntArray, hole: IntArray) -> IntArray:
-    """Bridge a hole to a ring between near vertices; a painted bridge over as little background as can be."""
-    ends = hole[:1] if len(ring) > 4000 else hole  # the time for noise would grow with the square of its size
-    squared = _squared(ring, ends).ravel()
-    best = int(squared.argmin())
-    if shape.paints and squared[best] > 2:  # a bridge of one step stays on its ends
-        near = np.argpartition(squared, min(24, len(squared) - 1))[:24]
-        near = near[np.lexsort((near, squared[near]))]
-        start, stop = ring[near // len(ends)], ends[near % len(ends)]
-        along = np.linspace(0, 1, int(np.abs(stop - start).max()) + 1)[:, None, None]
-        x, y = np.moveaxis(np.rint(start + along * (stop - start)).astype(np.int64), 2, 0)
-        best = int(near[(~shape.mask[y, x]).sum(axis=0).argmin()])
-    here, there = divmod(best, len(ends))
-    detour = np.concatenate([np.roll(hole, -there, axis=0), hole[there : there + 1], ring[here : here + 1]])
-    if squared[best] == 0:  # the rings meet in the vertex itself
-        detour = detour[1:-1]
-    return np.concatenate([ring[: here + 1], detour, ring[here + 1 :]])
-
-
-def _weights(shape: _Shape, start: IntArray, stop: IntArray) -> FloatArray:
-    """Contribution of straight sides to the weight inside a ring that runs clockwise on the screen.
-
-    A row's prefix sum is taken where the side crosses the row's centre line. Along pixel edges that is all. Painted
-    sides run through pixel centres and cover half a pixel on their left as well: steep ones sideways, flat ones up or
-    down (Bresenham's line), which moves the crossings, halves the end rows of steep sides, and adds half a row's
-    piece between the ends of flat ones.
-
-    Args:
-        start, stop: int64 (N, 2), x, y.
-
-    Returns:
-        float64 (N,).
-    """
-    stride = shape.mask.shape[1] + 1
-    dx, dy = stop[:, 0] - start[:, 0], stop[:, 1] - start[:, 1]
-    rows, sign = np.abs(dy), np.sign(dy)
-    top = np.minimum(start[:, 1], stop[:, 1])
-    slope = dx * sign / np.maximum(rows, 1)
-    first = np.where(dy > 0, start[:, 0], stop[:, 0]) + slope / 2 - 0.5
-    steep = np.zeros(len(dx), np.bool_)
-    if shape.paints:
-        steep = (rows >= np.abs(dx)) & (rows > 0)
-        first += np.where(steep, (dy > 0) - slope / 2, 0.5)
-        top = top + (~steep & (dx < 0))
-        rows = rows + steep
-    ends = np.cumsum(rows)
-    total = int(ends[-1]) if len(ends) else 0
-    down = np.arange(total) - np.repeat(ends - rows, rows)
-    # A hair decides about pixels whose centre lies right on a side: for pycocotools they belong to what is below it.
-    first += -1e-9 if shape.paints else 1e-7 * slope
-    x = np.ceil(np.repeat(first, rows) + np.repeat(slope, rows) * down).astype(np.int64)
-    sums = np.concatenate([[0.0], np.cumsum(shape.prefix[np.repeat(top * stride, rows) + down * stride + x])])
-    weight = sign * (sums[ends] - sums[ends - rows])
-    if shape.paints:
-        here, there = start[:, 1] * stride + start[:, 0], stop[:, 1] * stride + stop[:, 0]
-        across = np.where(steep, dy > 0, 0)
-        ends_of_steep = sign * (shape.prefix[here + across] + shape.prefix[there + across]) / 2
-        middle = shape.prefix[there] + shape.prefix[there + 1] - shape.prefix[here] - shape.prefix[here + 1]
-        weight += np.where(steep, -ends_of_steep, np.sign(dx) * middle / 4)
-    return np.asarray(weight, np.float64)
-
-
-def _weight(shape: _Shape, loop: IntArray) -> float:
-    """Weight inside one loop."""
-    return float(_weights(shape, loop, np.roll(loop, -1, axis=0)).sum())
-
-
-def _peucker(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+def _peucker(shape: Shape, loops: list[IntArray]) -> list[IntArray]:
     """Ramer-Douglas-Peucker (`cv2.approxPolyDP`) with the largest tolerance that holds the IoU, or no loops."""
     best: list[IntArray] = []
     low, high = 0.0, float(max(shape.mask.shape))
     for _ in range(12 if len(loops) <= _MANY else 5):
         tolerance = (low * high) ** 0.5 if low else high / 8
         thin = [cv2.approxPolyDP(loop.astype(np.int32)[:, None], tolerance, True)[:, 0] for loop in loops]
-        found = [_corners(np.asarray(loop, np.int64)) for loop in thin]
-        if _deficit(shape, found) <= 0:
+        found = [ring_corners(np.asarray(loop, np.int64)) for loop in thin]
+        if iou_deficit(shape, found) <= 0:
             low = tolerance
-            best = found if not best or _size(shape, found) < _size(shape, best) else best
+            best = found if not best or vertex_count(shape, found) < vertex_count(shape, best) else best
         elif low or tolerance > 0.25:
             high = tolerance
         else:
@@ -313,7 +117,7 @@ def _peucker(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
     return best
 
 
-def _drops(shape: _Shape, loops: list[IntArray]) -> tuple[FloatArray, IntArray, IntArray, IntArray]:
+def _drops(shape: Shape, loops: list[IntArray]) -> tuple[FloatArray, IntArray, IntArray, IntArray]:
     """What each drop of a vertex adds to the weight, or each drop of a whole hole, and how many vertices it saves.
 
     Returns:
@@ -325,9 +129,9 @@ def _drops(shape: _Shape, loops: list[IntArray]) -> tuple[FloatArray, IntArray, 
     here = np.concatenate(loops)
     there = np.concatenate([np.roll(loop, -1, axis=0) for loop in loops])
     before = np.concatenate([np.roll(loop, 1, axis=0) for loop in loops])
-    sides = _weights(shape, here, there)
-    arriving = _weights(shape, before, here)
-    added = _weights(shape, before, there) - sides - arriving
+    sides = side_weights(shape, here, there)
+    arriving = side_weights(shape, before, here)
+    added = side_weights(shape, before, there) - sides - arriving
     keep = lengths[which] > 3
     holes = np.flatnonzero(np.array(shape.hole) & (lengths > 0))
     whole = -np.bincount(which, sides, len(loops))[holes]
@@ -354,12 +158,12 @@ def _without(loops: list[IntArray], which: IntArray, vertex: IntArray) -> list[I
     return found
 
 
-def _decimate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+def _decimate(shape: Shape, loops: list[IntArray]) -> list[IntArray]:
     """Drop vertices and holes, a batch of the best bargains at a time, until the IoU is used up; or no loops.
 
     Visvalingam and Whyatt (1993, doi:10.1179/000870493786962263) with the weight in place of the triangle's area.
     """
-    deficit = _deficit(shape, loops)
+    deficit = iou_deficit(shape, loops)
     if deficit > 0:
         return []
     share = 1.0
@@ -368,7 +172,7 @@ def _decimate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
         used = np.searchsorted(np.maximum.accumulate(np.cumsum(weight)), -share * deficit, side="right")
         batch = min(int(used), 1 + int(share * len(weight) / 4))
         found = _without(loops, which[:batch], vertex[:batch]) if batch else loops
-        missed = _deficit(shape, found) if batch else 1.0
+        missed = iou_deficit(shape, found) if batch else 1.0
         if missed <= 0:
             loops, deficit = found, missed
         else:
@@ -376,7 +180,7 @@ def _decimate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
     return loops
 
 
-def _thin(shape: _Shape, loop: IntArray, most: int) -> IntArray:
+def _thin(shape: Shape, loop: IntArray, most: int) -> IntArray:
     """The loop with at most so many vertices, by dropping those that matter least."""
     alone = replace(shape, hole=(False,))
     while len(loop) > most:
@@ -386,17 +190,19 @@ def _thin(shape: _Shape, loop: IntArray, most: int) -> IntArray:
     return loop
 
 
-def _shortest(shape: _Shape, loop: IntArray, enough: float) -> list[tuple[float, IntArray]]:
+def _shortest(shape: Shape, loop: IntArray, enough: float) -> list[tuple[float, IntArray]]:
     """For each number of vertices from 3 on, the weight and the loop of least weight through vertices of a loop.
 
     The loop's vertex farthest from its middle stays in all of them. The last has at most the weight `enough`, if any.
     """
     size = len(loop)
-    loop = np.roll(loop, -int(_squared(loop, np.rint(loop.mean(axis=0, keepdims=True)))[:, 0].argmax()), axis=0)
+    loop = np.roll(
+        loop, -int(squared_distances(loop, np.rint(loop.mean(axis=0, keepdims=True)))[:, 0].argmax()), axis=0
+    )
     closed = np.concatenate([loop, loop[:1]])
     start, stop = np.triu_indices(size + 1, 1)
     sides = np.full((size + 1, size + 1), np.inf)
-    sides[start, stop] = _weights(shape, closed[start], closed[stop])
+    sides[start, stop] = side_weights(shape, closed[start], closed[stop])
     reached, parents, found = sides[0], list[IntArray](), []
     for links in range(2, size + 1):
         total = reached[:, None] + sides
@@ -413,12 +219,12 @@ def _shortest(shape: _Shape, loop: IntArray, enough: float) -> list[tuple[float,
     return found
 
 
-def _goal(shape: _Shape) -> float:
+def _goal(shape: Shape) -> float:
     """Weight that loops may have in all, less a little for what the model ignores."""
     return -shape.min_iou * float(np.count_nonzero(shape.mask)) - 4
 
 
-def _bargains(shape: _Shape, curves: list[list[tuple[float, IntArray]]]) -> list[tuple[float, int, int]]:
+def _bargains(shape: Shape, curves: list[list[tuple[float, IntArray]]]) -> list[tuple[float, int, int]]:
     """Steps (weight per vertex, loop, place in its curve) along the lower hulls of all curves, best bargain first.
 
     Taken in this order they split a number of vertices among the loops, each step at the going price.
@@ -436,11 +242,11 @@ def _bargains(shape: _Shape, curves: list[list[tuple[float, IntArray]]]) -> list
     return sorted(steps, key=lambda step: step[0])
 
 
-def _fit(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+def _fit(shape: Shape, loops: list[IntArray]) -> list[IntArray]:
     """Few vertices by shortest paths that share one budget, moved to their best places; or no loops."""
     most = max(24, int(_CANDIDATES / len(loops) ** 0.5))
     slack = (1 - shape.min_iou) * float(np.count_nonzero(shape.mask)) / len(loops) / 2
-    curves = [_shortest(shape, _thin(shape, loop, most), _weight(shape, loop) + slack) for loop in loops]
+    curves = [_shortest(shape, _thin(shape, loop, most), loop_weight(shape, loop) + slack) for loop in loops]
     steps = _bargains(shape, curves)
 
     def taken(count: int) -> list[IntArray]:
@@ -462,12 +268,12 @@ def _fit(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
     return best
 
 
-def _refine(shape: _Shape, loop: IntArray, goal: float) -> IntArray:
+def _refine(shape: Shape, loop: IntArray, goal: float) -> IntArray:
     """The loop of locally least weight with the same number of vertices, or the first with no more than `goal`."""
     sides = np.abs(loop - np.roll(loop, 1, axis=0)).max(axis=1)
     step = 1 << max(0, int(sides.mean() / 8).bit_length() - 1)
     highest = np.array(shape.mask.shape[::-1]) - shape.paints
-    weight, ahead = _weight(shape, loop), np.roll(loop, -1, axis=0) - loop
+    weight, ahead = loop_weight(shape, loop), np.roll(loop, -1, axis=0) - loop
     for _ in range(24):
         if weight <= goal:
             break
@@ -483,13 +289,13 @@ def _refine(shape: _Shape, loop: IntArray, goal: float) -> IntArray:
     return loop
 
 
-def _best_places(shape: _Shape, places: IntArray, ahead: IntArray) -> tuple[float, IntArray]:
+def _best_places(shape: Shape, places: IntArray, ahead: IntArray) -> tuple[float, IntArray]:
     """The loop of least weight through one of the places (K, M, 2) of each of K vertices; `ahead` are its old sides."""
     size, choices = places.shape[:2]
     after = np.roll(places, -1, axis=0)
     start = np.broadcast_to(places[:, :, None], (size, choices, choices, 2)).reshape(-1, 2)
     stop = np.broadcast_to(after[:, None], (size, choices, choices, 2)).reshape(-1, 2)
-    sides = _weights(shape, start, stop).reshape(size, choices, choices)
+    sides = side_weights(shape, start, stop).reshape(size, choices, choices)
     # No side turns by more than 60 degrees: rings that wind twice round a pixel would count it twice.
     moved = after[:, None] - places[:, :, None]
     along = (moved * ahead[:, None, None]).sum(axis=3)
@@ -509,29 +315,29 @@ def _best_places(shape: _Shape, places: IntArray, ahead: IntArray) -> tuple[floa
     return float(closing[first]), places[np.arange(size), [first, *chosen[::-1]]]
 
 
-def _settle(shape: _Shape, loops: list[IntArray], changed: Sequence[int]) -> list[IntArray]:
+def _settle(shape: Shape, loops: list[IntArray], changed: Sequence[int]) -> list[IntArray]:
     """Move the vertices of the changed loops to their best places; no loops if they miss the IoU even there."""
     loops = list(loops)
-    weights = [_weight(shape, loop) if len(loop) else 0.0 for loop in loops]
+    weights = [loop_weight(shape, loop) if len(loop) else 0.0 for loop in loops]
     for number in changed:
         if len(loops[number]):
             others = sum(weights) - weights[number]
             loops[number] = _refine(shape, loops[number], _goal(shape) - others)
-            weights[number] = _weight(shape, loops[number])
-    return loops if _deficit(shape, loops) <= 0 else []
+            weights[number] = loop_weight(shape, loops[number])
+    return loops if iou_deficit(shape, loops) <= 0 else []
 
 
-def _relax(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+def _relax(shape: Shape, loops: list[IntArray]) -> list[IntArray]:
     """Move all vertices to their best places and decimate, in turns, as long as there are many and that helps."""
     size = np.inf
-    while _FEW < _size(shape, loops) < size:
-        size = _size(shape, loops)
+    while _FEW < vertex_count(shape, loops) < size:
+        size = vertex_count(shape, loops)
         moved = [_refine(shape, loop, -np.inf) if len(loop) else loop for loop in loops]
-        loops = _decimate(shape, moved if _deficit(shape, moved) <= 0 else loops)
+        loops = _decimate(shape, moved if iou_deficit(shape, moved) <= 0 else loops)
     return loops
 
 
-def _eliminate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
+def _eliminate(shape: Shape, loops: list[IntArray]) -> list[IntArray]:
     """Drop a vertex, or a hole, and move the others to make up for it, until no drop can be made up for."""
     while True:
         _, _, which, vertex = _drops(shape, loops)
@@ -544,13 +350,13 @@ def _eliminate(shape: _Shape, loops: list[IntArray]) -> list[IntArray]:
             return loops
 
 
-def _drop_bridges(shape: _Shape, rings: list[IntArray]) -> list[IntArray]:
+def _drop_bridges(shape: Shape, rings: list[IntArray]) -> list[IntArray]:
     """Drop single vertices of joined rings, those of bridges among them, where the IoU allows it."""
     for number in range(len(rings) if sum(map(len, rings)) <= _TRIED else 0):
         index = 0
         while len(rings[number]) > 3 and index < len(rings[number]):
             found = [*rings[:number], np.delete(rings[number], index, axis=0), *rings[number + 1 :]]
-            if _measure(shape, found) <= 0:
+            if raster_deficit(shape, found) <= 0:
                 rings = found
             else:
                 index += 1

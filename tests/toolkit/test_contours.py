@@ -104,6 +104,12 @@ def test_an_edge_ring_runs_along_rows_and_columns_within_the_frame(mask: Bools) 
 
 
 @every_shape
+def test_an_edge_ring_passes_every_horizontal_edge_once(mask: Bools) -> None:
+    walked = sum(int(np.abs(steps(ring)[:, 0]).sum()) for ring in edge_rings(trace(mask)))  # cuts are vertical
+    assert walked == np.count_nonzero(np.diff(np.pad(mask.astype(np.int8), 1), axis=0))
+
+
+@every_shape
 def test_the_area_inside_edge_rings_is_the_number_of_pixels(mask: Bools) -> None:
     outline = trace(mask)
     assert sum(signed_area(ring) for ring in edge_rings(outline)) == np.count_nonzero(mask)

@@ -207,7 +207,7 @@ def test_as_few_vertices_as_the_shape_needs(mask: Bools, kind: Kind, min_iou: fl
     assert size(simplify(crop(mask), kind, min_iou)) <= most
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([0.3, 1, 2.5]), st.sampled_from(KINDS), st.sampled_from([1, 0.98, 0.85]))
 def test_random_masks_keep_the_iou_and_every_part(seed: int, blur: float, kind: Kind, min_iou: float) -> None:
     rough = cv2.GaussianBlur(np.random.default_rng(seed).random((18, 20)), (0, 0), blur)
@@ -236,11 +236,13 @@ def test_iou_of_one_keeps_every_pixel(name: str, kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_part_stays_down_to_the_single_pixel(kind: Kind) -> None:
-    mask = crop(SHAPES["disk and dots"])
+    mask = disk(20)
+    mask[np.ix_(np.array([1, 5, 58, 62]), np.arange(1, 64, 6))] = True
+    mask = crop(mask)
     rings = simplify(mask, kind, 0.5)
-    assert len(rings) == 4
+    assert len(rings) == parts(mask)
     labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1]
-    assert set(labels[read(rings, kind, mask.shape)].tolist()) >= {1, 2, 3, 4}
+    assert set(labels[read(rings, kind, mask.shape)].tolist()) >= set(range(1, parts(mask) + 1))
 
 
 def test_parts_that_touch_at_a_corner_become_one_ring_along_edges() -> None:
