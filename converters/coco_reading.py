@@ -101,7 +101,7 @@ def load_coco(entry: Entry, rounding: Rounding) -> list[Instance]:
 
 
 def _instance(annotation: dict[str, Any], entry: Entry, path: str) -> Instance:
-    place = f"{path}: annotation {annotation.get('id')}"
+    place = f"{path}: annotation {annotation.get('id')} of {entry.sample.image.name}"
     label = entry.names.get(annotation.get("category_id", -1))
     if label is None:
         raise ToolkitError(place, f"has an unknown category {annotation.get('category_id')}", "correct it")

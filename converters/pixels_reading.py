@@ -83,12 +83,14 @@ def load_semantic(entry: Entry, rounding: Rounding) -> list[Instance]:
 def index_masks(root: Path) -> LabelTree:
     """Index an MVTec tree as labels. Masks without an image are kept: trees may be written without images."""
     samples: list[Sample] = []
+    problems: list[Problem] = []
     folders = [root] if (root / "ground_truth").is_dir() else sorted(path for path in root.iterdir() if path.is_dir())
     for folder in folders:
         if mvtec.detect(folder):
             dataset: Dataset = mvtec.index(folder)
             known = {(sample.category, sample.defect, sample.key.rpartition("/")[2]) for sample in dataset}
             samples += dataset
+            problems += [p for p in dataset.layout_problems if not Path(p.file).is_relative_to(folder / "ground_truth")]
             category = folder.resolve().name
             for (defect, stem), masks in mvtec.mask_files(folder / "ground_truth").items():
                 if (category, defect, stem) not in known:
@@ -100,7 +102,7 @@ def index_masks(root: Path) -> LabelTree:
     shared = dict(enumerate(names))
     entries = [Entry(sample, load_masks, None, shared, _mask_size(sample)) for sample in samples]
     kind: FormatName = "masks"
-    return LabelTree(root, kind, names, entries)
+    return LabelTree(root, kind, names, entries, layout_problems=problems)
 
 
 def _mask_size(sample: Sample) -> tuple[int, int] | None:

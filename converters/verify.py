@@ -179,6 +179,8 @@ def _folders(out: Path) -> list[tuple[Path, FormatName]]:
 
 def _settings_of(tree: LabelTree, source: Dataset | LabelTree | None) -> Settings:
     """The settings that a tree was made with. For other tools' trees the scheme is told by the class names."""
+    if tree.kind == "masks" and tree.manifest is None:
+        return Settings(classes=("defect",), scheme="binary")
     if tree.manifest is None:
         schemes: tuple[ClassScheme, ...] = get_args(ClassScheme) if isinstance(source, Dataset) else ("defect",)
         fitting = [
@@ -188,7 +190,7 @@ def _settings_of(tree: LabelTree, source: Dataset | LabelTree | None) -> Setting
     options = tree.manifest["options"]
     return Settings(
         classes=tuple(tree.manifest["classes"]),
-        scheme=options["classes"],
+        scheme="binary" if tree.kind == "masks" else options["classes"],  # masks say where, their folders what
         grouping=parse_grouping(options["instances"]),
         min_area=options["min_area"],
         min_iou=options["min_iou"],
@@ -233,11 +235,12 @@ def _work(trees: Sequence[_Tree], source: Dataset | LabelTree | None) -> list[_W
                 strangers.append((None, ((number, entry),)))
             else:
                 found[match].append((number, entry))
-        if one.tree.manifest is None and source is not None:
-            labelled = {entry.sample.key for entries in found.values() for n, entry in entries if n == number}
-            lost = len(by_key) - len(labelled)
-            if lost > 0:
-                one.failures.append(f"{one.tree.root}: {lost} of the source's {len(by_key)} images are missing")
+        lost = sorted(key for key, entries in found.items() if all(n != number for n, _ in entries))
+        if lost and (one.tree.manifest is None or (_images_said(one.tree) or 0) > len(one.tree)):
+            shown = ", ".join(lost[:_WORST]) + (", ..." if len(lost) > _WORST else "")
+            one.failures.append(
+                f"{one.tree.root}: {len(lost)} of the source's {len(by_key)} images are missing: {shown}"
+            )
     return [(by_key[key], tuple(entries)) for key, entries in sorted(found.items()) if entries] + strangers
 
 
@@ -282,7 +285,8 @@ def _check_entry(number: int, entry: Entry, truth: LabelledImage | None, way: _W
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     kind, key = way.kind, entry.sample.key
     readings = [
-        entry.labelled(rounding=rounding) for rounding in (ROUNDINGS if kind == "yolo-segment" else ROUNDINGS[:1])
+        entry.labelled("binary" if kind == "masks" else "defect", rounding)
+        for rounding in (ROUNDINGS if kind == "yolo-segment" else ROUNDINGS[:1])
     ]
     shown = readings[0]
     objects = 1 if kind == "yolo-classify" else len(shown.instances)
@@ -308,16 +312,23 @@ def _check_entry(number: int, entry: Entry, truth: LabelledImage | None, way: _W
     return _Checked(number, fidelity if compared else None, objects, tuple(failures))
 
 
+def _images_said(tree: LabelTree) -> int | None:
+    """Images that a manifest speaks of; None without one, and where good images leave no trace."""
+    if tree.manifest is None or (tree.kind == "masks" and tree.manifest["options"]["images"] == "none"):
+        return None
+    return sum(counts["images"] for counts in tree.manifest["subsets"].values())
+
+
 def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
     """Check what a manifest says against what is there."""
     manifest, root = one.tree.manifest, one.tree.root
     if manifest is None:
         return
     path = root / "manifest.json"
-    images = sum(counts["images"] for counts in manifest["subsets"].values())
+    images = _images_said(one.tree)
     instances = sum(counts["instances"] for counts in manifest["subsets"].values())
     components = manifest["components"]
-    if images != len(one.tree) and not (one.tree.kind == "masks" and manifest["options"]["images"] == "none"):
+    if images is not None and images != len(one.tree):
         one.failures.append(f"{path}: says {images} images, {len(one.tree)} are there")
     found = sum(result.objects for result in results)
     if one.tree.kind not in ("semantic", "masks") and found != instances:
