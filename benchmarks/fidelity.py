@@ -107,7 +107,7 @@ def _load(images: Path, defects: Mapping[str, str], sizes: Mapping[str, int]) ->
     settings = IterableSimpleNamespace(**{**vars(DEFAULT_CFG), "mask_ratio": 1, "overlap_mask": True})
     dataset = YOLODataset(
         img_path=str(images),
-        data={"names": {0: "a", 1: "b", 2: "c", 3: "d", 4: "e", 5: "f", 6: "g", 7: "h"}, "channels": 3},
+        data={"names": {number: str(number) for number in range(80)}, "channels": 3},
         task="segment",
         imgsz=max(sizes.values()),
         augment=False,

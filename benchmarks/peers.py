@@ -87,15 +87,21 @@ def _detections(mask: BoolArray) -> sv.Detections:
 
 
 def supervision_yolo_lines(mask: BoolArray) -> list[str]:
-    """Supervision's YOLO rows with all their vertices."""
-    return detections_to_yolo_annotations(_detections(mask), mask.shape, approximation_percentage=0.0)
+    """YOLO rows by supervision, with all their vertices; none for a mask that it refuses (holes without a seam)."""
+    try:
+        return detections_to_yolo_annotations(_detections(mask), mask.shape, approximation_percentage=0.0)
+    except ValueError:
+        return []
 
 
 def supervision_coco_annotations(mask: BoolArray) -> list[dict[str, Any]]:
-    """Supervision's COCO annotations with all their vertices."""
+    """COCO annotations by supervision, with all their vertices; none for a mask that it refuses."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of parts that it leaves out
-        annotations, _ = detections_to_coco_annotations(_detections(mask), 1, 1, approximation_percentage=0.0)
+        try:
+            annotations, _ = detections_to_coco_annotations(_detections(mask), 1, 1, approximation_percentage=0.0)
+        except ValueError:
+            return []
     return [dict(annotation) for annotation in annotations]
 
 
