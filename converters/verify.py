@@ -316,7 +316,7 @@ def _images_said(tree: LabelTree) -> int | None:
     """Images that a manifest speaks of; None without one, and where good images leave no trace."""
     if tree.manifest is None or (tree.kind == "masks" and tree.manifest["options"]["images"] == "none"):
         return None
-    return sum(counts["images"] for counts in tree.manifest["subsets"].values())
+    return sum(int(counts["images"]) for counts in tree.manifest["subsets"].values())
 
 
 def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:

@@ -46,6 +46,8 @@ Image.preinit()  # else the first image pays for the import of the common format
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEAD = 33  # bytes: PNG signature and IHDR chunk
 _TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
+_TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # bytes of a value, by its type; 3 and 4 are unsigned integers
+_TIFF_PIECES = ((273, 279), (324, 325))  # tags: offsets and lengths of strips, and of tiles
 _EIGHT_BIT_GREY, _PALETTE = b"\x08\x00", 3  # bit depth and colour type of a PNG header; colour type alone
 _MOST_PILLOW_PIXELS = 1 << 26  # Pillow warns of larger images
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
@@ -277,6 +279,8 @@ def _check_whole(path: Path, data: bytes) -> None:
         if len(data) < 26 or _bmp_length(data) > len(data):
             raise _cut_short(path)
     elif data[:4] in (b"II*\0", b"MM\0*"):
+        if _tiff_length(data) > len(data):
+            raise _cut_short(path)
         with _pillow_image(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
             image.load()
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and struct.unpack("<I", data[4:8])[0] + 8 > len(data):
@@ -290,6 +294,31 @@ def _bmp_length(data: bytes) -> int:
         return int(struct.unpack("<I", data[2:6])[0])
     bits = struct.unpack("<H", data[28:30])[0]
     return int(offset + (width * bits + 31) // 32 * 4 * abs(height))
+
+
+def _tiff_length(data: bytes) -> int:
+    """Bytes that the first directory of a TIFF, what it points to, and its strips or tiles end at."""
+    order = "<" if data[:2] == b"II" else ">"
+    start = int.from_bytes(data[4:8], "little" if order == "<" else "big")
+    end = start + 2
+    if end > len(data):
+        return end
+    (entries,) = struct.unpack_from(f"{order}H", data, start)
+    end += 12 * int(entries) + 4
+    if end > len(data):
+        return end
+    pieces: dict[int, tuple[int, ...]] = {}
+    for place in range(start + 2, start + 2 + 12 * entries, 12):
+        tag, kind, count = struct.unpack_from(f"{order}HHI", data, place)
+        size = _TIFF_SIZES[kind] if kind < len(_TIFF_SIZES) else 0
+        where = place + 8 if size * count <= 4 else struct.unpack_from(f"{order}I", data, place + 8)[0]
+        end = max(end, int(where + size * count))
+        if kind in (3, 4) and end <= len(data):
+            pieces[tag] = struct.unpack_from(f"{order}{count}{'HI'[kind - 3]}", data, where)
+    for offsets, lengths in _TIFF_PIECES:
+        pairs = zip(pieces.get(offsets, ()), pieces.get(lengths, ()), strict=False)
+        end = max([end, *(sum(pair) for pair in pairs)])
+    return end
 
 
 def _check_png(path: Path, data: bytes) -> None:
