@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from posixpath import splitext
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def read_coco_file(path: Path) -> dict[str, Any]:
     """A COCO annotation file.
 
     Raises:
-        ToolkitError: it is not JSON, or lacks one of images, annotations and categories.
+        ToolkitError: it is not JSON, lacks one of images, annotations and categories, or something in those.
     """
     try:
         document: dict[str, Any] = orjson.loads(path.read_bytes())
@@ -51,7 +52,35 @@ def read_coco_file(path: Path) -> dict[str, Any]:
     for part in ("images", "annotations", "categories"):
         if not isinstance(document, dict) or not isinstance(document.get(part), list):
             raise ToolkitError(path, f"has no list of {part}", "name a COCO annotation file")
+        _check_members(path, part, document[part], _MEMBERS[part])
     return document
+
+
+_MEMBERS: dict[str, dict[str, Any]] = {
+    "images": {"id": int | str, "file_name": str, "width": int | float, "height": int | float},
+    "annotations": {"image_id": int | str},
+    "categories": {"id": int, "name": str | int},
+}
+_PANOPTIC: dict[str, Any] = {"file_name": str, "segments_info": list}
+_SEGMENT: dict[str, Any] = {"id": int, "category_id": int}
+
+
+def _check_members(path: Path, part: str, records: Sequence[Any], members: dict[str, Any]) -> None:
+    """Raise where a record of a COCO file lacks what is needed."""
+    for number, record in enumerate(records):
+        for name, kind in members.items():
+            if not isinstance(record, dict) or not isinstance(record.get(name), kind):
+                raise ToolkitError(path, f"{part}[{number}] has no usable {name!r}", "correct or remove it")
+
+
+def _add_categories(path: Path, document: dict[str, Any], names: dict[int, str]) -> None:
+    """Take over the categories of one of several annotation files, which must agree."""
+    for category in document["categories"]:
+        number, name = category["id"], str(category["name"])
+        if names.setdefault(number, name) != name:
+            raise ToolkitError(
+                path, f"calls category {number} {name!r}, another file {names[number]!r}", "make them agree"
+            )
 
 
 def _subset(path: Path) -> str:
@@ -76,7 +105,7 @@ def index_coco(root: Path) -> LabelTree:
     for path in find_coco_files(root):
         document = read_coco_file(path)
         subset = _subset(path)
-        names |= {category["id"]: str(category["name"]) for category in document["categories"]}
+        _add_categories(path, document, names)
         of_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
         for annotation in document["annotations"]:
             of_image[annotation.get("image_id")].append(annotation)
@@ -89,7 +118,7 @@ def index_coco(root: Path) -> LabelTree:
             payload = (str(path), annotations)
             classes = tuple(names.get(annotation.get("category_id", -1), "") for annotation in annotations)
             size = (int(record["width"]), int(record["height"]))
-            found.append(FoundImage(subset, Path(record["file_name"]).stem, image, payload, classes, size))
+            found.append(FoundImage(subset, splitext(record["file_name"])[0], image, payload, classes, size))
     entries = make_entries(found, load_coco, names, ours=ours)
     return LabelTree(root, "coco", [names[number] for number in sorted(names)], entries)
 
@@ -153,7 +182,10 @@ def index_panoptic(root: Path) -> LabelTree:
     for path in find_coco_files(root):
         document = read_coco_file(path)
         subset = _subset(path)
-        names |= {category["id"]: str(category["name"]) for category in document["categories"]}
+        _add_categories(path, document, names)
+        _check_members(path, "annotations", document["annotations"], _PANOPTIC)
+        for annotation in document["annotations"]:
+            _check_members(path, f"segments of {annotation['file_name']}", annotation["segments_info"], _SEGMENT)
         records = {record["id"]: record for record in document["images"]}
         for annotation in document["annotations"]:
             record = records.get(annotation["image_id"])
@@ -165,7 +197,7 @@ def index_panoptic(root: Path) -> LabelTree:
             classes = tuple(names.get(segment["category_id"], "") for segment in annotation["segments_info"])
             size = (int(record["width"]), int(record["height"]))
             payload = (str(png), annotation["segments_info"])
-            found.append(FoundImage(subset, Path(record["file_name"]).stem, image, payload, classes, size))
+            found.append(FoundImage(subset, splitext(record["file_name"])[0], image, payload, classes, size))
     entries = make_entries(found, load_panoptic, names, ours=ours)
     return LabelTree(root, "panoptic", [names[number] for number in sorted(names)], entries)
 

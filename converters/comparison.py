@@ -86,10 +86,12 @@ def box_faults(kind: str, entry: Entry, truth: LabelledImage) -> list[str]:
         return [f"{key}: {len(rows)} boxes where the source has {len(truth.instances)}"]
     size = np.array([truth.width, truth.height], np.float64)
     if kind == "yolo-obb":
-        turned = [(entry.names[label_id], values.reshape(-1, 2).astype(np.float64) * size) for label_id, values in rows]
+        turned = [
+            (entry.names[label_id], values.reshape(-1, 2).astype(np.float64) * size) for label_id, values, _ in rows
+        ]
         return _uncontained(turned, truth)
     found = []
-    for label_id, values in rows:
+    for label_id, values, _ in rows:
         centre, span = values[:2].astype(np.float64) * size, values[2:].astype(np.float64) * size
         found.append((entry.names[label_id], [*(centre - span / 2), *(centre + span / 2)]))
     wanted = [(instance.label, [float(side) for side in instance.bbox]) for instance in truth.instances]

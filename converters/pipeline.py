@@ -7,11 +7,11 @@ disk do not depend on the number of workers, on the backend, or on an interrupti
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 from converters.codecs import CODECS, open_source
 from converters.conversion import Conversion, Progress, Rendered, fingerprint, finished
@@ -28,7 +28,7 @@ from toolkit.splits import SUBSETS
 
 __all__ = ["ConvertReport", "Labelled", "convert", "label_sample", "write_labels"]
 
-T = TypeVar("T", Sample, Entry)
+_Item = tuple[Sample | Entry, str]  # what to read, and its subset
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,7 @@ def convert(
     job = Conversion(out, missing, settings, len(items), inputs)
     if missing:
         with job.staged(resume=resume, anew=overwrite) as done:
-            render = partial(_render, formats=missing, settings=settings)
-            results = ordered_map(render, items[done:], workers=workers, cluster=cluster)
+            results = _results(items[done:], missing, settings, workers, cluster)
             job.consume(results, fail=fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root)
     notes = (*source.notes, *getattr(split, "notes", ()), *_advice(source, items), *job.notes)
@@ -166,14 +165,16 @@ def _check(settings: Settings, on_problem: str, formats: Sequence[FormatName], s
         )
 
 
-def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list[tuple[Sample | Entry, str]]:
+def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list[_Item]:
     """What to convert, and the subset of each."""
     members: Sequence[Sample | Entry] = source.entries if isinstance(source, LabelTree) else source
-    subsets = {_sample(item).key: _sample(item).split for item in members} if split is None else split
+    samples = [_sample(member) for member in members]
+    subsets = {sample.key: sample.split for sample in samples} if split is None else split
     unknown = sorted(set(subsets.values()) - set(SUBSETS))
     if unknown:
         raise ToolkitError(source.root, f"unknown subset {unknown[0]!r}", f"use {', '.join(SUBSETS)}")
-    items = [(item, subsets[_sample(item).key]) for item in members if _sample(item).key in subsets]
+    pairs = zip(members, samples, strict=True)
+    items = [(member, subsets[sample.key]) for member, sample in pairs if sample.key in subsets]
     if split is not None and len(items) < len(split):
         strange = sorted(set(split) - {_sample(item).key for item, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
@@ -182,7 +183,7 @@ def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list
     return items
 
 
-def _advice(source: Dataset | LabelTree, items: Sequence[tuple[Sample | Entry, str]]) -> tuple[str, ...]:
+def _advice(source: Dataset | LabelTree, items: Sequence[_Item]) -> tuple[str, ...]:
     """What to know of a split that gives a detector nothing to learn from."""
     defects = {subset for item, subset in items if _sample(item).defect != GOOD}
     if not defects or "train" in defects:
@@ -209,17 +210,39 @@ def _inspect(item: Sample | Entry, threshold: int | None) -> tuple[Problem, ...]
     return ()
 
 
-def _render(item: tuple[Sample | Entry, str], formats: Sequence[FormatName], settings: Settings) -> Rendered:
+def _results(
+    items: Sequence[_Item], formats: Sequence[FormatName], settings: Settings, workers: int, cluster: str | None
+) -> Iterator[Rendered]:
+    """Every image in every format, in order. A single worker reads ahead of the thread that encodes and writes."""
+    if workers == 1 and cluster is None:
+        read = ordered_map(partial(_read, settings=settings), items, background=True)
+        return (_encode(item, labelled, formats, settings) for item, labelled in zip(items, read, strict=True))
+    return ordered_map(partial(_render, formats=formats, settings=settings), items, workers=workers, cluster=cluster)
+
+
+def _render(item: _Item, formats: Sequence[FormatName], settings: Settings) -> Rendered:
     """One image in every format. Runs in a worker; pure but for reading the sample's files."""
+    return _encode(item, _read(item, settings), formats, settings)
+
+
+def _read(item: _Item, settings: Settings) -> Labelled | tuple[Problem, ...]:
+    """The instances of one image, or what is wrong with its files."""
+    source, subset = item
+    try:
+        return label_sample(source, subset, settings) if isinstance(source, Sample) else _label(source, subset, settings)
+    except ToolkitError as error:
+        return error.problems
+
+
+def _encode(
+    item: _Item, labelled: Labelled | tuple[Problem, ...], formats: Sequence[FormatName], settings: Settings
+) -> Rendered:
+    """One image in every format, or what is wrong with it."""
     source, subset = item
     sample = _sample(source)
+    if isinstance(labelled, tuple):
+        return Rendered(sample, subset, labelled, ())
     try:
-        if isinstance(source, Entry):
-            labelled: Labelled | tuple[Problem, ...] = _label_entry(source, subset, settings)
-        else:
-            labelled = label_sample(source, subset, settings)
-        if isinstance(labelled, tuple):
-            return Rendered(sample, subset, labelled, ())
         encoded = tuple(CODECS[name].encode(labelled.image, settings) for name in formats)
     except ToolkitError as error:
         return Rendered(sample, subset, error.problems, ())
@@ -241,7 +264,7 @@ def label_sample(sample: Sample, subset: str, settings: Settings) -> Labelled | 
     return Labelled(image, found.components, found.too_small)
 
 
-def _label_entry(entry: Entry, subset: str, settings: Settings) -> Labelled:
+def _label(entry: Entry, subset: str, settings: Settings) -> Labelled:
     """Instances of a label tree stand as they are labelled; those below the minimum area are left out."""
     image = entry.labelled(settings.scheme)
     kept = tuple(instance for instance in image.instances if instance.area >= settings.min_area)

@@ -15,6 +15,7 @@ from converters.yolo import data_yaml, image_name
 from toolkit.errors import ToolkitError
 from toolkit.images import encode_blank_map, encode_map
 from toolkit.labels import GOOD, Instance, LabelledImage
+from toolkit.splits import SUBSETS
 
 __all__ = ["IGNORE", "Masks", "Panoptic", "Semantic", "mvtec_place"]
 
@@ -153,7 +154,7 @@ def mvtec_place(image: LabelledImage) -> _Place:
         ToolkitError: the class cannot be a folder's name.
     """
     parts = image.key.split("/")
-    if len(parts) == 4 and all(part and part not in (".", "..") for part in parts):
+    if len(parts) == 4 and parts[1] in SUBSETS and all(part and part not in (".", "..") for part in parts):
         if not image.instances:
             stem = parts[3] if parts[2] == GOOD else f"{parts[2]}__{parts[3]}"  # all of its components were left out
             return _Place(parts[0], parts[1], GOOD, stem)

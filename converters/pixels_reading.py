@@ -33,7 +33,7 @@ def index_semantic(root: Path) -> LabelTree:
     names = {number: name for number, name in document["names"].items() if number > 0}
     found: list[FoundImage] = []
     problems: list[Problem] = []
-    for subset, folder in image_folders(root, document, part).items() or image_folders(root, document).items():
+    for subset, folder in image_folders(root, document, part) or image_folders(root, document):
         maps = Path(*[part if piece == "images" else piece for piece in folder.parts])
         images = {path.stem: path for path in sorted(_beside(root, folder, part).glob("*")) if is_image(path.name)}
         labels = {path.stem: path for path in sorted(maps.glob("*")) if is_image(path.name)}

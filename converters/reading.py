@@ -178,19 +178,25 @@ def class_of_image(classes: Iterable[str]) -> str:
 
 
 def assign_keys(names: Sequence[tuple[str, str]], *, ours: bool) -> list[str]:
-    """Unique keys for (subset, file name without ending) pairs.
+    """Unique keys for (subset, name without ending) pairs.
 
-    Trees of ours have keys in their file names. Others get the name itself, or "subset/name" if names recur.
+    Trees of ours have keys in their file names. Others get the bare name; if names recur, with the subset before it,
+    and the folders too if need be.
     """
+    short = [name.rpartition("/")[2] for _, name in names]
     if ours:
-        return [key_of_file_name(stem) for _, stem in names]
-    unique = len({stem for _, stem in names}) == len(names)
-    return [stem if unique else f"{subset}/{stem}" for subset, stem in names]
+        return [key_of_file_name(name) for name in short]
+    subsets = [subset for subset, _ in names]
+    longer = [f"{subset}/{name}" for subset, name in zip(subsets, short, strict=True)]
+    return next((keys for keys in (short, longer) if len(set(keys)) == len(keys)), ["/".join(pair) for pair in names])
 
 
 @dataclass(frozen=True)
 class FoundImage:
-    """An image of a tree that is being indexed: subset, file name without ending, file, payload and classes seen."""
+    """An image of a tree that is being indexed: subset, name without ending, file, payload and classes seen.
+
+    The name may have folders before it, which tell images of one name apart.
+    """
 
     subset: str
     stem: str

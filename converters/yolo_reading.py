@@ -74,10 +74,12 @@ def index_yolo(root: Path) -> LabelTree:
     names: dict[int, str] = document["names"]
     found: list[FoundImage] = []
     problems: list[Problem] = []
-    for subset, folder in image_folders(root, document).items():
-        for image, label in _pairs(folder):
-            classes = tuple(names.get(number, "") for number in _classes_in(label))
-            found.append(FoundImage(subset, image.stem, image, str(label), classes))
+    folders = image_folders(root, document)
+    places = [(subset, image, label, name) for subset, folder in folders for image, label, name in _pairs(folder)]
+    for subset, image, label, name in places + list(_listed(root, document)):
+        classes = tuple(names.get(number, "") for number in _classes_in(label))
+        found.append(FoundImage(subset, name, image, str(label), classes))
+    for _, folder in folders:
         problems += _orphans(folder)
     sizes = root / "images.csv"
     if manifest and sizes.is_file():
@@ -89,37 +91,71 @@ def index_yolo(root: Path) -> LabelTree:
     return LabelTree(root, kind, ordered, entries, layout_problems=problems)
 
 
-def image_folders(root: Path, document: dict[str, Any], part: str = "images") -> dict[str, Path]:
-    """Subset -> folder of images. A `path` that leads nowhere is passed over; so is "../" as Roboflow writes it."""
+_SPELLINGS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
+
+
+def _places(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Subset and place of what a dataset file lists, as far as it is there.
+
+    A `path` that leads nowhere is passed over; so is "../" as Roboflow writes it.
+    """
     bases = [root]
     if isinstance(document.get("path"), str):
         bases += [Path(document["path"]), root / document["path"]]
-    folders: dict[str, Path] = {}
-    for subset, spelling in (
-        ("train", "train"),
-        ("test", "test"),
-        ("val", "val"),
-        ("val", "valid"),
-        ("val", "validation"),
-    ):
+    for spelling, subset in _SPELLINGS.items():
         value = document.get(spelling)
         for text in value if isinstance(value, list) else [value]:
-            if not isinstance(text, str) or subset in folders:
-                continue
-            stripped = text.removeprefix("../").removeprefix("./")
-            places = [base / name for name in (stripped, text) for base in bases]
-            place = next((place.resolve() for place in places if place.is_dir()), None)
-            if place is not None and place not in folders.values():
-                folders[subset] = place / part if (place / part).is_dir() else place
-    if not folders:
-        for folder in sorted({*root.glob(f"{part}/*"), *root.glob(f"*/{part}")}):
-            name = folder.name if folder.parent.name == part else folder.parent.name
-            guessed = subset_of_name(name)
-            if folder.is_dir() and guessed is not None:
-                folders.setdefault(guessed, folder)
-    if not folders and (root / part).is_dir():
-        folders["train"] = root / part
-    return folders
+            if isinstance(text, str):
+                stripped = text.removeprefix("../").removeprefix("./")
+                places = [base / name for name in (stripped, text) for base in bases]
+                place = next((place.resolve() for place in places if place.exists()), None)
+                if place is not None:
+                    yield subset, place
+
+
+def image_folders(root: Path, document: dict[str, Any], part: str = "images") -> list[tuple[str, Path]]:
+    """Subsets and their folders of images. Of a folder that stands in for another subset its own name decides."""
+    listed = list(_places(root, document))
+    if listed:
+        subsets: dict[Path, list[str]] = {}
+        for subset, place in listed:
+            if place.is_dir():
+                subsets.setdefault(place / part if (place / part).is_dir() else place, []).append(subset)
+        named = ((folder, _subset_of_folder(folder, part), found) for folder, found in subsets.items())
+        return [(own if own in found else found[0], folder) for folder, own, found in named]
+    guesses = [
+        (guess, folder)
+        for folder in sorted({*root.glob(f"{part}/*"), *root.glob(f"*/{part}")})
+        if folder.is_dir() and (guess := _subset_of_folder(folder, part)) is not None
+    ]
+    return guesses or ([("train", root / part)] if (root / part).is_dir() else [])
+
+
+def _subset_of_folder(folder: Path, part: str) -> str | None:
+    """Subset that images/train or train/images speaks of."""
+    return subset_of_name(folder.parent.name if folder.name == part else folder.name)
+
+
+def _listed(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
+    """Subset, image, label file and name of the images in the text files that a dataset file lists.
+
+    Raises:
+        ToolkitError: such a file cannot be read, or names an image that is not there.
+    """
+    for subset, table in _places(root, document):
+        if not table.is_file():
+            continue
+        try:
+            lines = table.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ToolkitError(table, f"cannot be read ({error})", "list one image a line") from error
+        for number, line in enumerate((line.strip() for line in lines), 1):
+            image = table.parent / line.removeprefix("./")
+            if line and not image.is_file():
+                raise ToolkitError(f"{table}:{number}", f"no image at {image}", "correct or remove the line")
+            if line:
+                name = os.path.relpath(image.with_suffix(""), root)
+                yield subset, image, (_label_folder(image.parent) / image.name).with_suffix(".txt"), name
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -137,11 +173,13 @@ def _label_folder(folder: Path) -> Path:
     return folder
 
 
-def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
+def _pairs(folder: Path) -> Iterator[tuple[Path, Path, str]]:
+    """Each image below a folder, its label file, and its path in the folder without the ending."""
     labels = _label_folder(folder)
     for image in _walk(folder):
         if is_image(image.name):
-            yield image, labels / image.relative_to(folder).with_suffix(".txt")
+            inner = image.relative_to(folder)
+            yield image, labels / inner.with_suffix(".txt"), inner.with_suffix("").as_posix()
 
 
 def _orphans(folder: Path) -> list[Problem]:
@@ -188,16 +226,16 @@ def _kind(found: Sequence[FoundImage]) -> FormatName:
     """Boxes or polygons, by the first rows met."""
     for one in found:
         if one.classes:
-            columns = len(Path(one.payload).read_text(encoding="utf-8-sig").split("\n")[0].split())
+            columns = len(Path(one.payload).read_text(encoding="utf-8-sig").strip().split("\n")[0].split())
             return "yolo-detect" if columns == 5 else "yolo-segment"
     return "yolo-segment"
 
 
-Row = tuple[int, npt.NDArray[np.float32]]
+Row = tuple[int, npt.NDArray[np.float32], int]
 
 
 def parse_rows(label: Path, names: dict[int, str]) -> list[Row]:
-    """(class id, coordinates) of each row of a label file; a file that is not there holds none.
+    """(class id, coordinates, number of the line) of each row of a label file; one that is not there holds none.
 
     Coordinates are in single precision, as ultralytics reads them.
 
@@ -216,7 +254,7 @@ def parse_rows(label: Path, names: dict[int, str]) -> list[Row]:
             continue
         words = line.split()
         try:
-            label_id, values = int(float(words[0])), np.array(words[1:], np.float32)
+            label_id, values = _whole(words[0]), np.array(words[1:], np.float32)
         except ValueError as error:
             raise ToolkitError(f"{label}:{number}", "is not a row of numbers", "correct or remove the row") from error
         if len(values) != 4 and (len(values) < 6 or len(values) % 2):
@@ -228,15 +266,23 @@ def parse_rows(label: Path, names: dict[int, str]) -> list[Row]:
             )
         if not np.isfinite(values).all():
             raise ToolkitError(f"{label}:{number}", "holds numbers that are not finite", "correct or remove the row")
-        rows.append((label_id, values))
+        rows.append((label_id, values, number))
     return rows
+
+
+def _whole(word: str) -> int:
+    """A class id; some tools write it as 1.0."""
+    number = float(word)
+    if not number.is_integer():
+        raise ValueError(word)
+    return int(number)
 
 
 def load_yolo(entry: Entry, rounding: Rounding) -> list[Instance]:
     """Instances of an image: boxes as rectangles, polygons filled as ultralytics fills them."""
     width, height = entry.image_size()
     found = []
-    for number, (label_id, values) in enumerate(parse_rows(Path(entry.payload), entry.names), 1):
+    for label_id, values, number in parse_rows(Path(entry.payload), entry.names):
         size = np.array([width, height], np.float32)
         if len(values) == 4:
             instance = box_instance(values.astype(np.float64), (width, height), entry.names[label_id])
@@ -253,7 +299,7 @@ def load_obb(entry: Entry, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the pixels whose centres lie in each oriented box."""
     width, height = entry.image_size()
     found = []
-    for number, (label_id, values) in enumerate(parse_rows(Path(entry.payload), entry.names), 1):
+    for label_id, values, number in parse_rows(Path(entry.payload), entry.names):
         corners = values.reshape(-1, 2).astype(np.float64) * (width, height)
         instance = crop_to_bbox(fill_edges([corners], height, width), entry.names[label_id])
         if instance is None:
@@ -298,7 +344,9 @@ def index_classify(root: Path) -> LabelTree:
         for folder in sorted(path for path in root.glob("*/*") if path.is_dir()):
             subset = subset_of_name(folder.parent.name)
             images = [path for path in _walk(folder) if is_image(path.name)] if subset else []
-            found += [FoundImage(str(subset), image.stem, image, None, (folder.name,)) for image in images]
+            found += [
+                FoundImage(str(subset), f"{folder.name}/{image.stem}", image, None, (folder.name,)) for image in images
+            ]
     names = manifest["classes"] if manifest else sorted({name for one in found for name in one.classes} - {"good"})
     entries = make_entries(found, load_nothing, dict(enumerate(names)), ours=manifest is not None)
     return LabelTree(

@@ -49,7 +49,6 @@ _TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: ca
 _TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # bytes of a value, by its type; 3 and 4 are unsigned integers
 _TIFF_PIECES = ((273, 279), (324, 325))  # tags: offsets and lengths of strips, and of tiles
 _EIGHT_BIT_GREY, _PALETTE = b"\x08\x00", 3  # bit depth and colour type of a PNG header; colour type alone
-_MOST_PILLOW_PIXELS = 1 << 26  # Pillow warns of larger images
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 
@@ -152,23 +151,31 @@ def read_mask(path: Path, threshold: int | None = None) -> Mask:
         ToolkitError: as `read_header`; channels that differ; grey values where the mask should be binary.
     """
     data = _read_bytes(path)
+    if data[:8] == _PNG and data[24:26] == _EIGHT_BIT_GREY and data[28:29] == b"\0":
+        return _read_grey_png(path, data, threshold)
     _check_whole(path, data)
-    width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
-    if data[:8] == _PNG and data[24:26] == _EIGHT_BIT_GREY and width * height <= _MOST_PILLOW_PIXELS:
-        # The common case. Pillow inflates faster than OpenCV, and only what is marked need become an array.
-        with _pillow_image(path, data) as image:
-            box = image.getbbox() or (0, 0, 0, 0)
-            crop = np.asarray(image.crop(box), np.uint8)
-        if threshold is not None:
-            return Mask.of((crop >= threshold).view(np.uint8), width, height, box[:2])
-        _check_binary(path, crop)
-        return Mask(width, height, box[0], box[1], crop)
     grey = _decode_grey(path, data, by_colour=True)
     height, width = grey.shape
     if threshold is not None:
         return Mask.of((grey >= threshold).view(np.uint8), width, height)
     _check_binary(path, grey)
     return Mask.of((grey > 0).view(np.uint8), width, height)
+
+
+def _read_grey_png(path: Path, data: bytes, threshold: int | None) -> Mask:
+    """The common case, an 8-bit grey PNG without interlacing: only what is marked becomes an array."""
+    packed = _check_png(path, data)
+    width, height = struct.unpack(">II", data[16:24])
+    try:
+        image = Image.frombytes("L", (width, height), packed, "zip", "L", 0)
+    except (OSError, ValueError, SyntaxError, MemoryError) as error:
+        raise ToolkitError(path, f"not a readable image ({_brief(error)})", _REPLACE) from error
+    box = image.getbbox() or (0, 0, 0, 0)
+    crop = np.asarray(image.crop(box), np.uint8)
+    if threshold is not None:
+        return Mask.of((crop >= threshold).view(np.uint8), width, height, box[:2])
+    _check_binary(path, crop)
+    return Mask(width, height, box[0], box[1], crop)
 
 
 def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
@@ -321,9 +328,10 @@ def _tiff_length(data: bytes) -> int:
     return end
 
 
-def _check_png(path: Path, data: bytes) -> None:
-    """Walk the chunks of a PNG: all there, in one piece, with the right checksums."""
+def _check_png(path: Path, data: bytes) -> bytes:
+    """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels."""
     position = 8
+    packed = []
     while position + 12 <= len(data):
         length = int.from_bytes(data[position : position + 4], "big")
         end = position + 12 + length
@@ -331,8 +339,11 @@ def _check_png(path: Path, data: bytes) -> None:
             break
         if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise ToolkitError(path, "damaged: a checksum of this PNG does not match", _REPLACE)
-        if data[position + 4 : position + 8] == b"IEND":
-            return
+        kind = data[position + 4 : position + 8]
+        if kind == b"IDAT":
+            packed.append(data[position + 8 : end - 4])
+        elif kind == b"IEND":
+            return b"".join(packed)
         position = end
     raise _cut_short(path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -141,7 +141,6 @@ def load_dataset(root: str | Path) -> Dataset:
     return index_root(Path(root))
 
 
-@lru_cache(maxsize=256)  # every format asks for the name of the same image
 def file_name(key: str) -> str:
     """File name, without ending, that stands for a key: "/" becomes "__".
 
