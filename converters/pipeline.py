@@ -229,7 +229,9 @@ def _read(item: _Item, settings: Settings) -> Labelled | tuple[Problem, ...]:
     """The instances of one image, or what is wrong with its files."""
     source, subset = item
     try:
-        return label_sample(source, subset, settings) if isinstance(source, Sample) else _label(source, subset, settings)
+        if isinstance(source, Sample):
+            return label_sample(source, subset, settings)
+        return _label(source, subset, settings)
     except ToolkitError as error:
         return error.problems
 
