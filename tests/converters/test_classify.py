@@ -71,7 +71,7 @@ def test_schemes_name_the_folders(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "dataset", {"scratch": [SHAPES["disk"]]}, good=1)
     found = {}
     for scheme in ("defect", "binary", "category", "category-defect"):
-        convert(dataset, tmp_path / scheme, ["yolo-classify"], classes=scheme)  # type: ignore[arg-type]
+        convert(dataset, tmp_path / scheme, ["yolo-classify"], classes=scheme)
         found[scheme] = {path.parent.name for path in (tmp_path / scheme).rglob("*.png")}
     assert found == {
         "defect": {"good", "scratch"},

@@ -24,7 +24,7 @@ WHERE = tuple(name for name in FORMATS if name != "yolo-classify")
 
 
 @pytest.fixture(scope="module")
-def truth(product: Dataset) -> dict[str, npt.NDArray[np.integer]]:
+def truth(product: Dataset) -> dict[str, npt.NDArray[np.uint8]]:
     """Class numbers from 1 of every image, by key."""
     names, found = product.classes(), {}
     for sample in product:
@@ -71,7 +71,7 @@ def test_classes_keys_and_subsets_stay(
 @pytest.mark.parametrize("after", EXACT)
 @pytest.mark.parametrize("before", EXACT)
 def test_pixels_stay(
-    second: Path, product: Dataset, truth: dict[str, npt.NDArray[np.integer]], before: str, after: str
+    second: Path, product: Dataset, truth: dict[str, npt.NDArray[np.uint8]], before: str, after: str
 ) -> None:
     for image in read_labels(second / before / after):
         assert np.array_equal(class_map(image, product.classes()), truth[image.key]), image.key
@@ -94,7 +94,7 @@ def test_pixels_become_tight_boxes(trees: Path, second: Path, before: str) -> No
     assert found == expected
 
 
-def test_oriented_boxes_cover_the_pixels(trees: Path, truth: dict[str, npt.NDArray[np.integer]]) -> None:
+def test_oriented_boxes_cover_the_pixels(trees: Path, truth: dict[str, npt.NDArray[np.uint8]]) -> None:
     for image in read_labels(trees / "yolo-obb"):
         shown = class_map(image, sorted({instance.label for instance in image.instances}))
         assert ((shown > 0) >= (truth[image.key] > 0)).all()

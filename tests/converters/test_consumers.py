@@ -106,9 +106,8 @@ def test_polygon2mask_fills_to_every_real_mask(real_defects: Dataset, real_trees
 
 def loaded(images: Path, size: int, task: str = "segment", classes: int = 8) -> dict[str, dict[str, Any]]:
     """What the training loader of ultralytics makes of a folder of images, at native size and without augmentation."""
-    from ultralytics.cfg import DEFAULT_CFG
     from ultralytics.data.dataset import YOLODataset
-    from ultralytics.utils import IterableSimpleNamespace
+    from ultralytics.utils import DEFAULT_CFG, IterableSimpleNamespace
 
     settings = IterableSimpleNamespace(**{**vars(DEFAULT_CFG), "mask_ratio": 1, "overlap_mask": True})
     names = {number: str(number) for number in range(classes)}

@@ -154,9 +154,10 @@ def test_neither_workers_nor_images_nor_a_second_time_change_the_labels(product:
 
 
 def test_the_hash_tells_labels_apart(dataset: Dataset, tmp_path: Path) -> None:
+    ways: list[dict[str, Any]] = [{}, {"min_area": 5}, {"instances": "image"}, {"classes": "binary"}]
     found = [
         hashes(convert(dataset, tmp_path / str(number), ["coco", "yolo-segment"], images="none", **options))
-        for number, options in enumerate([{}, {"min_area": 5}, {"instances": "image"}, {"classes": "binary"}])  # type: ignore[list-item]
+        for number, options in enumerate(ways)
     ]
     assert len({one["coco"] for one in found}) == len(found)
 

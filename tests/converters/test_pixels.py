@@ -219,6 +219,7 @@ def test_the_masks_tree_is_the_dataset_again(product: Dataset, trees: Path) -> N
         ("photo 7", GOOD, "train", ("product", "train", GOOD, "photo 7")),
         ("photo 7", GOOD, "val", ("product", "test", GOOD, "photo 7")),
         ("valid/photo 7", "scratch", "train", ("product", "test", "scratch", "valid__photo 7")),
+        ("train/line 1/day 2/7", "scratch", "train", ("product", "test", "scratch", "train__line 1__day 2__7")),
         ("a/../b/c", "scratch", "test", ("product", "test", "scratch", "a__..__b__c")),
     ],
 )

@@ -65,6 +65,7 @@ def test_names_are_a_list_or_numbered(tmp_path: Path, names: Any) -> None:
         (("images/train", "images/val"), {"train": ["images/train"], "val": ["images/val"]}),
         (("images/train", "images/val"), {}),
         (("train/images", "valid/images"), {"train": "../train/images", "val": "../valid/images"}),
+        (("one/images", "two/images"), {"train": "../one/images", "val": "../two/images"}),
         (("train/images", "valid/images"), {"train": "train", "val": "valid"}),
         (("train/images", "valid/images"), {}),
         (("images/train2017", "images/val2017"), {"train": "images/train2017", "val": "images/val2017"}),
@@ -130,6 +131,12 @@ def test_images_of_one_name_in_two_subsets_are_told_apart(tmp_path: Path) -> Non
         tmp_path, {"images/train/a.png": BOX, "images/val/a.png": None}, train="images/train", val="images/val"
     )
     assert boxes(root) == {"train/a": [SCRATCH], "val/a": []}
+
+
+def test_folders_stay_out_of_keys_that_subsets_tell_apart(tmp_path: Path) -> None:
+    images = {"images/train/one/a.png": BOX, "images/val/two/a.png": None}
+    root = yolo_tree(tmp_path, images, train="images/train", val="images/val")
+    assert list(boxes(root)) == ["train/a", "val/a"]
 
 
 def test_images_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:

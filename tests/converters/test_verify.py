@@ -101,11 +101,7 @@ def test_real_labels_pass(real_trees: Path, real_defects: Dataset) -> None:
     assert [(tree.exact, tree.compared) for tree in report.trees] == [(len(real_defects),) * 2] * 2
 
 
-def yolo_file(kind: str) -> Callable[[Path], Path]:
-    return lambda tree: tree / "labels" / "test" / f"{NAME}.txt"
-
-
-def edit_rows(change: Callable[[list[list[str]]], None]) -> Callable[[Path], None]:
+def edit_rows(change: Callable[[list[list[str]]], object]) -> Callable[[Path], None]:
     """A change to the rows of the image's label file."""
 
     def damage(tree: Path) -> None:
@@ -117,7 +113,7 @@ def edit_rows(change: Callable[[list[list[str]]], None]) -> Callable[[Path], Non
     return damage
 
 
-def edit_coco(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Callable[[Path], None]:
+def edit_coco(change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Callable[[Path], None]:
     """A change to the COCO document, given the document and the image's first annotation."""
 
     def damage(tree: Path) -> None:
@@ -174,7 +170,7 @@ MASK = "part/ground_truth/scratch/001_mask.png"
 
 class Damage(NamedTuple):
     kind: str
-    harm: Callable[[Path], None]
+    harm: Callable[[Path], object]
     words: str
 
 
@@ -381,7 +377,9 @@ def test_a_yolo_tree_of_another_tool_is_measured(
 
 
 def test_a_coco_tree_of_contours_is_measured(source: Dataset, tmp_path: Path) -> None:
-    images, annotations, expected = [], [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    expected: list[float] = []
     names = source.classes()
     for number, sample in enumerate(source):
         truth = read_mask(sample.masks[0]).pixels() > 0 if sample.masks else np.zeros((41, 41), np.bool_)
@@ -427,6 +425,6 @@ def test_labels_from_memory_have_no_source(tmp_path: Path) -> None:
 
 def test_a_size_that_differs_is_found(source: Dataset, labels: Path, tmp_path: Path) -> None:
     tree = tree_copy(labels / "coco", tmp_path)
-    edit_coco(lambda d, a: [r.update(width=r["width"] + 1) for r in d["images"]] and None)(tree)
+    edit_coco(lambda d, a: [r.update(width=r["width"] + 1) for r in d["images"]])(tree)
     report = verify(tree, source)
     assert any(f"{KEY}: labelled as 24 x 19 pixels, the source is 23 x 19" in line for line in report.failures)
