@@ -19,11 +19,12 @@ from benchmarks.timing import environment
 from toolkit import write_product
 
 _CONVERT = """
-import resource, sys, time
+import sys, time
+from pathlib import Path
 from converters import convert
 started = time.monotonic()
 report = convert(sys.argv[1], sys.argv[2], sys.argv[3].split(","), images="none", workers=1)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 images = sum(subset["images"] for subset in next(iter(report.manifests.values()))["subsets"].values())
 print(f"{images} images, {time.monotonic() - started:.0f} s, peak {peak:.0f} MB")
 """

@@ -112,12 +112,26 @@ def _shown(box: Sequence[float]) -> str:
 
 
 def _uncontained(boxes: Sequence[tuple[str, npt.NDArray[np.float64]]], truth: LabelledImage) -> list[str]:
-    """Instances that no oriented box of their class contains."""
+    """Instances that no oriented box of their class contains, of those no larger than the upright box."""
     return [
         f"{truth.key}: no oriented box of {instance.label!r} contains the instance at {_shown(instance.bbox)}"
         for instance in truth.instances
-        if not any(label == instance.label and contains_instance(corners, instance) for label, corners in boxes)
+        if not any(
+            label == instance.label and _area(corners) <= _most_area(instance) and contains_instance(corners, instance)
+            for label, corners in boxes
+        )
     ]
+
+
+def _area(corners: npt.NDArray[np.float64]) -> float:
+    """Area of a rectangle, corners (4, 2) in order."""
+    return float(np.prod(np.linalg.norm(corners[1:3] - corners[:2], axis=1)))
+
+
+def _most_area(instance: Instance) -> float:
+    """Area of the tight upright box, with the tolerance on each side."""
+    x0, y0, x1, y1 = instance.bbox
+    return (x1 - x0 + 2 * _TOLERANCE) * (y1 - y0 + 2 * _TOLERANCE)
 
 
 def annotation_faults(annotations: Sequence[Mapping[str, Any]], instances: Sequence[Instance], key: str) -> list[str]:

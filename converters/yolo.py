@@ -261,6 +261,7 @@ def _row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str,
     digits = _decimals(image)
     across, down = _axis(image.width, digits, _QUARTER), _axis(image.height, digits, _QUARTER)
     pairs = [f"{across.shown[x]} {down.shown[y]}" for x, y in zip(columns, rows, strict=True)]
+    read_back = np.stack([across.pixels[points[:, 0]], down.pixels[points[:, 1]]], axis=1)
     near_half = _near_half(max(image.width, image.height))
     fine_across, fine_down = _axis(image.width, 8, near_half), _axis(image.height, 8, near_half)
     steps = points - points[np.arange(-1, len(points) - 1)]  # steps[k] leads to vertex k
@@ -270,14 +271,14 @@ def _row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str,
         for end in (k - 1, k):
             offsets[end] = near_half
             pairs[end] = f"{fine_across.shown[columns[end]]} {fine_down.shown[rows[end]]}"
+            read_back[end] = fine_across.pixels[columns[end]], fine_down.pixels[rows[end]]
     if min(columns) == max(columns) or min(rows) == max(rows):
         # A ring without width has a box without area, which loaders throw away: two more corners in the last pixel.
         x, y = columns[-1], rows[-1]
         pairs += [f"{fine_across.shown[x]} {fine_down.shown[y]}", f"{fine_across.shown[x]} {down.shown[y]}"]
     padding = _padding(len(pairs), diagonal, steps, offsets, max(image.width, image.height)) if len(diagonal) else 0
     pairs += pairs[-1:] * max(3 - len(pairs), padding)
-    read_back = np.stack([across.pixels[points[:, 0]], down.pixels[points[:, 1]]], axis=1) - instance.bbox[:2]
-    return " ".join(pairs), read_back
+    return " ".join(pairs), read_back - instance.bbox[:2]
 
 
 def _near_half(size: int) -> float:

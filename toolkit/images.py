@@ -44,6 +44,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".
 Image.preinit()  # else the first image pays for the import of the common formats
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_SIGNATURES = (_PNG, b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _HEAD = 33  # bytes: PNG signature and IHDR chunk
 _TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
 _TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # bytes of a value, by its type; 3 and 4 are unsigned integers
@@ -276,22 +277,26 @@ def _check_whole(path: Path, data: bytes) -> None:
     """Raise where an encoded image is empty or visibly cut short or damaged."""
     if not data:
         raise ToolkitError(path, "the file is empty (0 bytes)", _REPLACE)
+    if not data.startswith(_SIGNATURES):
+        raise ToolkitError(path, "not a readable image (its content is of no known format)", _REPLACE)
     if data[:8] == _PNG:
         _check_png(path, data)
-    elif data[:2] == b"\xff\xd8":
-        whole = b"\xff\xd9" in data[-_TAIL:]
-        if not whole:
-            raise _cut_short(path)
-    elif data[:2] == b"BM":
-        if len(data) < 26 or _bmp_length(data) > len(data):
-            raise _cut_short(path)
-    elif data[:4] in (b"II*\0", b"MM\0*"):
-        if _tiff_length(data) > len(data):
-            raise _cut_short(path)
+    elif _declared_length(data) > len(data):
+        raise _cut_short(path)
+    elif data[:2] in (b"II", b"MM"):
         with _pillow_image(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
             image.load()
-    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and struct.unpack("<I", data[4:8])[0] + 8 > len(data):
-        raise _cut_short(path)
+
+
+def _declared_length(data: bytes) -> int:
+    """Bytes that a file other than PNG has to have by what stands in it; more than it has if its end is missing."""
+    if data[:2] == b"\xff\xd8":
+        return len(data) + (b"\xff\xd9" not in data[-_TAIL:])
+    if data[:2] == b"BM":
+        return _bmp_length(data) if len(data) >= 26 else 26
+    if data[:2] in (b"II", b"MM"):
+        return _tiff_length(data)
+    return int(struct.unpack("<I", data[4:8])[0]) + 8 if len(data) >= 8 else 8
 
 
 def _bmp_length(data: bytes) -> int:

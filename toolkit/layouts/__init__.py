@@ -49,8 +49,9 @@ def index_root(root: Path) -> Dataset:
                 if not len(dataset) and not dataset.layout_problems:
                     raise ToolkitError(folder, "holds no images", "name the folder that holds the dataset")
                 return dataset
-    for folder in root.resolve().parents[:2]:
-        if any(layout.detect(folder) for layout in LAYOUTS):
+    place = root.resolve()
+    for folder in place.parents[:2]:
+        if place.relative_to(folder).parts[0] in mvtec.PARTS and any(layout.detect(folder) for layout in LAYOUTS):
             raise ToolkitError(root, "is a part of a dataset", f"name its category, {folder}")
     if not any(root.iterdir()):
         raise ToolkitError(root, "the folder is empty", "name the folder that holds the dataset")

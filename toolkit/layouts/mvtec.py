@@ -19,10 +19,12 @@ from toolkit.images import is_image
 from toolkit.labels import GOOD
 from toolkit.samples import Dataset, Sample
 
-__all__ = ["detect", "index", "mask_files"]
+__all__ = ["PARTS", "detect", "index", "mask_files"]
 
 _SUBSETS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _MASKS = "ground_truth"
+PARTS = frozenset({*_SUBSETS, _MASKS})
+"""Names of the folders in a category."""
 
 
 def detect(root: Path) -> bool:
