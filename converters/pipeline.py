@@ -215,7 +215,7 @@ def _results(
 ) -> Iterator[Rendered]:
     """Every image in every format, in order. A single worker reads ahead of the thread that encodes and writes."""
     if workers == 1 and cluster is None:
-        read = ordered_map(partial(_read, settings=settings), items, background=True)
+        read = ordered_map(partial(_read, settings=settings), items, background=True, batch=4)
         return (_encode(item, labelled, formats, settings) for item, labelled in zip(items, read, strict=True))
     return ordered_map(partial(_render, formats=formats, settings=settings), items, workers=workers, cluster=cluster)
 

@@ -1,0 +1,111 @@
+"""The front door: `defectkit COMMAND`. Commands parse, call one function of the packages, and print.
+
+This package alone imports from the floors above, and it does so inside the commands, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit import __version__
+from toolkit.cli.datasets import split, synth
+from toolkit.cli.labels import convert, demo, verify
+from toolkit.errors import ToolkitError
+from toolkit.terminal import print_error
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="defectkit",
+    help="Industrial-defect masks to YOLO, COCO and pixel labels: exact, and proven.",
+    rich_markup_mode=None,  # plain help comes twice as fast, and fits a narrow terminal
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"defectkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. May stand anywhere.")] = False,
+) -> None:
+    """Industrial-defect masks to YOLO, COCO and pixel labels: exact, and proven."""
+
+
+for command, example in {
+    synth: None,
+    split: "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2",
+    convert: "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified",
+    verify: None,
+    demo: None,
+}.items():
+    app.command(epilog=f"Example: {example}" if example else None)(command)
+
+
+def main() -> None:
+    """Run the command line; exit with 0, 1 (a check failed) or 2 (the input is at fault)."""
+    words = [_without_tilde(word) for word in sys.argv[1:]]
+    arguments = [word for word in words if word != "--debug"]
+    command = " ".join(["defectkit", *(word for word in arguments[:1] if not word.startswith("-"))])
+    try:
+        status = app(args=arguments or ["--help"], prog_name="defectkit", standalone_mode=False) or 0
+        status = status if arguments else 2
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exception(error)
+        status = _explain(error, command)
+        if status is None:
+            raise
+    if status == _INTERRUPTED:  # typer makes an exit status of Ctrl-C
+        hint = "; the same command with --resume goes on from the last checkpoint" if "convert" in command else ""
+        print(f"interrupted: nothing half-written stands in its place{hint}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _without_tilde(word: str) -> str:
+    """A path below the home folder in full, where the shell leaves that to us: `--split=~/split.csv`."""
+    name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return name + equals + str(Path(value).expanduser()) if value.startswith("~/") else word
+
+
+def _explain(error: Exception, command: str) -> int | None:
+    """Say in a line what the user can do about an error; the exit status, or None for a fault of ours."""
+    usage_error = typer.BadParameter.__mro__[1]  # of click, or of the copy that newer versions of typer carry
+    if isinstance(error, ToolkitError):
+        print_error(error)
+    elif isinstance(error, usage_error):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else command
+        problem = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # type: ignore[attr-defined]
+        print(f"error: {command}: {problem}; {_remedy(problem)}see '{command} --help'", file=sys.stderr)
+    elif isinstance(error, OSError):
+        problem = f"cannot be used ({error.strerror or error})"
+        print_error(ToolkitError(error.filename or "standard output", problem, "check the disk and its permissions"))
+    else:
+        return _INTERRUPTED if isinstance(error, typer.Abort) else None
+    return 2
+
+
+def _remedy(problem: str) -> str:
+    """A hint for the mistake that is made most: formats with spaces between them."""
+    from converters.formats import FORMATS
+
+    extra = problem.partition("unexpected extra argument")[2].partition("(")[2]
+    named = [word for word in extra.strip("s() ").replace(",", " ").split() if word.rstrip(")") in FORMATS]
+    return "put commas between formats, no spaces (--to coco,yolo-segment); " if named else ""

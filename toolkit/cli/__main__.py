@@ -1,0 +1,5 @@
+"""`python -m toolkit.cli`, where the console script is not on the path."""
+
+from toolkit.cli import main
+
+main()

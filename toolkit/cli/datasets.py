@@ -1,0 +1,92 @@
+"""Commands on the dataset itself: make one, split it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.options import (
+    CategoryOpt,
+    FoldOpt,
+    FoldsOpt,
+    JsonOpt,
+    PerClassOpt,
+    RootArg,
+    SeedOpt,
+    Strategy,
+    TestOpt,
+    TestPerClassOpt,
+    ValOpt,
+)
+from toolkit.cli.sources import open_root, samples_of
+from toolkit.terminal import print_json, print_notes, print_table, progress_bar, say
+
+__all__ = ["split", "synth"]
+
+
+def synth(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Dataset root; the product becomes a folder in it.")],
+    product: Annotated[str, typer.Option(metavar="NAME", help="Name of the product's folder.")] = "zipper",
+    image_size: Annotated[int, typer.Option(metavar="PX", help="Width and height of the images.")] = 256,
+    per_class: Annotated[int, typer.Option(metavar="N", help="Test images of each class.")] = 10,
+    train_good: Annotated[int, typer.Option(metavar="N", help="Good images to train on.")] = 64,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")] = 0,
+    as_json: JsonOpt = False,
+) -> None:
+    """Make a small synthetic product in MVTec layout, with exact masks."""
+    from toolkit.synthetic import PRODUCT_DEFECTS, write_product
+
+    with progress_bar("drawing") as progress:
+        folder = write_product(
+            out,
+            product=product,
+            image_size=image_size,
+            per_class=per_class,
+            train_good=train_good,
+            seed=seed,
+            progress=progress,
+        )
+    images = train_good + per_class * (len(PRODUCT_DEFECTS) + 1)
+    if as_json:
+        print_json({"root": str(folder), "images": images, "classes": ["good", *PRODUCT_DEFECTS], "seed": seed})
+    else:
+        say(f"{folder}: {images} images, {len(PRODUCT_DEFECTS)} kinds of defect and good")
+
+
+def split(
+    root: RootArg,
+    out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The file to write.")],
+    strategy: Annotated[Strategy, typer.Option(help="How to split.")],
+    val: ValOpt = None,
+    test: TestOpt = None,
+    per_class: PerClassOpt = None,
+    test_per_class: TestPerClassOpt = None,
+    folds: FoldsOpt = None,
+    fold: FoldOpt = None,
+    seed: SeedOpt = None,
+    category: CategoryOpt = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Assign every image to train, val or test, and save it as CSV."""
+    from toolkit.cli.splits import check_csv, count_classes, given_numbers, make_split
+    from toolkit.splits import write_split
+
+    check_csv(out)
+    source = open_root(root, category)
+    samples = samples_of(source)
+    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
+    made = make_split(samples, strategy.value, numbers)
+    write_split(made, out)
+    counts = count_classes(samples, made)
+    notes = (*source.notes, *made.notes)
+    if as_json:
+        told = {"strategy": made.strategy, "settings": made.settings}
+        print_json({"out": str(out), **told, "subsets": counts, "notes": notes})
+        return
+    names = sorted({name for subset in counts.values() for name in subset})
+    rows = [[name, *(subset.get(name, 0) for subset in counts.values())] for name in names]
+    rows.append(["all", *(sum(subset.values()) for subset in counts.values())])
+    print_table(f"{out} ({made.strategy})", ["class", *counts], rows)
+    print_notes(notes)
