@@ -213,38 +213,20 @@ def _inspect(item: Sample | Entry, threshold: int | None) -> tuple[Problem, ...]
 def _results(
     items: Sequence[_Item], formats: Sequence[FormatName], settings: Settings, workers: int, cluster: str | None
 ) -> Iterator[Rendered]:
-    """Every image in every format, in order. A single worker reads ahead of the thread that encodes and writes."""
-    if workers == 1 and cluster is None:
-        read = ordered_map(partial(_read, settings=settings), items, background=True, batch=4)
-        return (_encode(item, labelled, formats, settings) for item, labelled in zip(items, read, strict=True))
+    """Every image in every format, in order."""
     return ordered_map(partial(_render, formats=formats, settings=settings), items, workers=workers, cluster=cluster)
 
 
 def _render(item: _Item, formats: Sequence[FormatName], settings: Settings) -> Rendered:
-    """One image in every format. Runs in a worker; pure but for reading the sample's files."""
-    return _encode(item, _read(item, settings), formats, settings)
-
-
-def _read(item: _Item, settings: Settings) -> Labelled | tuple[Problem, ...]:
-    """The instances of one image, or what is wrong with its files."""
-    source, subset = item
-    try:
-        if isinstance(source, Sample):
-            return label_sample(source, subset, settings)
-        return _label(source, subset, settings)
-    except ToolkitError as error:
-        return error.problems
-
-
-def _encode(
-    item: _Item, labelled: Labelled | tuple[Problem, ...], formats: Sequence[FormatName], settings: Settings
-) -> Rendered:
-    """One image in every format, or what is wrong with it."""
+    """One image in every format, or what is wrong with it. Runs in a worker; pure but for reading the files."""
     source, subset = item
     sample = _sample(source)
-    if isinstance(labelled, tuple):
-        return Rendered(sample, subset, labelled, ())
     try:
+        labelled = (
+            label_sample(source, subset, settings) if isinstance(source, Sample) else _label(source, subset, settings)
+        )
+        if isinstance(labelled, tuple):
+            return Rendered(sample, subset, labelled, ())
         encoded = tuple(CODECS[name].encode(labelled.image, settings) for name in formats)
     except ToolkitError as error:
         return Rendered(sample, subset, error.problems, ())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from toolkit.errors import ToolkitError
+from toolkit.png import PNG_SIGNATURE, REPLACE, check_png, cut_short, is_grey_png, read_grey_png
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -43,15 +43,13 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".
 
 Image.preinit()  # else the first image pays for the import of the common formats
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_SIGNATURES = (_PNG, b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+_SIGNATURES = (PNG_SIGNATURE, b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _HEAD = 33  # bytes: PNG signature and IHDR chunk
 _TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
 _TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # bytes of a value, by its type; 3 and 4 are unsigned integers
 _TIFF_PIECES = ((273, 279), (324, 325))  # tags: offsets and lengths of strips, and of tiles
-_EIGHT_BIT_GREY, _PALETTE = b"\x08\x00", 3  # bit depth and colour type of a PNG header; colour type alone
+_PALETTE = 3  # colour type in a PNG header
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-_REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 
 
 @dataclass(frozen=True)
@@ -107,10 +105,10 @@ def read_header(path: Path) -> ImageHeader:
     try:
         with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
-            if head[:8] == _PNG and len(head) == _HEAD:
+            if head[:8] == PNG_SIGNATURE and len(head) == _HEAD:
                 file.seek(-12, os.SEEK_END)  # an intact PNG ends with an empty IEND chunk
                 if file.read()[4:8] != b"IEND":
-                    _check_png(path, path.read_bytes())
+                    check_png(path, path.read_bytes())
                 width, height, _, colour = struct.unpack(">IIBB", head[16:26])
                 return ImageHeader(width, height, _PNG_CHANNELS.get(colour, 3))
     except OSError as error:
@@ -134,7 +132,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     _check_whole(path, data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise ToolkitError(path, "not a readable image", _REPLACE)
+        raise ToolkitError(path, "not a readable image", REPLACE)
     return np.asarray(image, np.uint8)
 
 
@@ -152,7 +150,7 @@ def read_mask(path: Path, threshold: int | None = None) -> Mask:
         ToolkitError: as `read_header`; channels that differ; grey values where the mask should be binary.
     """
     data = _read_bytes(path)
-    if data[:8] == _PNG and data[24:26] == _EIGHT_BIT_GREY and data[28:29] == b"\0":
+    if is_grey_png(data):
         return _read_grey_png(path, data, threshold)
     _check_whole(path, data)
     grey = _decode_grey(path, data, by_colour=True)
@@ -164,19 +162,12 @@ def read_mask(path: Path, threshold: int | None = None) -> Mask:
 
 
 def _read_grey_png(path: Path, data: bytes, threshold: int | None) -> Mask:
-    """The common case, an 8-bit grey PNG without interlacing: only what is marked becomes an array."""
-    packed = _check_png(path, data)
-    width, height = struct.unpack(">II", data[16:24])
-    try:
-        image = Image.frombytes("L", (width, height), packed, "zip", "L", 0)
-    except (OSError, ValueError, SyntaxError, MemoryError) as error:
-        raise ToolkitError(path, f"not a readable image ({_brief(error)})", _REPLACE) from error
-    box = image.getbbox() or (0, 0, 0, 0)
-    crop = np.asarray(image.crop(box), np.uint8)
+    """The common case: only what is marked becomes an array."""
+    width, height, x, y, crop = read_grey_png(path, data)
     if threshold is not None:
-        return Mask.of((crop >= threshold).view(np.uint8), width, height, box[:2])
+        return Mask.of((crop >= threshold).view(np.uint8), width, height, (x, y))
     _check_binary(path, crop)
-    return Mask(width, height, box[0], box[1], crop)
+    return Mask(width, height, x, y, crop)
 
 
 def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
@@ -199,7 +190,7 @@ def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
 def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.integer[Any]]:
     """One channel of whole numbers (H, W)."""
     grey: Any
-    if data[:8] == _PNG and data[25] == _PALETTE:
+    if data[:8] == PNG_SIGNATURE and data[25] == _PALETTE:
         grey = _read_palette(path, data, by_colour=by_colour)
     else:
         grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -262,7 +253,7 @@ def _pillow_image(path: Path, data: bytes) -> Iterator[Image.Image]:
         with Image.open(BytesIO(data)) as image:
             yield image
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ToolkitError(path, f"not a readable image ({_brief(error)})", _REPLACE) from error
+        raise ToolkitError(path, f"not a readable image ({_brief(error)})", REPLACE) from error
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -276,13 +267,13 @@ def _read_bytes(path: Path) -> bytes:
 def _check_whole(path: Path, data: bytes) -> None:
     """Raise where an encoded image is empty or visibly cut short or damaged."""
     if not data:
-        raise ToolkitError(path, "the file is empty (0 bytes)", _REPLACE)
+        raise ToolkitError(path, "the file is empty (0 bytes)", REPLACE)
     if not data.startswith(_SIGNATURES):
-        raise ToolkitError(path, "not a readable image (its content is of no known format)", _REPLACE)
-    if data[:8] == _PNG:
-        _check_png(path, data)
+        raise ToolkitError(path, "not a readable image (its content is of no known format)", REPLACE)
+    if data[:8] == PNG_SIGNATURE:
+        check_png(path, data)
     elif _declared_length(data) > len(data):
-        raise _cut_short(path)
+        raise cut_short(path)
     elif data[:2] in (b"II", b"MM"):
         with _pillow_image(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
             image.load()
@@ -333,34 +324,10 @@ def _tiff_length(data: bytes) -> int:
     return end
 
 
-def _check_png(path: Path, data: bytes) -> bytes:
-    """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels."""
-    position = 8
-    packed = []
-    while position + 12 <= len(data):
-        length = int.from_bytes(data[position : position + 4], "big")
-        end = position + 12 + length
-        if end > len(data):
-            break
-        if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise ToolkitError(path, "damaged: a checksum of this PNG does not match", _REPLACE)
-        kind = data[position + 4 : position + 8]
-        if kind == b"IDAT":
-            packed.append(data[position + 8 : end - 4])
-        elif kind == b"IEND":
-            return b"".join(packed)
-        position = end
-    raise _cut_short(path)
-
-
-def _cut_short(path: Path) -> ToolkitError:
-    return ToolkitError(path, "truncated: the file ends before the image does", _REPLACE)
-
-
 def _unreadable(path: Path, error: OSError) -> ToolkitError:
-    remedy = "check that it exists and that you may read it" if not isinstance(error, IsADirectoryError) else _REPLACE
+    remedy = "check that it exists and that you may read it" if not isinstance(error, IsADirectoryError) else REPLACE
     if path.exists() and path.is_file() and path.stat().st_size == 0:
-        return ToolkitError(path, "the file is empty (0 bytes)", _REPLACE)
+        return ToolkitError(path, "the file is empty (0 bytes)", REPLACE)
     return ToolkitError(path, f"cannot be read ({error.strerror or error})", remedy)
 
 

@@ -43,7 +43,6 @@ def ordered_map(
     workers: int = 1,
     cluster: str | None = None,
     batch: int = 16,
-    background: bool = False,
 ) -> Generator[R, None, None]:
     """Yield ``function(item)`` for every item, in the order of the items, as the caller asks for them.
 
@@ -57,7 +56,6 @@ def ordered_map(
         workers: threads on this machine; 1 is a plain loop that looks no item ahead. Unused when `cluster` is given.
         cluster: address of a Dask scheduler, ``tcp://host:port``. Workers may die; their share is done again.
         batch: items that travel together, when there is more than one worker.
-        background: let a single worker be a thread too, a few items ahead of the caller, rather than a plain loop.
 
     Raises:
         ToolkitError: `workers` or `batch` is below 1, or the packages of the cluster extra are missing; while
@@ -74,7 +72,7 @@ def ordered_map(
                 "--cluster", "needs the packages of the cluster extra", "pip install 'defectkit[cluster]'"
             )
         return _map_on_cluster(function, _Source(items, batch), cluster)
-    if workers == 1 and not background:
+    if workers == 1:
         return (function(item) for item in items)
     return _map_on_threads(function, _Source(items, batch), workers)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -46,14 +47,17 @@ def _root(
     """Industrial-defect masks to YOLO, COCO and pixel labels: exact, and proven."""
 
 
-for command, example in {
-    synth: None,
-    split: "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2",
-    convert: "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified",
-    verify: None,
-    demo: None,
-}.items():
-    app.command(epilog=f"Example: {example}" if example else None)(command)
+_COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
+    (synth, ""),
+    (split, "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2"),
+    (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
+    (verify, ""),
+    (demo, ""),
+)
+"""Commands in the order of the help, each with an example of its use."""
+
+for _command, _example in _COMMANDS:
+    app.command(epilog=f"Example: {_example}" if _example else None)(_command)
 
 
 def main() -> None:
