@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -112,8 +113,8 @@ class Panoptic:
 
 def _encode_ids(ids: npt.NDArray[np.uint32]) -> bytes:
     """Segment ids as colours, R + 256 G + 256^2 B (https://cocodataset.org/#format-results, panoptic)."""
-    bgr = ids.astype("<u4").view(np.uint8).reshape(*ids.shape, 4)[:, :, 2::-1]
-    return encode_map(np.ascontiguousarray(bgr))
+    rgba = ids.astype("<u4", copy=False).view(np.uint8).reshape(*ids.shape, 4)
+    return encode_map(np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR), np.uint8))
 
 
 def _segment(
