@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toolkit.card.card import DatasetCard, describe_dataset
     from toolkit.errors import BadInputError, Problem, ToolkitError
     from toolkit.labels import Instance, LabelledImage
     from toolkit.samples import Dataset, Sample, load_dataset
@@ -20,12 +21,14 @@ __version__ = "0.1.0"
 __all__ = [
     "BadInputError",
     "Dataset",
+    "DatasetCard",
     "Instance",
     "LabelledImage",
     "Problem",
     "Sample",
     "Split",
     "ToolkitError",
+    "describe_dataset",
     "load_dataset",
     "read_split",
     "split_dataset",
@@ -34,6 +37,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "card.card": ("DatasetCard", "describe_dataset"),
     "errors": ("BadInputError", "Problem", "ToolkitError"),
     "labels": ("Instance", "LabelledImage"),
     "samples": ("Dataset", "Sample", "load_dataset"),

@@ -1,0 +1,328 @@
+"""The dataset card: what anyone must report about a dataset, measured in one pass over its files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from toolkit.card.measures import Balance, Distribution, measure_balance, power_histogram
+from toolkit.card.tally import Census, ClassFigures, LabelReader, area_distributions, observe
+from toolkit.card.text import card_html, listed, summarise
+from toolkit.errors import Problem, ToolkitError
+from toolkit.facts import compare_with_published, differences, published_counts
+from toolkit.labels import GOOD
+from toolkit.parallel import ordered_map
+from toolkit.samples import Dataset, Sample
+from toolkit.splits import SUBSETS, Split, find_duplicates
+
+__all__ = ["DatasetCard", "describe_dataset"]
+
+_UNASSIGNED = "unassigned"  # subset of images that belong to none
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetCard:
+    """What a dataset holds. `as_json()` is what `defectkit describe --json` prints, `summary` says the most of it.
+
+    An image counts once for every class that it shows. Sizes are told of the images that can be read, all that is
+    measured in masks of the samples without a problem; the others stand in `problems`.
+
+    Attributes:
+        root, layout: the folder, and how it is laid out ("mvtec", or the format of a label tree).
+        products: names, sorted.
+        defect_names: names of the kinds of defect, sorted or in the order of their ids; "good" is none of them.
+        classes: class -> images, "good" first.
+        images: number of images.
+        defect_images: images that show a defect.
+        subsets: subset -> class -> images.
+        subset_images: subset -> images.
+        by_product: product -> class -> images.
+        sizes: (width, height, channels) -> images; 0 channels where a label tree has no image files.
+        measured: figures of all defects together; None where nothing is marked.
+        figures: the same of each class that is marked somewhere.
+        marked_px, marked_percent: all that is marked in an image together, over the images that show a defect.
+        area_histogram: (from, below, instances), areas in pixels in bins of powers of two.
+        instances_per_image: number of instances -> images with as many, over the images that show a defect.
+        components_per_mask: number of 8-connected components of all that is marked in an image -> images.
+        balance: over the classes, good included; `defect_balance` over the kinds of defect; `subset_balance` over the
+            classes, in each subset.
+        uniform: whether every class of every product has as many images as any other in every subset.
+        duplicates: keys of images with identical bytes.
+        problems: everything at fault in the files.
+        published: product -> how it differs from the published MVTec AD; products of other names are missing.
+        notes: what a reader should know, and is no fault.
+        split: how the subsets were made, {"strategy": ..., "settings": ...}; None for the dataset's own.
+    """
+
+    root: Path
+    layout: str
+    products: list[str]
+    defect_names: list[str]
+    classes: dict[str, int]
+    images: int
+    defect_images: int
+    subsets: dict[str, dict[str, int]]
+    subset_images: dict[str, int]
+    by_product: dict[str, dict[str, int]]
+    sizes: dict[tuple[int, int, int], int]
+    measured: ClassFigures | None
+    figures: dict[str, ClassFigures]
+    marked_px: Distribution | None
+    marked_percent: Distribution | None
+    area_histogram: list[tuple[int, int, int]]
+    instances_per_image: dict[int, int]
+    components_per_mask: dict[int, int]
+    balance: Balance
+    defect_balance: Balance
+    subset_balance: dict[str, Balance]
+    uniform: bool
+    duplicates: list[list[str]]
+    problems: tuple[Problem, ...]
+    published: dict[str, list[str]]
+    notes: tuple[str, ...]
+    split: dict[str, Any] | None
+
+    @property
+    def instances(self) -> int:
+        """Instances in all."""
+        return self.measured.instances if self.measured else 0
+
+    @property
+    def summary(self) -> str:
+        """A paragraph that answers what is asked first: classes, images, subsets, sizes, areas, faults."""
+        return summarise(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """The card as one JSON object; its keys are explained in the documentation of formats."""
+        sizes = [
+            {"width": width, "height": height, "channels": channels or None, "images": images}
+            for (width, height, channels), images in self.sizes.items()
+        ]
+        return {
+            "root": str(self.root).encode(errors="backslashreplace").decode(),
+            "layout": self.layout,
+            "summary": self.summary,
+            "products": self.products,
+            "defect_classes": len(self.defect_names),
+            "defect_names": self.defect_names,
+            "classes": self.classes,
+            "images": self.images,
+            "defect_images": self.defect_images,
+            "subsets": self.subsets,
+            "subset_images": self.subset_images,
+            "by_product": self.by_product,
+            "split": self.split,
+            "sizes": sizes,
+            "uniform": self.uniform,
+            "imbalance_factor": self.balance.imbalance_factor,
+            "balance": {
+                "classes": self.balance.as_json(),
+                "defects": self.defect_balance.as_json(),
+                "subsets": {name: balance.as_json() for name, balance in self.subset_balance.items()},
+            },
+            "instances": self.instances,
+            "instances_per_image": {str(number): images for number, images in self.instances_per_image.items()},
+            "components_per_mask": {str(number): images for number, images in self.components_per_mask.items()},
+            "defects": {
+                "all": self.measured.as_json() if self.measured else None,
+                "by_class": {name: figures.as_json() for name, figures in self.figures.items()},
+                "area_histogram": [
+                    dict(zip(("from", "below", "instances"), bin_, strict=True)) for bin_ in self.area_histogram
+                ],
+                "marked_px": self.marked_px.as_json() if self.marked_px else None,
+                "marked_percent": self.marked_percent.as_json() if self.marked_percent else None,
+            },
+            "duplicates": self.duplicates,
+            "problems": [{"file": problem.file, "problem": problem.problem} for problem in self.problems],
+            "published": {
+                product: {"agrees": not lines, "differences": lines} for product, lines in self.published.items()
+            },
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        return card_html(self)
+
+
+def describe_dataset(
+    dataset: Dataset,
+    *,
+    split: Mapping[str, str] | None = None,
+    labels: LabelReader | None = None,
+    names: Sequence[str] | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> DatasetCard:
+    """Measure a dataset. Faulty files are listed in the card and end nothing.
+
+    Args:
+        dataset: what to describe.
+        split: key -> subset; images that it leaves out do not count. By default the dataset's own subsets.
+        labels: reads the labels of an image, where they do not stand in masks.
+        names: names of the kinds of defect; by default those of the images that count.
+        workers: threads.
+        progress: called with (done, total).
+
+    Raises:
+        ToolkitError: `workers` is below 1, or the split names images that are not in the dataset.
+    """
+    subsets = {sample.key: sample.split for sample in dataset} if split is None else split
+    members = [sample for sample in dataset if sample.key in subsets]
+    if len(members) < len(subsets):
+        strange = min(subsets.keys() - {sample.key for sample in members})
+        raise ToolkitError("the split", f"names {strange!r}, which is not in the dataset", "make the split again")
+    census = Census()
+    for done, record in enumerate(ordered_map(partial(observe, labels=labels), members, workers=workers), 1):
+        census.add(record, subsets[record.sample.key] or _UNASSIGNED)
+        if progress is not None:
+            progress(done, len(members))
+    twins = find_duplicates([sample for sample in members if _has_bytes(sample.image)])
+    published = _differences(dataset, census) if labels is None else {}
+    notes = [
+        *(_missing_folders(dataset) if dataset.layout == "mvtec" else ()),
+        *_said_of(len(dataset) - len(members), "{} of the dataset's images are left out by the split"),
+        *_said_of(census.several, "{} image(s) show several classes, and count for each of them"),
+        *_lacking(census, names),
+        *_twins_apart(twins, {sample.key: sample for sample in members}, subsets),
+        *getattr(split, "notes", ()),
+        *(note for note in dataset.notes if note not in compare_with_published(dataset)),
+    ]
+    return _card(dataset, split, names, census, twins, published, notes)
+
+
+def _card(
+    dataset: Dataset,
+    split: Mapping[str, str] | None,
+    names: Sequence[str] | None,
+    census: Census,
+    twins: list[list[str]],
+    published: dict[str, list[str]],
+    notes: Sequence[str],
+) -> DatasetCard:
+    """The sums of a census, put in order."""
+    classes = _by_class(census)
+    subsets = {name: _by_class(census, subset=name) for name in _ordered(census.images)}
+    products = sorted({product for product, _, _ in census.counted})
+    defect_names = list(names) if names is not None else [name for name in classes if name != GOOD]
+    sizes: Counter[tuple[int, int, int]] = Counter()
+    for (_, *size), images in census.sizes.items():
+        sizes[size[0], size[1], size[2]] += images
+    tallies = {name: census.by_class[name].figures() for name in sorted(census.by_class)}
+    instances: Counter[int] = Counter()
+    for (area, _), times in census.every.areas.items():
+        instances[area] += times
+    marked_px, marked_percent = area_distributions(census.areas)
+    made = {"strategy": split.strategy, "settings": split.settings} if isinstance(split, Split) else None
+    return DatasetCard(
+        root=dataset.root,
+        layout=dataset.layout,
+        products=products,
+        defect_names=defect_names,
+        classes=classes,
+        images=sum(census.images.values()),
+        defect_images=census.defect_images,
+        subsets=subsets,
+        subset_images={name: census.images[name] for name in subsets},
+        by_product={name: _by_class(census, product=name) for name in products},
+        sizes=dict(sorted(sizes.items(), key=lambda one: (-one[1], one[0]))),
+        measured=census.every.figures(),
+        figures={name: figures for name, figures in tallies.items() if figures is not None},
+        marked_px=marked_px,
+        marked_percent=marked_percent,
+        area_histogram=power_histogram(instances),
+        instances_per_image=dict(sorted(census.per_image.items())),
+        components_per_mask=dict(sorted(census.components.items())),
+        balance=measure_balance(classes),
+        defect_balance=measure_balance({name: images for name, images in classes.items() if name != GOOD}),
+        subset_balance={name: measure_balance(subset) for name, subset in subsets.items()},
+        uniform=_is_uniform(census),
+        duplicates=twins,
+        problems=(*dataset.layout_problems, *sorted(census.problems)),
+        published=published,
+        notes=tuple(dict.fromkeys(notes)),
+        split=made if made or split is None else {"strategy": "given", "settings": {}},
+    )
+
+
+def _by_class(census: Census, product: str | None = None, subset: str | None = None) -> dict[str, int]:
+    """Class -> images, all or those of one product or subset; "good" first."""
+    counts: Counter[str] = Counter()
+    for (of_product, name, of_subset), images in census.counted.items():
+        if product in (None, of_product) and subset in (None, of_subset):
+            counts[name] += images
+    return dict(sorted(counts.items(), key=lambda one: (one[0] != GOOD, one[0])))
+
+
+def _ordered(subsets: Iterable[str]) -> list[str]:
+    """Names of subsets as they follow on each other: train, val, test, and any others."""
+    return sorted(subsets, key=lambda name: (SUBSETS.index(name) if name in SUBSETS else len(SUBSETS), name))
+
+
+def _is_uniform(census: Census) -> bool:
+    """Whether every class of every product has as many images in each subset as any other."""
+    groups = {(product, name) for product, name, _ in census.counted}
+    counts = {tuple(census.counted[product, name, subset] for subset in census.images) for product, name in groups}
+    return len(counts) == 1
+
+
+def _differences(dataset: Dataset, census: Census) -> dict[str, list[str]]:
+    """How products of a published name differ from what was published: in numbers of images, and in their size."""
+    found = differences(dataset)
+    for (product, width, height, channels), images in sorted(census.sizes.items()):
+        counts = published_counts().get(product)
+        if counts is not None and (width, height, channels) != (counts.image_px, counts.image_px, counts.channels):
+            size = f"{width} x {height} pixels with {channels} channel(s)"
+            wanted = f"{counts.image_px} x {counts.image_px} with {counts.channels}"
+            found[product].append(f"{images} images of {size}, published {wanted}")
+    return found
+
+
+def _missing_folders(dataset: Dataset) -> list[str]:
+    """A note for each product that lacks the folder train or test, or has no image in it."""
+    homes = {sample.category: sample.image.parent.parent.parent for sample in dataset}
+    present = {(sample.category, sample.split) for sample in dataset}
+    notes = []
+    for product, home in sorted(homes.items()):
+        for subset in ("train", "test"):
+            if not (home / subset).is_dir():
+                notes.append(f"{product}: no {subset} folder")
+            elif (product, subset) not in present:
+                notes.append(f"{product}: no images in the {subset} folder")
+    return notes
+
+
+def _said_of(number: int, text: str) -> list[str]:
+    """A note about so many images, if there are any."""
+    return [text.format(number)] if number else []
+
+
+def _lacking(census: Census, names: Sequence[str] | None) -> list[str]:
+    """Notes on classes that a subset has no image of, or that no image shows."""
+    every = {name for _, name, _ in census.counted}
+    nowhere = [name for name in names or () if name not in every]
+    notes = [f"no image shows {listed(nowhere)}"] if nowhere else []
+    for subset in _ordered(census.images):
+        missing = sorted(every - _by_class(census, subset=subset).keys())
+        if missing:
+            notes.append(f"{subset} has no image of {len(missing)} of {len(every)} classes: {listed(missing)}")
+    return notes
+
+
+def _twins_apart(twins: list[list[str]], samples: Mapping[str, Sample], subsets: Mapping[str, str]) -> list[str]:
+    """Notes on identical images that belong to different subsets, or are of different classes."""
+    across = sum(len({subsets[key] for key in keys}) > 1 for keys in twins)
+    unlike = sum(len({samples[key].defect for key in keys}) > 1 for keys in twins)
+    return [
+        *_said_of(across, "{} set(s) of identical images lie in several subsets: what is tested was trained on"),
+        *_said_of(unlike, "{} set(s) of identical images are of different classes: one of them is wrong"),
+    ]
+
+
+def _has_bytes(image: Path) -> bool:
+    """Whether there is an image file that can be compared with others."""
+    return image.is_file() and os.access(image, os.R_OK) and image.stat().st_size > 0
