@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,15 @@ from converters.yolo import contains_instance
 from converters.yolo_reading import parse_rows
 from toolkit.labels import Instance, LabelledImage
 
-__all__ = ["ImageFidelity", "annotation_faults", "box_faults", "compare_pixels", "objects_wanted"]
+__all__ = [
+    "ImageFidelity",
+    "PixelDifference",
+    "annotation_faults",
+    "box_faults",
+    "compare_pixels",
+    "objects_wanted",
+    "pixel_difference",
+]
 
 _TOLERANCE = 0.01  # pixels by which a side of a box may be off
 
@@ -28,11 +37,37 @@ class ImageFidelity(NamedTuple):
     gained: int
 
 
+@dataclass(frozen=True, eq=False)
+class PixelDifference:
+    """Where the labels of one image and the truth differ.
+
+    Attributes:
+        offset: x, y of the arrays' first pixel in the image.
+        lost: bool (H, W), true pixels that are not labelled, or labelled as another class.
+        gained: bool (H, W), labelled pixels where the truth has none.
+        renamed: pixels of `lost` that are labelled, as another class.
+        iou: same pixels of the same class as a share of all.
+    """
+
+    offset: tuple[int, int]
+    lost: npt.NDArray[np.bool_]
+    gained: npt.NDArray[np.bool_]
+    renamed: int
+    iou: float
+
+
 def compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFidelity:
     """Compare what is labelled with what is true; a pixel of the wrong class is lost."""
+    found = pixel_difference(reading, truth)
+    return ImageFidelity(found.iou, truth.key, int(np.count_nonzero(found.lost)), int(np.count_nonzero(found.gained)))
+
+
+def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDifference:
+    """The pixels by which what is labelled differs from what is true."""
     boxes = [instance.bbox for instance in (*reading.instances, *truth.instances)]
     if not boxes:
-        return ImageFidelity(1.0, truth.key, 0, 0)
+        nothing = np.zeros((0, 0), np.bool_)
+        return PixelDifference((0, 0), nothing, nothing, 0, 1.0)
     window = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
     ids = {
         label: number
@@ -40,10 +75,10 @@ def compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFidelit
     }
     shown, true = _class_map(reading.instances, window, ids), _class_map(truth.instances, window, ids)
     union = int(np.count_nonzero(shown | true))
-    same = int(np.count_nonzero((shown == true) & (true > 0)))
-    lost = int(np.count_nonzero((shown != true) & (true > 0)))
-    gained = int(np.count_nonzero((shown > 0) & (true == 0)))
-    return ImageFidelity(same / union, truth.key, lost, gained)
+    lost = (shown != true) & (true > 0)
+    same = int(np.count_nonzero(true)) - int(np.count_nonzero(lost))
+    renamed = int(np.count_nonzero(lost & (shown > 0)))
+    return PixelDifference(window[:2], lost, (shown > 0) & (true == 0), renamed, same / union)
 
 
 def _class_map(

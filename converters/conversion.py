@@ -16,8 +16,9 @@ import orjson
 from converters.codecs import CODECS
 from converters.formats import Encoded, FormatName, Settings
 from converters.reading import read_manifest
-from converters.trees import TreeWriter, place_image
+from converters.trees import TreeWriter
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.placing import place_image
 from toolkit.publish import STAGING, publish_folder, remove_staging, write_whole
 from toolkit.samples import Sample
 

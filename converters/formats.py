@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 from toolkit.errors import ToolkitError
 from toolkit.instances import Grouping
 from toolkit.labels import ClassScheme, LabelledImage
+from toolkit.placing import ImageMode
 from toolkit.splits import SUBSETS
 
 __all__ = [
@@ -28,7 +29,6 @@ FormatName = Literal[
     "yolo-detect", "yolo-segment", "yolo-obb", "yolo-classify", "coco", "semantic", "panoptic", "masks"
 ]
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
-ImageMode = Literal["hardlink", "symlink", "copy", "none"]
 
 
 @dataclass(frozen=True)

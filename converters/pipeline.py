@@ -49,6 +49,14 @@ class ConvertReport:
     notes: tuple[str, ...]
     seconds: float
 
+    def _repr_html_(self) -> str:
+        from toolkit.notebook import manifests_html
+
+        about = f"{len(self.manifests)} label trees in {self.seconds:.1f} s"
+        return manifests_html(
+            f"Labels {self.out}", about, self.manifests, {"Notes": self.notes, "Left out": self.skipped}
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Labelled:

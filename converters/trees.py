@@ -7,10 +7,8 @@ checkpoint is no more than the lengths of the spools and a few counts.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +16,11 @@ from typing import IO, Any
 
 import orjson
 
-from converters.formats import Encoded, FormatName, ImageMode, Settings, TreeShape, present_subsets
+from converters.formats import Encoded, FormatName, Settings, TreeShape, present_subsets
 from toolkit import __version__
-from toolkit.errors import ToolkitError
 from toolkit.publish import write_json
 
-__all__ = ["TreeWriter", "digest_line", "place_image"]
+__all__ = ["TreeWriter", "digest_line"]
 
 _BLOCK = 1 << 20
 
@@ -239,36 +236,3 @@ class TreeWriter:
 def digest_line(path: str, digest: str) -> bytes:
     """What one label file adds to `labels_sha256`: its path in the tree and its own SHA-256."""
     return b"%b\0%b\n" % (path.encode(), digest.encode())
-
-
-def place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
-    """Put an image into a tree; the way it was done (a hard link across file systems becomes a copy).
-
-    Raises:
-        ToolkitError: it cannot be done.
-    """
-    try:
-        return _place_image(source, target, mode)
-    except OSError as error:
-        raise ToolkitError(target, f"cannot be written ({error.strerror or error})", "check the disk") from error
-
-
-def _place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
-    if mode == "hardlink":
-        # Of a link the file it leads to, as the link itself may go away with its folder.
-        try:
-            os.link(os.path.realpath(source), target)
-        except FileExistsError:
-            os.unlink(target)
-            os.link(os.path.realpath(source), target)
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
-                raise
-            return _place_image(source, target, "copy")
-    elif mode == "symlink":
-        with suppress(FileNotFoundError):
-            os.unlink(target)
-        os.symlink(source.resolve(), target)
-    elif mode == "copy":
-        shutil.copyfile(source, target)
-    return mode

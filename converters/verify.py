@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from functools import partial
 from heapq import nsmallest
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from converters.codecs import INDEXERS, open_source, read_labels, trees_in
+from converters.codecs import INDEXERS, read_labels, trees_in
 from converters.comparison import ImageFidelity, annotation_faults, box_faults, compare_pixels, objects_wanted
 from converters.formats import FormatName, Settings
-from converters.pipeline import Labelled, label_sample
+from converters.matching import Match, expected_labels, find_source, match_entries, settings_of
 from converters.rasters import ROUNDINGS
 from converters.reading import Entry, LabelTree, read_manifest
 from converters.trees import digest_line
 from toolkit.errors import ToolkitError
-from toolkit.instances import parse_grouping
-from toolkit.labels import ClassScheme, LabelledImage
+from toolkit.labels import LabelledImage
 from toolkit.parallel import ordered_map
-from toolkit.samples import Dataset, Sample, file_name
+from toolkit.samples import Dataset
 
 __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
 
 _WORST = 5
+_NO_SOURCE = "no source to compare with: counts, classes, boxes and hashes were checked; name it with --against ROOT"
 _BOXES: tuple[FormatName, ...] = ("yolo-detect", "yolo-obb", "yolo-classify")
 
 
@@ -86,6 +86,23 @@ class VerifyReport:
         """Whether nothing is wrong."""
         return not self.failures
 
+    def _repr_html_(self) -> str:
+        from toolkit.notebook import report_html
+
+        found = "nothing is wrong" if self.passed else f"{len(self.failures)} failures"
+        rows = [
+            [tree.tree.name, tree.images, f"{tree.exact} of {tree.compared}", f"{tree.min_iou:.4f}", len(tree.failures)]
+            for tree in self.trees
+        ]
+        worst = [
+            f"{image.key}: IoU {image.iou:.4f}, {image.lost} pixels lost, {image.gained} gained"
+            for tree in self.trees
+            for image in tree.worst
+        ]
+        lists = {"Failures": self.failures, "The worst images": worst, "Notes": self.notes}
+        header = ["tree", "images", "exact", "min IoU", "failures"]
+        return report_html("Verification", f"min IoU {self.min_iou:.4f}, {found}", header, rows, lists=lists)
+
 
 @dataclass(frozen=True, eq=False)
 class _Tree:
@@ -109,9 +126,6 @@ class _Checked(NamedTuple):
     fidelity: ImageFidelity | None
     objects: int
     failures: tuple[str, ...]
-
-
-_Work = tuple[Sample | Entry | None, tuple[tuple[int, Entry], ...]]
 
 
 def verify(
@@ -146,9 +160,10 @@ def verify(
             reports.append(TreeReport(folder, kind, 0, 0, 0.0, 0.0, 0, (), (str(error),)))
             continue
         trees.append(_Tree(tree, [str(problem) for problem in tree.layout_problems]))
-    source, notes = _source(against, trees)
+    source = find_source(against, [one.tree for one in trees])
+    notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE,)
     work = _work(trees, source)
-    ways = [_Way(one.tree.kind, _settings_of(one.tree, source)) for one in trees]
+    ways = [_Way(one.tree.kind, settings_of(one.tree, source)) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None)
     checked: list[list[_Checked]] = [[] for _ in trees]
     for done, results in enumerate(ordered_map(check, work, workers=workers), 1):
@@ -177,87 +192,34 @@ def _folders(out: Path) -> list[tuple[Path, FormatName]]:
     return [(out, manifest["format"] if manifest else read_labels(out).kind)]
 
 
-def _settings_of(tree: LabelTree, source: Dataset | LabelTree | None) -> Settings:
-    """The settings that a tree was made with. For other tools' trees the scheme is told by the class names."""
-    if tree.kind == "masks" and tree.manifest is None:
-        return Settings(classes=("defect",), scheme="binary")
-    if tree.manifest is None:
-        schemes: tuple[ClassScheme, ...] = get_args(ClassScheme) if isinstance(source, Dataset) else ("defect",)
-        fitting = [
-            scheme for scheme in schemes if source is not None and set(tree.names) <= set(source.classes(scheme))
-        ]
-        return Settings(classes=tuple(tree.names), scheme=fitting[0] if fitting else "defect")
-    options = tree.manifest["options"]
-    return Settings(
-        classes=tuple(tree.manifest["classes"]),
-        scheme="binary" if tree.kind == "masks" else options["classes"],  # masks say where, their folders what
-        grouping=parse_grouping(options["instances"]),
-        min_area=options["min_area"],
-        min_iou=options["min_iou"],
-        join_parts=options["join_parts"],
-        threshold=options["threshold"],
-    )
-
-
-def _source(
-    against: Dataset | LabelTree | str | Path | None, trees: Sequence[_Tree]
-) -> tuple[Dataset | LabelTree | None, tuple[str, ...]]:
-    """What to compare with: what was named, or what the manifests name."""
-    if against is not None:
-        return open_source(against), ()
-    for one in trees:
-        named = (one.tree.manifest or {}).get("source")
-        root = (one.tree.root.resolve().parent / str(named)).resolve()
-        if named and root.is_dir() and one.tree.manifest is not None and one.tree.manifest.get("input_sha256"):
-            return open_source(root), ()
-    note = "no source to compare with: counts, classes, boxes and hashes were checked; name it with --against ROOT"
-    return None, (note,)
-
-
-def _work(trees: Sequence[_Tree], source: Dataset | LabelTree | None) -> list[_Work]:
-    """For each sample of the source the entries that label it, so that its masks are read once."""
-    members: Sequence[Sample | Entry] = (
-        () if source is None else source.entries if isinstance(source, LabelTree) else source
-    )
-    by_key = {_key(member): member for member in members}
-    by_name = {file_name(key): key for key in by_key} | {key: key for key in by_key}
-    stems: dict[str, list[str]] = {}
-    for key in by_key:
-        stems.setdefault(key.rpartition("/")[2], []).append(key)
-    found: dict[str, list[tuple[int, Entry]]] = {key: [] for key in by_key}
-    strangers: list[_Work] = []
-    for number, one in enumerate(trees):
-        for entry in one.tree.entries:
-            name = entry.sample.key
-            same = stems.get(name.rpartition("/")[2], [])
-            match = by_name.get(name) or (same[0] if len(same) == 1 else None)
-            if match is None:
-                strangers.append((None, ((number, entry),)))
-            else:
-                found[match].append((number, entry))
-        lost = sorted(key for key, entries in found.items() if all(n != number for n, _ in entries))
+def _work(trees: Sequence[_Tree], source: Dataset | LabelTree | None) -> Sequence[Match]:
+    """The labels to check, image by image; what the source has and a whole tree lacks is a failure."""
+    matches = match_entries([one.tree for one in trees], source)
+    for one, lost in zip(trees, matches.missing, strict=True):
         if lost and (one.tree.manifest is None or (_images_said(one.tree) or 0) > len(one.tree)):
             shown = ", ".join(lost[:_WORST]) + (", ..." if len(lost) > _WORST else "")
             one.failures.append(
-                f"{one.tree.root}: {len(lost)} of the source's {len(by_key)} images are missing: {shown}"
+                f"{one.tree.root}: {len(lost)} of the source's {matches.images} images are missing: {shown}"
             )
-    return [(by_key[key], tuple(entries)) for key, entries in sorted(found.items()) if entries] + strangers
+    return matches.found
 
 
-def _key(member: Sample | Entry) -> str:
-    return member.sample.key if isinstance(member, Entry) else member.key
+def _images_said(tree: LabelTree) -> int | None:
+    """Images that a manifest speaks of; None without one, and where good images leave no trace."""
+    if tree.manifest is None or (tree.kind == "masks" and tree.manifest["options"]["images"] == "none"):
+        return None
+    return sum(int(counts["images"]) for counts in tree.manifest["subsets"].values())
 
 
-def _check_sample(work: _Work, ways: Sequence[_Way], compare: bool) -> list[_Checked]:
+def _check_sample(match: Match, ways: Sequence[_Way], compare: bool) -> list[_Checked]:
     """Check all the labels of one image."""
-    member, entries = work
     expected: dict[tuple[Any, ...], LabelledImage | str] = {}
     results = []
-    for number, entry in entries:
+    for number, entry in match.entries:
         settings = ways[number].settings
         how = (settings.scheme, settings.grouping, settings.min_area, settings.threshold)
-        if how not in expected and member is not None:
-            expected[how] = _expected(member, settings)
+        if how not in expected and match.member is not None:
+            expected[how] = expected_labels(match.member, settings)
         truth = expected.get(how)
         if isinstance(truth, str) or (truth is None and compare):
             results.append(_Checked(number, None, 0, (truth or f"{entry.sample.key}: is not in the source",)))
@@ -268,17 +230,6 @@ def _check_sample(work: _Work, ways: Sequence[_Way], compare: bool) -> list[_Che
             fidelity = ImageFidelity(0.0, entry.sample.key, 0, 0)
             results.append(_Checked(number, fidelity, 0, (str(error),)))
     return results
-
-
-def _expected(member: Sample | Entry, settings: Settings) -> LabelledImage | str:
-    """What the labels of an image should say, or why that is not known."""
-    try:
-        if isinstance(member, Entry):
-            return member.labelled(settings.scheme)
-        labelled = label_sample(member, member.split, settings)
-    except ToolkitError as error:
-        return str(error)
-    return labelled.image if isinstance(labelled, Labelled) else "; ".join(str(problem) for problem in labelled)
 
 
 def _check_entry(number: int, entry: Entry, truth: LabelledImage | None, way: _Way) -> _Checked:
@@ -310,13 +261,6 @@ def _check_entry(number: int, entry: Entry, truth: LabelledImage | None, way: _W
             failures.append(f"{key}: {objects} labelled objects where the source has {wanted}")
     compared = bool(truth.instances or shown.instances or kind == "yolo-classify")
     return _Checked(number, fidelity if compared else None, objects, tuple(failures))
-
-
-def _images_said(tree: LabelTree) -> int | None:
-    """Images that a manifest speaks of; None without one, and where good images leave no trace."""
-    if tree.manifest is None or (tree.kind == "masks" and tree.manifest["options"]["images"] == "none"):
-        return None
-    return sum(int(counts["images"]) for counts in tree.manifest["subsets"].values())
 
 
 def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:

@@ -68,6 +68,11 @@ class LabelledImage:
     subset: str = ""
     image_label: str = GOOD
 
+    def _repr_html_(self) -> str:
+        from toolkit.notebook import labelled_html
+
+        return labelled_html(self)
+
 
 def instance_class(sample: Sample, scheme: ClassScheme) -> str:
     """Class name of every defect of `sample` under `scheme`."""

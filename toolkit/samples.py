@@ -77,6 +77,11 @@ class Dataset(Sequence[Sample]):
     def __repr__(self) -> str:
         return f"Dataset({str(self.root)!r}, layout={self.layout!r}, samples={len(self)})"
 
+    def _repr_html_(self) -> str:
+        from toolkit.notebook import dataset_html
+
+        return dataset_html(self)
+
     @property
     def categories(self) -> list[str]:
         """Products, sorted."""

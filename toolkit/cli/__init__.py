@@ -14,7 +14,10 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
+from toolkit.cli.card import describe
 from toolkit.cli.datasets import split, synth
+from toolkit.cli.gallery import view
+from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
 from toolkit.errors import ToolkitError
 from toolkit.terminal import print_error
@@ -49,9 +52,12 @@ def _root(
 
 _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (synth, ""),
+    (prepare, "defectkit prepare mvtec_anomaly_detection.tar.xz mvtec_ad --category screw"),
+    (describe, "defectkit describe mvtec_ad/screw --split split.csv --out card"),
     (split, "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2"),
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
     (verify, ""),
+    (view, "defectkit view labels/coco --limit 500"),
     (demo, ""),
 )
 """Commands in the order of the help, each with an example of its use."""
@@ -77,7 +83,11 @@ def main() -> None:
         if status is None:
             raise
     if status == _INTERRUPTED:  # typer makes an exit status of Ctrl-C
-        hint = "; the same command with --resume goes on from the last checkpoint" if "convert" in command else ""
+        hint = (
+            "; the same command with --resume goes on from the last checkpoint"
+            if command.endswith((" convert", " prepare", " view"))
+            else ""
+        )
         print(f"interrupted: nothing half-written stands in its place{hint}", file=sys.stderr)
     sys.exit(status)
 

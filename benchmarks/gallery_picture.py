@@ -1,0 +1,64 @@
+"""Take the picture of the gallery that the README shows: the embedded product's COCO labels in Chromium.
+
+Run: python -m benchmarks.gallery_picture docs/gallery.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from converters import convert
+from converters.gallery import view
+from toolkit import load_dataset, split_dataset, write_product
+
+STATE = "subset=test&subset=val&instances=1-&sort=-area"
+
+
+def main() -> None:
+    """Write one PNG of 1280 x 800 pixels."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    file = parser.parse_args().file
+    with tempfile.TemporaryDirectory() as folder:
+        write_product(Path(folder, "product"))
+        dataset = load_dataset(Path(folder, "product"))
+        split = split_dataset(dataset, "stratified", val=0.1, test=0.2, seed=0)
+        convert(dataset, Path(folder, "labels"), ["coco"], split=split)
+        report, _ = view(Path(folder, "labels/coco"), Path(folder, "gallery"))
+        shot = _shoot(report.index)
+    # A palette makes the file a third as large; this way of choosing it keeps rare colours beside the many greys.
+    palette = Image.Quantize.MAXCOVERAGE
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(256, palette, dither=Image.Dither.NONE).save(
+        file, optimize=True
+    )
+    print(f"{file}: {file.stat().st_size / 1e3:.0f} KB")
+
+
+def _shoot(index: Path) -> bytes:
+    from playwright.sync_api import sync_playwright
+
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as driver:
+        arguments = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+        browser = driver.chromium.launch(executable_path=program, args=arguments)
+        page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+        page.goto(f"{index.as_uri()}#{STATE}")
+        page.wait_for_selector("#grid .layer-fill")
+        page.wait_for_function(
+            "[...document.querySelectorAll('#grid img')].every((img) => img.complete && !img.hidden)"
+        )
+        page.wait_for_timeout(300)
+        shot = page.screenshot()
+        browser.close()
+    return shot
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"use strict";
+// The full view: a dialog with one image, its layers, what is known of it, and the way to its neighbours.
+
+const viewer = (() => {
+  const byId = (id) => document.getElementById(id);
+  const dialog = byId("viewer");
+  const title = byId("viewer-title");
+  const MOST_LISTED = 200;
+  let position = -1;
+  let detail = null;
+  let asked = 0;
+
+  function fact(term, ...said) {
+    return make("div", {}, make("dt", {}, term), make("dd", {}, ...said));
+  }
+
+  /** Class names with their colours; text as text. */
+  function chips(numbers) {
+    return numbers.map((number) => make("span", { className: "chip" }, marks.swatch(number), make("span", {}, defectkit.data.classes[number])));
+  }
+
+  function hatch(name) {
+    const rect = draw("rect", { width: 18, height: 12, fill: `url(#tile-${name})` });
+    return draw("svg", { width: 18, height: 12, class: "swatch", "aria-hidden": "true" }, rect);
+  }
+
+  function differences() {
+    if (!detail?.lost) {
+      const reason = state.reasonOf("d");
+      return reason && defectkit.data.shapes !== "classes" ? [fact("Difference", `not shown: ${reason}`)] : [];
+    }
+    const renamed = detail.renamed ? `, ${detail.renamed.toLocaleString("en")} of them labelled as another class` : "";
+    return [
+      fact("Lost", hatch("lost"), ` ${counted(detail.lost.pixels, "pixel")}${renamed}`),
+      fact("Gained", hatch("gained"), ` ${counted(detail.gained.pixels, "pixel")}`),
+    ];
+  }
+
+  function instances() {
+    if (!detail?.instances.length) return [];
+    const rows = detail.instances.slice(0, MOST_LISTED).map((one) => {
+      const button = make("button", { type: "button", className: "instance" },
+        ...chips([defectkit.data.classNumbers.get(one.class)]),
+        make("span", { className: "amount" }, defectkit.data.shapes === "pixels" ? `${one.area.toLocaleString("en")} px` : `${Math.round(one.box[2] - one.box[0])} × ${Math.round(one.box[3] - one.box[1])}`));
+      button.title = "Zoom to it";
+      button.addEventListener("click", () => stage.show(one.box));
+      return make("li", {}, button);
+    });
+    const more = detail.instances.length - rows.length;
+    return [make("h3", {}, "Instances"), make("ul", { className: "instances", role: "list" }, ...rows), ...(more > 0 ? [make("p", { className: "muted" }, `and ${more} more`)] : [])];
+  }
+
+  function describe() {
+    const { columns, subsets, products, problems } = defectkit.data;
+    const [width, height] = columns.size[position];
+    const iou = columns.iou[position];
+    const facts = [
+      fact("Key", make("span", { className: "breaks" }, columns.key[position])),
+      fact("Class", ...chips(columns.classes[position])),
+      fact("Subset", subsets[columns.subset[position]] || "none"),
+      fact("Product", products[columns.product[position]] || "none"),
+      fact("Size", width ? `${width} × ${height} pixels${columns.image[position] ? "" : ", no image"}` : "unknown"),
+      fact("Labelled", `${counted(columns.instances[position], "instance")}, ${counted(columns.area[position], "pixel")}`),
+      ...(iou === null ? [] : [fact("Fidelity", iou === 1 ? "exact (IoU 1)" : `IoU ${shownIoU(iou)}`)]),
+      ...differences(),
+    ];
+    const faults = problems.get(position) || [];
+    const trouble = faults.length ? [make("h3", {}, "Problems"), make("ul", { className: "faults" }, ...faults.map((text) => make("li", {}, text)))] : [];
+    byId("info").replaceChildren(make("dl", {}, ...facts), ...trouble, ...instances());
+  }
+
+  function header() {
+    const place = grid.placeOf(position);
+    const key = defectkit.data.columns.key[position];
+    title.textContent = shortKey(key);
+    title.title = key;
+    const where = place < 0 ? "not among the images that pass" : `${(place + 1).toLocaleString("en")} of ${grid.size().toLocaleString("en")}`;
+    byId("viewer-place").textContent = where;
+    byId("previous").disabled = place === 0 || !grid.size();
+    byId("next").disabled = place === grid.size() - 1 || !grid.size();
+    const told = [key, where, counted(defectkit.data.columns.instances[position], "instance"), ...(defectkit.data.problems.get(position) || [])];
+    byId("viewer-status").textContent = told.join(", ");
+  }
+
+  async function load(wanted, where) {
+    position = wanted;
+    detail = null;
+    const request = ++asked;
+    stage.open(position, where);
+    header();
+    describe();
+    const found = await defectkit.detailShelf.get(position);
+    if (request !== asked) return;
+    if (found === null) {
+      byId("viewer-status").textContent = "The labels of this image could not be loaded.";
+      byId("info").append(make("p", { className: "problem-text" }, "The labels of this image could not be loaded."));
+      return;
+    }
+    detail = found;
+    stage.mark(position, detail);
+    describe();
+    dialog.dataset.ready = String(position);
+  }
+
+  /** Follow the state: open, change or close. */
+  function follow(values, before) {
+    const wanted = values.open ? defectkit.data.positions.get(values.open) : undefined;
+    if (wanted === undefined) {
+      if (dialog.open) dialog.close();
+      return;
+    }
+    const where = values.zoom !== null && values.x !== null && values.y !== null ? { zoom: values.zoom, x: values.x, y: values.y } : null;
+    if (!dialog.open) {
+      dialog.showModal();
+      title.focus();
+    }
+    if (wanted !== position) load(wanted, where);
+    else if (where && (where.zoom !== before.zoom || where.x !== before.x || where.y !== before.y)) stage.set(where, false);
+    else if (!where && before.zoom !== null) stage.fit(false);
+    else header();
+  }
+
+  function open(wanted) {
+    state.set({ open: defectkit.data.columns.key[wanted], zoom: null, x: null, y: null }, true);
+  }
+
+  function step(by) {
+    const place = grid.placeOf(position) + by;
+    if (place < 0 || place >= grid.size()) return;
+    state.set({ open: defectkit.data.columns.key[grid.at(place)], zoom: null, x: null, y: null });
+  }
+
+  function closed() {
+    const place = grid.placeOf(position);
+    position = -1;
+    detail = null;
+    asked++;
+    delete dialog.dataset.ready;
+    stage.clear();
+    if (state.get().open) state.set({ open: "", zoom: null, x: null, y: null });
+    if (place >= 0) grid.focus(place);
+  }
+
+  function onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const far = 80;
+    const moves = { ArrowLeft: [far, 0], ArrowRight: [-far, 0], ArrowUp: [0, far], ArrowDown: [0, -far] };
+    if (event.shiftKey && moves[event.key]) stage.pan(...moves[event.key]);
+    else if (event.key === "ArrowLeft" || event.key === "ArrowUp") step(-1);
+    else if (event.key === "ArrowRight" || event.key === "ArrowDown") step(1);
+    else if (event.key === "+" || event.key === "=") stage.zoomAt(1.5);
+    else if (event.key === "-") stage.zoomAt(1 / 1.5);
+    else if (event.key === "0") stage.fit();
+    else if (event.key === "1") stage.set({ ...stage.place(), zoom: 1 });
+    else return;
+    event.preventDefault();
+  }
+
+  function point(pixel, instance) {
+    const one = instance === undefined ? null : detail?.instances[Number(instance)];
+    const text = pixel ? `x ${pixel[0]}, y ${pixel[1]}${one ? `, ${one.class}` : ""}` : "";
+    byId("pointer").textContent = text;
+  }
+
+  function start() {
+    stage.listen({
+      moved(place, fitted) {
+        byId("zoom").textContent = `${Math.round(place.zoom * 100)}%`;
+        byId("pointer").textContent = fitted ? "" : `middle: x ${stage.middle()[0]}, y ${stage.middle()[1]}`;
+        if (dialog.open) state.note(fitted ? { zoom: null, x: null, y: null } : place);
+      },
+      pointed: point,
+    });
+    dialog.addEventListener("keydown", onKey);
+    dialog.addEventListener("close", closed);
+    byId("close").addEventListener("click", () => dialog.close());
+    byId("previous").addEventListener("click", () => step(-1));
+    byId("next").addEventListener("click", () => step(1));
+    byId("zoom-in").addEventListener("click", () => stage.zoomAt(1.5));
+    byId("zoom-out").addEventListener("click", () => stage.zoomAt(1 / 1.5));
+    byId("zoom-fit").addEventListener("click", () => stage.fit());
+    byId("zoom-one").addEventListener("click", () => stage.set({ ...stage.place(), zoom: 1 }));
+    byId("show-info").addEventListener("click", (event) => {
+      const shown = dialog.classList.toggle("with-info");
+      event.currentTarget.setAttribute("aria-expanded", String(shown));
+    });
+    state.listen(follow);
+  }
+
+  return { start, open };
+})();

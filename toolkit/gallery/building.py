@@ -1,0 +1,219 @@
+"""Items -> one folder with a page that needs no server: built in parallel, whole or not at all, and resumable.
+
+Unfinished work lies beside the output in a hidden folder. Each finished image is a line of a file there, written after
+the image's own files, so that a run that was killed goes on behind the last whole line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from toolkit import __version__
+from toolkit.errors import ToolkitError
+from toolkit.gallery.items import GalleryItem, GalleryPage, GalleryReport
+from toolkit.gallery.pages import write_pages
+from toolkit.gallery.rendering import Rendered, render
+from toolkit.gallery.sampling import even_sample
+from toolkit.parallel import ordered_map
+from toolkit.placing import place_image
+from toolkit.publish import publish_folder, write_json
+
+__all__ = ["build_gallery", "choose"]
+
+Progress = Callable[[int, int], None]
+
+_LINES, _MARK, _BUILT = "lines.jsonl", "mark", "gallery"
+
+
+def choose(items: Sequence[GalleryItem], limit: int | None) -> list[GalleryItem]:
+    """All items, or an even sample of `limit` over classes and subsets.
+
+    Raises:
+        ToolkitError: `limit` is below 1.
+    """
+    if limit is None:
+        return list(items)
+    if limit < 1:
+        raise ToolkitError("--limit", f"{limit} is no number of images", "give 1 or more")
+    return [items[place] for place in even_sample([(item.image_class, item.subset) for item in items], limit)]
+
+
+def build_gallery(
+    items: Sequence[GalleryItem],
+    out: Path,
+    page: GalleryPage,
+    *,
+    limit: int | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> GalleryReport:
+    """Build a gallery.
+
+    Args:
+        items: what there is to show, sorted by key.
+        out: the folder to make.
+        page: what stands around the items.
+        limit: show an even sample of this many.
+        workers: threads.
+        overwrite: replace an earlier gallery.
+        resume: go on where an interrupted run with the same items stopped.
+        progress: called with (done, total).
+
+    Raises:
+        ToolkitError: there is nothing to show, or `out` is in the way or cannot be written. Nothing is left behind.
+    """
+    chosen = choose(items, limit)
+    if not chosen:
+        raise ToolkitError(page.words.title, "nothing to show", "check the folder and --category")
+    mark = _fingerprint(chosen, page, (limit, len(items)))
+    _check_free(out, overwrite=overwrite, resume=resume)
+    if resume and _told_of(out).get("input_sha256") == mark:
+        return _report_of(out)
+    stage = out.parent / f".{out.name}.defectkit-partial"
+    with _staged(stage, mark, resume=resume, overwrite=overwrite) as (built, done):
+        with open(stage / _LINES, "ab") as lines:
+            results = ordered_map(partial(render, page=page), chosen[done:], workers=workers, batch=4)
+            for number, rendered in enumerate(results, done):
+                _write(built, number, rendered, lines)
+                if progress is not None:
+                    progress(number + 1, len(chosen))
+        totals = _totals(items, chosen, workers)
+        told = write_pages(built, stage / _LINES, page, totals)
+        write_json(built / "manifest.json", {**told, "input_sha256": mark})
+        publish_folder(built, out)
+    return _report_of(out)
+
+
+def _totals(items: Sequence[GalleryItem], chosen: Sequence[GalleryItem], workers: int) -> tuple[int, int]:
+    """Images that there are, and the instances in those that are not shown."""
+    kept = {item.key for item in chosen}
+    others = [item for item in items if item.key not in kept]
+    return len(items), sum(ordered_map(lambda item: item.count(), others, workers=workers))
+
+
+def _fingerprint(items: Sequence[GalleryItem], page: GalleryPage, extent: tuple[int | None, int]) -> str:
+    """SHA-256 of what goes into a gallery: names, settings, lengths of files."""
+    about = (__version__, page.words, page.classes, page.shapes, page.layers, extent)
+    digest = hashlib.sha256(f"{about}\n".encode(errors="backslashreplace"))
+    for item in items:
+        told = (item.key, item.subset, item.product, item.image_class, _length(item.image), item.stamp)
+        digest.update(f"{told}\n".encode(errors="backslashreplace"))
+    return digest.hexdigest()
+
+
+def _length(image: Path | None) -> int:
+    """Bytes of a file; -1 where there is none."""
+    if image is not None:
+        with suppress(OSError):
+            return image.stat().st_size
+    return -1
+
+
+def _told_of(out: Path) -> dict[str, Any]:
+    """The manifest of a gallery; empty where there is none."""
+    try:
+        told = orjson.loads((out / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) and told.get("format") == "gallery" else {}
+
+
+def _report_of(out: Path) -> GalleryReport:
+    told = _told_of(out)
+    names = ("images", "images_found", "instances", "instances_found", "problems", "min_iou")
+    return GalleryReport(out / "index.html", *(told[name] for name in names))
+
+
+def _check_free(out: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuse to write where something else stands.
+
+    Raises:
+        ToolkitError: `out` is a file, or holds what is no gallery; or a gallery that must not be replaced.
+    """
+    if out.is_symlink() and not out.exists():
+        raise ToolkitError(out, "is a link that leads nowhere", "remove it")
+    if out.exists() and not out.is_dir():
+        raise ToolkitError(out, "is a file", "name a folder to write into")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not (overwrite or resume):
+        raise ToolkitError(out, "is not empty", "choose another folder with --out, or add --overwrite (or --resume)")
+    if not _told_of(out):
+        raise ToolkitError(out, "is no gallery that defectkit wrote", "choose another folder with --out")
+
+
+@contextmanager
+def _staged(stage: Path, mark: str, *, resume: bool, overwrite: bool) -> Iterator[tuple[Path, int]]:
+    """The folder to build in, and how many images are in it already.
+
+    An error removes it; a kill or Ctrl-C leaves it for the next run to resume or remove.
+    """
+    made = [folder for folder in stage.parents if not folder.exists()]
+    done = _resumed(stage, mark, overwrite=overwrite) if resume else 0
+    try:
+        if not done:
+            shutil.rmtree(stage, ignore_errors=True)
+        for name in ("images", "thumbs", "data/images", "assets"):
+            (stage / _BUILT / name).mkdir(parents=True, exist_ok=True)
+        (stage / _MARK).write_text(mark)
+        yield stage / _BUILT, done
+        shutil.rmtree(stage)
+    except Exception as error:
+        shutil.rmtree(stage, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            problem = f"cannot be written ({error.strerror or error})"
+            raise ToolkitError(error.filename or stage, problem, "free space, or choose another folder") from error
+        raise
+
+
+def _resumed(stage: Path, mark: str, *, overwrite: bool) -> int:
+    """Images that an interrupted run has finished; what it wrote of the next one is cut off.
+
+    Raises:
+        ToolkitError: the unfinished work is of other files or settings, and must not be overwritten.
+    """
+    try:
+        same = (stage / _MARK).read_text() == mark
+        lines = (stage / _LINES).read_bytes()
+    except OSError:
+        return 0
+    if same:
+        whole = lines.rfind(b"\n") + 1
+        os.truncate(stage / _LINES, whole)
+        return lines.count(b"\n")
+    if overwrite:
+        return 0
+    raise ToolkitError(
+        stage, "was begun with other files or settings", "repeat them, or leave out --resume to begin anew"
+    )
+
+
+def _write(built: Path, number: int, rendered: Rendered, lines: IO[bytes]) -> None:
+    """The files of one image, and then its line."""
+    name = f"{number:06}"
+    picture = rendered.picture
+    if picture is not None:
+        (built / "thumbs" / f"{name}.webp").write_bytes(picture.thumbnail)
+        target = built / "images" / f"{name}{picture.suffix}"
+        if picture.encoded is not None:
+            target.write_bytes(picture.encoded)
+        elif rendered.image is not None:
+            place_image(rendered.image, str(target), "hardlink")
+    detail = b"defectkit.detail(%d,%b);\n" % (number, orjson.dumps(rendered.detail))
+    (built / "data/images" / f"{name}.js").write_bytes(detail)
+    lines.write(orjson.dumps(rendered.row) + b"\n")
+    lines.flush()

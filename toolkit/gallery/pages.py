@@ -1,0 +1,139 @@
+"""The files around the images: the page, its script and style, the index that it filters, the marks of its tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from toolkit import __version__
+from toolkit.gallery.items import LAYERS, GalleryPage
+
+__all__ = ["CHUNK", "write_pages"]
+
+CHUNK = 25
+"""Images whose marks lie in one file."""
+
+_SCRIPTS = ("store.js", "state.js", "marks.js", "filters.js", "grid.js", "stage.js", "viewer.js", "main.js")
+
+
+def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int]) -> dict[str, Any]:
+    """Write all that is not of a single image.
+
+    Args:
+        built: the gallery's folder, with its images.
+        lines: a row of JSON for each image, as rendering gives it.
+        page: what stands around the images.
+        totals: images that there are, and the instances in those that are not shown.
+
+    Returns:
+        what the manifest says.
+    """
+    names = _Names(page.classes)
+    columns: dict[str, list[Any]] = {name: [] for name in (*_PLAIN, "subset", "product", "classes")}
+    problems: dict[int, list[str]] = {}
+    for chunk, rows in enumerate(_chunks(lines)):
+        tiles = []
+        for row in rows:
+            for name in _PLAIN:
+                columns[name].append(row[name])
+            for name in ("subset", "product"):
+                columns[name].append(names.of(name, row[name]))
+            columns["classes"].append([names.of("classes", label) for label in row["classes"]])
+            if row["problems"]:
+                problems[len(columns["key"]) - 1] = row["problems"]
+            tiles.append(_numbered(row["tile"], names))
+        data = b"defectkit.tiles(%d,%b);\n" % (chunk, orjson.dumps(tiles))
+        (built / "data" / f"tiles-{chunk:04}.js").write_bytes(data)
+    told = _told(columns, problems, totals)
+    index = {
+        "words": page.words,
+        "shapes": page.shapes,
+        "layers": [[name, page.layers.get(name, "")] for name in LAYERS],
+        "classes": names.lists["classes"],
+        "colours": _colours(len(page.classes)),
+        "subsets": names.lists["subset"],
+        "products": names.lists["product"],
+        "chunk": CHUNK,
+        "found": [told["images_found"], told["instances_found"]],
+        "problems": sorted(problems.items()),
+        "columns": columns,
+    }
+    (built / "data" / "index.js").write_bytes(b"defectkit.index(%b);\n" % orjson.dumps(index))
+    _write_assets(built, page, told)
+    return told
+
+
+_PLAIN = ("key", "instances", "area", "size", "iou", "image")
+
+
+class _Names:
+    """Numbers for names, in the order in which they come; classes that have a colour come first."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.lists: dict[str, list[str]] = {"classes": list(classes), "subset": [], "product": []}
+        self._numbers = {name: {text: place for place, text in enumerate(texts)} for name, texts in self.lists.items()}
+
+    def of(self, name: str, text: str) -> int:
+        """Number of a name in one of the lists."""
+        numbers = self._numbers[name]
+        if text not in numbers:
+            numbers[text] = len(numbers)
+            self.lists[name].append(text)
+        return numbers[text]
+
+
+def _chunks(lines: Path) -> Iterator[list[dict[str, Any]]]:
+    rows = []
+    with open(lines, "rb") as file:
+        for line in file:
+            rows.append(orjson.loads(line))
+            if len(rows) == CHUNK:
+                yield rows
+                rows = []
+    if rows:
+        yield rows
+
+
+def _numbered(tile: dict[str, Any], names: _Names) -> dict[str, Any]:
+    """A tile's marks with the number of their class."""
+    marks = [{**mark, "class": names.of("classes", mark["class"])} for mark in tile.get("marks", [])]
+    return {**tile, "marks": marks} if marks else tile
+
+
+def _colours(count: int) -> list[str]:
+    from toolkit.draw import class_colour
+
+    return ["#{:02x}{:02x}{:02x}".format(*class_colour(place)) for place in range(count)]
+
+
+def _told(columns: dict[str, list[Any]], problems: dict[int, list[str]], totals: tuple[int, int]) -> dict[str, Any]:
+    instances = sum(columns["instances"])
+    compared = [iou for iou in columns["iou"] if iou is not None]
+    return {
+        "tool": "defectkit",
+        "version": __version__,
+        "format": "gallery",
+        "images": len(columns["key"]),
+        "images_found": totals[0],
+        "instances": instances,
+        "instances_found": instances + totals[1],
+        "problems": len(problems),
+        "min_iou": min(compared, default=None),
+    }
+
+
+def _write_assets(built: Path, page: GalleryPage, told: dict[str, Any]) -> None:
+    """The page and what it loads at once."""
+    from jinja2 import Environment, StrictUndefined
+
+    home = resources.files("toolkit.gallery")
+    for name in ("gallery.css", *_SCRIPTS, "icon.svg"):
+        (built / "assets" / name).write_bytes((home / "assets" / name).read_bytes())
+    template = (home / "template.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    text = environment.from_string(template).render(words=page.words, told=told, scripts=_SCRIPTS)
+    (built / "index.html").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,88 @@
+"""Images as a browser shows them: thumbnails, and files that need no change or a new encoding."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from toolkit.images import encode_png, read_image
+
+__all__ = ["THUMBNAIL", "Picture", "open_picture", "thumbnail_size"]
+
+THUMBNAIL = 256
+"""Longer side of a thumbnail in pixels; a smaller image is its own thumbnail."""
+
+_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp"}
+_ORIENTATION = 274  # EXIF tag; browsers turn an image by it, the labels are for the pixels as stored
+_LOSSLESS, _QUALITY = 101, 82
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image that was read.
+
+    Attributes:
+        width, height: in pixels.
+        suffix: ending of the file's name in the gallery.
+        encoded: content of that file; None where the image file can be taken as it is.
+        thumbnail: content of the thumbnail, WebP.
+    """
+
+    width: int
+    height: int
+    suffix: str
+    encoded: bytes | None
+    thumbnail: bytes
+
+
+def open_picture(path: Path) -> Picture:
+    """Read an image.
+
+    Raises:
+        ToolkitError: as `read_image`.
+    """
+    pixels = read_image(path)
+    height, width = pixels.shape[:2]
+    suffix = _shown_as_is(path)
+    encoded = None if suffix else encode_png(pixels)
+    return Picture(width, height, suffix or ".png", encoded, _thumbnail(pixels))
+
+
+def thumbnail_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the thumbnail of an image."""
+    factor = min(1.0, THUMBNAIL / max(width, height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _thumbnail(pixels: npt.NDArray[np.uint8]) -> bytes:
+    height, width = pixels.shape[:2]
+    size = thumbnail_size(width, height)
+    small = pixels if size == (width, height) else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    quality = _LOSSLESS if max(width, height) <= THUMBNAIL // 2 else _QUALITY
+    _, data = cv2.imencode(".webp", small, [cv2.IMWRITE_WEBP_QUALITY, quality])
+    return bytes(data)
+
+
+def _shown_as_is(path: Path) -> str:
+    """Ending for a file whose pixels every browser shows as they are stored; "" for others."""
+    data = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata is no matter here
+        try:
+            with Image.open(BytesIO(data)) as image:
+                suffix = _SUFFIXES.get(image.format or "", "")
+                if suffix == ".png":
+                    return "" if b"eXIf" in data or data[24] == 16 else suffix
+                if suffix == ".bmp":
+                    return suffix if struct.unpack("<H", data[28:30])[0] in (8, 24) else ""
+                return "" if image.mode == "CMYK" or image.getexif().get(_ORIENTATION, 1) != 1 else suffix
+        except (OSError, ValueError, SyntaxError, struct.error):
+            return ""

@@ -1,0 +1,190 @@
+"""One item -> what the page needs of it: a row for the index, marks for its tile, exact paths for its full view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.contours import oriented_box
+from toolkit.errors import Problem, ToolkitError
+from toolkit.gallery.items import GalleryItem, GalleryPage, Shown
+from toolkit.gallery.pictures import Picture, open_picture, thumbnail_size
+from toolkit.gallery.vectors import box_path, corners_path, mask_path, outline_path, shrink
+from toolkit.labels import Instance
+
+__all__ = ["Rendered", "render"]
+
+_MOST_ON_TILE = 60  # boxes; more of them hide the picture
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """One item as it goes to disk.
+
+    Attributes:
+        row: what the index and the tile say of it, as JSON values.
+        detail: what the full view draws, as JSON values.
+        picture: thumbnail and image; None where there is no image, or it cannot be read.
+        image: the image file.
+    """
+
+    row: dict[str, Any]
+    detail: dict[str, Any]
+    picture: Picture | None
+    image: Path | None
+
+
+def render(item: GalleryItem, page: GalleryPage) -> Rendered:
+    """Read an item and draw it. What is wrong with its files is told in its row."""
+    problems: list[Problem] = []
+    picture, shown = None, None
+    if item.image is not None:
+        try:
+            picture = open_picture(item.image)
+        except ToolkitError as error:
+            problems += error.problems
+    try:
+        shown = item.load()
+        problems += shown.problems
+    except ToolkitError as error:
+        problems += (problem for problem in error.problems if problem not in problems)
+    if shown is not None and picture is not None:
+        labelled = shown.labelled
+        if (labelled.width, labelled.height) != (picture.width, picture.height):
+            sizes = f"{picture.width} x {picture.height} pixels, but its labels are for {labelled.width} x"
+            problems.append(Problem(str(item.image), f"is {sizes} {labelled.height}", "label the image again"))
+    width, height = _size(shown, picture)
+    row = {
+        "key": item.key,
+        "subset": item.subset,
+        "product": item.product,
+        "classes": _classes(item, shown, page),
+        "instances": len(shown.labelled.instances) if shown else 0,
+        "area": sum(instance.area for instance in shown.labelled.instances) if shown else 0,
+        "size": [width, height],
+        "iou": shown.difference.iou if shown and shown.difference else None,
+        "problems": [_told(problem, page.roots) for problem in dict.fromkeys(problems)],
+        "image": picture.suffix if picture else "",
+        "tile": _tile(shown, page) if shown else {},
+    }
+    return Rendered(row, _detail(item, shown, page), picture, item.image)
+
+
+def _size(shown: Shown | None, picture: Picture | None) -> tuple[int, int]:
+    """Width and height of the canvas: that of the labels, whose coordinates they are."""
+    if shown is not None:
+        return shown.labelled.width, shown.labelled.height
+    return (picture.width, picture.height) if picture is not None else (0, 0)
+
+
+def _classes(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> list[str]:
+    """Classes that the image is found under."""
+    if shown is None:
+        return [item.image_class] if item.image_class else []
+    labels = {instance.label for instance in shown.labelled.instances}
+    if not labels or page.shapes == "classes":
+        return [shown.labelled.image_label]
+    return sorted(labels, key=lambda label: (_class_id(label, page), label))
+
+
+def _class_id(label: str, page: GalleryPage) -> int:
+    return page.classes.index(label) if label in page.classes else len(page.classes)
+
+
+def _told(problem: Problem, roots: Sequence[Path]) -> str:
+    """A problem in a line, files named from the roots on: the page may be read on another machine."""
+    text = " ".join(str(problem).split())
+    for root in roots:
+        text = text.replace(f"{root}/", "")
+    return text
+
+
+def _boxes(shown: Shown) -> list[tuple[float, float, float, float]]:
+    return list(shown.boxes) if shown.boxes is not None else [i.bbox for i in shown.labelled.instances]
+
+
+def _corners(shown: Shown) -> list[npt.NDArray[np.float64]]:
+    if shown.corners is not None:
+        return list(shown.corners)
+    return [oriented_box(one.mask) + np.array(one.bbox[:2], np.float64) for one in shown.labelled.instances]
+
+
+def _tile(shown: Shown, page: GalleryPage) -> dict[str, Any]:
+    """Paths at the size of the thumbnail: for each class fill, boxes and oriented boxes; then source and difference."""
+    labelled = shown.labelled
+    size = thumbnail_size(labelled.width, labelled.height)
+    scale = size[0] / labelled.width
+    marks = []
+    boxes, corners = _boxes(shown), _corners(shown) if "oriented" not in page.layers else []
+    for label in sorted({one.label for one in labelled.instances}, key=lambda name: (_class_id(name, page), name)):
+        order = [place for place, one in enumerate(labelled.instances) if one.label == label]
+        large = sorted(order, key=lambda place: -labelled.instances[place].area)[:_MOST_ON_TILE]
+        fill = _small_path([labelled.instances[n] for n in order], labelled.width, labelled.height)
+        mark = {
+            "class": label,
+            "fill": fill if "fill" not in page.layers else "",
+            "box": box_path((boxes[n] for n in large), scale) if "box" not in page.layers else "",
+            "oriented": corners_path((corners[n] for n in large), scale) if corners else "",
+        }
+        marks.append({name: value for name, value in mark.items() if value})
+    tile: dict[str, Any] = {"marks": marks} if marks else {}
+    if shown.source is not None and shown.source.any():
+        tile["source"] = _small_mask(shown.source, (0, 0), labelled.width, labelled.height)
+    if shown.difference is not None:
+        for name in ("lost", "gained"):
+            mask = getattr(shown.difference, name)
+            if mask.any():
+                tile[name] = _small_mask(mask, shown.difference.offset, labelled.width, labelled.height)
+    return tile
+
+
+def _small_path(instances: list[Instance], width: int, height: int) -> str:
+    small = _canvas(width, height)
+    for one in instances:
+        shrink(one.mask, (one.bbox[0], one.bbox[1]), (width, height), small)
+    return mask_path(small)
+
+
+def _small_mask(mask: Bools, offset: tuple[int, int], width: int, height: int) -> str:
+    small = _canvas(width, height)
+    shrink(mask, offset, (width, height), small)
+    return mask_path(small)
+
+
+def _canvas(width: int, height: int) -> Bools:
+    columns, rows = thumbnail_size(width, height)
+    return np.zeros((rows, columns), np.bool_)
+
+
+def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[str, Any]:
+    """Exact paths of every layer that the labels have."""
+    if shown is None:
+        return {"instances": []}
+    boxes, corners = _boxes(shown), _corners(shown) if "oriented" not in page.layers else []
+    instances = []
+    for place, one in enumerate(shown.labelled.instances):
+        told: dict[str, Any] = {"class": one.label, "area": one.area, "box": [round(side, 3) for side in boxes[place]]}
+        if "fill" not in page.layers:
+            told["fill"] = outline_path(one.outline, (one.bbox[0], one.bbox[1]))
+        if corners:
+            told["oriented"] = corners_path([corners[place]])
+        instances.append(told)
+    detail: dict[str, Any] = {"instances": instances}
+    if shown.source is not None:
+        detail["source"] = mask_path(shown.source)
+    found = shown.difference
+    if found is not None:
+        detail["lost"] = {"path": mask_path(found.lost, found.offset), "pixels": int(np.count_nonzero(found.lost))}
+        detail["gained"] = {
+            "path": mask_path(found.gained, found.offset),
+            "pixels": int(np.count_nonzero(found.gained)),
+        }
+        detail["renamed"] = found.renamed
+    return detail
