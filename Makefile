@@ -26,16 +26,23 @@ help:
 demo: $(VENV)/.base-installed
 	$(BIN)/defectkit demo demo --overwrite
 
-test: $(VENV)/.dev-installed
+test: $(VENV)/.dev-installed $(VENV)/.browser-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict toolkit converters finetune
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
+# axe-core judges the gallery's accessibility; without npm that test is skipped, and says so.
+$(VENV)/.browser-installed: tests/browser/package-lock.json | $(VENV)/.made
+	@if command -v npm > /dev/null; then npm ci --prefix tests/browser --no-audit --no-fund --silent; \
+		else echo "note: no npm, so that the accessibility test is skipped"; fi
+	@touch $@
+
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.fidelity $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
 	$(BIN)/python -m benchmarks.convert $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
+	$(BIN)/python -m benchmarks.gallery
 
 # The stamp, not the interpreter, says that an environment is whole: pip comes last.
 $(VENV)/.made:
@@ -64,6 +71,6 @@ lock:
 	rm -rf $(LOCK_VENV)
 
 clean:
-	rm -rf $(VENV) build dist demo ./*.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) tests/browser/node_modules build dist demo ./*.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.import_linter_cache .hypothesis
 	find toolkit converters finetune tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

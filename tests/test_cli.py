@@ -16,7 +16,7 @@ import pytest
 from tests.commands import IMAGES, ROOT, defectkit, make_dataset, shell, snapshot
 from toolkit import __version__
 
-COMMANDS = ["synth", "split", "convert", "verify", "demo"]
+COMMANDS = ["synth", "prepare", "describe", "split", "convert", "verify", "view", "demo"]
 FORMATS = ["yolo-detect", "yolo-segment", "yolo-obb", "yolo-classify", "coco", "semantic", "panoptic", "masks"]
 
 

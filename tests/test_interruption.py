@@ -28,7 +28,7 @@ import converters.conversion as conversion, converters.pipeline as pipeline, con
 from toolkit.cli import main
 
 count, pause, every, strike, *words = sys.argv[1:]
-render, publish = pipeline._encode, conversion.publish_folder
+render, publish = pipeline._render, conversion.publish_folder
 clear, calls = trees.TreeWriter.remove_spools, []
 
 def slow_render(*args, **kwargs):
@@ -45,7 +45,7 @@ def die(*args):
 
 conversion._CHECKPOINT_SECONDS = float(every)
 trees._BLOCK = 64
-pipeline._encode = slow_render
+pipeline._render = slow_render
 if strike == "publish":
     conversion.publish_folder = die
 if strike == "clear":
