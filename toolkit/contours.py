@@ -28,7 +28,7 @@ BoolArray = npt.NDArray[np.bool_]
 # A lattice point's code says which of the four pixels around it are in the mask.
 _TL, _TR, _BL, _BR = 1, 2, 4, 8
 _FALLING, _RISING = _TL | _BR, _TR | _BL  # two mask pixels that touch diagonally
-_TURNS = np.zeros(16, np.uint8)  # code -> how many ring corners lie on the point
+_TURNS = np.zeros(256, np.uint8)  # code -> how many ring corners lie on the point; OpenCV wants a value for any byte
 _TURNS[[1, 2, 4, 8, 7, 11, 13, 14]] = 1
 _TURNS[[_FALLING, _RISING]] = 2
 # (diagonal copy, code) -> the mask pixel that a ring runs through as it comes along the horizontal stretch of that
@@ -104,9 +104,10 @@ def trace(mask: BoolArray) -> Outline:
     padded = np.zeros((height + 2, width + 2), np.uint8)
     padded[1:-1, 1:-1] = mask
     across = padded[:, :-1] | (padded[:, 1:] << 1)
-    codes = (across[:-1] | (across[1:] << 2)).ravel()
-    turns = _TURNS.take(codes)
-    sites = np.flatnonzero(turns)
+    codes = across[:-1] | (across[1:] << 2)
+    turns = np.asarray(cv2.LUT(codes, _TURNS), np.uint8).ravel()
+    codes = codes.ravel()
+    sites = np.flatnonzero(turns != 0)
     repeats = turns[sites]
     diagonal = len(sites) > 0 and int(repeats.max()) == 2
     if diagonal:
