@@ -369,7 +369,7 @@ def test_usage(words: list[str], error: str) -> None:
 # Dies when a number of files have been moved into the staging folder.
 DRIVER = """
 import os, signal, sys
-import toolkit.prepare as prepare
+import toolkit.intake.preparing as prepare
 from toolkit.cli import main
 
 count, limit, number, *words = sys.argv[1:]

@@ -16,7 +16,7 @@ from toolkit.errors import ToolkitError
 from toolkit.terminal import print_failures, print_json, print_notes, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from toolkit.prepare import PrepareReport
+    from toolkit.intake.preparing import PrepareReport
 
 __all__ = ["prepare"]
 
@@ -55,9 +55,9 @@ def prepare(
     as_json: JsonOpt = False,
 ) -> None:
     """Unpack a dataset as it is published, safely, and count what is in it."""
-    from toolkit.archives import Limits
-    from toolkit.prepare import find_faults
-    from toolkit.prepare import prepare as run
+    from toolkit.intake.archives import Limits
+    from toolkit.intake.preparing import find_faults
+    from toolkit.intake.preparing import prepare as run
 
     limits = Limits(max_bytes=_bytes(max_size))
     source, target, remarks = _source(archive, dest, origin)
@@ -95,7 +95,7 @@ def prepare(
 
 def _source(archive: str, dest: Path | None, origin: Origin | None) -> tuple[Path, Path, list[str]]:
     """What to prepare and where, with what to know of it; downloaded if that is asked for."""
-    from toolkit.kaggle import MVTEC_HANDLE, download_from_kaggle
+    from toolkit.intake.kaggle import MVTEC_HANDLE, download_from_kaggle
 
     if dest is None:
         if origin is None:

@@ -14,10 +14,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from toolkit.archive_places import Placing
-from toolkit.archives import Limits, Member, Source, members, recognise
 from toolkit.errors import Problem, ToolkitError
 from toolkit.facts import differences
+from toolkit.intake.archives import Limits, Member, Source, members, recognise
+from toolkit.intake.places import Placing
 from toolkit.publish import STAGING, check_apart, check_free, publish_folder, remove_staging, write_json
 from toolkit.samples import Dataset, load_dataset
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.packing import DATE, link, pack, pack_tar, pack_zip, special
-from toolkit.archives import Limits, Member, Source, members, recognise
 from toolkit.errors import ToolkitError
+from toolkit.intake.archives import Limits, Member, Source, members, recognise
 
 FILES = {"a/b.txt": b"first", "a/ä ö/c: 'd'.png": b"second" * 1000, "e": b""}
 

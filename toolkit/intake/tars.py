@@ -13,7 +13,8 @@ from pathlib import Path
 from posixpath import dirname
 from typing import IO, Any
 
-from toolkit.archive_guards import (
+from toolkit.errors import ToolkitError
+from toolkit.intake.guards import (
     CHUNK,
     DAMAGE,
     DISTRUST,
@@ -27,7 +28,6 @@ from toolkit.archive_guards import (
     no_content,
     refusal,
 )
-from toolkit.errors import ToolkitError
 
 __all__ = ["COMPRESSIONS", "is_tar_header", "tar_members"]
 
@@ -90,7 +90,7 @@ class _Unpacked:
 def tar_members(
     archive: Path, kind: str, limits: Limits, progress: Callable[[int, int], None] | None
 ) -> Iterator[Member]:
-    """The files and links of a tar: see `toolkit.archives.members`.
+    """The files and links of a tar: see `toolkit.intake.archives.members`.
 
     Raises:
         ToolkitError: as there.

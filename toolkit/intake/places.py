@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolkit.archive_guards import Limits, Member
 from toolkit.errors import ToolkitError
 from toolkit.images import is_image
+from toolkit.intake.guards import Limits, Member
 from toolkit.labels import GOOD
 from toolkit.layouts.mvtec import PARTS
 

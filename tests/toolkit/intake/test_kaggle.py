@@ -12,7 +12,7 @@ import pytest
 
 from tests.commands import defectkit, make_dataset
 from tests.packing import files_of
-from toolkit.kaggle import MVTEC_HANDLE
+from toolkit.intake.kaggle import MVTEC_HANDLE
 
 pytest.importorskip("kagglehub")
 

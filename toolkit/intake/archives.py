@@ -18,7 +18,8 @@ from pathlib import Path
 from posixpath import dirname
 from typing import IO
 
-from toolkit.archive_guards import (
+from toolkit.errors import ToolkitError
+from toolkit.intake.guards import (
     AGAIN,
     DAMAGE,
     Limits,
@@ -32,8 +33,7 @@ from toolkit.archive_guards import (
     refusal,
     split_name,
 )
-from toolkit.archive_tar import COMPRESSIONS, is_tar_header, tar_members
-from toolkit.errors import ToolkitError
+from toolkit.intake.tars import COMPRESSIONS, is_tar_header, tar_members
 
 __all__ = ["Limits", "Member", "Source", "members", "recognise"]
 
