@@ -19,7 +19,9 @@ from converters import convert, read_labels, verify
 from tests.commands import ROOT, make_dataset, picture, save, stain
 from toolkit import Instance, LabelledImage, load_dataset
 from toolkit.draw import draw_overlay
+from toolkit.gallery import GalleryReport
 from toolkit.images import encode_png, read_image
+from toolkit.intake import prepare
 
 QUICKSTART = ROOT / "examples" / "quickstart.ipynb"
 OURS = {"div", "p", "strong", "br", "img", "table", "thead", "tbody", "tr", "th", "td", "ul", "li"}
@@ -91,6 +93,22 @@ def test_a_dataset_of_several_products_with_notes_and_problems(tmp_path: Path) -
     assert page.cells[1:] == [["part", "2", "6", "8"], ["screw", "2", "7", "9"]]
     assert "screw differs from the published MVTec AD" in page.text
     assert f"{root}/part/test/dent/000.png: a defect image without a mask" in page.text
+
+
+def test_a_prepared_dataset(tmp_path: Path) -> None:
+    report = prepare(make_dataset(make_dataset(tmp_path / "data", "part"), "screw"), tmp_path / "root")
+    page = show(report)
+    assert page.lines[0] == f"Dataset {tmp_path}/root"
+    assert page.lines[1].startswith("2 product(s) from a folder in ")
+    assert page.cells == [["product", "images", "as published"], ["part", "9", "-"], ["screw", "9", "no"]]
+    assert "screw differs from the published MVTec AD" in page.text
+
+
+@pytest.mark.parametrize(("iou", "told"), [(0.5, "lowest IoU 0.5000"), (None, "not compared with a source")])
+def test_a_gallery(iou: float | None, told: str) -> None:
+    page = show(GalleryReport(Path("a<b/index.html"), 3, 9, 5, 20, 1, iou))
+    assert page.lines == ["Gallery a<b/index.html", f"{told}, 1 image(s) with a problem"]
+    assert page.cells == [["what", "shown", "of"], ["images", "3", "9"], ["instances", "5", "20"]]
 
 
 def test_an_image_with_its_overlay(tmp_path: Path) -> None:

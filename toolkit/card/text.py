@@ -257,12 +257,7 @@ def _escape(text: str) -> str:
 
 def card_html(card: DatasetCard) -> str:
     """The summary and the table of classes as HTML, for a notebook."""
+    from toolkit.notebook import report_html
+
     header, rows = _class_table(card)
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in card.notes)
-    return (
-        f"<div><p>{html.escape(card.summary)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        + (f"<ul>{notes}</ul>" if notes else "")
-        + "</div>"
-    )
+    return report_html(f"Dataset card of {card.root}", card.summary, header, rows, lists={"Notes": card.notes})

@@ -79,7 +79,7 @@ def prepare(
         _print_json(report, archive, counts, remarks)
     else:
         rows = [
-            [name, of["train_good"], of["test_good"], of["test_defect"], len(of["defects"]), _agrees(report, name)]
+            [name, of["train_good"], of["test_good"], of["test_defect"], len(of["defects"]), report.agreement(name)]
             for name, of in counts.items()
         ]
         header = ["product", "train good", "test good", "test defect", "kinds", "as published"]
@@ -146,11 +146,6 @@ def _counts(report: PrepareReport) -> dict[str, dict[str, Any]]:
             of["test_defect"] += 1
             of["defects"][sample.defect] = of["defects"].get(sample.defect, 0) + 1
     return counts
-
-
-def _agrees(report: PrepareReport, name: str) -> str:
-    lines = report.differences.get(name)
-    return "-" if lines is None else "no" if lines else "yes"
 
 
 def _note_problems(report: PrepareReport) -> None:

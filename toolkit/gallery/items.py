@@ -139,3 +139,14 @@ class GalleryReport:
     instances_found: int
     problems: int
     min_iou: float | None
+
+    def _repr_html_(self) -> str:
+        from toolkit.notebook import report_html
+
+        rows = [
+            ["images", self.images, self.images_found],
+            ["instances", self.instances, self.instances_found],
+        ]
+        fidelity = "not compared with a source" if self.min_iou is None else f"lowest IoU {self.min_iou:.4f}"
+        about = f"{fidelity}, {self.problems} image(s) with a problem"
+        return report_html(f"Gallery {self.index}", about, ["what", "shown", "of"], rows)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -58,6 +59,20 @@ class PrepareReport:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     seconds: float
+
+    def _repr_html_(self) -> str:
+        from toolkit.notebook import report_html
+
+        images = Counter(sample.category for sample in self.dataset)
+        rows = [[name, images[name], self.agreement(name)] for name in self.products]
+        about = f"{len(self.products)} product(s) from a {self.kind} in {self.seconds:.1f} s"
+        lists = {"Notes": self.notes, "Problems": self.problems}
+        return report_html(f"Dataset {self.root}", about, ["product", "images", "as published"], rows, lists=lists)
+
+    def agreement(self, product: str) -> str:
+        """Whether a product's counts are the published ones: "yes", "no", or "-" where none are published."""
+        lines = self.differences.get(product)
+        return "-" if lines is None else "no" if lines else "yes"
 
 
 def prepare(
