@@ -1,0 +1,183 @@
+"""Settings of a learner: one strict pydantic model each, from a YAML file and `--set key=value`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolkit.errors import BadInputError, Problem, ToolkitError
+
+__all__ = ["LearnerConfig", "TrainedConfig", "dump_config", "load_config", "nearest", "parse_config"]
+
+_COMMAND_LINE = "--set"
+_SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+
+
+class LearnerConfig(BaseModel):
+    """What every learner can be told.
+
+    Attributes:
+        epochs: passes over the training images, at most.
+        batch_size: images in a step.
+        image_size: side of the square that images are resized to, in pixels.
+        lr: learning rate.
+        seed: of all that is random.
+        device: "auto" takes the first GPU if there is one, "cpu", "cuda", "cuda:1" or "mps".
+        workers: processes that read images; 0 reads in the training process.
+        weights: what to begin with; each learner says what it takes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(16, ge=1)
+    image_size: int = Field(224, ge=16)
+    lr: float = Field(1e-3, gt=0)
+    seed: int = Field(0, ge=0, lt=2**32)
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    workers: int = Field(0, ge=0)
+    weights: str = "default"
+
+
+class TrainedConfig(LearnerConfig):
+    """What the learners that share the Lightning trainer can be told besides.
+
+    Attributes:
+        precision: of the arithmetic: "auto" is bf16 on a GPU that has it, else 32 bits.
+        devices: GPUs (or processes on a CPU) on each node; more than one needs `strategy`.
+        nodes: machines that train together.
+        strategy: of Lightning, for more than one device: "auto", "ddp", "fsdp" and others.
+        patience: epochs without a better validation figure after which training ends; 0 never ends it early.
+    """
+
+    precision: str = Field("auto", pattern=r"^(auto|32|16-mixed|bf16-mixed)$")
+    devices: int = Field(1, ge=1)
+    nodes: int = Field(1, ge=1)
+    strategy: str = "auto"
+    patience: int = Field(0, ge=0)
+
+
+Config = TypeVar("Config", bound=LearnerConfig)
+
+
+def load_config(kind: type[Config], file: Path | None = None, settings: Sequence[str] = ()) -> Config:
+    """Settings out of a YAML file, and over them those of the command line.
+
+    Args:
+        kind: the learner's model.
+        file: a YAML mapping of keys to values, or None.
+        settings: "key=value", the value as YAML; "group.key=value" reaches into a group.
+
+    Raises:
+        ToolkitError: the file cannot be read; a key is unknown (the nearest one is named) or a value does not fit.
+    """
+    given: dict[str, Any] = {} if file is None else _read_yaml(file)
+    sources = dict.fromkeys(given, str(file))
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise ToolkitError(f"{_COMMAND_LINE} {setting}", "is no setting", f"write it as {_COMMAND_LINE} lr=0.01")
+        path = name.strip().split(".")
+        _put(given, path, _value(setting, text))
+        sources[path[0]] = f"{_COMMAND_LINE} {setting}"
+    return parse_config(kind, given, sources)
+
+
+def parse_config(kind: type[Config], given: Mapping[str, Any], sources: Mapping[str, str] | None = None) -> Config:
+    """Settings out of a mapping.
+
+    Args:
+        kind: the learner's model.
+        given: key -> value.
+        sources: key -> where it was set, for messages.
+
+    Raises:
+        ToolkitError: as `load_config`; all faults at once.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        places = sources or {}
+        raise BadInputError([_problem(kind, fault, places) for fault in error.errors()]) from error
+
+
+def dump_config(config: LearnerConfig) -> str:
+    """All settings as YAML, in the order in which the model names them."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A hint that names the most similar of the known names, or all of them where none is like it."""
+    like = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if like:
+        return "did you mean " + " or ".join(like) + "?"
+    return "use one of " + ", ".join(known)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ToolkitError(file, f"cannot be read ({reason})", "check the path") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark is not None else ""
+        raise ToolkitError(file, f"is not valid YAML{where}", "correct it") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ToolkitError(file, "holds no settings", "write lines such as 'lr: 0.001'")
+    return value
+
+
+def _value(setting: str, text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ToolkitError(f"{_COMMAND_LINE} {setting}", "the value is not valid YAML", "put it in quotes") from error
+    # YAML 1.1 takes 1e-3 for text, which nobody means.
+    return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value
+
+
+def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for name in path[:-1]:
+        inner = settings.get(name)
+        settings[name] = dict(inner) if isinstance(inner, dict) else {}
+        settings = settings[name]
+    settings[path[-1]] = value
+
+
+def _problem(kind: type[BaseModel], fault: Any, sources: Mapping[str, str]) -> Problem:
+    """One fault that pydantic found, in our words."""
+    path = [str(part) for part in fault["loc"]]
+    name = ".".join(path)
+    place = sources.get(path[0] if path else "", "config")
+    if fault["type"] == "extra_forbidden":
+        model = _model_at(kind, path[:-1])
+        known = list(model.model_fields) if model is not None else []
+        return Problem(place, f"unknown key {name!r}", nearest(path[-1], known) if known else "leave it out")
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    told = fault.get("input")
+    shown = f" (it is {told!r})" if not isinstance(told, dict) else ""
+    return Problem(place, f"{name or 'config'}: {message[:1].lower()}{message[1:]}{shown}", "correct the value")
+
+
+def _model_at(kind: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
+    """The model of a group of settings."""
+    for name in path:
+        field = kind.model_fields.get(name)
+        if field is None:
+            return None
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not models:
+            return None
+        kind = models[0]
+    return kind
