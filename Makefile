@@ -43,6 +43,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.fidelity $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
 	$(BIN)/python -m benchmarks.convert $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
 	$(BIN)/python -m benchmarks.gallery
+	$(BIN)/python -m benchmarks.longtail
 
 # The stamp, not the interpreter, says that an environment is whole: pip comes last.
 $(VENV)/.made:

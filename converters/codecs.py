@@ -126,6 +126,8 @@ def open_source(source: Dataset | LabelTree | str | Path) -> Dataset | LabelTree
         # Our trees may look like a dataset together: the folders of yolo-classify are those of a product.
         if trees and (read_manifest(trees[0]) is not None or not mvtec.detect(root)):
             return read_labels(root)
+        if not trees and not mvtec.detect(root) and _loose_kind(root) is not None:
+            return read_labels(root)
     return load_dataset(root)
 
 

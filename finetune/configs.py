@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 
-__all__ = ["LearnerConfig", "TrainedConfig", "dump_config", "load_config", "nearest", "parse_config"]
+__all__ = ["LearnerConfig", "TrainedConfig", "dump_config", "load_config", "nearest", "parse_config", "parse_settings"]
 
 _COMMAND_LINE = "--set"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
@@ -80,13 +80,23 @@ def load_config(kind: type[Config], file: Path | None = None, settings: Sequence
     given: dict[str, Any] = {} if file is None else _read_yaml(file)
     sources = dict.fromkeys(given, str(file))
     for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or not name.strip():
-            raise ToolkitError(f"{_COMMAND_LINE} {setting}", "is no setting", f"write it as {_COMMAND_LINE} lr=0.01")
-        path = name.strip().split(".")
-        _put(given, path, _value(setting, text))
-        sources[path[0]] = f"{_COMMAND_LINE} {setting}"
+        sources[_put(given, setting)] = f"{_COMMAND_LINE} {setting}"
     return parse_config(kind, given, sources)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Settings of the command line as a mapping, groups within it.
+
+    Args:
+        settings: "key=value", as for `load_config`.
+
+    Raises:
+        ToolkitError: one is not of that form.
+    """
+    given: dict[str, Any] = {}
+    for setting in settings:
+        _put(given, setting)
+    return given
 
 
 def parse_config(kind: type[Config], given: Mapping[str, Any], sources: Mapping[str, str] | None = None) -> Config:
@@ -146,12 +156,19 @@ def _value(setting: str, text: str) -> Any:
     return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value
 
 
-def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    for name in path[:-1]:
-        inner = settings.get(name)
-        settings[name] = dict(inner) if isinstance(inner, dict) else {}
-        settings = settings[name]
-    settings[path[-1]] = value
+def _put(given: dict[str, Any], setting: str) -> str:
+    """Put "group.key=value" into a mapping, groups within it; the first name of its path."""
+    name, equals, text = setting.partition("=")
+    if not equals or not name.strip():
+        raise ToolkitError(f"{_COMMAND_LINE} {setting}", "is no setting", f"write it as {_COMMAND_LINE} lr=0.01")
+    path = name.strip().split(".")
+    value = _value(setting, text)
+    for part in path[:-1]:
+        inner = given.get(part)
+        given[part] = dict(inner) if isinstance(inner, dict) else {}
+        given = given[part]
+    given[path[-1]] = value
+    return path[0]
 
 
 def _problem(kind: type[BaseModel], fault: Any, sources: Mapping[str, str]) -> Problem:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +29,21 @@ from toolkit import __version__
 from toolkit.errors import ToolkitError
 from toolkit.publish import write_json, write_whole
 
-__all__ = ["Run", "csv_bytes", "file_sha256", "open_run", "read_config", "read_metrics", "split_sha256", "start_run"]
+__all__ = [
+    "Run",
+    "csv_bytes",
+    "file_sha256",
+    "is_leader",
+    "open_run",
+    "read_config",
+    "read_metrics",
+    "split_sha256",
+    "start_run",
+]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
 _HINT = "choose another folder with --out, or add --resume to go on with it"
+_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 Config = TypeVar("Config", bound=LearnerConfig)
 Number = float | int | str | None
 
@@ -73,17 +85,21 @@ class Run:
 
     def note(self, **facts: Any) -> None:
         """Add facts to environment.json."""
-        write_json(self.root / "environment.json", {**self.environment(), **facts})
+        if is_leader():
+            write_json(self.root / "environment.json", {**self.environment(), **facts})
 
     def write_metrics(self, metrics: Mapping[str, Number], *, seconds: float) -> None:
         """Write metrics.json, with the hash of the split and the time; this ends the run."""
+        if not is_leader():
+            return
         split = self.environment().get("split_sha256")
         told = {name: _plain(value) for name, value in metrics.items()}
         write_json(self.root / "metrics.json", {**told, "split_sha256": split, "seconds": round(seconds, 3)})
 
     def write_predictions(self, rows: Iterable[Mapping[str, Number]], name: str = "predictions.csv") -> None:
         """Write a row for each image; the keys of the first one are the columns."""
-        write_whole(self.root / name, csv_bytes(list(rows)))
+        if is_leader():
+            write_whole(self.root / name, csv_bytes(list(rows)))
 
 
 def start_run(
@@ -111,6 +127,8 @@ def start_run(
         ToolkitError: the folder holds something; or, with `resume`, another run's settings or images.
     """
     run, digest, settings = Run(out, learner), split_sha256(subsets), dump_config(config)
+    if not is_leader():
+        return run
     if out.is_file() or out.is_symlink():
         raise ToolkitError(out, "is no folder", "choose another folder with --out")
     if out.is_dir() and any(out.iterdir()):
@@ -182,6 +200,11 @@ def read_metrics(run: Run) -> dict[str, Any]:
     if not run.finished:
         raise ToolkitError(run.root, "has no metrics.json: it did not go to its end", "train it with --resume")
     return _read_json(run.root / "metrics.json")
+
+
+def is_leader() -> bool:
+    """Whether this process is the first of those that train together: it alone writes a run directory."""
+    return all(os.environ.get(name, "0") in ("", "0") for name in _RANKS)
 
 
 def split_sha256(subsets: Mapping[str, str]) -> str:

@@ -202,7 +202,8 @@ class ImageDataset(Dataset[dict[str, Any]]):
         epoch, index = place if isinstance(place, tuple) else (0, place)
         image = self._decoded(index)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(self._seed, epoch, index))
+            # torch.manual_seed also queues a call, with a stack trace, for every kind of GPU that is not in use.
+            torch.default_generator.manual_seed(mixed_seed(self._seed, epoch, index))
             image = self._transform(image)
         return {"image": image, "label": self.labels[index], "index": index}
 

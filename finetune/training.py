@@ -29,7 +29,7 @@ from finetune.samples import mixed_seed
 from toolkit.errors import ToolkitError
 from toolkit.publish import write_whole
 
-__all__ = ["Fit", "fit", "gather_rows", "load_weights", "pick_device", "seed_all"]
+__all__ = ["Fit", "fit", "gather_rows", "load_weights", "pick_device", "read_checkpoint", "seed_all"]
 
 Progress = Callable[[int, int], None]
 _QUIET = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
@@ -107,16 +107,27 @@ def fit(
             use_distributed_sampler=False,
         )
         seed_all(config.seed)
-        resumed = str(last) if last.is_file() else None
-        trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
+        resumed = last if last.is_file() else None
+        ended = None if resumed is None else _ended_early(read_checkpoint(resumed))
+        if ended is None:
+            trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
     chosen = run.checkpoints / "best.ckpt"
-    score = best.best_model_score
+    epochs, score = ended or (trainer.current_epoch, best.best_model_score)
     return Fit(
         best=chosen if chosen.is_file() else last,
-        epochs=trainer.current_epoch,
+        epochs=epochs,
         seconds=time.monotonic() - started,
         score=None if score is None else float(score),
     )
+
+
+def _ended_early(state: Mapping[str, Any]) -> tuple[int, float] | None:
+    """Epochs and best figure of a run that patience ended; the trainer itself would go on with it."""
+    told = state.get("callbacks", {})
+    stopping = next((told[name] for name in told if name.startswith("EarlyStopping")), None)
+    if stopping is None or stopping["wait_count"] < stopping["patience"]:
+        return None
+    return state["epoch"] + 1, float(stopping["best_score"])
 
 
 def pick_device(name: str) -> torch.device:
@@ -141,11 +152,11 @@ def seed_all(*numbers: int) -> None:
     lightning.seed_everything(mixed_seed(*numbers) % 2**32, verbose=False)
 
 
-def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
-    """Load the weights of a checkpoint of ours into a module. Code in the file is refused, not run.
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """Read a checkpoint of ours. Code in the file is refused, not run.
 
     Raises:
-        ToolkitError: the file cannot be read, carries anything but weights, or is another model's.
+        ToolkitError: the file cannot be read, carries anything but numbers and text, or is no checkpoint.
     """
     try:
         loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -155,7 +166,19 @@ def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
         raise ToolkitError(
             checkpoint, "is no checkpoint of weights alone: damaged, or made to run code", "do not use it; train again"
         ) from error
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
+    if not isinstance(loaded, dict):
+        raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
+    return loaded
+
+
+def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
+    """Load the weights of a checkpoint of ours into a module.
+
+    Raises:
+        ToolkitError: as `read_checkpoint`, or it is another model's.
+    """
+    loaded = read_checkpoint(checkpoint)
+    state = loaded.get("state_dict", loaded)
     if not isinstance(state, Mapping):
         raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
     try:

@@ -17,6 +17,7 @@ from tests.commands import IMAGES, ROOT, defectkit, make_dataset, shell, snapsho
 from toolkit import __version__
 
 COMMANDS = ["synth", "prepare", "describe", "split", "convert", "verify", "view", "demo"]
+COMMANDS += ["train", "attempts", "compare", "evaluate", "predict"]
 FORMATS = ["yolo-detect", "yolo-segment", "yolo-obb", "yolo-classify", "coco", "semantic", "panoptic", "masks"]
 
 

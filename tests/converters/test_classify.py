@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from converters import FORMATS, convert, read_labels, write_labels
-from tests.converters.support import make_dataset
+from tests.converters.support import make_dataset, save_png
 from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError
 from toolkit.labels import LabelledImage
@@ -50,6 +51,14 @@ def test_another_tools_tree_of_folders_is_read(product: Dataset, trees: Path, tm
     assert [(s.defect, s.split) for s in read_labels(tmp_path / "again").samples] == [
         (s.defect, s.split) for s in tree.samples
     ]
+
+
+def test_a_folder_of_classes_can_be_the_input_by_its_path(tmp_path: Path) -> None:
+    for place in ("train/dent", "train/rust", "test/dent", "test/rust"):
+        save_png(tmp_path / "in" / place / f"{place.replace('/', '-')}.png", np.full((8, 8), 90))
+    report = convert(tmp_path / "in", tmp_path / "out", ["yolo-classify"])
+    counts = report.manifests["yolo-classify"]["subsets"]
+    assert {name: of["images"] for name, of in counts.items()} == {"train": 2, "test": 2}
 
 
 @pytest.mark.parametrize("kind", [name for name in FORMATS if name != "yolo-classify"])

@@ -145,6 +145,16 @@ def test_checkpoints_that_are_refused(whole: Run, tmp_path: Path, damage: str) -
     assert not (ROOT / "hostile-code-was-run").exists()
 
 
+def test_a_run_is_not_resumed_from_a_checkpoint_that_carries_code(data: Path, tmp_path: Path) -> None:
+    run, _ = train(data, tmp_path / "run", TrainedConfig(**{**CONFIG, "epochs": 1}))
+    torch.save({"state_dict": {}, "callbacks": Hostile()}, run.checkpoints / "last.ckpt")
+    with pytest.raises(
+        ToolkitError, match=r"last\.ckpt: is no checkpoint of weights alone: damaged, or made to run code"
+    ):
+        train(data, tmp_path / "run", TrainedConfig(**{**CONFIG, "epochs": 1}), resume=True)
+    assert not (ROOT / "hostile-code-was-run").exists()
+
+
 def test_two_processes_evaluate_as_one(data: Path, whole: Run, tmp_path: Path) -> None:
     checkpoint = whole.checkpoints / "last.ckpt"
     with socket.socket() as free:
@@ -160,3 +170,12 @@ def test_two_processes_evaluate_as_one(data: Path, whole: Run, tmp_path: Path) -
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [index for index, _ in rows] == [index for index, _ in alone] == list(range(7))
     assert torch.allclose(torch.tensor([s for _, s in rows]), torch.tensor([s for _, s in alone]), atol=1e-6)
+
+
+def test_a_run_that_patience_ended_is_not_gone_on_with(data: Path, tmp_path: Path) -> None:
+    config = TrainedConfig(**{**CONFIG, "epochs": 30, "lr": 30.0, "patience": 2})
+    run, first = train(data, tmp_path / "run", config)
+    before = log(run.root)
+    _, again = train(data, tmp_path / "run", config, resume=True)
+    assert (again.epochs, again.score, again.best) == (first.epochs, first.score, first.best)
+    assert log(run.root) == before

@@ -1,21 +1,15 @@
-"""The plots of a dataset card, as PNG for a report: 7 inches wide at 200 dpi, in colours that everybody can tell apart.
-
-They are drawn on matplotlib's Agg canvas without pyplot, under its default style, so that neither a program's own plots
-nor its settings and these meet. The same card gives the same bytes.
-"""
+"""The plots of a dataset card, as PNG for a report: 7 inches wide, in colours that everybody can tell apart."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.card.fonts import font_families, legible
+from toolkit.card.figures import BLUE, FAINT, HEAT_COLOURS, WIDTH, as_png, fitted, new_figure, own_style
+from toolkit.card.fonts import legible
 from toolkit.card.measures import Distribution
 
 if TYPE_CHECKING:
@@ -36,29 +30,12 @@ PLOTS = {
 }
 """Names and titles of the plots; those that have nothing to show are not drawn."""
 
-_DPI, _WIDTH = 200, 7.0
 _ROW = 0.24  # inches for a class in a list of classes
-_INK, _FAINT, _BLUE = "#222222", "#777777", "#0072B2"
 _SUBSET_COLOURS = {"train": "#0072B2", "val": "#56B4E9", "test": "#E69F00"}
 _OTHER_SUBSETS = ("#009E73", "#CC79A7", "#999999")
-_HEAT_COLOURS = ("#ffffff", "#bfe0f3", "#56B4E9", "#0072B2", "#00223a")  # ever darker: it can be printed in grey
 _MOST_ROWS = 100  # classes in a list
 _MOST_MAPS = 48  # heat maps on a page that can still be read
 _MOST_BARS = 20  # whole numbers with a bar each; beyond, bins of powers of two
-_STYLE: dict[str, Any] = {
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 9,
-    "font.size": 8,
-    "legend.frameon": False,
-    "text.color": _INK,
-    "text.parse_math": False,  # a class may be named $x$
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
 
 
 def draw_plots(card: DatasetCard) -> dict[str, bytes]:
@@ -70,41 +47,15 @@ def draw_plots(card: DatasetCard) -> dict[str, bytes]:
     drawers: dict[str, Callable[[DatasetCard], Figure]] = {"classes.png": _draw_classes}
     if card.measured is not None:
         drawers |= {"areas.png": _draw_areas, "instances.png": _draw_instances, "heat_maps.png": _draw_heat_maps}
-    with _own_style():
-        return {name: _as_png(draw(card)) for name, draw in drawers.items()}
-
-
-@contextmanager
-def _own_style() -> Iterator[None]:
-    """The defaults of matplotlib and ours for the block, whatever a program or a settings file has set."""
-    import matplotlib.style
-
-    with warnings.catch_warnings(), matplotlib.style.context(["default", _STYLE]):
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")  # `legible` leaves none but odd spaces
-        matplotlib.rcParams["font.family"] = font_families()
-        yield
-
-
-def _as_png(figure: Figure) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    buffer = BytesIO()
-    figure.set_canvas(FigureCanvasAgg(figure))
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _new_figure(height: float, width: float = _WIDTH) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+    with own_style():
+        return {name: as_png(draw(card)) for name, draw in drawers.items()}
 
 
 def _draw_classes(card: DatasetCard) -> Figure:
     """A bar for each class, in as many pieces as it has subsets, and the number of its images."""
     every = [*card.classes, *(name for name in card.defect_names if name not in card.classes)]
     names = _largest(every, card.classes, _MOST_ROWS)
-    figure = _new_figure(1.0 + _ROW * max(len(names), 2))
+    figure = new_figure(1.0 + _ROW * max(len(names), 2))
     axes = figure.add_subplot()
     left = np.zeros(len(names))
     others = iter(_OTHER_SUBSETS * len(card.subsets))
@@ -136,19 +87,10 @@ def _left_out(every: Sequence[str], shown: Sequence[str]) -> str:
 
 def _list_classes(axes: Axes, names: Sequence[str]) -> None:
     """Names of classes down the left side, the first on top, with no ticks or axis line."""
-    axes.set_yticks(range(len(names)), [_fitted(name, 34) for name in names])
+    axes.set_yticks(range(len(names)), [fitted(name, 34) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-
-
-def _fitted(name: str, letters: int) -> str:
-    """A name in at most so many letters, the middle left out if need be: names often differ at their ends."""
-    name = legible(name)
-    if len(name) <= letters:
-        return name
-    kept = letters - 1
-    return f"{name[: kept - kept // 2]}…{name[len(name) - kept // 2 :]}"
 
 
 def _count_axis(axis: Any) -> None:
@@ -171,10 +113,10 @@ def _draw_areas(card: DatasetCard) -> Figure:
     images = {name: figures.images for name, figures in card.figures.items()}
     names = _largest(list(images), images, _MOST_ROWS)
     below = 0.3 + _ROW * max(len(names), 2)
-    figure = _new_figure(2.6 + below)
+    figure = new_figure(2.6 + below)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1.7, below])
     edges = [begin for begin, _, _ in card.area_histogram] + [card.area_histogram[-1][1]]
-    top.stairs([times for _, _, times in card.area_histogram], edges, fill=True, color=_BLUE, alpha=0.85)
+    top.stairs([times for _, _, times in card.area_histogram], edges, fill=True, color=BLUE, alpha=0.85)
     top.set_ylabel("instances")
     _count_axis(top.yaxis)
     for row, name in enumerate(names):
@@ -185,7 +127,7 @@ def _draw_areas(card: DatasetCard) -> Figure:
     _log_axis(bottom.xaxis, decades)
     bottom.set_xlim(edges[0] / 1.15, edges[-1] * 1.15)
     bottom.set_xlabel("area of an instance, pixels" + _left_out(list(images), names))
-    bottom.set_title("Thin 5 % to 95 %, thick 25 % to 75 %, dot median", color=_FAINT, fontsize=7.5)
+    bottom.set_title("Thin 5 % to 95 %, thick 25 % to 75 %, dot median", color=FAINT, fontsize=7.5)
     bottom.grid(axis="x", color="#dddddd", linewidth=0.5)
     bottom.set_axisbelow(True)
     if len({(width, height) for width, height, _ in card.sizes}) == 1:
@@ -198,9 +140,9 @@ def _draw_areas(card: DatasetCard) -> Figure:
 
 
 def _draw_range(axes: Axes, row: int, areas: Distribution) -> None:
-    axes.plot([areas.p05, areas.p95], [row, row], color=_BLUE, linewidth=1.2, solid_capstyle="butt")
-    axes.plot([areas.p25, areas.p75], [row, row], color=_BLUE, linewidth=5, solid_capstyle="butt")
-    axes.plot([areas.median], [row], "o", color="white", markeredgecolor=_BLUE, markersize=5)
+    axes.plot([areas.p05, areas.p95], [row, row], color=BLUE, linewidth=1.2, solid_capstyle="butt")
+    axes.plot([areas.p25, areas.p75], [row, row], color=BLUE, linewidth=5, solid_capstyle="butt")
+    axes.plot([areas.median], [row], "o", color="white", markeredgecolor=BLUE, markersize=5)
 
 
 def _draw_instances(card: DatasetCard) -> Figure:
@@ -216,9 +158,9 @@ def _draw_instances(card: DatasetCard) -> Figure:
             )
             for low, high in bins
         ]
-    figure = _new_figure(2.6)
+    figure = new_figure(2.6)
     axes = figure.add_subplot()
-    drawn = axes.bar(range(len(bars)), [images for _, images in bars], width=0.72, color=_BLUE)
+    drawn = axes.bar(range(len(bars)), [images for _, images in bars], width=0.72, color=BLUE)
     axes.bar_label(drawn, [str(images) if images else "" for _, images in bars], padding=2)
     axes.set_xticks(range(len(bars)), [name for name, _ in bars])
     axes.set_xlim(-0.6, max(len(bars), 6) - 0.4)
@@ -240,8 +182,8 @@ def _draw_heat_maps(card: DatasetCard) -> Figure:
     width, height, _ = next(iter(card.sizes))
     columns = min(len(shown), 3 if len(shown) <= 6 else 4 if len(shown) <= 12 else 6)
     rows = math.ceil(len(shown) / columns)
-    side = _WIDTH / max(columns, 2)  # one map alone need not fill the page
-    figure = _new_figure(rows * (side * min(max(height / width, 0.4), 2.5) + 0.42) + 0.55, side * columns)
+    side = WIDTH / max(columns, 2)  # one map alone need not fill the page
+    figure = new_figure(rows * (side * min(max(height / width, 0.4), 2.5) + 0.42) + 0.55, side * columns)
     every_axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in every_axes[len(shown) :]:
         axes.set_visible(False)
@@ -249,7 +191,7 @@ def _draw_heat_maps(card: DatasetCard) -> Figure:
     pictures = []
     for (name, figures), axes in zip(shown, every_axes, strict=False):
         pictures.append(_draw_heat_map(axes, figures, (width, height)))
-        title = f"{_fitted(name, letters)}\n{_counted(figures.images)}, peak {_share(figures.heat.max())}"
+        title = f"{fitted(name, letters)}\n{_counted(figures.images)}, peak {_share(figures.heat.max())}"
         axes.set_title(title, fontsize=8 if columns < 6 else 6)
     shrink, aspect = (0.9, 25) if columns == 1 else (0.5, 40)
     bar = figure.colorbar(pictures[0], ax=every_axes, location="bottom", shrink=shrink, aspect=aspect, pad=0.02)
@@ -263,7 +205,7 @@ def _draw_heat_map(axes: Axes, figures: ClassFigures, size: tuple[int, int]) -> 
     """One heat map, in the shape of an image of this width and height, from 0 to its own peak."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    colours = LinearSegmentedColormap.from_list("marked", _HEAT_COLOURS)
+    colours = LinearSegmentedColormap.from_list("marked", HEAT_COLOURS)
     heat = figures.heat / figures.heat.max()
     picture = axes.imshow(heat, cmap=colours, vmin=0, vmax=1, extent=(0, size[0], size[1], 0), aspect="equal")
     axes.set(xticks=[], yticks=[])

@@ -14,7 +14,7 @@ from toolkit.labels import GOOD
 if TYPE_CHECKING:
     from toolkit.card.card import DatasetCard
 
-__all__ = ["card_html", "card_markdown", "listed", "print_card", "summarise"]
+__all__ = ["card_html", "card_markdown", "listed", "markdown_table", "markdown_text", "print_card", "summarise"]
 
 Rows = list[list[str]]
 
@@ -218,13 +218,13 @@ def card_markdown(card: DatasetCard, plots: Iterable[tuple[str, str]]) -> str:
         plots: file name and title of each plot, shown in their order.
     """
     title = card.products[0] if len(card.products) == 1 else card.root.resolve().name
-    parts = [f"# {_escape(title)}", _escape(card.summary)]
+    parts = [f"# {markdown_text(title)}", markdown_text(card.summary)]
     for heading, header, rows, texts in _tables(card):
-        parts += [f"## {heading}", _markdown_table(header, rows, texts), *_explained(heading)]
+        parts += [f"## {heading}", markdown_table(header, rows, texts), *_explained(heading)]
     for file, caption in plots:
         parts += [f"## {caption}", f"![{caption}]({file})"]
     if card.notes:
-        parts += ["## Notes", "\n".join(f"- {_escape(note)}" for note in card.notes)]
+        parts += ["## Notes", "\n".join(f"- {markdown_text(note)}" for note in card.notes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -242,13 +242,14 @@ def _explained(heading: str) -> list[str]:
     return [_EXPLANATIONS[heading]] if heading in _EXPLANATIONS else []
 
 
-def _markdown_table(header: Sequence[str], rows: Rows, texts: int) -> str:
+def markdown_table(header: Sequence[str], rows: Rows, texts: int) -> str:
+    """A table as Markdown; the first `texts` columns are text, the others are numbers."""
     lines = [header, [":--" if index < texts else "--:" for index in range(len(header))]]
-    lines += [[_escape(cell) for cell in row] for row in rows]
+    lines += [[markdown_text(cell) for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _escape(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Text that Markdown shows as it is; an underscore inside a word needs no help."""
     plain = " ".join(text.split())
     plain = re.sub(r"([\\`*\[\]|~$#])|(?<![^\W_])_|_(?![^\W_])", lambda match: "\\" + match[0], plain)

@@ -19,6 +19,7 @@ from toolkit.cli.datasets import split, synth
 from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
+from toolkit.cli.learning import attempts, compare, evaluate, predict, train
 from toolkit.errors import ToolkitError
 from toolkit.terminal import print_error
 
@@ -58,6 +59,11 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
     (verify, ""),
     (view, "defectkit view labels/coco --limit 500"),
+    (train, "defectkit train classifier mvtec_ad/screw --set backbone=resnet18 --set epochs=50 --out runs/screw"),
+    (attempts, "defectkit attempts examples/attempts/coursework.yaml --out attempts"),
+    (compare, "defectkit compare runs/one runs/other --out compared.png"),
+    (evaluate, ""),
+    (predict, "defectkit predict runs/screw photos/ --out predictions"),
     (demo, ""),
 )
 """Commands in the order of the help, each with an example of its use."""

@@ -1,0 +1,104 @@
+"""The commands that learn: what they print, leave behind and refuse. The learners have tests of their own."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.commands import defectkit, make_dataset
+from toolkit import write_product
+
+TINY = [f"--set={name}" for name in ("backbone=resnet18", "weights=none", "image_size=32", "epochs=1", "device=cpu")]
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_product(tmp_path_factory.mktemp("data"), image_size=64, per_class=5, train_good=4)
+
+
+@pytest.fixture(scope="module")
+def runs(product: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two runs that differ in their seed."""
+    home = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        outcome = defectkit(
+            "train", "classifier", product, *TINY, f"--set=seed={seed}", "--out", home / str(seed), "--json"
+        )
+        assert outcome.status == 0, outcome.err
+        assert outcome.json()["learner"] == "classifier"
+        assert 0 <= outcome.json()["metrics"]["accuracy_low"] <= outcome.json()["metrics"]["accuracy"] <= 1
+    return [home / "0", home / "1"]
+
+
+def test_a_run_is_a_folder_that_says_what_it_used(runs: list[Path]) -> None:
+    names = {path.name for path in runs[0].iterdir()}
+    assert names >= {"config.yaml", "environment.json", "metrics.json", "predictions.csv", "checkpoints", "log.csv"}
+
+
+def test_evaluating_a_run_again_gives_its_figures(runs: list[Path]) -> None:
+    trained = defectkit("compare", runs[0], "--json").json()["runs"][0]["metrics"]
+    again = defectkit("evaluate", runs[0], "--json")
+    assert again.status == 0, again.err
+    assert again.json()["metrics"]["accuracy"] == trained["accuracy"]
+
+
+def test_predictions_have_a_row_for_each_image(runs: list[Path], product: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = defectkit("predict", runs[0], product / "test" / "rough", product / "test/good/000.png", "--out", out)
+    assert outcome.status == 0, outcome.err
+    with open(out / "predictions.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    again = defectkit("predict", runs[0], product / "test" / "rough", "--out", out)
+    assert (again.status, again.err) == (2, f"error: {out}: is not empty; choose another folder\n")
+
+
+def test_runs_are_compared_in_a_table_and_a_figure(runs: list[Path], tmp_path: Path) -> None:
+    outcome = defectkit("compare", *runs, "--out", tmp_path / "compared.png")
+    assert outcome.status == 0, outcome.err
+    assert "seed" in outcome.out
+    assert (tmp_path / "compared.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_attempts_end_with_a_verdict(product: Path, tmp_path: Path) -> None:
+    file = tmp_path / "attempts.yaml"
+    file.write_text(
+        f"data: {product}\nfolds: 0\nsettings: {{backbone: resnet18, weights: none, image_size: 32, epochs: 1}}\n"
+        "attempts: {baseline: {}, slower: {lr: 1.0e-5}}\n"
+    )
+    outcome = defectkit("attempts", file, "--out", tmp_path / "out", "--set", "device=cpu")
+    assert outcome.status == 0, outcome.err
+    assert "slower" in outcome.out
+    assert (tmp_path / "out" / "summary.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "classifer", "DATA"], "classifer: is no learner; did you mean classifier?"),
+        (["train", "classifier", "nowhere"], "nowhere: no such folder; check the path"),
+        (["train", "classifier", "DATA", "--set", "lrr=1"], "--set lrr=1: unknown key 'lrr'; did you mean lr?"),
+        (["train", "vae", "DATA", "--config", "no.yaml"], "no.yaml: cannot be read (No such file or directory)"),
+        (["train", "longtail", "DATA", "--resume"], "--resume: does not say which run to go on with"),
+        (["train", "classifier", "DATA", "--set", "backbone=resnet81"], "--set backbone=resnet81: "),
+        (["evaluate", "nowhere"], "nowhere: no such run; name a run directory"),
+        (["evaluate", "DATA"], "DATA: is no run directory (it has no config.yaml)"),
+        (["compare", "DATA"], "DATA: is no run directory (it has no config.yaml)"),
+        (["compare", "RUN", "--out", "figure.pdf"], "figure.pdf: is no PNG file; name a file that ends in .png"),
+        (["predict", "RUN", "nowhere.png", "--out", "OUT"], "nowhere.png: no such file; check the path"),
+        (["attempts", "no.yaml", "--out", "OUT"], "no.yaml: cannot be read"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    words: list[str], message: str, runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_dataset(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    places = {"DATA": str(data), "RUN": str(runs[0])}
+    outcome = defectkit(*(places.get(word, word) for word in words))
+    assert outcome.status == 2
+    assert len(outcome.errors) == 1
+    assert outcome.errors[0].startswith("error: " + message.replace("DATA", str(data)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]

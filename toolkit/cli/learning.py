@@ -1,0 +1,201 @@
+"""Commands that learn: train, evaluate, predict, and several runs compared. Torch is loaded inside them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from toolkit.cli.options import JsonOpt
+from toolkit.errors import ToolkitError
+from toolkit.terminal import print_json, print_notes, print_table, progress_bar, say
+
+__all__ = ["attempts", "compare", "evaluate", "predict", "train"]
+
+RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
+_SHOWN = 20  # predictions in the terminal; the file has them all
+
+
+def _complete_learners(incomplete: str) -> list[str]:
+    from finetune.learners import LEARNERS
+
+    return [name for name in LEARNERS if name.startswith(incomplete)]
+
+
+def train(
+    learner: Annotated[
+        str, typer.Argument(metavar="LEARNER", help="classifier, longtail or vae.", autocompletion=_complete_learners)
+    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset root, a category folder, or a label tree.")],
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Settings; those left out have defaults.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Run directory; by default runs/LEARNER-N, N the first that is free."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Train a learner, evaluate it on the test images, and leave a run directory."""
+    from finetune.configs import load_config
+    from finetune.learners import find_learner
+    from finetune.runs import is_leader, read_metrics
+
+    chosen = find_learner(learner)
+    resolved = load_config(chosen.config, config, settings or [])
+    if resume and out is None:
+        raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
+    folder = out or _free_folder(learner)
+    with progress_bar("training") as progress:
+        run = chosen.train(data, resolved, folder, resume, progress)
+    if not is_leader():
+        return
+    metrics = read_metrics(run)
+    if as_json:
+        print_json({"run": str(run.root), "learner": learner, "metrics": metrics})
+        return
+    _print_metrics(f"{run.root} ({metrics['seconds']:.1f} s)", metrics)
+    print_notes(run.environment().get("notes", []))
+
+
+def evaluate(
+    run: RunArg,
+    data: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="Other data than the run was trained on; all of it is test.")
+    ] = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Evaluate the best checkpoint of a run, on its own test images or on other data."""
+    from finetune.learners import find_learner
+    from finetune.runs import open_run
+
+    opened = open_run(run)
+    metrics = find_learner(opened.learner).evaluate(opened, data)
+    if as_json:
+        print_json({"run": str(run), "learner": opened.learner, "metrics": dict(metrics)})
+    else:
+        _print_metrics(str(run), metrics)
+
+
+def predict(
+    run: RunArg,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for predictions.csv and what else the learner makes.")
+    ],
+    as_json: JsonOpt = False,
+) -> None:
+    """Predict on images that need no labels."""
+    from finetune.learners import find_learner
+    from finetune.runs import csv_bytes, open_run
+    from toolkit.publish import write_whole
+
+    opened = open_run(run)
+    files = _image_files(images)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ToolkitError(out, "is not empty" if out.is_dir() else "is a file", "choose another folder")
+    rows = list(find_learner(opened.learner).predict(opened, files, out))
+    write_whole(out / "predictions.csv", csv_bytes(rows))
+    if as_json:
+        print_json({"run": str(run), "out": str(out), "predictions": [dict(row) for row in rows]})
+        return
+    header = list(rows[0])
+    print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
+    if len(rows) > _SHOWN:
+        say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
+
+
+def _free_folder(learner: str) -> Path:
+    number = 1
+    while (folder := Path("runs") / f"{learner}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _image_files(given: list[Path]) -> list[Path]:
+    """The files named, and the images in the folders named, sorted.
+
+    Raises:
+        ToolkitError: one is not there, or a folder holds no image.
+    """
+    from toolkit.images import is_image
+
+    files: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise ToolkitError(path, "no such file", "check the path")
+        found = [path] if path.is_file() else sorted(file for file in path.rglob("*") if is_image(file.name))
+        if not found:
+            raise ToolkitError(path, "holds no images", "name image files, or a folder of them")
+        files += found
+    return list(dict.fromkeys(files))
+
+
+def _print_metrics(title: str, metrics: Mapping[str, Any]) -> None:
+    hidden = ("split_sha256", "seconds")
+    rows = [[name, _short(value)] for name, value in metrics.items() if name not in hidden]
+    print_table(title, ["metric", "value"], rows)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def attempts(
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="A baseline and its variations.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the runs; those that stand there are kept.")],
+    data: Annotated[Path | None, typer.Option(metavar="DATA", help="Other data than the file names.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting of every attempt; may be repeated."),
+    ] = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Make the runs of an attempts file that are missing, and compare them: which one is better, and is it chance?"""
+    from finetune.attempts import read_attempts, run_attempts
+    from finetune.attempts_report import attempts_json, attempts_rows, write_report
+    from finetune.configs import parse_settings
+    from finetune.judging import judge_attempts
+
+    told = read_attempts(file, data, parse_settings(settings or []))
+    with progress_bar("runs") as progress:
+        outcomes = run_attempts(told, out, progress)
+    judgement = judge_attempts(told.attempts, outcomes)
+    files = write_report(told, judgement, out)
+    if as_json:
+        print_json({"out": str(out), **attempts_json(judgement)})
+        return
+    header, rows = attempts_rows(told, judgement)
+    print_table(str(out), header, rows)
+    say(judgement.conclusion)
+    say("\n".join(str(path) for path in files))
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Finished runs; p is against the first.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Also draw one figure of all of them.")] = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Show runs side by side: settings in which they differ, figures, and whether the difference is chance."""
+    from finetune.comparison import compare_runs, draw_comparison
+    from toolkit.publish import write_whole
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise ToolkitError(out, "is no PNG file", "name a file that ends in .png")
+    comparison = compare_runs(runs)
+    if out is not None:
+        write_whole(out, draw_comparison(comparison))
+    if as_json:
+        print_json(comparison.as_json())
+        return
+    header, rows = comparison.table()
+    print_table("", header, rows, texts=2)
+    print_notes(comparison.notes)
+    if out is not None:
+        say(str(out))
