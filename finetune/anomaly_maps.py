@@ -1,13 +1,14 @@
 """Anomaly maps: how little each pixel is what the model expects, a threshold from good images, and labels from both.
 
 A map has the side that the model works at; scores, labels and figures are made at the size of the image, to which maps
-are enlarged bilinearly. The score of an image is the highest of its pixels, so that an image is defective where, and
-only where, some pixel of it is.
+are enlarged bilinearly. The score of an image is the lowest threshold at which nothing of it is labelled, so that an
+image scores above a threshold where, and only where, it has an instance at that threshold.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class ScoredImage:
         width, height: size of the image in pixels.
         scores: float32 (side, side), the higher, the less expected.
         subset: "train", "val" or "test".
+        min_area: components with fewer pixels of the image are no defects.
     """
 
     key: str
@@ -73,16 +75,43 @@ class ScoredImage:
     height: int
     scores: FloatMap
     subset: str = "test"
+    min_area: int = 0
 
     def enlarged(self) -> FloatMap:
         """The map at the size of the image, bilinearly: float32 (height, width)."""
         size = (self.width, self.height)
         return np.asarray(cv2.resize(self.scores, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
+    def marked(self, threshold: float) -> npt.NDArray[np.bool_]:
+        """What scores higher than a threshold, components of fewer than `min_area` pixels among it: (height, width)."""
+        # A plain float would be rounded to the precision of the map, and a score next to it seem equal.
+        return np.asarray(self.enlarged() > np.float64(threshold), np.bool_)
+
     @cached_property
     def score(self) -> float:
-        """Score of the whole image."""
-        return float(self.enlarged().max())
+        """Score of the whole image: the highest level that a component of `min_area` pixels reaches; -inf if none can.
+
+        Without a `min_area` that is the highest score of a pixel.
+        """
+        scores = self.enlarged()
+        if self.min_area <= 1:
+            return float(scores.max())
+        # The lower the level, the larger the components: bisect, from the level that no smaller region can reach.
+        levels = np.unique(scores)
+        low, high = -1, len(levels)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if _largest_component(scores >= levels[middle]) >= self.min_area:
+                low = middle
+            else:
+                high = middle
+        return float(levels[low]) if low >= 0 else -math.inf
+
+
+def _largest_component(marked: npt.NDArray[np.bool_]) -> int:
+    """Pixels of the largest 8-connected component."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    return int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
 
 
 @torch.no_grad()
@@ -201,19 +230,16 @@ def good_threshold(scores: Sequence[float], percentile: float = 99.0) -> float:
     return float(np.percentile(np.asarray(scores, np.float64), percentile))
 
 
-def label_map(
-    image: ScoredImage, threshold: float, *, min_area: int = 0, grouping: Grouping | None = None
-) -> LabelledImage:
+def label_map(image: ScoredImage, threshold: float, *, grouping: Grouping | None = None) -> LabelledImage:
     """What of an image scores higher than the threshold, as instances at the size of the image.
 
     Args:
         image: the image and its map.
         threshold: scores above it are defect.
-        min_area: smaller components are left out, in pixels of the image.
         grouping: which components make an instance; each its own if None.
     """
-    marked = (image.enlarged() > threshold).astype(np.uint8)
-    found = find_instances(Mask.of(marked, image.width, image.height), DEFECT, grouping, min_area)
+    marked = image.marked(threshold).astype(np.uint8)
+    found = find_instances(Mask.of(marked, image.width, image.height), DEFECT, grouping, image.min_area)
     label = DEFECT if found.instances else GOOD
     return LabelledImage(
         image.key, image.path, image.width, image.height, found.instances, image.subset, image_label=label
@@ -221,13 +247,7 @@ def label_map(
 
 
 def write_map_labels(
-    images: Iterable[ScoredImage],
-    threshold: float,
-    out: Path,
-    formats: Sequence[str],
-    *,
-    min_area: int = 0,
-    overwrite: bool = False,
+    images: Iterable[ScoredImage], threshold: float, out: Path, formats: Sequence[str], *, overwrite: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Thresholded maps as label trees, in any format that labels are converted to.
 
@@ -237,7 +257,7 @@ def write_map_labels(
     Raises:
         ToolkitError: as `converters.pipeline.write_labels`, or an image cannot be read.
     """
-    labelled = (label_map(image, threshold, min_area=min_area) for image in images)
+    labelled = (label_map(image, threshold) for image in images)
     return write_labels(labelled, out, formats, classes=[DEFECT], image_mode="copy", overwrite=overwrite)
 
 
@@ -270,7 +290,7 @@ def draw_map(image: ScoredImage, threshold: float) -> bytes:
     colours = np.asarray(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO))
     share = (0.75 * np.sqrt(heat))[:, :, None]
     blended = ((1 - share) * grey + share * colours).astype(np.uint8)
-    contours, _ = cv2.findContours((scores > threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(image.marked(threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(blended, contours, -1, (255, 255, 0), max(1, min(height, width) // 400))
     return encode_png(blended)
 

@@ -19,6 +19,7 @@ from finetune.anomaly_maps import (
     draw_map,
     good_threshold,
     gradient_map,
+    label_map,
     residual_map,
     save_map,
     smooth,
@@ -210,9 +211,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
         write_whole(out / overlay, draw_map(image, ready.threshold))
         found = {"file": str(image.path), **_row(image, ready.threshold)}
         rows.append({**found, "map": map_file, "overlay": overlay})
-    write_map_labels(
-        scored, ready.threshold, out / "labels", _formats(ready.config), min_area=ready.config.min_area, overwrite=True
-    )
+    write_map_labels(scored, ready.threshold, out / "labels", _formats(ready.config), overwrite=True)
     return rows
 
 
@@ -227,11 +226,11 @@ def score_images(
     Args:
         model: in evaluation mode, on `device`.
         examples: the images.
-        config: settings, of which score, smoothing, image_size, batch_size and workers are used.
+        config: settings, of which score, smoothing, min_area, image_size, batch_size and workers are used.
         device: where to compute.
 
     Raises:
-        ToolkitError: an image cannot be read, or the score does not go with the model.
+        ToolkitError: an image cannot be read or has fewer pixels than `min_area`, or the score is of another model.
     """
     rows: list[tuple[int, Any]] = []
     for batch in _loader(examples, config):
@@ -241,7 +240,10 @@ def score_images(
     scored = []
     for index, scores in gather_rows(rows):
         one, header = examples[index], read_header(examples[index].image)
-        scored.append(ScoredImage(one.key, one.image, header.width, header.height, scores, one.subset))
+        size = header.width, header.height
+        if config.min_area > header.width * header.height:
+            raise ToolkitError(one.image, f"has fewer pixels than min_area={config.min_area}", "use a smaller min_area")
+        scored.append(ScoredImage(one.key, one.image, *size, scores, one.subset, config.min_area))
     return scored
 
 
@@ -346,7 +348,14 @@ def _report(
 
 
 def _row(image: ScoredImage, threshold: float) -> dict[str, Any]:
-    return {"score": image.score, "threshold": threshold, "anomalous": int(image.score > threshold)}
+    """What an image scores, and what is labelled in it; by the definition of the score the two agree."""
+    found = len(label_map(image, threshold).instances)
+    return {
+        "score": image.score,
+        "threshold": threshold,
+        "anomalous": int(image.score > threshold),
+        "instances": found,
+    }
 
 
 def measure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -60,13 +61,13 @@ def stained() -> torch.Tensor:
     return images
 
 
-def scored(folder: Path, name: str = "a", *, width: int = 64, height: int = 48) -> ScoredImage:
+def scored(folder: Path, name: str = "a", *, width: int = 64, height: int = 48, min_area: int = 0) -> ScoredImage:
     """A grey picture on disk whose map, of 16 x 16, has two hot cells far apart."""
     path = folder / f"{name}.png"
     cv2.imwrite(str(path), np.full((height, width, 3), 120, np.uint8))
     scores = np.zeros((16, 16), np.float32)
     scores[3:5, 3:6], scores[11:13, 10:14] = 4.0, 2.0
-    return ScoredImage(f"thing/test/{name}", path, width, height, scores)
+    return ScoredImage(f"thing/test/{name}", path, width, height, scores, min_area=min_area)
 
 
 class TestMaps:
@@ -137,19 +138,28 @@ class TestLabels:
         assert len(labelled.instances) == 2
         assert np.array_equal(painted, expected)
 
-    def test_the_score_says_the_same_as_the_labels(self, tmp_path: Path) -> None:
-        image = scored(tmp_path)
-        for threshold in (image.score - 1e-3, image.score, image.score + 1e-3):
+    @pytest.mark.parametrize("min_area", [0, 1, 2, 30, 150, 64 * 48])
+    def test_the_score_says_the_same_as_the_labels(self, tmp_path: Path, min_area: int) -> None:
+        # Eighths: many pixels share a level, and doubles between two floats would be rounded to one of them.
+        scores = (np.random.default_rng(min_area).integers(0, 33, (16, 16)) / 8 + 0.1).astype(np.float32)
+        image = replace(scored(tmp_path, min_area=min_area), scores=scores)
+        levels = np.unique(image.enlarged()).astype(np.float64)
+        for threshold in [*levels[::37], image.score, image.score - 1e-12, image.score + 1e-12]:
             assert bool(label_map(image, threshold).instances) == (image.score > threshold)
+        assert (image.score < levels[-1]) == (min_area >= 30)
+
+    def test_an_image_smaller_than_the_least_area_is_never_a_defect(self, tmp_path: Path) -> None:
+        image = scored(tmp_path, min_area=64 * 48 + 1)
+        assert image.score == -np.inf
+        assert label_map(image, -1.0).image_label == "good"
 
     @pytest.mark.parametrize(
-        ("settings", "instances"),
-        [({}, 2), ({"min_area": 10_000}, 0), ({"grouping": Grouping("image")}, 1)],
+        ("min_area", "grouping", "instances"), [(0, None, 2), (64 * 48, None, 0), (0, Grouping("image"), 1)]
     )
     def test_instances_are_grouped_as_those_of_masks(
-        self, tmp_path: Path, settings: dict[str, object], instances: int
+        self, tmp_path: Path, min_area: int, grouping: Grouping | None, instances: int
     ) -> None:
-        labelled = label_map(scored(tmp_path), 1.0, **settings)  # type: ignore[arg-type]
+        labelled = label_map(scored(tmp_path, min_area=min_area), 1.0, grouping=grouping)
         assert len(labelled.instances) == instances
         assert labelled.image_label == ("defect" if instances else "good")
 

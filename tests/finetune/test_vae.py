@@ -137,9 +137,10 @@ class TestPredict:
     def test_labels_say_the_same_as_the_rows(self, answers: tuple[Path, list[Any]]) -> None:
         out, found = answers
         tree = {image.key: image for image in read_labels(out / "labels/coco")}
-        assert {key: bool(image.instances) for key, image in tree.items()} == {
-            Path(row["file"]).parent.name + "/000": bool(row["anomalous"]) for row in found
+        assert {key: len(image.instances) for key, image in tree.items()} == {
+            Path(row["file"]).parent.name + "/000": row["instances"] for row in found
         }
+        assert all(bool(row["instances"]) == bool(row["anomalous"]) for row in found)
         assert verify(out / "labels").failures == ()
 
     def test_several_formats_are_written(self, run: Run, data: Path, tmp_path: Path) -> None:
@@ -152,6 +153,20 @@ class TestPredict:
         (other / "config.yaml").write_text(text.replace("labels: coco", "labels: yolo-segment, semantic"))
         predict(open_run(other), sorted((data / "test").glob("*/001.png")), tmp_path / "out")
         assert {path.name for path in (tmp_path / "out/labels").iterdir()} == {"yolo-segment", "semantic"}
+
+
+def test_scores_threshold_labels_and_rates_agree_when_small_regions_are_left_out(data: Path, tmp_path: Path) -> None:
+    trained = train(data, config(min_area=40, percentile=50, epochs=1), tmp_path / "run")
+    found = rows(trained.root / "predictions.csv")
+    assert {row["anomalous"] for row in found} == {"0", "1"}
+    assert all((row["instances"] != "0") == (row["anomalous"] == "1") for row in found)
+    defective = [row for row in found if row["label"] != "good"]
+    rate = sum(row["anomalous"] == "1" for row in defective) / len(defective)
+    assert rate == read_metrics(trained)["true_positive_rate"] == evaluate(trained)["true_positive_rate"]
+    answers = predict(trained, sorted((data / "test").glob("*/*.png")), tmp_path / "out")
+    assert [(row["score"], row["instances"]) for row in answers] == [
+        (float(row["score"]), int(row["instances"])) for row in found
+    ]
 
 
 @pytest.mark.parametrize("score", ["ssim", "grad"])
