@@ -48,13 +48,13 @@ def read_shown(
         return Shown(shown, boxes, corners, problems=(Problem(entry.sample.key, sizes),))
     if shapes != "pixels":
         problems = _box_problems(entry, member, kind, settings, truth)
-        return Shown(shown, boxes, corners, _union(truth), problems=problems)
+        return Shown(shown, boxes, corners, truth.marked(), problems=problems)
     alike = [_binary(reading) if settings.scheme == "binary" else reading for reading in readings]
     found = [pixel_difference(reading, truth) for reading in alike]
     worst = min(range(len(found)), key=lambda number: found[number].iou)
     one = found[worst]
     difference = Difference(one.offset, one.lost, one.gained, one.renamed, one.iou)
-    return Shown(readings[worst], boxes, corners, _union(truth), difference)
+    return Shown(readings[worst], boxes, corners, truth.marked(), difference)
 
 
 def _roundings(kind: FormatName) -> tuple[Rounding, ...]:
@@ -98,15 +98,6 @@ def _written(
                 boxes.append(one.bbox)
         return tuple(boxes), None
     return None, None
-
-
-def _union(truth: LabelledImage) -> npt.NDArray[np.bool_]:
-    """Everything that the source marks: bool (height, width)."""
-    union = np.zeros((truth.height, truth.width), np.bool_)
-    for one in truth.instances:
-        x0, y0, x1, y1 = one.bbox
-        union[y0:y1, x0:x1] |= one.mask
-    return union
 
 
 def _binary(labelled: LabelledImage) -> LabelledImage:

@@ -230,19 +230,22 @@ def good_threshold(scores: Sequence[float], percentile: float = 99.0) -> float:
     return float(np.percentile(np.asarray(scores, np.float64), percentile))
 
 
-def label_map(image: ScoredImage, threshold: float, *, grouping: Grouping | None = None) -> LabelledImage:
+def label_map(
+    image: ScoredImage, threshold: float, *, grouping: Grouping | None = None, label: str = DEFECT
+) -> LabelledImage:
     """What of an image scores higher than the threshold, as instances at the size of the image.
 
     Args:
         image: the image and its map.
         threshold: scores above it are defect.
         grouping: which components make an instance; each its own if None.
+        label: class name of the instances.
     """
     marked = image.marked(threshold).astype(np.uint8)
-    found = find_instances(Mask.of(marked, image.width, image.height), DEFECT, grouping, image.min_area)
-    label = DEFECT if found.instances else GOOD
+    found = find_instances(Mask.of(marked, image.width, image.height), label, grouping, image.min_area)
+    told = label if found.instances else GOOD
     return LabelledImage(
-        image.key, image.path, image.width, image.height, found.instances, image.subset, image_label=label
+        image.key, image.path, image.width, image.height, found.instances, image.subset, image_label=told
     )
 
 

@@ -52,6 +52,7 @@ __all__ = [
     "load_trained",
     "measure",
     "predict",
+    "score_files",
     "score_images",
     "train",
 ]
@@ -201,9 +202,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
         ToolkitError: the run is at fault, or an image cannot be read.
     """
     ready = load_trained(run)
-    paths = [Path(path) for path in images]
-    examples = [Example(key, path, GOOD, "", "test") for key, path in zip(unique_keys(paths), paths, strict=True)]
-    scored = score_images(ready.model, examples, ready.config, ready.device)
+    scored = score_files(ready, images)
     rows: list[dict[str, Any]] = []
     for image in scored:
         map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
@@ -216,6 +215,17 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
 
 
 LEARNER = Learner(VaeConfig, train, evaluate, predict)
+
+
+def score_files(ready: TrainedVae, images: Sequence[Path]) -> list[ScoredImage]:
+    """Anomaly maps of image files, in their order.
+
+    Raises:
+        ToolkitError: a file is named twice, or as `score_images`.
+    """
+    paths = [Path(path) for path in images]
+    examples = [Example(key, path, GOOD, "", "test") for key, path in zip(unique_keys(paths), paths, strict=True)]
+    return score_images(ready.model, examples, ready.config, ready.device)
 
 
 def score_images(

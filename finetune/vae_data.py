@@ -164,9 +164,4 @@ def _sample_mask(sample: Sample) -> BoolMap | None:
 def _entry_mask(entry: Entry, told: bool) -> BoolMap | None:
     if not told:
         return None
-    image = entry.labelled()
-    mask = np.zeros((image.height, image.width), np.bool_)
-    for instance in image.instances:
-        x0, y0, x1, y1 = instance.bbox
-        mask[y0:y1, x0:x1] |= instance.mask
-    return mask
+    return entry.labelled().marked()

@@ -68,6 +68,14 @@ class LabelledImage:
     subset: str = ""
     image_label: str = GOOD
 
+    def marked(self) -> npt.NDArray[np.bool_]:
+        """The pixels of all instances together: bool (height, width)."""
+        union = np.zeros((self.height, self.width), np.bool_)
+        for one in self.instances:
+            x0, y0, x1, y1 = one.bbox
+            union[y0:y1, x0:x1] |= one.mask
+        return union
+
     def _repr_html_(self) -> str:
         from toolkit.notebook import labelled_html
 

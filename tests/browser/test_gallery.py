@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -12,6 +14,8 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import CLASSES, CUT_SHORT, DAMAGED, GOOD, HEIGHT, HOSTILE, WIDTH, Gallery, Opener
+from toolkit.gallery import GalleryItem, GalleryPage, Shown, Words, build_gallery
+from toolkit.labels import Instance, LabelledImage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -135,6 +139,32 @@ def test_sorts(open_page: Opener) -> None:
     assert "/good/" in keys(page)[0]
     page.select_option("#sort", "key")
     assert keys(page)[0] == DAMAGED
+
+
+def test_labels_of_a_model_begin_with_the_most_doubtful(open_page: Opener, tmp_path: Path) -> None:
+    found = Instance("dent", (4, 4, 7, 6), np.ones((2, 3), np.bool_), 6)
+    items = []
+    for name, scores, doubt in (("nothing", (), 0.4), ("sure", (0.98,), 0.05), ("unsure", (0.55,), 0.9)):
+        image = LabelledImage(f"part/test/{name}", None, 20, 16, (found,) * len(scores), "train")
+        load = partial(Shown, image, scores=scores, doubt=doubt)
+        items.append(GalleryItem(image.key, "train", "part", "dent", None, name, load, lambda: 1))
+    build_gallery(items, tmp_path / "gallery", GalleryPage(Words("parts", "labels"), ("dent",), "pixels"))
+    page = open_page(index=tmp_path / "gallery/index.html")
+    assert page.input_value("#sort") == "doubt"
+    assert [key.rsplit("/", 1)[-1] for key in keys(page)] == ["unsure", "nothing", "sure"]
+    assert page.inner_text("#grid li[aria-posinset='1'] .badge") == "doubt 0.90"
+    page.select_option("#sort", "key")
+    assert [key.rsplit("/", 1)[-1] for key in keys(page)] == ["nothing", "sure", "unsure"]
+    page.click("#grid li[aria-posinset='3'] button")
+    page.wait_for_selector("#viewer[open][data-ready]")
+    assert "score 0.55, 6 px" in page.inner_text("#info .instances")
+    assert "0.90" in page.inner_text("#info dl")
+
+
+def test_labels_of_people_have_no_doubt(open_page: Opener) -> None:
+    page = open_page()
+    assert page.locator("#sort option[value=doubt]").count() == 0
+    assert page.locator("#grid .badge", has_text="doubt").count() == 0
 
 
 def test_toggles_each_layer(open_page: Opener) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
+from toolkit.cli.autolabel import autolabel
 from toolkit.cli.card import describe
 from toolkit.cli.datasets import split, synth
 from toolkit.cli.gallery import view
@@ -64,6 +65,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (compare, "defectkit compare runs/one runs/other --out compared.png"),
     (evaluate, ""),
     (predict, "defectkit predict runs/screw photos/ --out predictions"),
+    (autolabel, "defectkit autolabel photos/ --detector runs/words --segmenter runs/sam --out labelled"),
     (demo, ""),
 )
 """Commands in the order of the help, each with an example of its use."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.options import JsonOpt
+from toolkit.cli.sources import image_files
 from toolkit.errors import ToolkitError
 from toolkit.terminal import print_json, print_notes, print_table, progress_bar, say
 
@@ -85,7 +86,9 @@ def evaluate(
 
 def predict(
     run: RunArg,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGES...", help="Image files, folders of them, or a dataset root.")
+    ],
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for predictions.csv and what else the learner makes.")
     ],
@@ -97,7 +100,7 @@ def predict(
     from toolkit.publish import write_whole
 
     opened = open_run(run)
-    files = _image_files(images)
+    files = image_files(images)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ToolkitError(out, "is not empty" if out.is_dir() else "is a file", "choose another folder")
     rows = list(find_learner(opened.learner).predict(opened, files, out))
@@ -116,25 +119,6 @@ def _free_folder(learner: str) -> Path:
     while (folder := Path("runs") / f"{learner}-{number}").exists():
         number += 1
     return folder
-
-
-def _image_files(given: list[Path]) -> list[Path]:
-    """The files named, and the images in the folders named, sorted.
-
-    Raises:
-        ToolkitError: one is not there, or a folder holds no image.
-    """
-    from toolkit.images import is_image
-
-    files: list[Path] = []
-    for path in given:
-        if not path.exists():
-            raise ToolkitError(path, "no such file", "check the path")
-        found = [path] if path.is_file() else sorted(file for file in path.rglob("*") if is_image(file.name))
-        if not found:
-            raise ToolkitError(path, "holds no images", "name image files, or a folder of them")
-        files += found
-    return list(dict.fromkeys(files))
 
 
 def _print_metrics(title: str, metrics: Mapping[str, Any]) -> None:

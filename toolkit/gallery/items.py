@@ -51,6 +51,8 @@ class Shown:
         corners: oriented box of each instance as written, (4, 2) x, y in pixels; None derives them from the instances.
         source: bool (height, width), what the source marks; None where it is not known.
         difference: None where labels and source cannot be compared pixel by pixel.
+        scores: how sure a model is of each instance, 0 to 1; None where the labels are no model's.
+        doubt: how much the labels of the image need a look, 0 to 1; None where nobody knows.
         problems: what is wrong with the labels.
     """
 
@@ -59,6 +61,8 @@ class Shown:
     corners: tuple[npt.NDArray[np.float64], ...] | None = None
     source: npt.NDArray[np.bool_] | None = None
     difference: Difference | None = None
+    scores: tuple[float, ...] | None = None
+    doubt: float | None = None
     problems: tuple[Problem, ...] = ()
 
 

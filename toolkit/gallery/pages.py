@@ -67,7 +67,7 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
     return told
 
 
-_PLAIN = ("key", "instances", "area", "size", "iou", "image")
+_PLAIN = ("key", "instances", "area", "size", "iou", "doubt", "image")
 
 
 class _Names:
@@ -123,6 +123,7 @@ def _told(columns: dict[str, list[Any]], problems: dict[int, list[str]], totals:
         "instances_found": instances + totals[1],
         "problems": len(problems),
         "min_iou": min(compared, default=None),
+        "doubtful": any(doubt is not None for doubt in columns["doubt"]),
     }
 
 

@@ -70,6 +70,7 @@ def render(item: GalleryItem, page: GalleryPage) -> Rendered:
         "area": sum(instance.area for instance in shown.labelled.instances) if shown else 0,
         "size": [width, height],
         "iou": shown.difference.iou if shown and shown.difference else None,
+        "doubt": round(shown.doubt, 4) if shown and shown.doubt is not None else None,
         "problems": [_told(problem, page.roots) for problem in dict.fromkeys(problems)],
         "image": picture.suffix if picture else "",
         "tile": _tile(shown, page) if shown else {},
@@ -173,6 +174,8 @@ def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[s
         told: dict[str, Any] = {"class": one.label, "area": one.area, "box": [round(side, 3) for side in boxes[place]]}
         if "fill" not in page.layers:
             told["fill"] = outline_path(one.outline, (one.bbox[0], one.bbox[1]))
+        if shown.scores is not None:
+            told["score"] = round(shown.scores[place], 4)
         if corners:
             told["oriented"] = corners_path([corners[place]])
         instances.append(told)

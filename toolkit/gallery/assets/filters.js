@@ -59,10 +59,10 @@ const filters = (() => {
   }
 
   function sorted(positions, sort) {
-    const column = { area: "area", iou: "iou" }[sort.replace("-", "")];
+    const column = { area: "area", iou: "iou", doubt: "doubt" }[sort.replace("-", "")];
     if (!column) return positions; // the index is sorted by key
     const values = defectkit.data.columns[column];
-    const sign = sort.startsWith("-") ? -1 : 1;
+    const sign = sort.startsWith("-") || column === "doubt" ? -1 : 1; // what is doubtful comes first
     return positions.sort((a, b) => {
       if (values[a] === null || values[b] === null) return (values[a] === null) - (values[b] === null) || a - b;
       return sign * (values[a] - values[b]) || a - b;

@@ -48,13 +48,16 @@ const grid = (() => {
     tile.button.title = column.key[position];
     const iou = column.iou[position];
     const problem = problems.get(position);
-    tile.badge.hidden = !problem && (iou === null || iou === 1);
+    const doubt = column.doubt[position];
+    tile.badge.hidden = !problem && (iou === null || iou === 1) && doubt === null;
     tile.badge.className = problem ? "badge problem" : "badge";
-    tile.badge.textContent = problem ? "Problem" : iou === null ? "" : `IoU ${shownIoU(iou)}`;
+    const said = doubt !== null ? `doubt ${doubt.toFixed(2)}` : iou === null ? "" : `IoU ${shownIoU(iou)}`;
+    tile.badge.textContent = problem ? "Problem" : said;
     if (problem) tile.classes.replaceChildren(make("span", { className: "problem-text" }, problem[0]));
     const told = [counted(column.instances[position], "instance")];
     if (column.area[position]) told.push(counted(column.area[position], "pixel"));
     if (iou !== null) told.push(`fidelity ${shownIoU(iou)}`);
+    if (doubt !== null) told.push(`doubt ${doubt.toFixed(2)}`);
     if (names.length > 2) told.push(names.slice(2).map((number) => classes[number]).join(", "));
     tile.told.textContent = `${told.join(", ")}, key ${column.key[position]}`;
   }

@@ -37,7 +37,7 @@ const state = (() => {
 
   function defaults() {
     return {
-      search: "", sort: "key", layers: firstLayers(), open: "", at: "", zoom: null, x: null, y: null,
+      search: "", sort: defectkit.data.doubtful ? "doubt" : "key", layers: firstLayers(), open: "", at: "", zoom: null, x: null, y: null,
       class: [], subset: [], product: [], area: [null, null], instances: [null, null], problem: false, inexact: false,
     };
   }

@@ -39,9 +39,10 @@ const viewer = (() => {
   function instances() {
     if (!detail?.instances.length) return [];
     const rows = detail.instances.slice(0, MOST_LISTED).map((one) => {
+      const size = defectkit.data.shapes === "pixels" ? `${one.area.toLocaleString("en")} px` : `${Math.round(one.box[2] - one.box[0])} × ${Math.round(one.box[3] - one.box[1])}`;
       const button = make("button", { type: "button", className: "instance" },
         ...chips([defectkit.data.classNumbers.get(one.class)]),
-        make("span", { className: "amount" }, defectkit.data.shapes === "pixels" ? `${one.area.toLocaleString("en")} px` : `${Math.round(one.box[2] - one.box[0])} × ${Math.round(one.box[3] - one.box[1])}`));
+        make("span", { className: "amount" }, one.score === undefined ? size : `score ${one.score.toFixed(2)}, ${size}`));
       button.title = "Zoom to it";
       button.addEventListener("click", () => stage.show(one.box));
       return make("li", {}, button);
@@ -61,6 +62,7 @@ const viewer = (() => {
       fact("Product", products[columns.product[position]] || "none"),
       fact("Size", width ? `${width} × ${height} pixels${columns.image[position] ? "" : ", no image"}` : "unknown"),
       fact("Labelled", `${counted(columns.instances[position], "instance")}, ${counted(columns.area[position], "pixel")}`),
+      ...(columns.doubt[position] === null ? [] : [fact("Doubt", columns.doubt[position].toFixed(2))]),
       ...(iou === null ? [] : [fact("Fidelity", iou === 1 ? "exact (IoU 1)" : `IoU ${shownIoU(iou)}`)]),
       ...differences(),
     ];

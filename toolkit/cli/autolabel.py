@@ -1,0 +1,78 @@
+"""The command that labels images by models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.options import JsonOpt, OverwriteOpt
+from toolkit.cli.sources import image_files
+from toolkit.terminal import print_json, print_notes, print_table, progress_bar, say
+
+__all__ = ["autolabel"]
+
+
+def autolabel(
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGES...", help="Image files, folders of them, or a dataset root.")
+    ],
+    detector: Annotated[
+        Path, typer.Option(metavar="RUN", help="Run of yolo-world (words to boxes), or of vae (no labels needed).")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the label trees and the review gallery.")],
+    segmenter: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Run of sam (boxes to masks); without it the detector's own masks."),
+    ] = None,
+    words: Annotated[
+        str | None, typer.Option(metavar="WORD,...", help="What to look for; by default what the detector learnt.")
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(metavar="C", help="Least score; by default 0.25, with a vae 0.5, its own threshold."),
+    ] = None,
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT[,FORMAT...]", help="Formats of the labels.")] = "coco",
+    against: Annotated[
+        Path | None, typer.Option(metavar="ROOT", help="Labels of these images by people, to compare with.")
+    ] = None,
+    overwrite: OverwriteOpt = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Label images: words to boxes to masks to labels of any format, and a gallery, the doubtful ones first."""
+    from finetune.autolabel import autolabel as run
+    from finetune.runs import open_run
+
+    opened = open_run(detector)
+    cutter = None
+    if segmenter is not None:
+        from finetune.sam import load_segmenter
+
+        cutter = load_segmenter(open_run(segmenter))
+    with progress_bar("labelling") as progress:
+        report = run(
+            opened,
+            image_files(images),
+            out,
+            segmenter=cutter,
+            formats=[name.strip() for name in to.split(",") if name.strip()],
+            words=None if words is None else [word.strip() for word in words.split(",")],
+            confidence=confidence,
+            against=against,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if as_json:
+        told = {"out": str(out), "classes": report.classes, "images": report.images, "instances": report.instances}
+        print_json({**told, "empty": report.empty, "metrics": dict(report.metrics), "notes": report.notes})
+        return
+    say(f"{report.instances} instances in {report.images} images, {report.empty} without any, {report.seconds:.1f} s")
+    if report.metrics:
+        rows = [
+            [name, f"{value:.4f}" if isinstance(value, float) else str(value)] for name, value in report.metrics.items()
+        ]
+        print_table(f"against {against}", ["metric", "value"], rows)
+    say(f"labels    {out}")
+    say(f"review    {out / 'review/index.html'}: open it in a browser, the most doubtful first")
+    print_notes(report.notes)
