@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -80,13 +80,17 @@ class AutolabelReport:
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """Labels of an image, how sure each is, and how much the image needs a look."""
+    """Labels of an image, a row for each, and how much the image needs a look."""
 
     image: LabelledImage
-    scores: tuple[float, ...]
     rows: tuple[dict[str, Any], ...]
     doubt: float
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """How sure each instance is."""
+        return tuple(row["score"] for row in self.rows)
 
 
 def autolabel(
@@ -177,14 +181,13 @@ def _made(proposal: Proposal, segmenter: Segments | None, confidence: float) -> 
         quality = [1.0] * len(instances)
     else:
         raise ToolkitError("--segmenter", "is missing: this detector finds boxes without masks", "name a run of sam")
-    kept, rows, scores = [], [], []
+    kept, rows = [], []
     for place, (one, fit) in enumerate(zip(instances, quality, strict=True)):
         if one is None:
             notes.append("boxes in which the segmenter saw nothing were left out")
             continue
         box_score = float(found.scores[place])
         kept.append(one)
-        scores.append(box_score * fit)
         told = dict(zip(("x0", "y0", "x1", "y1"), one.bbox, strict=True))
         rows.append(
             {"key": found.key, "file": str(found.path), "label": one.label, "score": box_score * fit}
@@ -193,7 +196,7 @@ def _made(proposal: Proposal, segmenter: Segments | None, confidence: float) -> 
     label = kept[0].label if kept else GOOD
     image = LabelledImage(found.key, found.path, found.width, found.height, tuple(kept), _SUBSET, label)
     doubts = [max(_doubt(row["box_score"], confidence), 1 - row["mask_score"]) for row in rows]
-    return _Made(image, tuple(scores), tuple(rows), max([*doubts, _doubt(proposal.missed, confidence)]), tuple(notes))
+    return _Made(image, tuple(rows), max([*doubts, _doubt(proposal.missed, confidence)]), tuple(notes))
 
 
 def _doubt(score: float, confidence: float) -> float:

@@ -37,7 +37,9 @@ class Learner:
 LEARNERS = {
     "classifier": "finetune.classifier",
     "longtail": "finetune.longtail",
+    "sam": "finetune.sam",
     "vae": "finetune.vae",
+    "yolo-world": "finetune.yolo_world",
 }
 """Name -> module, whose `LEARNER` is the learner."""
 

@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 
 from converters.codecs import read_labels
 from converters.verify import verify
+from finetune.agreement import Truth, agreement
 from finetune.autolabel import autolabel
 from finetune.configs import parse_config
 from finetune.detections import Detections
@@ -24,6 +25,7 @@ from finetune.runs import Run, open_run
 from finetune.vae import VaeConfig, train
 from tests.commands import defectkit
 from toolkit.errors import ToolkitError
+from toolkit.labels import Instance, LabelledImage
 from toolkit.synthetic import write_product
 
 SETTINGS = {"epochs": 4, "batch_size": 8, "image_size": 32, "halvings": 3, "width": 8, "latent": 4, "patch": 2}
@@ -201,6 +203,33 @@ class TestTruth:
         assert same.metrics["mask_map50"] == 1.0
 
 
+def labelled_squares(*boxes: tuple[int, int, int, int]) -> LabelledImage:
+    instances = [
+        Instance("dent", (x0, y0, x1, y1), np.ones((y1 - y0, x1 - x0), np.bool_), (x1 - x0) * (y1 - y0))
+        for x0, y0, x1, y1 in boxes
+    ]
+    return LabelledImage("a", Path("a.png"), 40, 30, tuple(instances))
+
+
+@pytest.mark.parametrize(
+    ("made", "true", "mask_iou", "instance_iou"),
+    [
+        ([(0, 0, 10, 10)], [(0, 0, 10, 10)], 1.0, 1.0),
+        ([(0, 0, 10, 10)], [(5, 0, 15, 10)], 50 / 150, 50 / 150),
+        ([(0, 0, 10, 10), (20, 20, 22, 22)], [(0, 0, 10, 5)], 50 / 104, 0.5),
+        ([(0, 0, 10, 10)], [(0, 0, 10, 10), (20, 0, 30, 10)], 0.5, 0.5),
+        ([], [(0, 0, 10, 10)], 0.0, 0.0),
+        ([], [], 1.0, None),
+    ],
+)
+def test_figures_of_overlap(made: list[Any], true: list[Any], mask_iou: float, instance_iou: float | None) -> None:
+    path = Path("a.png")
+    scores = {path: [0.9] * len(made)}
+    found = agreement({path: labelled_squares(*made)}, scores, Truth({path: labelled_squares(*true)}, False), ["dent"])
+    assert found["mask_iou"] == pytest.approx(mask_iou)
+    assert found["instance_iou"] == pytest.approx(float("nan") if instance_iou is None else instance_iou, nan_ok=True)
+
+
 class TestProposals:
     def test_more_confidence_finds_less(self, run: Run, images: list[Path]) -> None:
         found = [
@@ -252,6 +281,17 @@ class TestCommand:
         (tmp_path / "out/autolabel.json").unlink()
         assert "was not written by autolabel" in defectkit(*words, "--overwrite").err
         assert (tmp_path / "out/coco").is_dir()
+
+    def test_a_failure_at_the_end_leaves_nothing(
+        self, run: Run, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: Any) -> None:
+            raise ToolkitError("review", "no space left", "free some")
+
+        monkeypatch.setattr("finetune.autolabel.build_gallery", full)
+        with pytest.raises(ToolkitError, match="no space left"):
+            autolabel(run, images, tmp_path / "out")
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_failure_leaves_nothing(self, run: Run, data: Path, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()
