@@ -18,6 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,34 @@ def main() -> None:
         root = arguments.root or write_product(Path(folder, "product"), image_size=256, per_class=10, train_good=128)
         for learner in arguments.learners.split(","):
             try:
-                row = _measure(learner, root, told, Path(folder, learner), device, arguments.seconds)
+                row = str(measure(learner, root, told, Path(folder, learner), device, arguments.seconds))
             except ToolkitError as error:
                 row = f"cannot be measured: {error}"
             print(f"{learner:<12}{row}", flush=True)
 
 
-def _measure(learner: str, root: Path, told: dict[str, Any], out: Path, device: torch.device, seconds: float) -> str:
+@dataclass(frozen=True)
+class Rates:
+    """Images per second of a learner, as the module says, and the settings that count."""
+
+    image_size: int
+    batch_size: int
+    first: float
+    loader: float
+    step: float
+    both: float
+
+    def __str__(self) -> str:
+        rates = "".join(f"{rate:>9.0f}" for rate in (self.first, self.loader, self.step, self.both))
+        return f"{self.image_size:>6}{self.batch_size:>7}{rates}{100 * self.both / self.step:>6.0f} %"
+
+
+def measure(learner: str, root: Path, told: dict[str, Any], out: Path, device: torch.device, seconds: float) -> Rates:
+    """Measure a learner on a dataset, each rate for so many seconds.
+
+    Raises:
+        ToolkitError: the data or the settings do not suit it.
+    """
     place, settings = LEARNERS[learner]
     found = find_learner(learner)
     config: Any = parse_config(found.config, {**settings, **told})
@@ -100,8 +122,7 @@ def _measure(learner: str, root: Path, told: dict[str, Any], out: Path, device: 
         alone = _rate(_epochs(loader), lambda batch: None, device, seconds)
         stepping = _rate(itertools.repeat(once), step, device, seconds)
         both = _rate(_epochs(loader), step, device, seconds)
-    told_rates = "".join(f"{rate:>9.0f}" for rate in (first, alone, stepping, both))
-    return f"{config.image_size:>6}{config.batch_size:>7}{told_rates}{100 * both / stepping:>6.0f} %"
+    return Rates(config.image_size, config.batch_size, first, alone, stepping, both)
 
 
 def _capture(train: Callable[[], Any], place: str) -> tuple[LightningModule, Any]:
