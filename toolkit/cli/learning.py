@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +27,10 @@ def _complete_learners(incomplete: str) -> list[str]:
 
 def train(
     learner: Annotated[
-        str, typer.Argument(metavar="LEARNER", help="classifier, longtail or vae.", autocompletion=_complete_learners)
+        str,
+        typer.Argument(
+            metavar="LEARNER", help="classifier, longtail, vae, yolo-world or sam.", autocompletion=_complete_learners
+        ),
     ],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset root, a category folder, or a label tree.")],
     config: Annotated[
@@ -41,6 +44,12 @@ def train(
         typer.Option(metavar="RUN", help="Run directory; by default runs/LEARNER-N, N the first that is free."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    export_prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.pt", help="yolo-world: write the text features of DATA's classes, and train nothing."
+        ),
+    ] = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Train a learner, evaluate it on the test images, and leave a run directory."""
@@ -50,6 +59,9 @@ def train(
 
     chosen = find_learner(learner)
     resolved = load_config(chosen.config, config, settings or [])
+    if export_prompts is not None:
+        _export_prompts(learner, data, resolved, export_prompts, as_json)
+        return
     if resume and out is None:
         raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
     folder = out or _free_folder(learner)
@@ -63,6 +75,18 @@ def train(
         return
     _print_metrics(f"{run.root} ({metrics['seconds']:.1f} s)", metrics)
     print_notes(run.environment().get("notes", []))
+
+
+def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: bool) -> None:
+    if learner != "yolo-world":
+        raise ToolkitError("--export-prompts", f"{learner} has no prompts", "use it with yolo-world")
+    from finetune.yolo_world import export_prompts
+
+    phrases = export_prompts(data, config, file)
+    if as_json:
+        print_json({"file": str(file), "phrases": phrases})
+    else:
+        print_table(str(file), ["class", "phrase"], [list(row) for row in phrases.items()], texts=2)
 
 
 def evaluate(
@@ -92,6 +116,9 @@ def predict(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for predictions.csv and what else the learner makes.")
     ],
+    words: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="yolo-world: other things to look for, commas between them.")
+    ] = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Predict on images that need no labels."""
@@ -103,7 +130,10 @@ def predict(
     files = image_files(images)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ToolkitError(out, "is not empty" if out.is_dir() else "is a file", "choose another folder")
-    rows = list(find_learner(opened.learner).predict(opened, files, out))
+    if words is None:
+        rows = find_learner(opened.learner).predict(opened, files, out)
+    else:
+        rows = _predict_words(opened, files, out, words)
     write_whole(out / "predictions.csv", csv_bytes(rows))
     if as_json:
         print_json({"run": str(run), "out": str(out), "predictions": [dict(row) for row in rows]})
@@ -112,6 +142,14 @@ def predict(
     print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
     if len(rows) > _SHOWN:
         say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
+
+
+def _predict_words(run: Any, files: list[Path], out: Path, words: str) -> Sequence[Mapping[str, Any]]:
+    if run.learner != "yolo-world":
+        raise ToolkitError("--words", f"{run.root} is a run of {run.learner}", "use it with a run of yolo-world")
+    from finetune.yolo_world import predict as look_for
+
+    return look_for(run, files, out, [word.strip() for word in words.split(",")])
 
 
 def _free_folder(learner: str) -> Path:
