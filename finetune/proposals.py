@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,21 +38,21 @@ class Proposer:
         run: where it comes from.
         classes: labels that it gives.
         confidence: scores of this or more are found, in (0, 1).
-        words: what a detector is asked for; None for the classes that it was trained on.
+        look: (images, confidence) -> proposals.
     """
 
     run: Run
     classes: tuple[str, ...]
     confidence: float
-    words: tuple[str, ...] | None = None
+    look: Callable[[Sequence[Path], float], Iterator[Proposal]]
 
     def propose(self, images: Sequence[Path]) -> Iterator[Proposal]:
         """Look at images, one after the other, in their order.
 
         Raises:
-            ToolkitError: an image cannot be read, or the run is damaged.
+            ToolkitError: an image cannot be read.
         """
-        yield from (_from_map if self.run.learner == "vae" else _from_words)(self, images)
+        return self.look(images, self.confidence)
 
 
 def open_proposer(run: Run, words: Sequence[str] | None, confidence: float | None) -> Proposer:
@@ -64,61 +64,59 @@ def open_proposer(run: Run, words: Sequence[str] | None, confidence: float | Non
         confidence: None for .25 with yolo-world; with vae .5, which is the threshold that it learnt.
 
     Raises:
-        ToolkitError: the run is of another learner, or words or confidence do not go with it.
+        ToolkitError: the run is of another learner or damaged, or words or confidence do not go with it.
     """
     if confidence is not None and not 0 < confidence < 1:
         raise ToolkitError("--confidence", f"{confidence:g} is not between 0 and 1", "try 0.25")
     if words is not None and (not words or not all(words) or len(set(words)) < len(words)):
         raise ToolkitError("--words", "names nothing, or a word twice", "write them as --words 'scratch,dent'")
     if run.learner == "vae":
-        from finetune.anomaly_maps import DEFECT
-
-        if words is not None and len(words) > 1:
-            raise ToolkitError("--words", "an anomaly detector tells no kinds of defects apart", "give one name")
-        return Proposer(run, tuple(words or (DEFECT,)), confidence or 0.5)
+        return _anomaly_proposer(run, words, confidence or 0.5)
     if run.learner == "yolo-world":
-        from finetune.yolo_world import load_detector
-
-        classes = tuple(words) if words is not None else load_detector(run).classes
-        return Proposer(run, classes, confidence or 0.25, None if words is None else tuple(words))
+        return _word_proposer(run, words, confidence or 0.25)
     raise ToolkitError(run.root, f"is a run of {run.learner}, which finds no places", "name one of yolo-world or vae")
 
 
-def _from_words(proposer: Proposer, images: Sequence[Path]) -> Iterator[Proposal]:
+def _word_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
     from finetune.yolo_world import load_detector
 
-    limit = proposer.confidence
-    detector = load_detector(proposer.run)
-    for one in detector.detect(images, words=proposer.words, confidence=_FLOOR * limit):
-        kept = np.flatnonzero(one.scores >= limit)
-        masks = None if one.masks is None else tuple(one.masks[place] for place in kept)
-        labels = tuple(one.labels[place] for place in kept)
-        found = Detections(one.key, one.path, one.width, one.height, one.boxes[kept], one.scores[kept], labels, masks)
-        yield Proposal(found, float(one.scores[one.scores < limit].max(initial=0.0)))
+    detector = load_detector(run)
+
+    def look(images: Sequence[Path], limit: float) -> Iterator[Proposal]:
+        for one in detector.detect(images, words=words, confidence=_FLOOR * limit):
+            yield Proposal(one.above(limit), float(one.scores[one.scores < limit].max(initial=0.0)))
+
+    return Proposer(run, detector.classes if words is None else tuple(words), confidence, look)
 
 
-def _from_map(proposer: Proposer, images: Sequence[Path]) -> Iterator[Proposal]:
+def _anomaly_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
     """Instances of a thresholded map; an anomaly of r times the threshold scores r / (1 + r), so that 1 scores .5."""
-    from finetune.anomaly_maps import label_map
+    from finetune.anomaly_maps import DEFECT, ScoredImage, label_map
     from finetune.vae import load_trained, score_files
 
-    ready = load_trained(proposer.run)
-    threshold = ready.threshold * proposer.confidence / (1 - proposer.confidence)
-    (label,) = proposer.classes
-    for image in score_files(ready, images):
-        scores, peaks = image.enlarged(), []
-        labelled = label_map(image, threshold, label=label)
+    if words is not None and len(words) > 1:
+        raise ToolkitError("--words", "an anomaly detector tells no kinds of defects apart", "give one name")
+    ready, label = load_trained(run), words[0] if words else DEFECT
+
+    def certainty(score: float) -> float:
+        return score / (score + ready.threshold) if score > 0 else 0.0
+
+    def suspected(image: ScoredImage, limit: float) -> Proposal:
+        scores = image.enlarged()
+        labelled = label_map(image, ready.threshold * limit / (1 - limit), label=label)
+        peaks = []
         for one in labelled.instances:
             x0, y0, x1, y1 = one.bbox
-            peaks.append(_odds(float(scores[y0:y1, x0:x1][one.mask].max()), ready.threshold))
+            peaks.append(certainty(float(scores[y0:y1, x0:x1][one.mask].max())))
         order = sorted(range(len(peaks)), key=lambda place: -peaks[place])
         instances = tuple(labelled.instances[place] for place in order)
         boxes = np.array([one.bbox for one in instances], np.float64).reshape(-1, 4)
         certain = np.array([peaks[place] for place in order], np.float64)
         labels = (label,) * len(instances)
         found = Detections(image.key, image.path, image.width, image.height, boxes, certain, labels, instances)
-        yield Proposal(found, 0.0 if instances else _odds(image.score, ready.threshold))
+        return Proposal(found, 0.0 if instances else certainty(image.score))
 
+    def look(images: Sequence[Path], limit: float) -> Iterator[Proposal]:
+        return (suspected(image, limit) for image in score_files(ready, images))
 
-def _odds(score: float, threshold: float) -> float:
-    return score / (score + threshold) if score > 0 else 0.0
+    return Proposer(run, (label,), confidence, look)

@@ -40,7 +40,7 @@ def export_onnx(run: Run, out: Path) -> dict[str, Any]:
     """
     try:
         import onnx
-        import onnxruntime  # type: ignore[import-untyped]
+        import onnxruntime
     except ModuleNotFoundError as error:
         raise ToolkitError("export onnx", f"needs the package {error.name}", "pip install onnx onnxruntime") from error
     load_ultralytics()
