@@ -168,18 +168,21 @@ def _check_same(found: Run, learner: str, settings: str, digest: str) -> None:
         raise ToolkitError(found.root, "was begun with other images or another split", "choose another --out")
 
 
-def open_run(root: str | Path) -> Run:
-    """Open a run directory.
+def open_run(root: str | Path, learner: str | None = None) -> Run:
+    """Open a run directory, of a certain learner if one is named.
 
     Raises:
-        ToolkitError: there is none.
+        ToolkitError: there is none, or it is another learner's.
     """
     root = Path(root)
     if not root.is_dir():
         raise ToolkitError(root, "no such run" if not root.exists() else "not a folder", "name a run directory")
     if not (root / "config.yaml").is_file() or not (root / "environment.json").is_file():
         raise ToolkitError(root, "is no run directory (it has no config.yaml)", "name what 'defectkit train' made")
-    return Run(root, str(_read_json(root / "environment.json").get("learner", "")))
+    run = Run(root, str(_read_json(root / "environment.json").get("learner", "")))
+    if learner is not None and run.learner != learner:
+        raise ToolkitError(root, f"is a run of {run.learner}, not of {learner}", f"name a run of {learner}")
+    return run
 
 
 def read_config(run: Run, kind: type[Config]) -> Config:

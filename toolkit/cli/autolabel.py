@@ -49,7 +49,7 @@ def autolabel(
     if segmenter is not None:
         from finetune.sam import load_segmenter
 
-        cutter = load_segmenter(open_run(segmenter))
+        cutter = load_segmenter(open_run(segmenter, "sam"))
     with progress_bar("labelling") as progress:
         report = run(
             opened,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from toolkit.terminal import print_json, print_notes, print_table, progress_bar,
 __all__ = ["attempts", "compare", "evaluate", "predict", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
+_DETAILS = re.compile(r"^(f1|precision|recall)_|^(mask_)?map50_(?!95$)|_(class|size)_")
 _SHOWN = 20  # predictions in the terminal; the file has them all
 
 
@@ -73,7 +75,7 @@ def train(
     if as_json:
         print_json({"run": str(run.root), "learner": learner, "metrics": metrics})
         return
-    _print_metrics(f"{run.root} ({metrics['seconds']:.1f} s)", metrics)
+    _print_metrics(f"{run.root} ({metrics['seconds']:.1f} s)", metrics, str(run.root / "metrics.json"))
     print_notes(run.environment().get("notes", []))
 
 
@@ -105,7 +107,7 @@ def evaluate(
     if as_json:
         print_json({"run": str(run), "learner": opened.learner, "metrics": dict(metrics)})
     else:
-        _print_metrics(str(run), metrics)
+        _print_metrics(str(run), metrics, "--json")
 
 
 def predict(
@@ -159,10 +161,13 @@ def _free_folder(learner: str) -> Path:
     return folder
 
 
-def _print_metrics(title: str, metrics: Mapping[str, Any]) -> None:
-    hidden = ("split_sha256", "seconds")
-    rows = [[name, _short(value)] for name, value in metrics.items() if name not in hidden]
-    print_table(title, ["metric", "value"], rows)
+def _print_metrics(title: str, metrics: Mapping[str, Any], rest: str) -> None:
+    """The figures of the whole as a table; those of single classes are too many, and `rest` says where they are."""
+    told = {name: value for name, value in metrics.items() if name not in ("split_sha256", "seconds")}
+    shown = [name for name in told if not _DETAILS.search(name)]
+    print_table(title, ["metric", "value"], [[name, _short(told[name])] for name in shown])
+    if len(shown) < len(told):
+        say(f"{len(told) - len(shown)} more, by class or size: {rest}")
 
 
 def _short(value: object) -> str:
