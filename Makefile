@@ -31,7 +31,7 @@ test: $(VENV)/.dev-installed $(VENV)/.browser-installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict toolkit converters finetune
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # axe-core judges the gallery's accessibility; without npm that test is skipped, and says so.
 $(VENV)/.browser-installed: tests/browser/package-lock.json | $(VENV)/.made
@@ -45,6 +45,9 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.gallery
 	$(BIN)/python -m benchmarks.longtail
 	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.sam
+	$(BIN)/python -m benchmarks.yolo_world
+	$(if $(MVTEC_ROOT),$(BIN)/python -m benchmarks.vae "$(MVTEC_ROOT)/screw")
 
 # The stamp, not the interpreter, says that an environment is whole: pip comes last.
 $(VENV)/.made:
