@@ -29,7 +29,7 @@ from finetune.samples import mixed_seed
 from toolkit.errors import ToolkitError
 from toolkit.publish import write_whole
 
-__all__ = ["Fit", "fit", "gather_rows", "load_weights", "pick_device", "read_checkpoint", "seed_all"]
+__all__ = ["Fit", "fit", "gather_rows", "load_weights", "own_determinism", "pick_device", "read_checkpoint", "seed_all"]
 
 Progress = Callable[[int, int], None]
 _QUIET = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
@@ -88,7 +88,7 @@ def fit(
     ending = ModelCheckpoint(run.checkpoints, "last", save_top_k=1, enable_version_counter=False)
     if config.patience and watched:
         callbacks.append(EarlyStopping(watched, mode=mode, patience=config.patience, check_finite=False))
-    with _quiet(), _explained(run, config):
+    with _quiet(), _explained(run, config), own_determinism():
         accelerator, devices = _accelerator(config)
         trainer = lightning.Trainer(
             accelerator=accelerator,
@@ -150,6 +150,16 @@ def pick_device(name: str) -> torch.device:
 def seed_all(*numbers: int) -> None:
     """Seed Python, numpy and torch with what the numbers give together."""
     lightning.seed_everything(mixed_seed(*numbers) % 2**32, verbose=False)
+
+
+@contextmanager
+def own_determinism() -> Iterator[None]:
+    """Keep a trainer's choice of repeatable arithmetic from outliving it: torch has one switch for a process."""
+    on, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(on, warn_only=warns)
 
 
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:

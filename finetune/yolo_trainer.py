@@ -31,6 +31,7 @@ from ultralytics.engine.trainer import BaseTrainer  # noqa: E402
 from ultralytics.models.yolo.segment import SegmentationValidator  # noqa: E402
 from ultralytics.models.yolo.world.train import WorldTrainer, on_pretrain_routine_end  # noqa: E402
 from ultralytics.models.yolo.yoloe.train_seg import YOLOESegTrainer  # noqa: E402
+from ultralytics.nn.modules import Detect  # noqa: E402
 
 __all__ = ["PromptedWorldTrainer", "PromptedYoloeTrainer", "make_trainer", "set_text", "trainer_settings"]
 
@@ -117,6 +118,9 @@ class PromptedWorldTrainer(_Prompted, WorldTrainer):
 
     def get_model(self, cfg: Any = None, weights: torch.nn.Module | None = None, verbose: bool = True) -> Any:
         """The stock model; the callback that would compute text features gives way to one that takes ours."""
+        # WorldDetect first takes the form of whatever detector this process built last, and with it other random
+        # numbers, before it takes its own; a run must not depend on that.
+        Detect.legacy = False
         model = super().get_model(cfg, weights, verbose)
         event = "on_pretrain_routine_end"
         self.callbacks[event] = [one for one in self.callbacks[event] if one is not on_pretrain_routine_end]

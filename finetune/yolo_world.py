@@ -20,7 +20,7 @@ from finetune.learners import Learner
 from finetune.prompts import TextTable, encode_phrases, write_table
 from finetune.runs import Run, read_config, split_sha256, start_run
 from finetune.samples import SplitConfig, open_examples
-from finetune.training import pick_device
+from finetune.training import own_determinism, pick_device
 from finetune.yolo_config import YoloWorldConfig
 from finetune.yolo_data import DetectionData, labelled_images, open_detection_data, write_tree
 from finetune.yolo_detector import Detector, load_detector
@@ -80,7 +80,7 @@ def train(
     tree = _prepared(found, run, config, table, source)
     began = time.monotonic()
     if not _trained(run, config):
-        with _explained(run, config):
+        with _explained(run, config), own_determinism():
             going_on = (run.checkpoints / "last.pt").is_file()
             validate = bool(found.examples.subset("val"))
             trainer = make_trainer(

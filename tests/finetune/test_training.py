@@ -179,3 +179,8 @@ def test_a_run_that_patience_ended_is_not_gone_on_with(data: Path, tmp_path: Pat
     _, again = train(data, tmp_path / "run", config, resume=True)
     assert (again.epochs, again.score, again.best) == (first.epochs, first.score, first.best)
     assert log(run.root) == before
+
+
+def test_repeatable_arithmetic_ends_with_the_training(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run", TrainedConfig(**{**CONFIG, "epochs": 1}))
+    assert not torch.are_deterministic_algorithms_enabled()

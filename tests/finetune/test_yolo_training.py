@@ -278,3 +278,20 @@ def test_a_trainer_that_is_sent_to_another_process_carries_all_it_needs(data: Pa
     again = Prepared(data, tmp_path / "again", epochs=1)
     again.trainer().train()
     assert losses(open_run(again.run.root).root / "log.csv") == pytest.approx(there, rel=1e-6)
+
+
+def test_what_else_this_process_built_makes_no_difference(data: Path, tmp_path: Path) -> None:
+    from ultralytics.nn.tasks import DetectionModel
+
+    found = []
+    for number, built in enumerate(("yolov8n.yaml", "yolo11n.yaml")):  # heads of the older and of the newer form
+        DetectionModel(built, nc=3, verbose=False)
+        ready = Prepared(data, tmp_path / str(number), epochs=1)
+        ready.trainer().train()
+        found.append(losses(ready.run.root / "log.csv"))
+    assert found[0] == found[1]
+
+
+def test_repeatable_arithmetic_ends_with_the_training(data: Path, tmp_path: Path) -> None:
+    train(data, settings(epochs=1), tmp_path / "run")
+    assert not torch.are_deterministic_algorithms_enabled()
