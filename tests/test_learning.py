@@ -89,6 +89,13 @@ def test_attempts_end_with_a_verdict(product: Path, tmp_path: Path) -> None:
         (["compare", "RUN", "--out", "figure.pdf"], "figure.pdf: is no PNG file; name a file that ends in .png"),
         (["predict", "RUN", "nowhere.png", "--out", "OUT"], "nowhere.png: no such file; check the path"),
         (["attempts", "no.yaml", "--out", "OUT"], "no.yaml: cannot be read"),
+        (["train", "vae", "DATA", "--lora", "4"], "--lora: vae has no image encoder to update; use it with sam"),
+        (["train", "sam", "DATA", "--lora", "-1"], "--set lora=-1: lora: "),
+        (["autolabel", "nowhere", "--detector", "RUN", "--out", "OUT"], "nowhere: no such file; check the path"),
+        (
+            ["autolabel", "DATA", "--detector", "RUN", "--out", "OUT"],
+            "RUN: is a run of classifier, which finds no places; name one of yolo-world or vae",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_line(
@@ -100,5 +107,7 @@ def test_mistakes_are_told_in_a_line(
     outcome = defectkit(*(places.get(word, word) for word in words))
     assert outcome.status == 2
     assert len(outcome.errors) == 1
-    assert outcome.errors[0].startswith("error: " + message.replace("DATA", str(data)))
+    for name, place in places.items():
+        message = message.replace(name, place)
+    assert outcome.errors[0].startswith("error: " + message)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]

@@ -46,6 +46,9 @@ def train(
         typer.Option(metavar="RUN", help="Run directory; by default runs/LEARNER-N, N the first that is free."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    lora: Annotated[
+        int | None, typer.Option(metavar="R", help="sam: low-rank updates of this rank in the image encoder.")
+    ] = None,
     export_prompts: Annotated[
         Path | None,
         typer.Option(
@@ -60,7 +63,10 @@ def train(
     from finetune.runs import is_leader, read_metrics
 
     chosen = find_learner(learner)
-    resolved = load_config(chosen.config, config, settings or [])
+    if lora is not None and learner != "sam":
+        raise ToolkitError("--lora", f"{learner} has no image encoder to update", "use it with sam")
+    given = [*(settings or []), *([] if lora is None else [f"lora={lora}"])]
+    resolved = load_config(chosen.config, config, given)
     if export_prompts is not None:
         _export_prompts(learner, data, resolved, export_prompts, as_json)
         return
@@ -199,7 +205,8 @@ def attempts(
         print_json({"out": str(out), **attempts_json(judgement)})
         return
     header, rows = attempts_rows(told, judgement)
-    print_table(str(out), header, rows)
+    # "not distinguishable", in words that a narrow column need not break
+    print_table(str(out), header, [[cell.replace("distinguishable", "told apart") for cell in row] for row in rows])
     say(judgement.conclusion)
     say("\n".join(str(path) for path in files))
 
