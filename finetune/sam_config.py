@@ -31,7 +31,8 @@ class SamConfig(TrainedConfig):
         box_share: share of prompts that begin with a box; the others begin with a point.
         jitter: standard deviation of the noise on boxes, as a share of their sides; it stays below 20 pixels.
         train_prompt_encoder: whether the prompt encoder learns too; the mask decoder always does.
-        train_encoder: whether the image encoder learns too, at lr x `encoder_lr_scale`; there is then no cache.
+        train_encoder: whether the image encoder learns too; there is then no cache.
+        encoder_lr_scale: learning rate of that part, as a multiple of `lr`.
         lora: rank of low-rank updates of the image encoder's attention, 0 for none; there is then no cache.
         cache: folder of the embeddings; "auto" is RUN/cache, and "none" encodes images again in every epoch.
         embed_batch: images that are encoded at once on a GPU.

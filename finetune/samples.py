@@ -50,7 +50,10 @@ class SplitConfig(BaseModel):
         file: a split CSV; the other keys are then unused.
         strategy: as in `split_dataset`; "auto" keeps the data's own subsets where each class can be learnt from them,
             and else draws a stratified split, since MVTec's train folder holds only good images.
-        val, test, per_class, test_per_class, folds, fold, seed: as in `split_dataset`.
+        val, test: of a "stratified" draw, shares of the images, .1 and .2 where null; "kfold" takes `val` alone, 0.
+        per_class, test_per_class: of "uniform", images of each class, and how many of them are test.
+        folds, fold: of "kfold", their number, and which of them is test, from 0.
+        seed: of the draw.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -20,7 +20,7 @@ from toolkit.cli.datasets import split, synth
 from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
-from toolkit.cli.learning import attempts, compare, evaluate, predict, train
+from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
 from toolkit.errors import ToolkitError
 from toolkit.terminal import print_error
 
@@ -61,6 +61,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (verify, ""),
     (view, "defectkit view labels/coco --limit 500"),
     (train, "defectkit train classifier mvtec_ad/screw --set backbone=resnet18 --set epochs=50 --out runs/screw"),
+    (settings, "defectkit settings vae > vae.yaml"),
     (attempts, "defectkit attempts examples/attempts/coursework.yaml --out attempts"),
     (compare, "defectkit compare runs/one runs/other --out compared.png"),
     (evaluate, ""),

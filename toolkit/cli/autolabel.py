@@ -72,7 +72,7 @@ def autolabel(
         rows = [
             [name, f"{value:.4f}" if isinstance(value, float) else str(value)] for name, value in report.metrics.items()
         ]
-        print_table(f"against {against}", ["metric", "value"], rows)
+        print_table("against the truth", ["metric", "value"], rows)
     say(f"labels    {out}")
     say(f"review    {out / 'review/index.html'}: open it in a browser, the most doubtful first")
     print_notes(report.notes)

@@ -14,7 +14,7 @@ from toolkit.cli.sources import image_files
 from toolkit.errors import ToolkitError
 from toolkit.terminal import print_json, print_notes, print_table, progress_bar, say
 
-__all__ = ["attempts", "compare", "evaluate", "predict", "train"]
+__all__ = ["attempts", "compare", "evaluate", "predict", "settings", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
 _DETAILS = re.compile(r"^(f1|precision|recall)_|^(mask_)?map50_(?!95$)|_(class|size)_")
@@ -39,7 +39,8 @@ def train(
         Path | None, typer.Option(metavar="FILE.yaml", help="Settings; those left out have defaults.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting; defectkit settings LEARNER lists them."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -83,6 +84,21 @@ def train(
         return
     _print_metrics(f"{run.root} ({metrics['seconds']:.1f} s)", metrics, str(run.root / "metrics.json"))
     print_notes(run.environment().get("notes", []))
+
+
+def settings(
+    learner: Annotated[
+        str,
+        typer.Argument(
+            metavar="LEARNER", help="classifier, longtail, vae, yolo-world or sam.", autocompletion=_complete_learners
+        ),
+    ],
+) -> None:
+    """Print all settings of a learner with their defaults and what they mean, as a file for --config."""
+    from finetune.learners import find_learner
+    from finetune.settings import settings_yaml
+
+    say(settings_yaml(find_learner(learner).config).rstrip())
 
 
 def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: bool) -> None:
