@@ -124,17 +124,21 @@ def autolabel(
     """
     started = time.monotonic()
     wanted = check_formats(formats)
-    _check_free(out, overwrite=overwrite)
+    _check_free(out, images, overwrite=overwrite)
     proposer = open_proposer(detector, words, confidence)
     truth = None if against is None else open_truth(against, images, proposer.classes)
     made = list(_label(proposer, segmenter, images, progress))
     stage = out.parent / f".{out.name}.defectkit-partial"
+    built = stage / "out"  # an older folder steps aside beside it, where nothing of the user's can be
     shutil.rmtree(stage, ignore_errors=True)
     try:
-        write_labels((one.image for one in made), stage, wanted, classes=proposer.classes, image_mode="hardlink")
-        metrics = _write(stage, made, proposer, truth)
-        _review(stage / "review", made, proposer, truth, out.name)
-        publish_folder(stage, out)
+        write_labels((one.image for one in made), built, wanted, classes=proposer.classes, image_mode="hardlink")
+        metrics = _write(built, made, proposer, truth)
+        _review(built / "review", made, proposer, truth, out.name)
+        publish_folder(built, out)
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror or error})"
+        raise ToolkitError(out, problem, "free space, or choose another folder with --out") from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
     return AutolabelReport(
@@ -149,9 +153,11 @@ def autolabel(
     )
 
 
-def _check_free(out: Path, *, overwrite: bool) -> None:
+def _check_free(out: Path, images: Sequence[Path], *, overwrite: bool) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise ToolkitError(out, "is no folder", "choose another folder with --out")
+    if any(path.resolve().is_relative_to(out.resolve()) for path in images):
+        raise ToolkitError(out, "holds the images that are to be labelled", "choose another folder with --out")
     if not out.exists() or not any(out.iterdir()):
         return
     if not overwrite:

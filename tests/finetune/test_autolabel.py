@@ -282,6 +282,26 @@ class TestCommand:
         assert "was not written by autolabel" in defectkit(*words, "--overwrite").err
         assert (tmp_path / "out/coco").is_dir()
 
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_what_stands_beside_the_output_is_left_alone(
+        self, run: Run, images: list[Path], tmp_path: Path, overwrite: bool
+    ) -> None:
+        if overwrite:
+            autolabel(run, images[:2], tmp_path / "out")
+        (tmp_path / "out.old").mkdir()
+        (tmp_path / "out.old/mine.txt").write_text("mine")
+        autolabel(run, images[:3], tmp_path / "out", overwrite=overwrite)
+        assert told(tmp_path / "out")["images"] == 3
+        assert (tmp_path / "out.old/mine.txt").read_text() == "mine"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.old"]
+
+    def test_images_that_would_be_replaced_are_refused(self, run: Run, images: list[Path], tmp_path: Path) -> None:
+        autolabel(run, images[:2], tmp_path / "out")
+        within = sorted((tmp_path / "out/coco/images").rglob("*.png"))
+        with pytest.raises(ToolkitError, match="holds the images that are to be labelled"):
+            autolabel(run, within, tmp_path / "out", overwrite=True)
+        assert all(path.is_file() for path in within)
+
     def test_a_failure_at_the_end_leaves_nothing(
         self, run: Run, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
