@@ -20,6 +20,7 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from finetune.configs import nearest
 from finetune.runs import file_sha256
+from finetune.tensors import read_tensors
 from toolkit.errors import ToolkitError
 
 __all__ = [
@@ -323,14 +324,8 @@ def _read_weights(file: Path) -> Mapping[str, torch.Tensor]:
     if file.suffix.lower() not in (".pt", ".pth", ".ckpt"):
         problem = "is no file of weights" if file.exists() else "there is no such file of weights"
         raise ToolkitError(f"weights {file}", problem, "use default, none, or a .pt, .pth or .ckpt file")
-    try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ToolkitError(file, f"cannot be read ({error.strerror or error})", "check the path") from error
-    except Exception as error:  # whatever a damaged or hostile file makes of the unpickler
-        raise ToolkitError(
-            file, "is no file of weights alone: damaged, or made to run code", "do not use it; save a state_dict"
-        ) from error
+    problem = "is no file of weights alone: damaged, or made to run code"
+    loaded = read_tensors(file, problem=problem, remedy="do not use it; save a state_dict")
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ToolkitError(file, "holds no weights", "save model.state_dict() in it")

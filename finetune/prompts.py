@@ -21,6 +21,7 @@ import yaml
 
 from finetune.configs import nearest
 from finetune.runs import file_sha256
+from finetune.tensors import read_tensors
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.labels import GOOD, ClassScheme
 from toolkit.publish import write_whole
@@ -215,13 +216,8 @@ def read_table(file: Path) -> TextTable:
         ToolkitError: it cannot be read, is no table, or its features have another width or are no numbers.
     """
     remedy = "write it with 'defectkit train yolo-world DATA --export-prompts FILE'"
-    try:
-        told = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        hint = "name 'clip', 'hash' or a table file"
-        raise ToolkitError(file, f"cannot be read ({error.strerror or error})", hint) from error
-    except Exception as error:  # whatever a damaged or hostile file makes of the unpickler
-        raise ToolkitError(file, "is no table of features: damaged, or made to run code", remedy) from error
+    problem = "is no table of features: damaged, or made to run code"
+    told = read_tensors(file, problem=problem, remedy=remedy, unread="name 'clip', 'hash' or a table file")
     if not isinstance(told, dict) or told.get("format") != _FORMAT:
         raise ToolkitError(file, "is no table of features", remedy)
     features = told.get("features")

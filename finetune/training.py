@@ -23,13 +23,24 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from finetune.configs import TrainedConfig
+from finetune.configs import LearnerConfig, TrainedConfig
 from finetune.runs import Run, csv_bytes
 from finetune.samples import mixed_seed
+from finetune.tensors import read_tensors
 from toolkit.errors import ToolkitError
 from toolkit.publish import write_whole
 
-__all__ = ["Fit", "fit", "gather_rows", "load_weights", "own_determinism", "pick_device", "read_checkpoint", "seed_all"]
+__all__ = [
+    "Fit",
+    "fit",
+    "gather_rows",
+    "load_weights",
+    "memory_full",
+    "own_determinism",
+    "pick_device",
+    "read_checkpoint",
+    "seed_all",
+]
 
 Progress = Callable[[int, int], None]
 _QUIET = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
@@ -152,6 +163,12 @@ def seed_all(*numbers: int) -> None:
     lightning.seed_everything(mixed_seed(*numbers) % 2**32, verbose=False)
 
 
+def memory_full(run: Run, config: LearnerConfig) -> ToolkitError:
+    """What to say where a GPU's memory is full."""
+    remedy = f"use --set batch_size={max(1, config.batch_size // 2)} or a smaller image_size"
+    return ToolkitError(run.root, "the GPU's memory is full", remedy)
+
+
 @contextmanager
 def own_determinism() -> Iterator[None]:
     """Keep a trainer's choice of repeatable arithmetic from outliving it: torch has one switch for a process."""
@@ -168,14 +185,8 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     Raises:
         ToolkitError: the file cannot be read, carries anything but numbers and text, or is no checkpoint.
     """
-    try:
-        loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ToolkitError(checkpoint, f"cannot be read ({error.strerror or error})", "check the path") from error
-    except Exception as error:  # whatever a damaged or hostile file makes of the unpickler
-        raise ToolkitError(
-            checkpoint, "is no checkpoint of weights alone: damaged, or made to run code", "do not use it; train again"
-        ) from error
+    problem = "is no checkpoint of weights alone: damaged, or made to run code"
+    loaded = read_tensors(checkpoint, problem=problem, remedy="do not use it; train again")
     if not isinstance(loaded, dict):
         raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
     return loaded
@@ -308,8 +319,7 @@ def _explained(run: Run, config: TrainedConfig) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        remedy = f"use --set batch_size={max(1, config.batch_size // 2)} or a smaller image_size"
-        raise ToolkitError(run.root, "the GPU's memory is full", remedy) from error
+        raise memory_full(run, config) from error
     except OSError as error:
         remedy = "free space; then --resume goes on"
         raise ToolkitError(error.filename or run.root, f"cannot be written ({error.strerror})", remedy) from error

@@ -20,7 +20,7 @@ from finetune.learners import Learner
 from finetune.prompts import TextTable, encode_phrases, write_table
 from finetune.runs import Run, read_config, split_sha256, start_run
 from finetune.samples import SplitConfig, open_examples
-from finetune.training import own_determinism, pick_device
+from finetune.training import memory_full, own_determinism, pick_device
 from finetune.yolo_config import YoloWorldConfig
 from finetune.yolo_data import DetectionData, labelled_images, open_detection_data, write_tree
 from finetune.yolo_detector import Detector, load_detector
@@ -276,8 +276,7 @@ def _explained(run: Run, config: YoloWorldConfig) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        remedy = f"use --set batch_size={max(1, config.batch_size // 2)} or a smaller image_size"
-        raise ToolkitError(run.root, "the GPU's memory is full", remedy) from error
+        raise memory_full(run, config) from error
     except subprocess.CalledProcessError as error:
         remedy = "its error stands above; --resume goes on, --set devices=1 trains in this process"
         raise ToolkitError(run.root, f"training on {config.devices} GPUs failed", remedy) from error

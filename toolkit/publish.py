@@ -59,7 +59,8 @@ def check_free(out: Path, names: Iterable[str], *, overwrite: bool, resume: bool
 def publish_folder(staged: Path, target: Path) -> None:
     """Move a finished folder into place, in place of an older one.
 
-    The older one steps aside first and is deleted last, so that `target` is never a mixture of the two.
+    The older one steps aside first and is deleted last, so that `target` is never a mixture of the two. It does so
+    beside `staged`, which therefore has to lie in a folder of unfinished work, where nothing of the user's is.
     """
     aside = staged.parent / f"{target.name}.old"
     if target.exists():
