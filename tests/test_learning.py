@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.commands import defectkit, make_dataset
+from tests.commands import ROOT, defectkit, make_dataset
 from toolkit import write_product
 
 TINY = [f"--set={name}" for name in ("backbone=resnet18", "weights=none", "image_size=32", "epochs=1", "device=cpu")]
@@ -72,6 +74,29 @@ def test_attempts_end_with_a_verdict(product: Path, tmp_path: Path) -> None:
     assert outcome.status == 0, outcome.err
     assert "slower" in outcome.out
     assert (tmp_path / "out" / "summary.md").is_file()
+
+
+@pytest.mark.parametrize("command", [["autolabel", "DATA", "--detector", "RUN", "--out", "OUT"], ["compare", "RUN"]])
+def test_packages_that_are_missing_are_named(command: list[str], tmp_path: Path) -> None:
+    data, run = make_dataset(tmp_path / "data"), tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("epochs: 1\n")
+    (run / "environment.json").write_text('{"learner": "vae"}')
+    (run / "metrics.json").write_text('{"pixel_auroc": 0.5, "seconds": 1}')
+    places = {"DATA": str(data), "RUN": str(run), "OUT": str(tmp_path / "out")}
+    words = [places.get(word, word) for word in command]
+    # A finder that knows no torch stands for an environment without it.
+    program = (
+        "import sys; sys.modules['torch'] = None; sys.modules['lightning'] = None;"
+        "from toolkit.cli import main; sys.argv[0] = 'defectkit'; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: defectkit {command[0]}: needs the package ") or "vae: needs" in done.stderr
+    assert done.stderr.endswith("pip install 'defectkit[train]'\n")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

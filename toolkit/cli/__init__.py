@@ -33,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_OWN = ("toolkit", "converters", "finetune")  # a module of ours that is missing is a fault of ours
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -120,9 +121,18 @@ def _explain(error: Exception, command: str) -> int | None:
     elif isinstance(error, OSError):
         problem = f"cannot be used ({error.strerror or error})"
         print_error(ToolkitError(error.filename or "standard output", problem, "check the disk and its permissions"))
+    elif isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OWN:
+        print_error(
+            ToolkitError(command, f"needs the package {package}", f"pip install 'defectkit[{_extra(package)}]'")
+        )
     else:
         return _INTERRUPTED if isinstance(error, typer.Abort) else None
     return 2
+
+
+def _extra(package: str) -> str:
+    """The extra of this project that brings a package."""
+    return {"ultralytics": "yolo", "open_clip": "yolo", "onnx": "yolo", "distributed": "cluster"}.get(package, "train")
 
 
 def _remedy(problem: str) -> str:
