@@ -1,7 +1,7 @@
 """AUPRO beside anomalib's on random maps: `python -m benchmarks.aupro`.
 
 anomalib gets a virtual environment of its own, made below build/ when it is not there, since its requirements are not
-ours. It computes with torchmetrics' curves, region by region; ours is one weighted curve (`finetune.metrics`).
+ours. It computes with torchmetrics' curves, region by region; ours is one weighted curve (`finetune.metrics.anomaly`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from finetune.metrics import rank_pixels
+from finetune.metrics.anomaly import rank_pixels
 
 ANOMALIB = "anomalib==2.7.0"
 HOME = Path(__file__).resolve().parent.parent / "build" / "anomalib"

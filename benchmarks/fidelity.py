@@ -20,10 +20,10 @@ import numpy as np
 from benchmarks.peers import WRITERS, BoolArray, Masks, fill_yolo
 from benchmarks.timing import environment
 from converters import convert
-from converters.rasters import fill_pixels
+from converters.rasterize import fill_pixels
 from toolkit import Dataset, load_dataset, write_product
-from toolkit.images import encode_map, read_mask
-from toolkit.samples import file_name
+from toolkit.dataset.samples import file_name
+from toolkit.imaging.images import encode_map, read_mask
 
 from pycocotools.coco import COCO  # isort: skip
 from ultralytics.cfg import DEFAULT_CFG  # isort: skip

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.timing import environment
 from converters import convert
-from converters.gallery import view
+from converters.viewing.gallery_items import view
 from toolkit import load_dataset, write_product
-from toolkit.synthetic import PRODUCT_DEFECTS
+from toolkit.synthetic.product import PRODUCT_DEFECTS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from converters import convert
-from converters.gallery import view
+from converters.viewing.gallery_items import view
 from toolkit import load_dataset, split_dataset, write_product
 
 STATE = "subset=test&subset=val&instances=1-&sort=-area"

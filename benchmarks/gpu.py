@@ -26,14 +26,14 @@ from torch.utils.data import default_collate
 
 from benchmarks.timing import environment
 from benchmarks.train import measure
-from finetune.configs import parse_config
-from finetune.embeddings import Encoder, embed_images, open_cache, read_padded
-from finetune.sam import SamConfig
-from finetune.sam_data import PromptedImages, Task, read_instances
-from finetune.sam_models import build_sam, encode
-from finetune.sam_training import SamModule
-from finetune.samples import SplitConfig, open_examples, read_rgb
-from finetune.training import pick_device, seed_all
+from finetune.engine.config import parse_config
+from finetune.engine.datasets import SplitConfig, open_examples, read_rgb
+from finetune.engine.trainer import pick_device, seed_all
+from finetune.sam.data import PromptedImages, Task, read_instances
+from finetune.sam.embeddings import Encoder, embed_images, open_cache, read_padded
+from finetune.sam.learner import SamConfig
+from finetune.sam.models import build_sam, encode
+from finetune.sam.module import SamModule
 from toolkit import write_product
 from toolkit.errors import ToolkitError
 

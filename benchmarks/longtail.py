@@ -25,12 +25,12 @@ from torch import nn
 
 from benchmarks.timing import environment
 from converters import read_labels
-from finetune.longtail import LongtailConfig, group_accuracies, prepare, train_net
-from finetune.longtail_data import find_tail
-from finetune.longtail_training import LongtailModule
-from finetune.runs import read_metrics, start_run
-from finetune.training import seed_all
-from toolkit.images import encode_png
+from finetune.engine.runs import read_metrics, start_run
+from finetune.engine.trainer import seed_all
+from finetune.longtail.data import find_tail
+from finetune.longtail.learner import LongtailConfig, group_accuracies, prepare, train_net
+from finetune.longtail.module import LongtailModule
+from toolkit.imaging.images import encode_png
 
 FIGURES = ("accuracy", "balanced_accuracy", "accuracy_head", "accuracy_medium", "accuracy_tail")
 RETRAINED = 10  # epochs of cRT's second stage, which are part of all epochs

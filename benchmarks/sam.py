@@ -23,20 +23,20 @@ import torch
 from torch.utils.data import default_collate
 
 from benchmarks.timing import alternate, environment, ratio
-from finetune.configs import parse_config
-from finetune.embeddings import Encoder, embed_images, open_cache
-from finetune.runs import read_metrics
-from finetune.sam import SamConfig, train
-from finetune.sam_data import PromptedImages, Task, read_instances
-from finetune.sam_judging import judge_images
-from finetune.sam_metrics import PROMPTS
-from finetune.sam_models import build_sam
-from finetune.sam_segmenting import Segmenter
-from finetune.sam_training import SamModule
-from finetune.samples import SplitConfig, open_examples
-from finetune.training import pick_device, seed_all
+from finetune.engine.config import parse_config
+from finetune.engine.datasets import SplitConfig, open_examples
+from finetune.engine.runs import read_metrics
+from finetune.engine.trainer import pick_device, seed_all
+from finetune.sam.data import PromptedImages, Task, read_instances
+from finetune.sam.embeddings import Encoder, embed_images, open_cache
+from finetune.sam.evaluation import judge_images
+from finetune.sam.learner import SamConfig, train
+from finetune.sam.metrics import PROMPTS
+from finetune.sam.models import build_sam
+from finetune.sam.module import SamModule
+from finetune.sam.predictor import Segmenter
 from toolkit import write_product
-from toolkit.labels import LabelledImage
+from toolkit.geometry.labels import LabelledImage
 
 SMALL = {"model": "tiny", "train_prompt_encoder": True, "rounds": 0, "box_share": 1.0, "lr": 2e-3, "prompts": 1}
 PER_CLASS = (

@@ -28,16 +28,16 @@ import torch
 from lightning import LightningModule
 
 from benchmarks.timing import environment
-from finetune.configs import parse_config
+from finetune.engine.config import parse_config
+from finetune.engine.trainer import pick_device
 from finetune.learners import find_learner
-from finetune.training import pick_device
 from toolkit import write_product
 from toolkit.errors import ToolkitError
 
 LEARNERS = {
-    "classifier": ("finetune.classifier", {"weights": "none"}),
-    "longtail": ("finetune.longtail_training", {"weights": "none"}),
-    "vae": ("finetune.vae", {"weights": "none"}),
+    "classifier": ("finetune.classifier.learner", {"weights": "none"}),
+    "longtail": ("finetune.longtail.module", {"weights": "none"}),
+    "vae": ("finetune.vae.learner", {"weights": "none"}),
 }
 """Name -> where it calls the trainer, and settings."""
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.timing import environment
-from finetune.configs import load_config
-from finetune.runs import read_metrics
-from finetune.samples import open_examples
-from finetune.vae import VaeConfig, load_trained, measure, score_images, train
+from finetune.engine.config import load_config
+from finetune.engine.datasets import open_examples
+from finetune.engine.runs import read_metrics
+from finetune.vae.learner import VaeConfig, load_trained, measure, score_images, train
 
 FIGURES = ("pixel_auroc", "pixel_ap", "aupro", "image_auroc", "image_ap")
 GRAD_STEPS = 50

@@ -11,18 +11,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from converters.codecs import read_labels
-    from converters.formats import FORMATS
-    from converters.pipeline import ConvertReport, convert, write_labels
-    from converters.verify import VerifyReport, verify
+    from converters.formats.base import FORMATS
+    from converters.formats.registry import read_labels
+    from converters.verification.verify import VerifyReport, verify
+    from converters.writing.pipeline import ConvertReport, convert, write_labels
 
 __all__ = ["FORMATS", "ConvertReport", "VerifyReport", "convert", "read_labels", "verify", "write_labels"]
 
 _HOMES = {
-    "codecs": ("read_labels",),
-    "formats": ("FORMATS",),
-    "pipeline": ("ConvertReport", "convert", "write_labels"),
-    "verify": ("VerifyReport", "verify"),
+    "formats.registry": ("read_labels",),
+    "formats.base": ("FORMATS",),
+    "writing.pipeline": ("ConvertReport", "convert", "write_labels"),
+    "verification.verify": ("VerifyReport", "verify"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -38,7 +38,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps `converters.verify` the function: importing the file of that name would put the module in its place."""
+    """Keeps `converters.verification.verify` the function: importing the file of that name would put the module in its place."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in _HOME and isinstance(value, ModuleType)):

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converters.codecs import read_labels
-from converters.formats import FORMATS
-from converters.pipeline import convert
-from converters.verify import verify
-from toolkit.draw import overlay_sheet
+from converters.formats.base import FORMATS
+from converters.formats.registry import read_labels
+from converters.verification.verify import verify
+from converters.writing.pipeline import convert
+from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.splits import split_dataset, write_split
 from toolkit.errors import ToolkitError
-from toolkit.images import encode_png
-from toolkit.publish import write_whole
-from toolkit.samples import load_dataset
-from toolkit.splits import split_dataset, write_split
-from toolkit.synthetic import PRODUCT_DEFECTS, write_product
+from toolkit.files.publish import write_whole
+from toolkit.imaging.images import encode_png
+from toolkit.plotting.overlays import overlay_sheet
+from toolkit.synthetic.product import PRODUCT_DEFECTS, write_product
 
 __all__ = ["Demo", "run_demo"]
 

@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from finetune.configs import LearnerConfig, nearest
-from finetune.runs import Run
+from finetune.engine.config import LearnerConfig, nearest
+from finetune.engine.runs import Run
 from toolkit.errors import ToolkitError
 
 __all__ = ["LEARNERS", "Learner", "find_learner"]
@@ -35,11 +35,11 @@ class Learner:
 
 
 LEARNERS = {
-    "classifier": "finetune.classifier",
-    "longtail": "finetune.longtail",
-    "sam": "finetune.sam",
-    "vae": "finetune.vae",
-    "yolo-world": "finetune.yolo_world",
+    "classifier": "finetune.classifier.learner",
+    "longtail": "finetune.longtail.learner",
+    "sam": "finetune.sam.learner",
+    "vae": "finetune.vae.learner",
+    "yolo-world": "finetune.yolo_world.learner",
 }
 """Name -> module, whose `LEARNER` is the learner."""
 

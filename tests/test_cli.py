@@ -146,7 +146,7 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("toolkit.synthetic.write_product", fail)
+    monkeypatch.setattr("toolkit.synthetic.product.write_product", fail)
     with pytest.raises(ZeroDivisionError):
         defectkit("synth", "anywhere")
 

@@ -23,7 +23,7 @@ FORMATS = "coco,yolo-segment,masks"
 # A worker that takes its time over every image, and writes its process id into a folder when it begins.
 WORKER = """
 import os, sys, time
-import converters.pipeline as pipeline
+import converters.writing.pipeline as pipeline
 import distributed
 
 address, folder, pause = sys.argv[1:]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from finetune.configs import load_config
+from finetune.engine.config import load_config
 from finetune.learners import find_learner
 from tests.commands import ROOT, defectkit
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import IMAGES, ROOT, Outcome, defectkit, make_dataset, save, snapshot, stain
-from toolkit.publish import STAGING
+from toolkit.files.publish import STAGING
 
 FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panoptic,masks"
 CATEGORIES = 4
@@ -24,7 +24,7 @@ TOTAL = IMAGES * CATEGORIES
 # Renders slowly, saves checkpoints often, keeps little in buffers, and counts the images that it rendered in a file.
 DRIVER = """
 import os, signal, sys, time
-import converters.conversion as conversion, converters.pipeline as pipeline, converters.trees as trees
+import converters.writing.conversion as conversion, converters.writing.pipeline as pipeline, converters.writing.tree_writer as trees
 from toolkit.cli import main
 
 count, pause, every, strike, *words = sys.argv[1:]
@@ -309,7 +309,7 @@ def full_after(calls: int) -> Callable[..., int]:
 
 @pytest.mark.parametrize("calls", [0, 1, 30])
 def test_a_full_disk_takes_one_line_and_leaves_nothing(runs: Runs, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
-    monkeypatch.setattr("converters.trees.os.write", full_after(calls))
+    monkeypatch.setattr("converters.writing.tree_writer.os.write", full_after(calls))
     outcome = defectkit("convert", runs.root, runs.out / "a/b", "--to", "yolo-detect,masks")
     monkeypatch.undo()
     assert (outcome.status, outcome.out) == (2, "")

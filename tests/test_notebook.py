@@ -18,10 +18,10 @@ import pytest
 from converters import convert, read_labels, verify
 from tests.commands import ROOT, make_dataset, picture, save, stain
 from toolkit import Instance, LabelledImage, load_dataset
-from toolkit.draw import draw_overlay
 from toolkit.gallery import GalleryReport
-from toolkit.images import encode_png, read_image
+from toolkit.imaging.images import encode_png, read_image
 from toolkit.intake import prepare
+from toolkit.plotting.overlays import draw_overlay
 
 QUICKSTART = ROOT / "examples" / "quickstart.ipynb"
 OURS = {"div", "p", "strong", "br", "img", "table", "thead", "tbody", "tr", "th", "td", "ul", "li"}

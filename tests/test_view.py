@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from converters import convert
-from converters.gallery import view
+from converters.viewing.gallery_items import view
 from tests.commands import DEFECTS, HEIGHT, IMAGES, ROOT, WIDTH, defectkit, make_dataset, save, shell, snapshot
 from toolkit import load_dataset
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit.card.card import DatasetCard, describe_dataset
+    from toolkit.dataset.samples import Dataset, Sample, load_dataset
+    from toolkit.dataset.splits import Split, read_split, split_dataset, write_split
     from toolkit.errors import BadInputError, Problem, ToolkitError
-    from toolkit.labels import Instance, LabelledImage
-    from toolkit.samples import Dataset, Sample, load_dataset
-    from toolkit.splits import Split, read_split, split_dataset, write_split
-    from toolkit.synthetic import write_product
+    from toolkit.geometry.labels import Instance, LabelledImage
+    from toolkit.synthetic.product import write_product
 
 __version__ = "0.1.0"
 
@@ -39,10 +39,10 @@ __all__ = [
 _HOMES = {
     "card.card": ("DatasetCard", "describe_dataset"),
     "errors": ("BadInputError", "Problem", "ToolkitError"),
-    "labels": ("Instance", "LabelledImage"),
-    "samples": ("Dataset", "Sample", "load_dataset"),
-    "splits": ("Split", "read_split", "split_dataset", "write_split"),
-    "synthetic": ("write_product",),
+    "geometry.labels": ("Instance", "LabelledImage"),
+    "dataset.samples": ("Dataset", "Sample", "load_dataset"),
+    "dataset.splits": ("Split", "read_split", "split_dataset", "write_split"),
+    "synthetic.product": ("write_product",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.browser.conftest import CLASSES, CUT_SHORT, DAMAGED, GOOD, HEIGHT, HOSTILE, WIDTH, Gallery, Opener
 from toolkit.gallery import GalleryItem, GalleryPage, Shown, Words, build_gallery
-from toolkit.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -10,8 +10,8 @@ import pytest
 
 from converters import FORMATS, convert
 from toolkit import Dataset, load_dataset, split_dataset
-from toolkit.splits import Split
-from toolkit.synthetic import write_product
+from toolkit.dataset.splits import Split
+from toolkit.synthetic.product import write_product
 
 
 @pytest.fixture(scope="session")

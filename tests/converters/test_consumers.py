@@ -27,8 +27,8 @@ from tests.converters.support import (
 )
 from tests.masks import SHAPES
 from toolkit import Dataset
-from toolkit.images import read_mask
-from toolkit.samples import file_name
+from toolkit.dataset.samples import file_name
+from toolkit.imaging.images import read_mask
 
 YOLO_KINDS = ["yolo-detect", "yolo-segment", "yolo-obb"]
 CANVASES = {f"{name} {corner}": (name, corner) for name in SHAPES for corner in range(4)}

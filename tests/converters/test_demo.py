@@ -9,8 +9,8 @@ import pytest
 from converters import FORMATS, read_labels
 from converters.demo import Demo, run_demo
 from toolkit import ToolkitError, load_dataset
-from toolkit.images import read_image
-from toolkit.splits import read_split
+from toolkit.dataset.splits import read_split
+from toolkit.imaging.images import read_image
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,6 @@ def test_labels_are_converted_without_torch() -> None:
 
 
 def test_the_function_stays_in_place_of_the_file_of_its_name() -> None:
-    module = importlib.import_module("converters.verify")
-    assert module is not converters.verify
-    assert callable(converters.verify)
+    module = importlib.import_module("converters.verification.verify")
+    assert module is not converters.verification.verify
+    assert callable(converters.verification.verify)

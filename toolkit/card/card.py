@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toolkit.card.measures import Balance, Distribution, measure_balance, power_histogram
-from toolkit.card.tally import Census, ClassFigures, LabelReader, area_distributions, observe
+from toolkit.card.distributions import Balance, Distribution, measure_balance, power_histogram
+from toolkit.card.statistics import Census, ClassFigures, LabelReader, area_distributions, observe
 from toolkit.card.text import card_html, listed, summarise
+from toolkit.dataset.reference import compare_with_published, differences, published_counts
+from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
 from toolkit.errors import Problem, ToolkitError
-from toolkit.facts import compare_with_published, differences, published_counts
-from toolkit.labels import GOOD
-from toolkit.parallel import ordered_map
-from toolkit.samples import Dataset, Sample
-from toolkit.splits import SUBSETS, Split, find_duplicates
+from toolkit.files.parallel import ordered_map
+from toolkit.geometry.labels import GOOD
 
 __all__ = ["DatasetCard", "describe_dataset"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.card.figures import BLUE, FAINT, HEAT_COLOURS, WIDTH, as_png, fitted, new_figure, own_style
-from toolkit.card.fonts import legible
-from toolkit.card.measures import Distribution
+from toolkit.card.distributions import Distribution
+from toolkit.plotting.figures import BLUE, FAINT, HEAT_COLOURS, WIDTH, as_png, fitted, new_figure, own_style
+from toolkit.plotting.fonts import legible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
     from toolkit.card.card import DatasetCard
-    from toolkit.card.tally import ClassFigures
+    from toolkit.card.statistics import ClassFigures
 
 __all__ = ["PLOTS", "draw_plots"]
 

@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from toolkit.card.measures import Balance, Distribution
-from toolkit.labels import GOOD
+from toolkit.card.distributions import Balance, Distribution
+from toolkit.geometry.labels import GOOD
 
 if TYPE_CHECKING:
     from toolkit.card.card import DatasetCard
@@ -108,7 +108,7 @@ def _percent(value: float) -> str:
 
 def print_card(card: DatasetCard) -> None:
     """The card on stdout."""
-    from toolkit.terminal import print_table, say
+    from toolkit.cli.terminal import print_table, say
 
     say("\n".join(textwrap.wrap(card.summary, _WIDTH)) + "\n")
     for title, header, rows, texts in _tables(card):
@@ -188,7 +188,7 @@ def _size_rows(card: DatasetCard) -> Rows:
 
 
 def _distribution_rows(card: DatasetCard) -> Rows:
-    from toolkit.card.measures import distribution
+    from toolkit.card.distributions import distribution
 
     kinds: dict[str, Distribution | None] = {
         "area of an instance, px": card.measured.area_px if card.measured else None,
@@ -258,7 +258,7 @@ def markdown_text(text: str) -> str:
 
 def card_html(card: DatasetCard) -> str:
     """The summary and the table of classes as HTML, for a notebook."""
-    from toolkit.notebook import report_html
+    from toolkit.markup import report_html
 
     header, rows = _class_table(card)
     return report_html(f"Dataset card of {card.root}", card.summary, header, rows, lists={"Notes": card.notes})

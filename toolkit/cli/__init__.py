@@ -21,8 +21,8 @@ from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
 from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
+from toolkit.cli.terminal import print_error
 from toolkit.errors import ToolkitError
-from toolkit.terminal import print_error
 
 __all__ = ["app", "main"]
 
@@ -137,7 +137,7 @@ def _extra(package: str) -> str:
 
 def _remedy(problem: str) -> str:
     """A hint for the mistake that is made most: formats with spaces between them."""
-    from converters.formats import FORMATS
+    from converters.formats.base import FORMATS
 
     extra = problem.partition("unexpected extra argument")[2].partition("(")[2]
     named = [word for word in extra.strip("s() ").replace(",", " ").split() if word.rstrip(")") in FORMATS]

@@ -9,7 +9,7 @@ import typer
 
 from toolkit.cli.options import JsonOpt, OverwriteOpt
 from toolkit.cli.sources import image_files
-from toolkit.terminal import print_json, print_notes, print_table, progress_bar, say
+from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 __all__ = ["autolabel"]
 
@@ -41,13 +41,13 @@ def autolabel(
     as_json: JsonOpt = False,
 ) -> None:
     """Label images: words to boxes to masks to labels of any format, and a gallery, the doubtful ones first."""
-    from finetune.autolabel import autolabel as run
-    from finetune.runs import open_run
+    from finetune.autolabelling.autolabel import autolabel as run
+    from finetune.engine.runs import open_run
 
     opened = open_run(detector)
     cutter = None
     if segmenter is not None:
-        from finetune.sam import load_segmenter
+        from finetune.sam.learner import load_segmenter
 
         cutter = load_segmenter(open_run(segmenter, "sam"))
     with progress_bar("labelling") as progress:

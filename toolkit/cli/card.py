@@ -25,13 +25,13 @@ from toolkit.cli.options import (
     WorkersOpt,
 )
 from toolkit.cli.sources import open_root, samples_of
-from toolkit.terminal import print_json, print_notes, progress_bar, say
+from toolkit.cli.terminal import print_json, print_notes, progress_bar, say
 
 if TYPE_CHECKING:
-    from converters.reading import Entry, LabelTree
-    from toolkit.card.tally import LabelReader
-    from toolkit.labels import LabelledImage
-    from toolkit.samples import Dataset, Sample
+    from converters.formats.label_tree import Entry, LabelTree
+    from toolkit.card.statistics import LabelReader
+    from toolkit.dataset.samples import Dataset, Sample
+    from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["describe"]
 
@@ -59,8 +59,8 @@ def describe(
 ) -> None:
     """Tell what a dataset holds: classes, subsets and how even they are, sizes, areas, duplicates, problems."""
     from toolkit.card import describe_dataset
-    from toolkit.card.files import check_card, write_card
     from toolkit.card.text import print_card
+    from toolkit.card.writer import check_card, write_card
     from toolkit.cli.splits import choose_split, given_numbers
 
     source = open_root(root, category)
@@ -91,7 +91,7 @@ def describe(
 
 def _members(source: Dataset | LabelTree) -> tuple[Dataset, LabelReader | None, list[str] | None]:
     """What to describe: a dataset; of a label tree its images as one, what reads their labels, and its class names."""
-    from toolkit.samples import Dataset
+    from toolkit.dataset.samples import Dataset
 
     if isinstance(source, Dataset):
         return source, None, None

@@ -21,7 +21,7 @@ from toolkit.cli.options import (
     ValOpt,
 )
 from toolkit.cli.sources import open_root, samples_of
-from toolkit.terminal import print_json, print_notes, print_table, progress_bar, say
+from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 __all__ = ["split", "synth"]
 
@@ -36,7 +36,7 @@ def synth(
     as_json: JsonOpt = False,
 ) -> None:
     """Make a small synthetic product in MVTec layout, with exact masks."""
-    from toolkit.synthetic import PRODUCT_DEFECTS, write_product
+    from toolkit.synthetic.product import PRODUCT_DEFECTS, write_product
 
     with progress_bar("drawing") as progress:
         folder = write_product(
@@ -71,7 +71,7 @@ def split(
 ) -> None:
     """Assign every image to train, val or test, and save it as CSV."""
     from toolkit.cli.splits import check_csv, count_classes, given_numbers, make_split
-    from toolkit.splits import write_split
+    from toolkit.dataset.splits import write_split
 
     check_csv(out)
     source = open_root(root, category)

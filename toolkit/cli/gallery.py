@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.options import CategoryOpt, JsonOpt, OverwriteOpt, WorkersOpt
-from toolkit.terminal import print_json, print_notes, progress_bar, say
+from toolkit.cli.terminal import print_json, print_notes, progress_bar, say
 
 __all__ = ["view"]
 
@@ -37,7 +37,7 @@ def view(
     as_json: JsonOpt = False,
 ) -> None:
     """Draw labels as they were written into a gallery: a folder with a page that needs no server and no network."""
-    from converters.gallery import view as run
+    from converters.viewing.gallery_items import view as run
 
     with progress_bar("drawing") as progress:
         report, views = run(

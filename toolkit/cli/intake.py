@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.options import CategoryOpt, JsonOpt, OverwriteOpt
+from toolkit.cli.terminal import print_failures, print_json, print_notes, print_table, progress_bar
 from toolkit.errors import ToolkitError
-from toolkit.terminal import print_failures, print_json, print_notes, print_table, progress_bar
 
 if TYPE_CHECKING:
     from toolkit.intake.preparing import PrepareReport
@@ -132,7 +132,7 @@ def _in_megabytes(progress: Callable[[int, int], None] | None) -> Callable[[int,
 
 def _counts(report: PrepareReport) -> dict[str, dict[str, Any]]:
     """Product -> images in train/good, test/good and the defect folders."""
-    from toolkit.labels import GOOD
+    from toolkit.geometry.labels import GOOD
 
     counts: dict[str, dict[str, Any]] = {
         name: {"train_good": 0, "test_good": 0, "test_defect": 0, "defects": {}} for name in report.products

@@ -28,7 +28,7 @@ from toolkit.cli.options import (
     WorkersOpt,
 )
 from toolkit.cli.sources import open_root, samples_of
-from toolkit.terminal import (
+from toolkit.cli.terminal import (
     print_failures,
     print_json,
     print_manifests,
@@ -43,7 +43,7 @@ __all__ = ["convert", "demo", "verify"]
 
 def _complete_formats(incomplete: str) -> list[str]:
     """Formats that a comma-separated list may go on with."""
-    from converters.formats import FORMATS
+    from converters.formats.base import FORMATS
 
     before, comma, last = incomplete.rpartition(",")
     return [before + comma + name for name in FORMATS if name.startswith(last) and name not in before.split(",")]
@@ -92,7 +92,7 @@ def convert(
     as_json: JsonOpt = False,
 ) -> None:
     """Write a dataset, or any label tree, in one or more label formats."""
-    from converters.pipeline import convert as run
+    from converters.writing.pipeline import convert as run
     from toolkit.cli.splits import choose_split, given_numbers
 
     source = open_root(root, category)
@@ -144,7 +144,7 @@ def verify(
     as_json: JsonOpt = False,
 ) -> None:
     """Rasterise what was written as its consumer will, and compare it with the source. Exit status 1 if it differs."""
-    from converters.verify import verify as run
+    from converters.verification.verify import verify as run
 
     with progress_bar("verifying") as progress:
         report = run(out, against, min_iou=min_iou, workers=workers or os.cpu_count() or 1, progress=progress)

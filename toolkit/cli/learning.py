@@ -11,8 +11,8 @@ import typer
 
 from toolkit.cli.options import JsonOpt
 from toolkit.cli.sources import image_files
+from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 from toolkit.errors import ToolkitError
-from toolkit.terminal import print_json, print_notes, print_table, progress_bar, say
 
 __all__ = ["attempts", "compare", "evaluate", "predict", "settings", "train"]
 
@@ -59,9 +59,9 @@ def train(
     as_json: JsonOpt = False,
 ) -> None:
     """Train a learner, evaluate it on the test images, and leave a run directory."""
-    from finetune.configs import load_config
+    from finetune.engine.config import load_config
+    from finetune.engine.runs import is_leader, read_metrics
     from finetune.learners import find_learner
-    from finetune.runs import is_leader, read_metrics
 
     chosen = find_learner(learner)
     if lora is not None and learner != "sam":
@@ -95,8 +95,8 @@ def settings(
     ],
 ) -> None:
     """Print all settings of a learner with their defaults and what they mean, as a file for --config."""
+    from finetune.engine.settings import settings_yaml
     from finetune.learners import find_learner
-    from finetune.settings import settings_yaml
 
     say(settings_yaml(find_learner(learner).config).rstrip())
 
@@ -104,7 +104,7 @@ def settings(
 def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: bool) -> None:
     if learner != "yolo-world":
         raise ToolkitError("--export-prompts", f"{learner} has no prompts", "use it with yolo-world")
-    from finetune.yolo_world import export_prompts
+    from finetune.yolo_world.learner import export_prompts
 
     phrases = export_prompts(data, config, file)
     if as_json:
@@ -121,8 +121,8 @@ def evaluate(
     as_json: JsonOpt = False,
 ) -> None:
     """Evaluate the best checkpoint of a run, on its own test images or on other data."""
+    from finetune.engine.runs import open_run
     from finetune.learners import find_learner
-    from finetune.runs import open_run
 
     opened = open_run(run)
     metrics = find_learner(opened.learner).evaluate(opened, data)
@@ -146,9 +146,9 @@ def predict(
     as_json: JsonOpt = False,
 ) -> None:
     """Predict on images that need no labels."""
+    from finetune.engine.runs import csv_bytes, open_run
     from finetune.learners import find_learner
-    from finetune.runs import csv_bytes, open_run
-    from toolkit.publish import write_whole
+    from toolkit.files.publish import write_whole
 
     opened = open_run(run)
     files = image_files(images)
@@ -171,7 +171,7 @@ def predict(
 def _predict_words(run: Any, files: list[Path], out: Path, words: str) -> Sequence[Mapping[str, Any]]:
     if run.learner != "yolo-world":
         raise ToolkitError("--words", f"{run.root} is a run of {run.learner}", "use it with a run of yolo-world")
-    from finetune.yolo_world import predict as look_for
+    from finetune.yolo_world.learner import predict as look_for
 
     return look_for(run, files, out, [word.strip() for word in words.split(",")])
 
@@ -207,10 +207,10 @@ def attempts(
     as_json: JsonOpt = False,
 ) -> None:
     """Make the runs of an attempts file that are missing, and compare them: which one is better, and is it chance?"""
-    from finetune.attempts import read_attempts, run_attempts
-    from finetune.attempts_report import attempts_json, attempts_rows, write_report
-    from finetune.configs import parse_settings
-    from finetune.judging import judge_attempts
+    from finetune.engine.config import parse_settings
+    from finetune.experiments.analysis import judge_attempts
+    from finetune.experiments.attempts import read_attempts, run_attempts
+    from finetune.experiments.report import attempts_json, attempts_rows, write_report
 
     told = read_attempts(file, data, parse_settings(settings or []))
     with progress_bar("runs") as progress:
@@ -233,8 +233,8 @@ def compare(
     as_json: JsonOpt = False,
 ) -> None:
     """Show runs side by side: settings in which they differ, figures, and whether the difference is chance."""
-    from finetune.comparison import compare_runs, draw_comparison
-    from toolkit.publish import write_whole
+    from finetune.experiments.comparison import compare_runs, draw_comparison
+    from toolkit.files.publish import write_whole
 
     if out is not None and out.suffix.lower() != ".png":
         raise ToolkitError(out, "is no PNG file", "name a file that ends in .png")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
-    from converters.reading import LabelTree
-    from toolkit.samples import Dataset, Sample
+    from converters.formats.label_tree import LabelTree
+    from toolkit.dataset.samples import Dataset, Sample
 
 __all__ = ["image_files", "open_root", "samples_of"]
 
@@ -21,8 +21,8 @@ def open_root(root: Path, categories: list[str] | None) -> Dataset | LabelTree:
     Raises:
         ToolkitError: it is neither, it has no such product, or products are asked of a label tree.
     """
-    from converters.codecs import open_source
-    from toolkit.samples import Dataset
+    from converters.formats.registry import open_source
+    from toolkit.dataset.samples import Dataset
 
     source = open_source(root)
     if not categories:
@@ -34,7 +34,7 @@ def open_root(root: Path, categories: list[str] | None) -> Dataset | LabelTree:
 
 def samples_of(source: Dataset | LabelTree) -> Sequence[Sample]:
     """The images of a dataset or of a label tree, without their labels."""
-    from toolkit.samples import Dataset
+    from toolkit.dataset.samples import Dataset
 
     return source if isinstance(source, Dataset) else source.samples
 
@@ -57,8 +57,8 @@ def image_files(given: Sequence[Path]) -> list[Path]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    from converters.codecs import open_source
-    from toolkit.images import is_image
+    from converters.formats.registry import open_source
+    from toolkit.imaging.images import is_image
 
     try:
         images = [sample.image for sample in samples_of(open_source(folder))]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from toolkit.dataset.samples import Sample
+from toolkit.dataset.splits import SUBSETS, Split, read_split, split_dataset
 from toolkit.errors import ToolkitError
-from toolkit.samples import Sample
-from toolkit.splits import SUBSETS, Split, read_split, split_dataset
 
 __all__ = ["check_csv", "choose_split", "count_classes", "given_numbers", "make_split"]
 

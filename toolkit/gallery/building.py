@@ -19,13 +19,13 @@ import orjson
 
 from toolkit import __version__
 from toolkit.errors import ToolkitError
+from toolkit.files.links import place_image
+from toolkit.files.parallel import ordered_map
+from toolkit.files.publish import publish_folder, write_json
 from toolkit.gallery.items import GalleryItem, GalleryPage, GalleryReport
 from toolkit.gallery.pages import write_pages
 from toolkit.gallery.rendering import Rendered, render
 from toolkit.gallery.sampling import even_sample
-from toolkit.parallel import ordered_map
-from toolkit.placing import place_image
-from toolkit.publish import publish_folder, write_json
 
 __all__ = ["build_gallery", "choose"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import Problem
-from toolkit.labels import LabelledImage
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["LAYERS", "Difference", "GalleryItem", "GalleryPage", "GalleryReport", "Shapes", "Shown", "Words"]
 
@@ -145,7 +145,7 @@ class GalleryReport:
     min_iou: float | None
 
     def _repr_html_(self) -> str:
-        from toolkit.notebook import report_html
+        from toolkit.markup import report_html
 
         rows = [
             ["images", self.images, self.images_found],

@@ -105,7 +105,7 @@ def _numbered(tile: dict[str, Any], names: _Names) -> dict[str, Any]:
 
 
 def _colours(count: int) -> list[str]:
-    from toolkit.draw import class_colour
+    from toolkit.plotting.overlays import class_colour
 
     return ["#{:02x}{:02x}{:02x}".format(*class_colour(place)) for place in range(count)]
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from toolkit.images import encode_png, read_image
+from toolkit.imaging.images import encode_png, read_image
 
 __all__ = ["THUMBNAIL", "Picture", "open_picture", "thumbnail_size"]
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.contours import oriented_box
 from toolkit.errors import Problem, ToolkitError
 from toolkit.gallery.items import GalleryItem, GalleryPage, Shown
 from toolkit.gallery.pictures import Picture, open_picture, thumbnail_size
 from toolkit.gallery.vectors import box_path, corners_path, mask_path, outline_path, shrink
-from toolkit.labels import Instance
+from toolkit.geometry.contours import oriented_box
+from toolkit.geometry.labels import Instance
 
 __all__ = ["Rendered", "render"]
 

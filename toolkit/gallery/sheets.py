@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.errors import ToolkitError
+from toolkit.files.publish import write_whole
 from toolkit.gallery.items import GalleryItem, GalleryPage
 from toolkit.gallery.sampling import even_sample
-from toolkit.images import encode_png, read_image
-from toolkit.labels import LabelledImage
-from toolkit.publish import write_whole
+from toolkit.geometry.labels import LabelledImage
+from toolkit.imaging.images import encode_png, read_image
 
 __all__ = ["check_sheet", "write_sheet"]
 
@@ -44,7 +44,7 @@ def write_sheet(items: Sequence[GalleryItem], file: Path, page: GalleryPage, mos
     Raises:
         ToolkitError: none of them can be read, or the file cannot be written.
     """
-    from toolkit.draw import overlay_sheet
+    from toolkit.plotting.overlays import overlay_sheet
 
     strata = [(item.image_class, item.subset) for item in items]
     sample = [items[place] for place in even_sample(strata, _TILES if most is None else most)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.contours import Outline, trace
+from toolkit.geometry.contours import Outline, trace
 
 __all__ = ["box_path", "corners_path", "mask_path", "outline_path", "shrink"]
 

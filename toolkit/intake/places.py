@@ -7,11 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toolkit.dataset.layouts.mvtec import PARTS
 from toolkit.errors import ToolkitError
-from toolkit.images import is_image
+from toolkit.geometry.labels import GOOD
+from toolkit.imaging.images import is_image
 from toolkit.intake.guards import Limits, Member
-from toolkit.labels import GOOD
-from toolkit.layouts.mvtec import PARTS
 
 __all__ = ["Place", "Placing"]
 

@@ -15,12 +15,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from toolkit.dataset.reference import differences
+from toolkit.dataset.samples import Dataset, load_dataset
 from toolkit.errors import Problem, ToolkitError
-from toolkit.facts import differences
+from toolkit.files.publish import STAGING, check_apart, check_free, publish_folder, remove_staging, write_json
 from toolkit.intake.archives import Limits, Member, Source, members, recognise
 from toolkit.intake.places import Placing
-from toolkit.publish import STAGING, check_apart, check_free, publish_folder, remove_staging, write_json
-from toolkit.samples import Dataset, load_dataset
 
 __all__ = ["RECORD", "PrepareReport", "find_faults", "prepare"]
 
@@ -61,7 +61,7 @@ class PrepareReport:
     seconds: float
 
     def _repr_html_(self) -> str:
-        from toolkit.notebook import report_html
+        from toolkit.markup import report_html
 
         images = Counter(sample.category for sample in self.dataset)
         rows = [[name, images[name], self.agreement(name)] for name in self.products]
@@ -132,8 +132,8 @@ def find_faults(dataset: Dataset, progress: Progress | None = None) -> tuple[Pro
         dataset: whose images and masks to read.
         progress: called with images (done, total).
     """
-    from toolkit.inspection import inspect_sample
-    from toolkit.parallel import ordered_map
+    from toolkit.dataset.inspection import inspect_sample
+    from toolkit.files.parallel import ordered_map
 
     found: list[Problem] = []
     for done, problems in enumerate(ordered_map(inspect_sample, list(dataset), workers=os.cpu_count() or 1), 1):

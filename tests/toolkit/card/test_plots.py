@@ -16,8 +16,8 @@ from PIL import Image
 from tests.commands import ROOT, make_dataset, picture, save, stain
 from toolkit import load_dataset, split_dataset
 from toolkit.card import DatasetCard, describe_dataset
-from toolkit.card.fonts import legible
 from toolkit.card.plots import PLOTS, draw_plots
+from toolkit.plotting.fonts import legible
 
 BLUE, ORANGE, DARKEST = (0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00), (0x00, 0x22, 0x3A)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.commands import save
 from toolkit.errors import ToolkitError
 from toolkit.gallery.pictures import open_picture, thumbnail_size
-from toolkit.images import read_image
+from toolkit.imaging.images import read_image
 
 GREY = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
 

@@ -11,9 +11,9 @@ import pytest
 from tests.commands import make_dataset, save, snapshot, stain
 from tests.packing import files_of, link, pack, pack_tar
 from toolkit.errors import ToolkitError
+from toolkit.files.publish import STAGING
 from toolkit.intake.archives import Limits
 from toolkit.intake.preparing import RECORD, find_faults, prepare
-from toolkit.publish import STAGING
 
 DOCUMENTS = {"license.txt": b"CC\n", "readme.txt": b"cite\n", "part/license.txt": b"CC part\n"}
 KINDS = ["data.tar.xz", "data.tar.gz", "data.tar.bz2", "data.tar", "data.zip", "data"]

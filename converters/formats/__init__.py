@@ -1,0 +1,1 @@
+"""The label formats, a file or a folder each."""

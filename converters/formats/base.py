@@ -1,0 +1,175 @@
+"""What every format is made of: the settings of a conversion, one image encoded, and the shape of a label tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol, get_args
+
+from toolkit.dataset.splits import SUBSETS
+from toolkit.errors import ToolkitError
+from toolkit.files.links import ImageMode
+from toolkit.geometry.instances import Grouping
+from toolkit.geometry.labels import ClassScheme, LabelledImage
+
+__all__ = [
+    "FORMATS",
+    "Encoded",
+    "FormatCodec",
+    "FormatName",
+    "ImageMode",
+    "Pixels",
+    "Settings",
+    "TreeShape",
+    "as_folder",
+    "check_formats",
+]
+
+FormatName = Literal[
+    "yolo-detect", "yolo-segment", "yolo-obb", "yolo-classify", "coco", "semantic", "panoptic", "masks"
+]
+FORMATS: tuple[FormatName, ...] = get_args(FormatName)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a conversion is done; all of it goes into the manifest.
+
+    Attributes:
+        classes: names of the instance classes; their order gives the ids.
+        scheme: how classes were named.
+        grouping: which components make an instance.
+        min_area: components of fewer pixels are left out.
+        min_iou: 1 keeps every vertex; below 1 asks for the fewest vertices that keep that IoU.
+        join_parts: whether parts of an instance that do not touch become one YOLO row, over bridges.
+        segmentation: COCO segmentations as polygons or as run lengths.
+        images: how images get into the trees.
+        threshold: grey values of this or more are defect; None: masks must be binary.
+    """
+
+    classes: tuple[str, ...]
+    scheme: ClassScheme = "defect"
+    grouping: Grouping = field(default_factory=Grouping)
+    min_area: int = 0
+    min_iou: float = 1.0
+    join_parts: bool = False
+    segmentation: Literal["polygon", "rle"] = "polygon"
+    images: ImageMode = "hardlink"
+    threshold: int | None = None
+
+    def class_id(self, name: str) -> int:
+        """Index of a class, from 0."""
+        return self.classes.index(name)
+
+    def described(self) -> dict[str, Any]:
+        """The settings as they stand in a manifest."""
+        grouping = f"merge:{self.grouping.gap}" if self.grouping.kind == "merge" else self.grouping.kind
+        return {
+            "classes": self.scheme,
+            "instances": grouping,
+            "min_area": self.min_area,
+            "min_iou": self.min_iou,
+            "join_parts": self.join_parts,
+            "segmentation": self.segmentation,
+            "images": self.images,
+            "threshold": self.threshold,
+        }
+
+
+class Pixels(NamedTuple):
+    """What a label kept of the pixels of an image: sizes of the intersection and of the union with the true mask."""
+
+    intersection: int
+    union: int
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union; 1 where both are empty."""
+        return self.intersection / self.union if self.union else 1.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One image in one format.
+
+    Attributes:
+        image: where the image goes, relative to the tree.
+        files: label files, path relative to the tree and content.
+        annotations: JSON members of each annotation, without braces and without ids.
+        header: JSON members of the image's own record, without braces and without its id.
+        row: line for the format's table, without a line end.
+        objects: how many labelled objects a reader will find.
+        fidelity: pixels kept; for boxes 1 of 1 where the box is right; None where there is nothing to compare.
+        skipped: components that this format cannot show: (reason, area in pixels).
+        bridges: pixels that bridges between parts add.
+    """
+
+    image: str
+    files: tuple[tuple[str, bytes], ...] = ()
+    annotations: tuple[bytes, ...] = ()
+    header: bytes = b""
+    row: bytes = b""
+    objects: int = 0
+    fidelity: Pixels | None = None
+    skipped: tuple[tuple[str, int], ...] = ()
+    bridges: int = 0
+
+
+@dataclass(frozen=True)
+class TreeShape:
+    """Files of a label tree beside the label files of single images.
+
+    Attributes:
+        table: name and first line of a CSV with a row for each image.
+        table_is_label: whether the table carries labels, and so belongs to their hash.
+        json_file: path of the JSON file of a subset, for formats that have one; "{}" stands for the subset.
+        json_lists: for such a file, the members that are not the lists of images and annotations.
+        closing: files written last: path and content.
+    """
+
+    table: tuple[str, str] | None = None
+    table_is_label: bool = False
+    json_file: str | None = None
+    json_lists: dict[str, Any] = field(default_factory=dict)
+    closing: tuple[tuple[str, bytes], ...] = ()
+
+
+class FormatCodec(Protocol):
+    """A format: pure functions from labels to bytes. All that touches the disk is the same for every format."""
+
+    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
+        """One image's labels."""
+        ...
+
+    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
+        """The files around them; `subsets` are those that hold images, in the order train, val, test."""
+        ...
+
+
+def check_formats(names: Sequence[str]) -> list[FormatName]:
+    """The formats asked for, each once, in the order of `FORMATS`.
+
+    Raises:
+        ToolkitError: none, or an unknown one.
+    """
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        problem = f"unknown format {unknown[0]!r}" if unknown else "no format asked for"
+        raise ToolkitError("--to", problem, f"use one or more of {', '.join(FORMATS)}")
+    return [name for name in FORMATS if name in names]
+
+
+def as_folder(label: str, key: str) -> str:
+    """A class name as the name of a folder.
+
+    Raises:
+        ToolkitError: it cannot be one, or would lead elsewhere; `key` is the image that it belongs to.
+    """
+    if label in ("", ".", "..") or any(mark in label for mark in "/\\\0"):
+        raise ToolkitError(key, f"the class {label!r} cannot be a folder's name", "rename the class")
+    return label
+
+
+def present_subsets(subsets: Sequence[str]) -> list[str]:
+    """The given subsets in the order train, val, test."""
+    return [name for name in SUBSETS if name in subsets]

@@ -1,0 +1,224 @@
+"""Label trees -> labelled images: which kind of tree a folder is, and one way to go through all kinds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from converters.formats.base import FORMATS, FormatName
+from converters.rasterize import Rounding
+from toolkit.dataset.samples import Sample, key_of_file_name
+from toolkit.errors import Problem, ToolkitError
+from toolkit.geometry.labels import GOOD, ClassScheme, Instance, LabelledImage
+
+__all__ = [
+    "COMBINED",
+    "Entry",
+    "LabelTree",
+    "assign_keys",
+    "class_of_image",
+    "make_entries",
+    "read_manifest",
+    "subset_of_name",
+]
+
+COMBINED = "combined"
+"""Class of an image that shows several classes, as in MVTec AD."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image of a label tree, before its labels are read.
+
+    Attributes:
+        sample: key, image, class and subset. `image` may not exist in a tree without images.
+        load: reads the labels; a module-level function, so that an entry can be sent to another process.
+        payload: what `load` needs, for instance the path of a label file.
+        names: class id -> name, shared by the entries of a tree.
+        size: width and height in pixels where the tree tells them, else None.
+    """
+
+    sample: Sample
+    load: Callable[[Entry, Rounding], Sequence[Instance]]
+    payload: Any
+    names: dict[int, str]
+    size: tuple[int, int] | None = None
+
+    def labelled(self, scheme: ClassScheme = "defect", rounding: Rounding = "truncate") -> LabelledImage:
+        """Read the labels.
+
+        Args:
+            scheme: "defect" keeps the classes, "binary" makes them one.
+            rounding: how coordinates of YOLO polygons become pixels.
+
+        Raises:
+            ToolkitError: the label or the image is at fault.
+        """
+        width, height = self.image_size()
+        instances = tuple(self.load(self, rounding))
+        label = self.sample.defect
+        if scheme == "binary":
+            instances = tuple(Instance("defect", i.bbox, i.mask, i.area) for i in instances)
+            label = GOOD if label == GOOD else "defect"
+        path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
+        return LabelledImage(self.sample.key, path, width, height, instances, self.sample.split, label)
+
+    def image_size(self) -> tuple[int, int]:
+        """Width and height in pixels.
+
+        Raises:
+            ToolkitError: the tree does not tell, and the image cannot be read.
+        """
+        if self.size is not None:
+            return self.size
+        from toolkit.imaging.images import read_header
+
+        header = read_header(self.sample.image)
+        return header.width, header.height
+
+
+class LabelTree:
+    """The images of a label tree. Iterating reads and yields one `LabelledImage` after the other.
+
+    Attributes:
+        root: the tree.
+        kind: its format.
+        names: class names, in the order of their ids.
+        entries: one for each image, sorted by key.
+        manifest: its manifest, where defectkit wrote it.
+        layout_problems, notes: as in `toolkit.dataset.samples.Dataset`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        kind: FormatName,
+        names: Iterable[str],
+        entries: Iterable[Entry],
+        *,
+        layout_problems: Iterable[Problem] = (),
+        notes: Iterable[str] = (),
+    ) -> None:
+        self.root = root
+        self.kind = kind
+        self.names = list(names)
+        self.entries = sorted(entries, key=lambda entry: entry.sample.key)
+        self.manifest = read_manifest(root)
+        self.layout_problems = tuple(sorted(layout_problems))
+        self.notes = tuple(notes)
+        twice = [key for key, count in Counter(entry.sample.key for entry in self.entries).items() if count > 1]
+        if twice:
+            raise ToolkitError(root, f"two images share the name {twice[0]!r}", "rename one of them")
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[LabelledImage]:
+        return (entry.labelled() for entry in self.entries)
+
+    def __repr__(self) -> str:
+        return f"LabelTree({str(self.root)!r}, kind={self.kind!r}, images={len(self)})"
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The images as samples, for `split_dataset`; their `defect` is the class of the image."""
+        return [entry.sample for entry in self.entries]
+
+    def classes(self, scheme: ClassScheme = "defect") -> list[str]:
+        """Class names in the order of their ids.
+
+        Raises:
+            ToolkitError: the scheme needs products, which labels do not name.
+        """
+        if scheme == "defect":
+            return list(self.names)
+        if scheme == "binary":
+            return ["defect"]
+        raise ToolkitError(
+            self.root, f"labels name no products, so there is no scheme {scheme!r}", "use defect or binary"
+        )
+
+
+def read_manifest(root: Path) -> dict[str, Any] | None:
+    """The manifest of a tree that defectkit wrote, or None.
+
+    Raises:
+        ToolkitError: there is one, but it is damaged.
+    """
+    path = root / "manifest.json"
+    if not path.is_file():
+        return None
+    try:
+        manifest = orjson.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ToolkitError(path, f"cannot be read ({error})", "convert again") from error
+    if not isinstance(manifest, dict) or manifest.get("tool") != "defectkit" or manifest.get("format") not in FORMATS:
+        return None
+    return manifest
+
+
+def subset_of_name(name: str) -> str | None:
+    """Subset that a folder or file name speaks of, for instance "valid" or "train2017"; None if none."""
+    lowered = name.lower()
+    for subset, starts in {"train": ("train",), "val": ("val",), "test": ("test",)}.items():
+        if lowered.startswith(starts):
+            return subset
+    return None
+
+
+def class_of_image(classes: Iterable[str]) -> str:
+    """Class of a whole image that shows defects of the given classes."""
+    found = sorted(set(classes))
+    return GOOD if not found else found[0] if len(found) == 1 else COMBINED
+
+
+def assign_keys(names: Sequence[tuple[str, str]], *, ours: bool) -> list[str]:
+    """Unique keys for (subset, name without ending) pairs.
+
+    Trees of ours have keys in their file names. Others get the bare name; if names recur, with the subset before it,
+    and the folders too if need be.
+    """
+    short = [name.rpartition("/")[2] for _, name in names]
+    if ours:
+        return [key_of_file_name(name) for name in short]
+    subsets = [subset for subset, _ in names]
+    longer = [f"{subset}/{name}" for subset, name in zip(subsets, short, strict=True)]
+    return next((keys for keys in (short, longer) if len(set(keys)) == len(keys)), ["/".join(pair) for pair in names])
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """An image of a tree that is being indexed: subset, name without ending, file, payload and classes seen.
+
+    The name may have folders before it, which tell images of one name apart.
+    """
+
+    subset: str
+    stem: str
+    image: Path
+    payload: Any
+    classes: tuple[str, ...]
+    size: tuple[int, int] | None = None
+
+
+def make_entries(
+    found: Sequence[FoundImage],
+    load: Callable[[Entry, Rounding], Sequence[Instance]],
+    names: dict[int, str],
+    *,
+    ours: bool,
+) -> list[Entry]:
+    """Entries of the images of a tree, with unique keys."""
+    entries = []
+    for one, key in zip(found, assign_keys([(one.subset, one.stem) for one in found], ours=ours), strict=True):
+        parts = key.split("/")
+        category = parts[0] if ours and len(parts) == 4 else "product"
+        defect = class_of_image(one.classes)
+        sample = Sample(key, one.image, (), category, defect, one.subset)
+        entries.append(Entry(sample, load, one.payload, names, one.size))
+    return entries

@@ -1,0 +1,1 @@
+"""YOLO boxes, polygons, oriented boxes and classes."""

@@ -1,0 +1,359 @@
+"""Reading YOLO trees, ours and other tools': data.yaml in its many forms, text rows, classification folders."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from converters.formats.base import FormatName
+from converters.formats.label_tree import Entry, FoundImage, LabelTree, make_entries, read_manifest, subset_of_name
+from converters.rasterize import Rounding, fill_edges, fill_pixels, to_pixels
+from toolkit.errors import Problem, ToolkitError
+from toolkit.geometry.instances import crop_to_bbox
+from toolkit.geometry.labels import Instance
+from toolkit.imaging.images import is_image
+
+__all__ = [
+    "find_data_yaml",
+    "image_folders",
+    "index_classify",
+    "index_yolo",
+    "load_yolo",
+    "parse_rows",
+    "read_data_yaml",
+]
+
+
+def find_data_yaml(root: Path) -> Path | None:
+    """The dataset file of a YOLO tree: data.yaml, or the one YAML file with `names`."""
+    for name in ("data.yaml", "data.yml", "dataset.yaml"):
+        if (root / name).is_file():
+            return root / name
+    candidates = [path for path in sorted(root.iterdir()) if path.suffix.lower() in (".yaml", ".yml")]
+    return next((path for path in candidates if "names" in read_data_yaml(path, strict=False)), None)
+
+
+def read_data_yaml(path: Path, *, strict: bool = True) -> dict[str, Any]:
+    """The content of a dataset file, `names` as id -> name.
+
+    Raises:
+        ToolkitError: it is not YAML, or has no usable `names` (unless not `strict`).
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        if not strict:
+            return {}
+        raise ToolkitError(path, "is not readable YAML", f"correct it ({str(error).splitlines()[0]})") from error
+    if not isinstance(document, dict):
+        document = {}
+    names = document.get("names")
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if isinstance(names, dict) and all(str(number).isdigit() for number in names):
+        document["names"] = {int(number): str(name) for number, name in names.items()}
+    elif strict:
+        raise ToolkitError(path, "has no usable `names`", "give class names as a list, or as 0: name")
+    return document
+
+
+def index_yolo(root: Path) -> LabelTree:
+    """Index a tree of images/ and labels/ with a dataset file."""
+    manifest = read_manifest(root)
+    path = find_data_yaml(root)
+    if path is None:
+        raise ToolkitError(root, "has no data.yaml", "name the folder that holds it")
+    document = read_data_yaml(path)
+    names: dict[int, str] = document["names"]
+    found: list[FoundImage] = []
+    problems: list[Problem] = []
+    folders = image_folders(root, document)
+    places = [(subset, image, label, name) for subset, folder in folders for image, label, name in _pairs(folder)]
+    for subset, image, label, name in places + list(_listed(root, document)):
+        classes = tuple(names.get(number, "") for number in _classes_in(label))
+        found.append(FoundImage(subset, name, image, str(label), classes))
+    for _, folder in folders:
+        problems += _orphans(folder)
+    sizes = root / "images.csv"
+    if manifest and sizes.is_file():
+        found += _without_images(root, sizes, names)
+    kind: FormatName = manifest["format"] if manifest else _kind(found)
+    load = load_obb if kind == "yolo-obb" else load_yolo
+    entries = make_entries(found, load, names, ours=manifest is not None)
+    ordered = [names[number] for number in sorted(names)]
+    return LabelTree(root, kind, ordered, entries, layout_problems=problems)
+
+
+_SPELLINGS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
+
+
+def _places(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Subset and place of what a dataset file lists, as far as it is there.
+
+    A `path` that leads nowhere is passed over; so is "../" as Roboflow writes it.
+    """
+    bases = [root]
+    if isinstance(document.get("path"), str):
+        bases += [Path(document["path"]), root / document["path"]]
+    for spelling, subset in _SPELLINGS.items():
+        value = document.get(spelling)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                stripped = text.removeprefix("../").removeprefix("./")
+                places = [base / name for name in (stripped, text) for base in bases]
+                place = next((place.resolve() for place in places if place.exists()), None)
+                if place is not None:
+                    yield subset, place
+
+
+def image_folders(root: Path, document: dict[str, Any], part: str = "images") -> list[tuple[str, Path]]:
+    """Subsets and their folders of images. Of a folder that stands in for another subset its own name decides."""
+    listed = list(_places(root, document))
+    if listed:
+        subsets: dict[Path, list[str]] = {}
+        for subset, place in listed:
+            if place.is_dir():
+                subsets.setdefault(place / part if (place / part).is_dir() else place, []).append(subset)
+        named = ((folder, _subset_of_folder(folder, part), found) for folder, found in subsets.items())
+        return [(own if own in found else found[0], folder) for folder, own, found in named]
+    guesses = [
+        (guess, folder)
+        for folder in sorted({*root.glob(f"{part}/*"), *root.glob(f"*/{part}")})
+        if folder.is_dir() and (guess := _subset_of_folder(folder, part)) is not None
+    ]
+    return guesses or ([("train", root / part)] if (root / part).is_dir() else [])
+
+
+def _subset_of_folder(folder: Path, part: str) -> str | None:
+    """Subset that images/train or train/images speaks of."""
+    return subset_of_name(folder.parent.name if folder.name == part else folder.name)
+
+
+def _listed(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
+    """Subset, image, label file and name of the images in the text files that a dataset file lists.
+
+    Raises:
+        ToolkitError: such a file cannot be read, or names an image that is not there.
+    """
+    for subset, table in _places(root, document):
+        if not table.is_file():
+            continue
+        try:
+            lines = table.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ToolkitError(table, f"cannot be read ({error})", "list one image a line") from error
+        for number, line in enumerate((line.strip() for line in lines), 1):
+            image = table.parent / line.removeprefix("./")
+            if line and not image.is_file():
+                raise ToolkitError(f"{table}:{number}", f"no image at {image}", "correct or remove the line")
+            if line:
+                name = os.path.relpath(image.with_suffix(""), root)
+                yield subset, image, (_label_folder(image.parent) / image.name).with_suffix(".txt"), name
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent) / name for name in sorted(files))
+
+
+def _label_folder(folder: Path) -> Path:
+    """The folder of labels beside a folder of images: the last part named images becomes labels."""
+    parts = list(folder.parts)
+    for index in reversed(range(len(parts))):
+        if parts[index] == "images":
+            return Path(*parts[:index], "labels", *parts[index + 1 :])
+    return folder
+
+
+def _pairs(folder: Path) -> Iterator[tuple[Path, Path, str]]:
+    """Each image below a folder, its label file, and its path in the folder without the ending."""
+    labels = _label_folder(folder)
+    for image in _walk(folder):
+        if is_image(image.name):
+            inner = image.relative_to(folder)
+            yield image, labels / inner.with_suffix(".txt"), inner.with_suffix("").as_posix()
+
+
+def _orphans(folder: Path) -> list[Problem]:
+    """Label files without an image."""
+    stems = {image.relative_to(folder).with_suffix("") for image in _walk(folder) if is_image(image.name)}
+    labels = _label_folder(folder)
+    if not labels.is_dir() or labels == folder or not stems:
+        return []
+    return [
+        Problem(str(path), "a label without an image", "put its image beside the others, or remove the label")
+        for path in _walk(labels)
+        if path.suffix == ".txt"
+        and path.relative_to(labels).with_suffix("") not in stems
+        and path.name != "classes.txt"
+    ]
+
+
+def _without_images(root: Path, table: Path, names: dict[int, str]) -> list[FoundImage]:
+    """Images of a tree that was written without them, from its table of sizes."""
+    found = []
+    with open(table, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            stem = row["name"].rpartition(".")[0]
+            image = root / "images" / row["subset"] / row["name"]
+            label = root / "labels" / row["subset"] / f"{stem}.txt"
+            classes = tuple(names.get(number, "") for number in _classes_in(label))
+            size = (int(row["width"]), int(row["height"]))
+            if not image.exists():
+                found.append(FoundImage(row["subset"], stem, image, str(label), classes, size))
+    return found
+
+
+def _classes_in(label: Path) -> list[int]:
+    """Class ids in a label file, as far as they can be read; what cannot is reported when the labels are loaded."""
+    try:
+        text = label.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        return []
+    words = (line.split(maxsplit=1)[0] for line in text.splitlines() if line.strip())
+    return sorted({int(float(word)) for word in words if word.replace(".", "", 1).isdigit()})
+
+
+def _kind(found: Sequence[FoundImage]) -> FormatName:
+    """Boxes or polygons, by the first rows met."""
+    for one in found:
+        if one.classes:
+            columns = len(Path(one.payload).read_text(encoding="utf-8-sig").strip().split("\n")[0].split())
+            return "yolo-detect" if columns == 5 else "yolo-segment"
+    return "yolo-segment"
+
+
+Row = tuple[int, npt.NDArray[np.float32], int]
+
+
+def parse_rows(label: Path, names: dict[int, str]) -> list[Row]:
+    """(class id, coordinates, number of the line) of each row of a label file; one that is not there holds none.
+
+    Coordinates are in single precision, as ultralytics reads them.
+
+    Raises:
+        ToolkitError: a row is not numbers, has the wrong length, or a class that is not in the dataset file.
+    """
+    try:
+        lines = label.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ToolkitError(label, f"cannot be read ({error})", "replace it") from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        words = line.split()
+        try:
+            label_id, values = _whole(words[0]), np.array(words[1:], np.float32)
+        except ValueError as error:
+            raise ToolkitError(f"{label}:{number}", "is not a row of numbers", "correct or remove the row") from error
+        if len(values) != 4 and (len(values) < 6 or len(values) % 2):
+            problem = f"has {len(words)} columns, which is neither a box (5) nor a polygon (7, 9, ...)"
+            raise ToolkitError(f"{label}:{number}", problem, "correct or remove the row")
+        if label_id not in names:
+            raise ToolkitError(
+                f"{label}:{number}", f"has class {label_id}, which data.yaml does not name", "correct it"
+            )
+        if not np.isfinite(values).all():
+            raise ToolkitError(f"{label}:{number}", "holds numbers that are not finite", "correct or remove the row")
+        rows.append((label_id, values, number))
+    return rows
+
+
+def _whole(word: str) -> int:
+    """A class id; some tools write it as 1.0."""
+    number = float(word)
+    if not number.is_integer():
+        raise ValueError(word)
+    return int(number)
+
+
+def load_yolo(entry: Entry, rounding: Rounding) -> list[Instance]:
+    """Instances of an image: boxes as rectangles, polygons filled as ultralytics fills them."""
+    width, height = entry.image_size()
+    found = []
+    for label_id, values, number in parse_rows(Path(entry.payload), entry.names):
+        size = np.array([width, height], np.float32)
+        if len(values) == 4:
+            instance = box_instance(values.astype(np.float64), (width, height), entry.names[label_id])
+        else:
+            pixels = to_pixels(values.reshape(-1, 2) * size, rounding)
+            instance = polygon_instance(pixels, (width, height), entry.names[label_id])
+        if instance is None:
+            raise ToolkitError(f"{entry.payload}:{number}", "covers no pixel of the image", "remove the row")
+        found.append(instance)
+    return found
+
+
+def load_obb(entry: Entry, rounding: Rounding) -> list[Instance]:
+    """Instances of an image: the pixels whose centres lie in each oriented box."""
+    width, height = entry.image_size()
+    found = []
+    for label_id, values, number in parse_rows(Path(entry.payload), entry.names):
+        corners = values.reshape(-1, 2).astype(np.float64) * (width, height)
+        instance = crop_to_bbox(fill_edges([corners], height, width), entry.names[label_id])
+        if instance is None:
+            raise ToolkitError(f"{entry.payload}:{number}", "covers no pixel of the image", "remove the row")
+        found.append(instance)
+    return found
+
+
+def box_instance(xywh: npt.NDArray[np.float64], size: tuple[int, int], label: str) -> Instance | None:
+    """The rectangle of a normalised box (centre x, y, width, height), to whole pixels; None if it is empty."""
+    low = (xywh[:2] - xywh[2:] / 2) * size
+    high = (xywh[:2] + xywh[2:] / 2) * size
+    x0, y0 = (int(value) for value in np.clip(np.rint(low), 0, size))
+    x1, y1 = (int(value) for value in np.clip(np.rint(high), 0, size))
+    if x1 <= x0 or y1 <= y0:
+        return None
+    return Instance(label, (x0, y0, x1, y1), np.ones((y1 - y0, x1 - x0), np.bool_), (x1 - x0) * (y1 - y0))
+
+
+def polygon_instance(pixels: npt.NDArray[np.int32], size: tuple[int, int], label: str) -> Instance | None:
+    """The pixels that `cv2.fillPoly` paints inside an image of `size` (width, height); None if there are none."""
+    low = np.clip(pixels.min(axis=0), 0, np.array(size) - 1)
+    high = np.clip(pixels.max(axis=0), 0, np.array(size) - 1)
+    span = (int(high[1] - low[1]) + 1, int(high[0] - low[0]) + 1)
+    filled = fill_pixels([pixels - low.astype(np.int32)], *span)
+    return crop_to_bbox(filled, label, (int(low[0]), int(low[1])))
+
+
+def index_classify(root: Path) -> LabelTree:
+    """Index a tree of <subset>/<class>/ folders of images, or of a table alone."""
+    manifest = read_manifest(root)
+    table = root / "labels.csv"
+    found = []
+    if manifest and table.is_file():
+        with open(table, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                image = root / row["subset"] / row["class"] / row["name"]
+                stem = row["name"].rpartition(".")[0]
+                size = (int(row["width"]), int(row["height"]))
+                found.append(FoundImage(row["subset"], stem, image, None, (row["class"],), size))
+    else:
+        for folder in sorted(path for path in root.glob("*/*") if path.is_dir()):
+            subset = subset_of_name(folder.parent.name)
+            images = [path for path in _walk(folder) if is_image(path.name)] if subset else []
+            found += [
+                FoundImage(str(subset), f"{folder.name}/{image.stem}", image, None, (folder.name,)) for image in images
+            ]
+    names = manifest["classes"] if manifest else sorted({name for one in found for name in one.classes} - {"good"})
+    entries = make_entries(found, load_nothing, dict(enumerate(names)), ours=manifest is not None)
+    return LabelTree(
+        root, "yolo-classify", names, entries, notes=["a classification tree says nothing of where defects are"]
+    )
+
+
+def load_nothing(entry: Entry, rounding: Rounding) -> list[Instance]:
+    """Images of a classification tree carry a class, and no instances."""
+    return []

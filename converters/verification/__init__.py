@@ -1,0 +1,1 @@
+"""The proof that labels are what the masks say."""

@@ -1,0 +1,1 @@
+"""Labels as they were written, as the items of a gallery."""

@@ -1,0 +1,360 @@
+"""A dataset's masks, or the labels of a tree as they were written, as the items of a gallery.
+
+Labels of a tree are compared with their source, as `verify` does it; but small components that a conversion was told
+to leave out count as lost here, since a viewer asks what the mask holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from converters.formats.base import FormatName, Settings
+from converters.formats.label_tree import Entry, LabelTree, read_manifest
+from converters.formats.registry import open_source, read_labels, trees_in
+from converters.verification.matching import find_source, match_entries, settings_of
+from converters.viewing.as_written import BOX_SHAPES, read_shown
+from converters.writing.pipeline import Labelled, label_sample
+from toolkit.dataset.samples import Dataset, Sample
+from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.gallery import GalleryItem, GalleryPage, GalleryReport, Shapes, Shown, Words, build_gallery
+from toolkit.gallery.building import choose
+from toolkit.gallery.sheets import check_sheet, write_sheet
+from toolkit.imaging.images import is_image
+
+__all__ = ["Views", "open_views", "view"]
+
+# Of several trees of one conversion the first of these is shown: those that tell the most come first.
+_BEST: tuple[FormatName, ...] = (
+    "coco",
+    "panoptic",
+    "yolo-segment",
+    "semantic",
+    "masks",
+    "yolo-obb",
+    "yolo-detect",
+    "yolo-classify",
+)
+_WITHOUT: dict[Shapes, tuple[str, tuple[str, ...]]] = {
+    "pixels": ("", ()),
+    "boxes": ("these labels are boxes, which have no", ("fill", "outline", "oriented")),
+    "oriented": ("these labels are oriented boxes, which have no", ("fill", "outline", "box")),
+    "classes": ("these labels name a class for the whole image, and have no", ("fill", "outline", "box", "oriented")),
+}
+_SAID = {"fill": "pixels to fill", "outline": "outline", "box": "upright box", "oriented": "oriented box"}
+_ITSELF = "the labels shown are the source masks themselves"
+_NO_SOURCE = "no source to compare with: name it with --against ROOT"
+_IMAGELESS = "the tree was written without images: those of the source are shown"
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What there is to see at a path.
+
+    Attributes:
+        source: the dataset or the tree that is shown.
+        page: what stands around the items.
+        items: one for each image, and for each file that belongs to none; sorted by key.
+        notes: what to say at the terminal.
+    """
+
+    source: Dataset | LabelTree
+    page: GalleryPage
+    items: tuple[GalleryItem, ...]
+    notes: tuple[str, ...]
+
+
+def view(
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    limit: int | None = None,
+    against: str | Path | None = None,
+    categories: Sequence[str] = (),
+    sheet: str | Path | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[GalleryReport, Views]:
+    """Draw a dataset's masks, or a tree's labels as they were written, into a gallery.
+
+    Args:
+        path: a dataset root, a label tree, or a folder of trees, of which the one that tells the most is shown.
+        out: folder of the gallery; by default the name of `path` and "-gallery", in the current folder.
+        limit: show an even sample of this many images over classes and subsets.
+        against: the source of a tree; by default the one that its manifest names.
+        categories: show these products only.
+        sheet: also draw a contact sheet, a PNG.
+        workers: threads.
+        overwrite: replace an earlier gallery (and sheet).
+        resume: go on where an interrupted run stopped.
+        progress: called with (done, total).
+
+    Raises:
+        ToolkitError: there is nothing to show at `path`, or `out` or `sheet` is in the way or cannot be written.
+    """
+    views = open_views(path, against, categories)
+    out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
+    _check_outside(out, views.source.root)
+    if sheet is not None:
+        check_sheet(Path(sheet), replace_it=overwrite or resume)
+    report = build_gallery(
+        views.items,
+        out,
+        views.page,
+        limit=limit,
+        workers=workers,
+        overwrite=overwrite,
+        resume=resume,
+        progress=progress,
+    )
+    if sheet is not None:
+        write_sheet(choose(views.items, limit), Path(sheet), views.page, limit)
+    return report, views
+
+
+def _check_outside(out: Path, root: Path) -> None:
+    """Refuse an output inside what is shown, or around it.
+
+    Raises:
+        ToolkitError: it is.
+    """
+    there, here = out.resolve(), root.resolve()
+    if there.is_relative_to(here) or here.is_relative_to(there):
+        inside = "is" if there == here else "lies inside" if there.is_relative_to(here) else "holds"
+        raise ToolkitError(out, f"{inside} {root}, which is to be shown", "name a folder apart from it with --out DIR")
+
+
+def open_views(path: str | Path, against: str | Path | None = None, categories: Sequence[str] = ()) -> Views:
+    """What there is to see at a path; labels are read when an item is loaded.
+
+    Args:
+        path, against, categories: as for `view`.
+
+    Raises:
+        ToolkitError: there is nothing, or `against` is no dataset, or a category is not there.
+    """
+    shown, notes = _open(Path(path), compared=against is not None)
+    if isinstance(shown, Dataset):
+        views = _of_dataset(shown.only(categories) if categories else shown)
+    else:
+        views = _of_tree(shown, against, categories)
+    return replace(views, notes=(*notes, *views.notes))
+
+
+def _open(path: Path, *, compared: bool) -> tuple[Dataset | LabelTree, tuple[str, ...]]:
+    """The dataset or the tree at a path, and what to say of the choice."""
+    if path.is_dir() and read_manifest(path) is not None:
+        return read_labels(path), ()
+    manifests = {folder: read_manifest(folder) for folder in trees_in(path)} if path.is_dir() else {}
+    kinds = {folder: manifest["format"] for folder, manifest in manifests.items() if manifest is not None}
+    if not kinds:
+        return read_labels(path) if compared else open_source(path), ()
+    best = min(kinds, key=lambda folder: (_BEST.index(kinds[folder]), folder.name))
+    others = ", ".join(folder.name for folder in kinds if folder != best)
+    note = f"{path} holds {len(kinds)} label trees; {best.name} is shown, name another one to see it: {others}"
+    return read_labels(best), (note,) if others else ()
+
+
+def _of_dataset(dataset: Dataset) -> Views:
+    classes = tuple(dataset.classes())
+    settings = Settings(classes=classes)
+    items = [
+        GalleryItem(
+            key=sample.key,
+            subset=sample.split,
+            product=sample.category,
+            image_class=sample.defect,
+            image=sample.image,
+            stamp=_lengths(sample.masks),
+            load=partial(_masks_of, sample, settings),
+            count=partial(_counted, partial(_masks_of, sample, settings)) if sample.masks else _none,
+        )
+        for sample in dataset
+    ]
+    items += _faulty(dataset.layout_problems, dataset.root)
+    words = Words(_name(dataset.root), "masks of the dataset")
+    page = GalleryPage(words, classes, "pixels", {"source": _ITSELF, "difference": _ITSELF}, (dataset.root,))
+    return Views(dataset, page, _sorted(items), dataset.notes)
+
+
+def _masks_of(sample: Sample, settings: Settings) -> Shown:
+    """The masks of a sample, each component an instance."""
+    found = label_sample(sample, sample.split, settings)
+    if not isinstance(found, Labelled):
+        raise BadInputError(found)
+    return Shown(found.image)
+
+
+def _of_tree(tree: LabelTree, against: str | Path | None, categories: Sequence[str]) -> Views:
+    source, notes = _source(tree, against)
+    settings = settings_of(tree, source)
+    shapes = _shapes(tree)
+    items: list[GalleryItem] = []
+    borrowed = False
+    for match in match_entries([tree], source).found:
+        for _, entry in match.entries:
+            origin = match.member.sample if isinstance(match.member, Entry) else match.member
+            own = entry.sample.image if entry.sample.image.name and entry.sample.image.exists() else None
+            image = own or (origin.image if origin is not None and origin.image.exists() else None)
+            borrowed |= image is not own
+            read = partial(read_shown, entry, match.member, tree.kind, shapes, settings, compare=source is not None)
+            items.append(
+                GalleryItem(
+                    key=entry.sample.key,
+                    subset=entry.sample.split,
+                    product=origin.category if origin is not None else entry.sample.category,
+                    image_class=entry.sample.defect,
+                    image=image,
+                    stamp=_stamp(entry, origin),
+                    load=read,
+                    count=partial(_counted, partial(_as_written, entry)),
+                )
+            )
+    _mark_missing(items, tree)
+    items = _only(items, categories, tree.root)
+    items += _faulty(tree.layout_problems, tree.root)
+    layers = _layers(shapes, source is not None)
+    told = (*_remarks(settings, source, layers), *((_IMAGELESS,) if borrowed else ()))
+    compared = _name(source.root) if source is not None else ""
+    words = Words(_name(tree.root, 2), f"{tree.kind} labels", compared, told)
+    roots = (tree.root,) if source is None else (tree.root, source.root)
+    page = GalleryPage(words, tuple(tree.names), shapes, layers, roots)
+    return Views(tree, page, _sorted(items), (*notes, *told, *tree.notes))
+
+
+def _source(tree: LabelTree, against: str | Path | None) -> tuple[Dataset | LabelTree | None, tuple[str, ...]]:
+    """What to compare a tree with, and a note where that is nothing."""
+    try:
+        source = find_source(against, [tree])
+    except ToolkitError as error:
+        if against is not None:
+            raise
+        return None, (f"{_NO_SOURCE} ({error})",)  # the one that the manifest names is no more
+    return source, () if source is not None else (_NO_SOURCE,)
+
+
+def _remarks(settings: Settings, source: Dataset | LabelTree | None, layers: dict[str, str]) -> tuple[str, ...]:
+    """What a conversion was told to do that shows as a difference; or why there is no difference."""
+    if source is None or "difference" in layers:
+        return () if source is None else (layers["difference"],)
+    found = []
+    if settings.min_area:
+        found.append(f"converted with --min-area {settings.min_area}: smaller components show as lost")
+    if settings.join_parts:
+        found.append("converted with --join-parts: bridges between parts show as gained")
+    if settings.min_iou < 1:
+        found.append(f"converted with --min-iou {settings.min_iou:g}: simplified outlines differ from the masks")
+    return tuple(found)
+
+
+def _shapes(tree: LabelTree) -> Shapes:
+    """What the labels of a tree consist of; COCO files may hold boxes alone."""
+    if tree.kind == "coco":
+        annotations = [one for entry in tree.entries for one in entry.payload[1]]
+        return "boxes" if annotations and not any(one.get("segmentation") for one in annotations) else "pixels"
+    return BOX_SHAPES.get(tree.kind, "pixels")
+
+
+def _layers(shapes: Shapes, compared: bool) -> dict[str, str]:
+    """Layers that these labels do not have, and why."""
+    reason, without = _WITHOUT[shapes]
+    layers = {name: f"{reason} {_SAID[name]}" for name in without}
+    if not compared:
+        layers |= {"source": _NO_SOURCE, "difference": _NO_SOURCE}
+    elif shapes != "pixels":
+        layers["difference"] = f"{reason} pixels to compare with the masks; what they get wrong is listed as a problem"
+    return layers
+
+
+def _mark_missing(items: list[GalleryItem], tree: LabelTree) -> None:
+    """Where a tree has images but for some of them, those that are missing are a problem."""
+    if tree.manifest is not None and tree.manifest["options"]["images"] == "none":
+        return
+    if not any(item.image is not None for item in items):
+        return
+    for place, entry in enumerate(items):
+        if entry.image is None:
+            items[place] = replace(entry, load=partial(_without_image, entry))
+
+
+def _without_image(item: GalleryItem) -> Shown:
+    shown = item.load()
+    return replace(shown, problems=(*shown.problems, Problem(item.key, "its image is not there", "put it back")))
+
+
+def _faulty(problems: Sequence[Problem], root: Path) -> list[GalleryItem]:
+    """Files that belong to no image, or to one that lacks something: each a tile with its problem."""
+    return [
+        GalleryItem(
+            key=os.path.relpath(problem.file, root),
+            subset="",
+            product="",
+            image_class="",
+            image=Path(problem.file) if is_image(Path(problem.file).name) else None,
+            stamp=problem.problem,
+            load=partial(_raise, problem),
+            count=_none,
+        )
+        for problem in problems
+    ]
+
+
+def _raise(problem: Problem) -> Shown:
+    raise BadInputError([problem])
+
+
+def _none() -> int:
+    return 0
+
+
+def _as_written(entry: Entry) -> Shown:
+    return Shown(entry.labelled())
+
+
+def _counted(load: Callable[[], Shown]) -> int:
+    try:
+        return len(load().labelled.instances)
+    except ToolkitError:
+        return 0
+
+
+def _only(items: list[GalleryItem], categories: Sequence[str], root: Path) -> list[GalleryItem]:
+    """The items of some products.
+
+    Raises:
+        ToolkitError: a category is not there.
+    """
+    there = sorted({item.product for item in items})
+    unknown = [name for name in categories if name not in there]
+    if unknown:
+        raise ToolkitError(root, f"has no category {unknown[0]!r}", f"it has: {', '.join(there) or 'none'}")
+    return [item for item in items if item.product in categories] if categories else items
+
+
+def _sorted(items: list[GalleryItem]) -> tuple[GalleryItem, ...]:
+    return tuple(sorted(items, key=lambda item: item.key))
+
+
+def _lengths(files: Sequence[Path]) -> str:
+    """Lengths of files, -1 for those that are not there."""
+    return ",".join(str(path.stat().st_size) if path.is_file() else "-1" for path in files)
+
+
+def _stamp(entry: Entry, origin: Sample | None) -> str:
+    """What tells the labels of an image from others: a digest of what the tree's own file says, lengths of the rest."""
+    payload = entry.payload
+    path, rest = payload if isinstance(payload, tuple) else (payload, "")
+    files = [Path(path)] if isinstance(path, str) and not path.endswith(".json") else []
+    said = hashlib.sha256(repr(rest).encode(errors="backslashreplace")).hexdigest() if rest else ""
+    return f"{_lengths([*files, *(origin.masks if origin is not None else ())])} {said}"
+
+
+def _name(root: Path, parts: int = 1) -> str:
+    """The last parts of a folder's path as text."""
+    return "/".join(root.resolve().parts[-parts:]).encode(errors="backslashreplace").decode()

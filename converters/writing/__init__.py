@@ -1,0 +1,1 @@
+"""Dataset + split + formats -> label trees."""

@@ -1,0 +1,265 @@
+"""One conversion as it happens on disk: a staging folder, checkpoints, and trees that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from converters.formats.base import Encoded, FormatName, Settings
+from converters.formats.label_tree import read_manifest
+from converters.formats.registry import CODECS
+from converters.writing.tree_writer import TreeWriter
+from toolkit.dataset.samples import Sample
+from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.links import place_image
+from toolkit.files.publish import STAGING, publish_folder, remove_staging, write_whole
+
+__all__ = ["Conversion", "Progress", "Rendered", "fingerprint", "finished"]
+
+Progress = Callable[[int, int], None]
+_CHECKPOINT_SECONDS = 5.0
+_STATE = "state.json"
+_REPEAT = "repeat them, or use --overwrite to begin anew"
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """One image in every format asked for, or what is wrong with its files.
+
+    Attributes:
+        sample: which image.
+        subset: train, val or test.
+        problems: faults; if there are any, `encoded` is empty.
+        encoded: one for each format.
+        found: components in its mask.
+        too_small: areas of the components below the minimum area.
+    """
+
+    sample: Sample
+    subset: str
+    problems: tuple[Problem, ...]
+    encoded: tuple[Encoded, ...]
+    found: int = 0
+    too_small: tuple[int, ...] = ()
+
+
+def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
+    """SHA-256 of what goes into a conversion: keys, subsets, and the lengths of the files."""
+    digest = hashlib.sha256()
+    for sample, subset in samples:
+        lengths = []
+        for path in (sample.image, *sample.masks):
+            try:
+                lengths.append(os.stat(path).st_size)
+            except OSError:
+                lengths.append(-1)
+        digest.update(f"{sample.key}\0{subset}\0{lengths}\n".encode())
+    return digest.hexdigest()
+
+
+class Conversion:
+    """Takes rendered images in order and leaves finished trees, or nothing."""
+
+    def __init__(self, out: Path, formats: Sequence[FormatName], settings: Settings, total: int, inputs: str) -> None:
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        self._out = out
+        self._formats = list(formats)
+        self._settings = settings
+        self._total = total
+        self._inputs = inputs
+        self._stage = out / STAGING
+        self._done = 0
+        self._writers: list[TreeWriter] = []
+        self._copied = False
+        # The shape of a tree but for the subsets, which are known at the end.
+        self._shapes = [CODECS[name].shape(settings, ["train"]) for name in formats]
+
+    @contextmanager
+    def staged(self, *, resume: bool, anew: bool = False) -> Iterator[int]:
+        """Prepare the staging folder; yields how many images are done already.
+
+        Args:
+            resume: go on from a checkpoint, if there is one.
+            anew: begin anew where the checkpoint is another run's, rather than refuse.
+
+        An error removes the folder and all that is in it; a kill leaves it for the next run to resume or remove.
+        """
+        made = _folders_to_make(self._out)
+        state = self._load_state(anew) if resume else None  # another run's work must survive a refusal
+        try:
+            if state is None:
+                remove_staging(self._out)
+            try:
+                self._stage.mkdir(parents=True, exist_ok=True)
+                self._writers = [TreeWriter(self._stage / name, name, self._settings) for name in self._formats]
+            except OSError as error:
+                raise _not_written(self._out, error) from error
+            if state is not None:
+                self._done = state["done"]
+                self.problems = [Problem(**problem) for problem in state["problems"]]
+                for writer in self._writers:
+                    writer.restore(state["writers"][writer.name])
+            yield self._done
+        except Exception as error:
+            self._abandon(made)
+            if isinstance(error, OSError):
+                raise _not_written(self._out, error) from error
+            raise
+        finally:
+            for writer in self._writers:
+                writer.abandon()
+
+    def _abandon(self, made: Sequence[Path]) -> None:
+        for writer in self._writers:
+            writer.abandon()
+        remove_staging(self._out)
+        for folder in made:
+            with suppress(OSError):  # it was never made, or something else is in it by now
+                folder.rmdir()
+
+    def consume(self, results: Iterable[Rendered], *, fail: bool, progress: Progress | None) -> None:
+        """Write images as they come.
+
+        Args:
+            results: in the order of the samples, from the first that is not done.
+            fail: whether a faulty sample ends the conversion, after all have been looked at.
+            progress: called with (done, total).
+
+        Raises:
+            BadInputError: samples are faulty, and `fail` is set.
+            ToolkitError: the disk is full, or the folder cannot be written.
+        """
+        saved = time.monotonic()
+        for rendered in results:
+            self.problems += rendered.problems
+            if not rendered.problems and not (fail and self.problems):
+                self._write(rendered)
+            self._done += 1
+            if progress is not None:
+                progress(self._done, self._total)
+            if time.monotonic() - saved >= _CHECKPOINT_SECONDS:
+                self._save_state()
+                saved = time.monotonic()
+        if fail and self.problems:
+            raise BadInputError(sorted(self.problems))
+
+    def _write(self, rendered: Rendered) -> None:
+        mode = self._settings.images
+        for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
+            writer.add(
+                encoded,
+                shape,
+                key=rendered.sample.key,
+                subset=rendered.subset,
+                found=rendered.found,
+                too_small=rendered.too_small,
+            )
+            if mode != "none" and rendered.sample.image.exists():
+                target = writer.prepare(encoded.image)
+                self._copied |= place_image(rendered.sample.image, target, mode) != mode
+
+    def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, dict[str, Any]]:
+        """Complete the trees, move them into place, and return their manifests."""
+        if self._copied:
+            self.notes.append("the images are on another file system than the output: copied instead of hard-linked")
+        remarks = {
+            "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
+            "input_sha256": self._inputs,
+            "source": os.path.relpath(root.resolve(), self._out.resolve()),
+        }
+        manifests = {}
+        for writer in self._writers:
+            codec = CODECS[writer.name]
+            manifests[str(writer.name)] = writer.finish(
+                lambda subsets, codec=codec: codec.shape(self._settings, subsets),  # type: ignore[misc]
+                **remarks,
+            )
+        (self._stage / _STATE).unlink(missing_ok=True)  # spools that are gone can't be resumed
+        for writer in self._writers:
+            writer.remove_spools()
+        for name in self._formats:
+            publish_folder(self._stage / name, self._out / name)
+        remove_staging(self._out)
+        return manifests
+
+    def _mark(self) -> dict[str, Any]:
+        """What a checkpoint must agree with to be resumed."""
+        settings = {**self._settings.described(), "names": list(self._settings.classes)}
+        return {"inputs": self._inputs, "formats": self._formats, "settings": settings, "total": self._total}
+
+    def _save_state(self) -> None:
+        state = {
+            "mark": self._mark(),
+            "done": self._done,
+            "problems": [vars(problem) for problem in self.problems],
+            "writers": {writer.name: writer.checkpoint() for writer in self._writers},
+        }
+        write_whole(self._stage / _STATE, orjson.dumps(state))
+
+    def _load_state(self, anew: bool) -> dict[str, Any] | None:
+        path = self._stage / _STATE
+        if not path.is_file():
+            if not anew:
+                _check_unfinished(self._out, self._formats)
+            return None
+        try:
+            state: dict[str, Any] = orjson.loads(path.read_bytes())
+        except ValueError:
+            return None
+        if state["mark"] == orjson.loads(orjson.dumps(self._mark())):
+            return state
+        if anew:
+            return None
+        raise ToolkitError(self._out, "was begun with other files or settings", _REPEAT)
+
+
+def finished(out: Path, formats: Sequence[FormatName], settings: Settings, inputs: str) -> dict[str, dict[str, Any]]:
+    """Manifests of the trees that an earlier run completed from the same files with the same settings."""
+    manifests: Mapping[FormatName, dict[str, Any] | None] = {name: read_manifest(out / name) for name in formats}
+    return {
+        name: manifest
+        for name, manifest in manifests.items()
+        if manifest is not None
+        and manifest.get("input_sha256") == inputs
+        and manifest.get("options") == settings.described()
+        and manifest.get("classes") == list(settings.classes)
+    }
+
+
+def _folders_to_make(out: Path) -> list[Path]:
+    """The output folder and those above it that are not there yet, the innermost first.
+
+    A folder that holds nothing but unfinished work counts as not there: a run that was killed has made it.
+    """
+    if out.is_dir() and [path.name for path in out.iterdir()] == [STAGING]:
+        return [out]
+    return [folder for folder in (out, *out.parents) if not folder.exists()]
+
+
+def _check_unfinished(out: Path, formats: Iterable[FormatName]) -> None:
+    """Refuse to resume over a tree that is complete, but was made from other files or with other settings.
+
+    Raises:
+        ToolkitError: there is such a tree.
+    """
+    for name in formats:
+        if read_manifest(out / name) is not None:
+            raise ToolkitError(out / name, "is complete, but was made from other files or settings", _REPEAT)
+
+
+def _relative(file: str, root: Path) -> str:
+    return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
+
+
+def _not_written(out: Path, error: OSError) -> ToolkitError:
+    reason = error.strerror or str(error)
+    return ToolkitError(error.filename or out, f"cannot be written ({reason})", "free space, or choose another folder")

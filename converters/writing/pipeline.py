@@ -1,0 +1,305 @@
+"""Dataset + split + formats -> label trees, in one pass over the masks.
+
+Workers read, trace and encode; they touch no output. One writer takes their results in order, so that the bytes on
+disk do not depend on the number of workers, on the backend, or on an interruption in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from converters.formats.base import FormatName, ImageMode, Settings, check_formats
+from converters.formats.label_tree import Entry, LabelTree
+from converters.formats.registry import CODECS, open_source
+from converters.writing.conversion import Conversion, Progress, Rendered, fingerprint, finished
+from toolkit.dataset.inspection import inspect_sample, read_sample
+from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.splits import SUBSETS
+from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.parallel import ordered_map
+from toolkit.files.publish import check_apart, check_free
+from toolkit.geometry.instances import find_instances, parse_grouping
+from toolkit.geometry.labels import GOOD, ClassScheme, LabelledImage, image_class, instance_class
+
+__all__ = ["ConvertReport", "Labelled", "convert", "label_sample", "write_labels"]
+
+_Item = tuple[Sample | Entry, str]  # what to read, and its subset
+
+
+@dataclass(frozen=True)
+class ConvertReport:
+    """What a conversion did.
+
+    Attributes:
+        out: the folder that holds the trees.
+        manifests: format -> its manifest, as on disk.
+        skipped: faults of the samples that were left out.
+        notes: what a user should know.
+        seconds: wall time.
+    """
+
+    out: Path
+    manifests: dict[str, dict[str, Any]]
+    skipped: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+    def _repr_html_(self) -> str:
+        from toolkit.markup import manifests_html
+
+        about = f"{len(self.manifests)} label trees in {self.seconds:.1f} s"
+        return manifests_html(
+            f"Labels {self.out}", about, self.manifests, {"Notes": self.notes, "Left out": self.skipped}
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """An image and its instances, the components in its mask, and the areas of those below the minimum area."""
+
+    image: LabelledImage
+    found: int
+    too_small: tuple[int, ...]
+
+
+def convert(
+    dataset: Dataset | LabelTree | str | Path,
+    out: str | Path,
+    formats: Sequence[str],
+    *,
+    split: Mapping[str, str] | None = None,
+    classes: ClassScheme = "defect",
+    instances: str = "components",
+    min_area: int = 0,
+    min_iou: float = 1.0,
+    join_parts: bool = False,
+    segmentation: Literal["polygon", "rle"] = "polygon",
+    images: ImageMode = "hardlink",
+    on_problem: Literal["fail", "skip"] = "fail",
+    threshold: int | None = None,
+    workers: int = 1,
+    cluster: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> ConvertReport:
+    """Write a dataset, or the labels of any label tree, in one or more formats.
+
+    Args:
+        dataset: what `load_dataset` or `read_labels` gave, or a folder for either.
+        out: folder to write into; each format gets a folder in it, which appears whole or not at all.
+        formats: names out of `converters.FORMATS`.
+        split: key -> subset, as `split_dataset` makes it; without it the dataset's own subsets.
+        classes: how to name classes.
+        instances: "components", "image" or "merge:GAP"; instances of a label tree stay as they are labelled.
+        min_area: components of fewer pixels are left out, and listed in the manifest.
+        min_iou: 1 is exact; below 1, polygons get the fewest vertices that keep that IoU.
+        join_parts: join parts of an instance that do not touch into one YOLO row, over bridges that are counted.
+        segmentation: COCO segmentations as polygons or run lengths.
+        images: how images get into the trees.
+        on_problem: "fail" stops at faulty files, after listing them all; "skip" leaves those samples out.
+        threshold: grey values of this or more are defect.
+        workers: threads.
+        cluster: address of a Dask scheduler, whose workers then do the work.
+        overwrite: replace folders of earlier conversions.
+        resume: go on where an interrupted conversion with the same settings stopped.
+        progress: called with (done, total).
+
+    Raises:
+        ToolkitError: the settings, the output folder or the files are at fault. Nothing is left behind.
+    """
+    started = time.monotonic()
+    source = open_source(dataset)
+    out = Path(out)
+    wanted = check_formats(formats)
+    settings = Settings(
+        classes=tuple(source.classes(classes)),
+        scheme=classes,
+        grouping=parse_grouping(instances),
+        min_area=min_area,
+        min_iou=min_iou,
+        join_parts=join_parts,
+        segmentation=segmentation,
+        images=images,
+        threshold=threshold,
+    )
+    _check(settings, on_problem, wanted, source)
+    check_apart(out, source.root)
+    check_free(out, wanted, overwrite=overwrite, resume=resume)
+    items = _items(source, split)
+    fail = on_problem == "fail"
+    if fail and source.layout_problems:
+        found = (problem for item, _ in items for problem in _inspect(item, threshold))
+        raise BadInputError([*source.layout_problems, *sorted(found)])
+    inputs = fingerprint((_sample(item), subset) for item, subset in items)
+    manifests = finished(out, wanted, settings, inputs) if resume else {}
+    missing = [name for name in wanted if name not in manifests]
+    job = Conversion(out, missing, settings, len(items), inputs)
+    if missing:
+        with job.staged(resume=resume, anew=overwrite) as done:
+            results = _results(items[done:], missing, settings, workers, cluster)
+            job.consume(results, fail=fail, progress=progress)
+            manifests |= job.finish((*source.layout_problems, *job.problems), source.root)
+    notes = (*source.notes, *getattr(split, "notes", ()), *_advice(source, items), *job.notes)
+    manifests = {name: manifests[name] for name in wanted}
+    skipped = (*source.layout_problems, *job.problems)
+    return ConvertReport(out, manifests, skipped, notes, time.monotonic() - started)
+
+
+def _check(settings: Settings, on_problem: str, formats: Sequence[FormatName], source: Dataset | LabelTree) -> None:
+    """Refuse settings that mean nothing."""
+    choices = {
+        "--images": (settings.images, get_args(ImageMode)),
+        "--segmentation": (settings.segmentation, ("polygon", "rle")),
+        "--on-problem": (on_problem, ("fail", "skip")),
+    }
+    for flag, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise ToolkitError(flag, f"{value!r} is unknown", f"use one of {', '.join(allowed)}")
+    if not 0 < settings.min_iou <= 1:
+        raise ToolkitError("--min-iou", f"{settings.min_iou:g} is no IoU", "give a number above 0, up to 1")
+    if settings.min_area < 0:
+        raise ToolkitError("--min-area", f"{settings.min_area} is no area", "give 0 or more pixels")
+    if settings.threshold is not None and not 0 < settings.threshold <= 65535:
+        raise ToolkitError("--threshold", f"{settings.threshold} is no grey value", "give a number from 1 to 65535")
+    if isinstance(source, LabelTree) and source.kind == "yolo-classify" and formats != ["yolo-classify"]:
+        raise ToolkitError(
+            source.root, "a classification tree says nothing of where defects are", "use --to yolo-classify"
+        )
+
+
+def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list[_Item]:
+    """What to convert, and the subset of each."""
+    members: Sequence[Sample | Entry] = source.entries if isinstance(source, LabelTree) else source
+    samples = [_sample(member) for member in members]
+    subsets = {sample.key: sample.split for sample in samples} if split is None else split
+    unknown = sorted(set(subsets.values()) - set(SUBSETS))
+    if unknown:
+        raise ToolkitError(source.root, f"unknown subset {unknown[0]!r}", f"use {', '.join(SUBSETS)}")
+    pairs = zip(members, samples, strict=True)
+    items = [(member, subsets[sample.key]) for member, sample in pairs if sample.key in subsets]
+    if split is not None and len(items) < len(split):
+        strange = sorted(set(split) - {_sample(item).key for item, _ in items})
+        raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
+    if not items and not source.layout_problems:
+        raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
+    return items
+
+
+def _advice(source: Dataset | LabelTree, items: Sequence[_Item]) -> tuple[str, ...]:
+    """What to know of a split that gives a detector nothing to learn from."""
+    defects = {subset for item, subset in items if _sample(item).defect != GOOD}
+    if not defects or "train" in defects:
+        return ()
+    where = " and ".join(name for name in SUBSETS if name in defects)
+    trained = any(subset == "train" for _, subset in items)
+    what = "train holds good images only" if trained else "there are no train images"
+    why = ", as MVTec AD is split for anomaly detection" if isinstance(source, Dataset) else ""
+    remedy = f"--strategy stratified draws the images of {where} into train, val and test"
+    return (f"{what}, all defects are in {where}{why}; to train a detector or segmenter, {remedy}",)
+
+
+def _sample(item: Sample | Entry) -> Sample:
+    return item.sample if isinstance(item, Entry) else item
+
+
+def _inspect(item: Sample | Entry, threshold: int | None) -> tuple[Problem, ...]:
+    if isinstance(item, Sample):
+        return inspect_sample(item, threshold)
+    try:
+        item.labelled()
+    except ToolkitError as error:
+        return error.problems
+    return ()
+
+
+def _results(
+    items: Sequence[_Item], formats: Sequence[FormatName], settings: Settings, workers: int, cluster: str | None
+) -> Iterator[Rendered]:
+    """Every image in every format, in order."""
+    return ordered_map(partial(_render, formats=formats, settings=settings), items, workers=workers, cluster=cluster)
+
+
+def _render(item: _Item, formats: Sequence[FormatName], settings: Settings) -> Rendered:
+    """One image in every format, or what is wrong with it. Runs in a worker; pure but for reading the files."""
+    source, subset = item
+    sample = _sample(source)
+    try:
+        labelled = (
+            label_sample(source, subset, settings) if isinstance(source, Sample) else _label(source, subset, settings)
+        )
+        if isinstance(labelled, tuple):
+            return Rendered(sample, subset, labelled, ())
+        encoded = tuple(CODECS[name].encode(labelled.image, settings) for name in formats)
+    except ToolkitError as error:
+        return Rendered(sample, subset, error.problems, ())
+    return Rendered(sample, subset, (), encoded, labelled.found, labelled.too_small)
+
+
+def label_sample(sample: Sample, subset: str, settings: Settings) -> Labelled | tuple[Problem, ...]:
+    """Read a sample's masks and find its instances; or say what is wrong with its files."""
+    inspected = read_sample(sample, settings.threshold)
+    if isinstance(inspected, tuple):
+        return inspected
+    header, label = inspected.header, image_class(sample, settings.scheme)
+    if inspected.mask is None:
+        image = LabelledImage(sample.key, sample.image, header.width, header.height, (), subset, label)
+        return Labelled(image, 0, ())
+    name = instance_class(sample, settings.scheme)
+    found = find_instances(inspected.mask, name, settings.grouping, settings.min_area)
+    image = LabelledImage(sample.key, sample.image, header.width, header.height, found.instances, subset, label)
+    return Labelled(image, found.components, found.too_small)
+
+
+def _label(entry: Entry, subset: str, settings: Settings) -> Labelled:
+    """Instances of a label tree stand as they are labelled; those below the minimum area are left out."""
+    image = entry.labelled(settings.scheme)
+    kept = tuple(instance for instance in image.instances if instance.area >= settings.min_area)
+    too_small = tuple(instance.area for instance in image.instances if instance.area < settings.min_area)
+    return Labelled(replace(image, instances=kept, subset=subset), len(image.instances), too_small)
+
+
+def write_labels(
+    images: Iterable[LabelledImage],
+    out: str | Path,
+    formats: Sequence[str],
+    *,
+    classes: Sequence[str],
+    image_mode: ImageMode = "hardlink",
+    overwrite: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """Write labels that are in memory, for instance predictions. Images are taken one at a time.
+
+    Args:
+        images: with `subset` set.
+        out: folder to write into, as in `convert`.
+        formats: names out of `converters.FORMATS`.
+        classes: names of all classes; their order gives the ids.
+        image_mode: how image files get into the trees.
+        overwrite: replace folders of earlier conversions.
+
+    Returns:
+        format -> manifest.
+
+    Raises:
+        ToolkitError: as `convert`.
+    """
+    out = Path(out)
+    wanted = check_formats(formats)
+    settings = Settings(classes=tuple(classes), images=image_mode)
+    check_free(out, wanted, overwrite=overwrite, resume=False)
+    job = Conversion(out, wanted, settings, 0, "")
+    with job.staged(resume=False):
+        job.consume((_render_labelled(image, wanted, settings) for image in images), fail=True, progress=None)
+        return job.finish((), out)
+
+
+def _render_labelled(image: LabelledImage, formats: Sequence[FormatName], settings: Settings) -> Rendered:
+    sample = Sample(image.key, image.path or Path(), (), "", image.image_label, image.subset)
+    encoded = tuple(CODECS[name].encode(image, settings) for name in formats)
+    return Rendered(sample, image.subset, (), encoded, len(image.instances))

@@ -1,0 +1,238 @@
+"""Label trees on disk: the one writer that serves every format, and the manifest.
+
+Label files of single images are written as they come. What goes into one file for a whole subset (JSON lists, tables)
+is collected in append-only spools beside them and put together at the end, so that memory stays flat; and a
+checkpoint is no more than the lengths of the spools and a few counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from converters.formats.base import Encoded, FormatName, Settings, TreeShape, present_subsets
+from toolkit import __version__
+from toolkit.files.publish import write_json
+
+__all__ = ["TreeWriter", "digest_line"]
+
+_BLOCK = 1 << 20
+
+
+class TreeWriter:
+    """Writes one format's tree into a staging folder, image by image, in order."""
+
+    def __init__(self, folder: Path, name: FormatName, settings: Settings) -> None:
+        self.folder = folder
+        self.name = name
+        self._settings = settings
+        self._prefix = f"{folder}/"
+        self._spools: dict[str, IO[bytes]] = {}
+        self._folders: set[str] = set()
+        self._subsets: dict[str, dict[str, int]] = {}
+        self._totals = {"found": 0, "skipped": 0, "bridges": 0, "compared": 0, "exact": 0}
+        self._iou_sum = 0.0
+        self._min_iou = 1.0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(
+        self, encoded: Encoded, shape: TreeShape, *, key: str, subset: str, found: int, too_small: tuple[int, ...]
+    ) -> None:
+        """Write one image's labels and count them.
+
+        Args:
+            encoded: the image in this format.
+            shape: as the codec gave it.
+            key, subset: of the image.
+            found: components in its mask.
+            too_small: areas of those below the minimum area.
+        """
+        for path, data in encoded.files:
+            self._write(path, data)
+            self._spool("digests", digest_line(path, hashlib.sha256(data).hexdigest()))
+        counts = self._subsets.get(subset)
+        if counts is None:
+            counts = self._subsets[subset] = {"images": 0, "instances": 0, "background": 0, "annotations": 0}
+        if shape.json_file is not None:
+            self._add_json(encoded, subset, counts)
+        if encoded.row:
+            self._spool("table", encoded.row + b"\n")
+        counts["images"] += 1
+        counts["instances"] += encoded.objects
+        counts["background"] += encoded.objects == 0
+        if found:
+            self._count_components(encoded, key, found, too_small)
+        if encoded.fidelity is not None:
+            self._totals["compared"] += 1
+            self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
+            self._iou_sum += encoded.fidelity.iou
+            self._min_iou = min(self._min_iou, encoded.fidelity.iou)
+
+    def _count_components(self, encoded: Encoded, key: str, found: int, too_small: tuple[int, ...]) -> None:
+        left_out = [*(("smaller than --min-area", area) for area in too_small), *encoded.skipped]
+        for reason, area in left_out:
+            self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
+        self._totals["found"] += found
+        self._totals["skipped"] += len(left_out)
+        self._totals["bridges"] += encoded.bridges
+
+    def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int]) -> None:
+        image_id = counts["images"] + 1
+        comma = b"," if image_id > 1 else b""
+        self._spool(f"images.{subset}", b'%b\n{"id":%d,%b}' % (comma, image_id, encoded.header))
+        numbered = self.name == "coco"  # panoptic annotations go by their image
+        for annotation in encoded.annotations:
+            counts["annotations"] += 1
+            comma = b"," if counts["annotations"] > 1 else b""
+            own = b'"id":%d,' % counts["annotations"] if numbered else b""
+            line = b'%b\n{%b"image_id":%d,%b}' % (comma, own, image_id, annotation)
+            self._spool(f"annotations.{subset}", line)
+
+    def prepare(self, path: str) -> str:
+        """Where a file of the tree goes, its folder made."""
+        parent = path.rpartition("/")[0]
+        if parent not in self._folders:
+            (self.folder / parent).mkdir(parents=True, exist_ok=True)
+            self._folders.add(parent)
+        return self._prefix + path
+
+    def _write(self, path: str, data: bytes) -> None:
+        file = os.open(self.prepare(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(file, view) :]
+        finally:
+            os.close(file)
+
+    def _spool(self, name: str, data: bytes) -> None:
+        if name not in self._spools:
+            self._spools[name] = open(self.folder / f".{name}.spool", "ab", buffering=_BLOCK)  # noqa: SIM115
+        self._spools[name].write(data)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """All that `restore` needs to go on from here, as JSON values."""
+        for spool in self._spools.values():
+            spool.flush()
+        return {
+            "spools": {name: spool.tell() for name, spool in self._spools.items()},
+            "subsets": self._subsets,
+            "totals": self._totals,
+            "iou_sum": self._iou_sum.hex(),
+            "min_iou": self._min_iou.hex(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a checkpoint: cut the spools to their lengths then, take the counts from it."""
+        for spool in self.folder.glob(".*.spool"):
+            name = spool.name[1 : -len(".spool")]
+            os.truncate(spool, state["spools"].get(name, 0))
+        self._subsets = state["subsets"]
+        self._totals = state["totals"]
+        self._iou_sum = float.fromhex(state["iou_sum"])
+        self._min_iou = float.fromhex(state["min_iou"])
+
+    def finish(self, shape_of: Callable[[list[str]], TreeShape], **remarks: Any) -> dict[str, Any]:
+        """Put the files of whole subsets together, hash the labels, write the manifest and return it."""
+        subsets = present_subsets(list(self._subsets))
+        shape = shape_of(subsets)
+        for subset in subsets if shape.json_file is not None else []:
+            self._close_json(shape, subset)
+        if shape.table is not None:
+            name, first_line = shape.table
+            digest = self._assemble(name, [first_line.encode() + b"\n", *self._stored("table")])
+            if shape.table_is_label:
+                self._spool("digests", digest_line(name, digest))
+        for path, data in shape.closing:
+            self._write(path, data)
+        manifest = self._manifest(subsets, remarks)
+        for name in list(self._spools):
+            self._spools.pop(name).close()
+        write_json(self.folder / "manifest.json", manifest)
+        return manifest
+
+    def remove_spools(self) -> None:
+        """Take away what the finished tree no longer needs."""
+        for spool in self.folder.glob(".*.spool"):
+            spool.unlink()
+
+    def abandon(self) -> None:
+        """Close what is open, without finishing."""
+        for name in list(self._spools):
+            with suppress(OSError):  # a full disk has been reported by then
+                self._spools.pop(name).close()
+
+    def _close_json(self, shape: TreeShape, subset: str) -> None:
+        info = {"description": "Written by defectkit", "version": __version__}
+        rest = {"info": info, "licenses": [], **shape.json_lists}
+        pieces: list[bytes | Iterator[bytes]] = [
+            b'{"images":[',
+            self._stored(f"images.{subset}"),
+            b'],\n"annotations":[',
+        ]
+        pieces += [self._stored(f"annotations.{subset}"), b"],\n" + orjson.dumps(rest)[1:] + b"\n"]
+        path = str(shape.json_file).format(subset)
+        chunks = (chunk for piece in pieces for chunk in ([piece] if isinstance(piece, bytes) else piece))
+        self._spool("digests", digest_line(path, self._assemble(path, chunks)))
+
+    def _assemble(self, path: str, chunks: Any) -> str:
+        """Write a file from chunks; its SHA-256."""
+        digest = hashlib.sha256()
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "wb", buffering=_BLOCK) as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+        return digest.hexdigest()
+
+    def _stored(self, name: str) -> Iterator[bytes]:
+        """What a spool holds, in blocks."""
+        if name in self._spools:
+            self._spools[name].flush()
+        with suppress(FileNotFoundError), open(self.folder / f".{name}.spool", "rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    def _manifest(self, subsets: list[str], remarks: dict[str, Any]) -> dict[str, Any]:
+        lines = b"".join(self._stored("digests")).splitlines(keepends=True)
+        skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
+        totals = self._totals
+        manifest: dict[str, Any] = {
+            "tool": "defectkit",
+            "version": __version__,
+            "format": self.name,
+            "classes": list(self._settings.classes),
+            "subsets": {
+                name: {part: self._subsets[name][part] for part in ("images", "instances", "background")}
+                for name in subsets
+            },
+            "components": {
+                "found": totals["found"],
+                "written": totals["found"] - totals["skipped"],
+                "skipped": skipped,
+            },
+            "fidelity": {
+                "mean_iou": self._iou_sum / totals["compared"] if totals["compared"] else 1.0,
+                "min_iou": self._min_iou,
+                "exact": totals["exact"],
+                "images": totals["compared"],
+            },
+            "options": self._settings.described(),
+            "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
+            **remarks,
+        }
+        if self._settings.join_parts:
+            manifest["bridge_pixels"] = totals["bridges"]
+        return manifest
+
+
+def digest_line(path: str, digest: str) -> bytes:
+    """What one label file adds to `labels_sha256`: its path in the tree and its own SHA-256."""
+    return b"%b\0%b\n" % (path.encode(), digest.encode())

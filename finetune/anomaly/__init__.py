@@ -1,0 +1,1 @@
+"""What anomaly detectors share: maps, thresholds and labels from them."""

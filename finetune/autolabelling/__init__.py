@@ -1,0 +1,1 @@
+"""Detector and segmenter together: labels for new images."""

@@ -1,0 +1,122 @@
+"""Where a model suspects defects: boxes found by words, or instances of an anomaly map, which needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from finetune.engine.runs import Run
+from finetune.metrics.detection import Detections
+from toolkit.errors import ToolkitError
+
+__all__ = ["Proposal", "Proposer", "open_proposer"]
+
+_FLOOR = 0.2  # share of the confidence above which a box that is left out still counts as a near miss
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """What is suspected in an image.
+
+    Attributes:
+        found: boxes whose score reaches the confidence; with masks where the model makes them.
+        missed: best score below the confidence, 0 where there is none.
+    """
+
+    found: Detections
+    missed: float
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """A model that suspects.
+
+    Attributes:
+        run: where it comes from.
+        classes: labels that it gives.
+        confidence: scores of this or more are found, in (0, 1).
+        look: (images, confidence) -> proposals.
+    """
+
+    run: Run
+    classes: tuple[str, ...]
+    confidence: float
+    look: Callable[[Sequence[Path], float], Iterator[Proposal]]
+
+    def propose(self, images: Sequence[Path]) -> Iterator[Proposal]:
+        """Look at images, one after the other, in their order.
+
+        Raises:
+            ToolkitError: an image cannot be read.
+        """
+        return self.look(images, self.confidence)
+
+
+def open_proposer(run: Run, words: Sequence[str] | None, confidence: float | None) -> Proposer:
+    """Make a proposer of a run.
+
+    Args:
+        run: of yolo-world or of vae.
+        words: for yolo-world, what to look for in place of its classes; for vae, one name for what it finds.
+        confidence: None for .25 with yolo-world; with vae .5, which is the threshold that it learnt.
+
+    Raises:
+        ToolkitError: the run is of another learner or damaged, or words or confidence do not go with it.
+    """
+    if confidence is not None and not 0 < confidence < 1:
+        raise ToolkitError("--confidence", f"{confidence:g} is not between 0 and 1", "try 0.25")
+    if words is not None and (not words or not all(words) or len(set(words)) < len(words)):
+        raise ToolkitError("--words", "names nothing, or a word twice", "write them as --words 'scratch,dent'")
+    if run.learner == "vae":
+        return _anomaly_proposer(run, words, confidence or 0.5)
+    if run.learner == "yolo-world":
+        return _word_proposer(run, words, confidence or 0.25)
+    raise ToolkitError(run.root, f"is a run of {run.learner}, which finds no places", "name one of yolo-world or vae")
+
+
+def _word_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
+    from finetune.yolo_world.learner import load_detector
+
+    detector = load_detector(run)
+
+    def look(images: Sequence[Path], limit: float) -> Iterator[Proposal]:
+        for one in detector.detect(images, words=words, confidence=_FLOOR * limit):
+            yield Proposal(one.above(limit), float(one.scores[one.scores < limit].max(initial=0.0)))
+
+    return Proposer(run, detector.classes if words is None else tuple(words), confidence, look)
+
+
+def _anomaly_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
+    """Instances of a thresholded map; an anomaly of r times the threshold scores r / (1 + r), so that 1 scores .5."""
+    from finetune.anomaly.maps import DEFECT, ScoredImage, label_map
+    from finetune.vae.learner import load_trained, score_files
+
+    if words is not None and len(words) > 1:
+        raise ToolkitError("--words", "an anomaly detector tells no kinds of defects apart", "give one name")
+    ready, label = load_trained(run), words[0] if words else DEFECT
+
+    def certainty(score: float) -> float:
+        return score / (score + ready.threshold) if score > 0 else 0.0
+
+    def suspected(image: ScoredImage, limit: float) -> Proposal:
+        scores = image.enlarged()
+        labelled = label_map(image, ready.threshold * limit / (1 - limit), label=label)
+        peaks = []
+        for one in labelled.instances:
+            x0, y0, x1, y1 = one.bbox
+            peaks.append(certainty(float(scores[y0:y1, x0:x1][one.mask].max())))
+        order = sorted(range(len(peaks)), key=lambda place: -peaks[place])
+        instances = tuple(labelled.instances[place] for place in order)
+        boxes = np.array([one.bbox for one in instances], np.float64).reshape(-1, 4)
+        certain = np.array([peaks[place] for place in order], np.float64)
+        labels = (label,) * len(instances)
+        found = Detections(image.key, image.path, image.width, image.height, boxes, certain, labels, instances)
+        return Proposal(found, 0.0 if instances else certainty(image.score))
+
+    def look(images: Sequence[Path], limit: float) -> Iterator[Proposal]:
+        return (suspected(image, limit) for image in score_files(ready, images))
+
+    return Proposer(run, (label,), confidence, look)

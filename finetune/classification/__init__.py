@@ -1,0 +1,1 @@
+"""What classifiers share: backbones, optimisers, inference, plots."""

@@ -1,0 +1,233 @@
+"""What every classifier does with its images: hold some out to choose on, predict, write rows and figures."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from converters.formats.registry import open_source
+from finetune.engine.datasets import Example, ExampleSet, ImageDataset, repeatable_loader
+from finetune.engine.trainer import gather_rows
+from finetune.engine.transforms import Flips, eval_transform, flipped_views
+from finetune.metrics.anomaly import classification_metrics, confusion_counts
+from toolkit.dataset.samples import Dataset, Sample
+from toolkit.errors import ToolkitError
+
+__all__ = [
+    "Chosen",
+    "Predictions",
+    "choose_examples",
+    "class_probabilities",
+    "evaluating",
+    "every_example",
+    "image_batches",
+    "predict_examples",
+    "probability_columns",
+]
+
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Images to train on, and those to choose the best epoch by.
+
+    Attributes:
+        train, val: examples; without any in `val` the last epoch is the one.
+        how: in words, for environment.json.
+    """
+
+    train: list[Example]
+    val: list[Example]
+    how: str
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a classifier makes of images.
+
+    Attributes:
+        examples: the images.
+        classes: names of the classes.
+        probabilities: float64 (N, classes), each row sums to 1.
+    """
+
+    examples: Sequence[Example]
+    classes: Sequence[str]
+    probabilities: Probabilities
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """(N,) index of the true class of each image."""
+        return np.array([self.classes.index(example.label) for example in self.examples], np.int64)
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """(N,) index of the class that each image is taken for."""
+        found: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return found
+
+    def only(self, subset: str) -> Predictions:
+        """Those of one subset."""
+        places = [index for index, example in enumerate(self.examples) if example.subset == subset]
+        return replace(self, examples=[self.examples[i] for i in places], probabilities=self.probabilities[places])
+
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Images of each class (rows) that were taken for each class (columns)."""
+        return confusion_counts(self.labels, self.predicted, len(self.classes))
+
+    def metrics(self) -> dict[str, float]:
+        """As `finetune.metrics.anomaly.classification_metrics`."""
+        return classification_metrics(self.labels, self.predicted, self.classes)
+
+    def rows(self) -> list[dict[str, str | int | float]]:
+        """A row for each image, as in predictions.csv; `p_X` is the probability of class X."""
+        told: list[dict[str, str | int | float]] = []
+        for example, found, chances in zip(self.examples, self.predicted, self.probabilities, strict=True):
+            row: dict[str, str | int | float] = {"key": example.key, "subset": example.subset, "label": example.label}
+            row |= {"predicted": self.classes[found], "correct": int(self.classes[found] == example.label)}
+            told.append({**row, **probability_columns(self.classes, chances)})
+        return told
+
+
+def probability_columns(classes: Sequence[str], chances: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Name of the column -> probability, in six decimals."""
+    return {f"p_{name}": round(float(chance), 6) for name, chance in zip(classes, chances, strict=True)}
+
+
+def choose_examples(examples: ExampleSet, hold_out: float, seed: int) -> Chosen:
+    """Decide what the best epoch is chosen by. It is never a test image.
+
+    Args:
+        examples: split images.
+        hold_out: share of each class of train that is held out where there is no val subset.
+        seed: of that draw.
+
+    Raises:
+        ToolkitError: there are fewer than two classes, or a class has nothing to train on.
+    """
+    if len(examples.classes) < 2:
+        raise ToolkitError(examples.root, "has only one class", "a classifier needs two; vae learns from good alone")
+    train, val = examples.subset("train"), examples.subset("val")
+    _check_trainable(examples, train)
+    if val:
+        return Chosen(train, val, "the val subset")
+    if not hold_out:
+        return Chosen(train, [], "nothing: the last epoch")
+    by_label: dict[str, list[Example]] = defaultdict(list)
+    for example in train:
+        by_label[example.label].append(example)
+    held: set[str] = set()
+    for label, members in by_label.items():
+        order = np.random.default_rng((seed, zlib.crc32(label.encode(errors="backslashreplace")))).permutation(
+            len(members)
+        )
+        number = min(max(1, round(hold_out * len(members))), len(members) - 1)
+        held |= {members[index].key for index in order[:number]}
+    kept = [example for example in train if example.key not in held]
+    return Chosen(kept, [example for example in train if example.key in held], f"{len(held)} images of train, held out")
+
+
+def every_example(data: Path) -> list[Example]:
+    """All images of a dataset root, a category folder or a label tree, whatever their subset.
+
+    Raises:
+        ToolkitError: it is none of them, or images are missing.
+    """
+    source = open_source(data)
+    samples: Sequence[Sample] = source if isinstance(source, Dataset) else source.samples
+    missing = next((sample for sample in samples if not sample.image.is_file()), None)
+    if missing is not None:
+        raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
+    return [Example(one.key, one.image, one.defect, one.category, one.split) for one in samples]
+
+
+def _check_trainable(examples: ExampleSet, train: Sequence[Example]) -> None:
+    there = {example.label for example in train}
+    empty = [label for label in examples.classes if label not in there]
+    if empty:
+        names = ", ".join(repr(label) for label in empty[:3])
+        raise ToolkitError(
+            examples.root, f"has no training images of {names}", "use --set split.strategy=stratified or uniform"
+        )
+
+
+def predict_examples(
+    model: nn.Module, examples: Sequence[Example], classes: Sequence[str], config: Any, device: torch.device
+) -> Predictions:
+    """Predict images; where several processes work together, each takes its share and all get all of it.
+
+    Args:
+        model: float32 (B, 3, size, size) -> logits (B, classes).
+        examples: the images.
+        classes: names of the classes.
+        config: settings of a learner, of which image_size, batch_size, workers and tta are used.
+        device: where to compute.
+    """
+    chances = class_probabilities(model, examples, config, device, tta=config.tta, classes=len(classes))
+    return Predictions(list(examples), list(classes), chances)
+
+
+def class_probabilities(
+    model: nn.Module,
+    examples: Sequence[Example],
+    config: Any,
+    device: torch.device,
+    *,
+    tta: Flips = "none",
+    classes: int,
+) -> Probabilities:
+    """Probability of each class, averaged over the mirrored views: float64 (N, classes)."""
+    rows: list[tuple[int, Any]] = []
+    for index, images in image_batches(examples, config, shared=True):
+        views = flipped_views(images.to(device), tta)
+        with evaluating(model):
+            chances = torch.stack([model(view).double().softmax(dim=1) for view in views]).mean(dim=0)
+        rows += zip(index, chances.cpu().numpy(), strict=True)
+    found = [chances for _, chances in gather_rows(rows)]
+    return np.stack(found) if found else np.zeros((0, classes))
+
+
+def image_batches(
+    examples: Sequence[Example], config: Any, *, shared: bool = False
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """(places, float32 (B, 3, size, size)) of images, normalised.
+
+    Args:
+        examples: the images.
+        config: settings of a learner, of which image_size, batch_size and workers are used.
+        shared: where several processes work together, only this one's share.
+    """
+    unlabelled = [replace(example, label="") for example in examples]
+    dataset = ImageDataset(unlabelled, [""], config.image_size, eval_transform())
+    size, workers = config.batch_size, config.workers
+    loader = (
+        repeatable_loader(dataset, batch_size=size, shuffle=False, workers=workers)
+        if shared
+        else DataLoader(dataset, batch_size=size, num_workers=workers)
+    )
+    for batch in loader:
+        yield batch["index"].tolist(), batch["image"]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The block runs the model in evaluation mode, without gradients."""
+    before = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(before)

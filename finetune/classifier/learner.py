@@ -1,0 +1,332 @@
+"""The baseline classifier: a torchvision backbone, trained whole or in part, or frozen under a linear probe."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from torch.nn.functional import cross_entropy
+
+from finetune.classification.backbones import Backbone, build_backbone, frozen_parts, hold_batch_statistics
+from finetune.classification.inference import (
+    Chosen,
+    Predictions,
+    choose_examples,
+    every_example,
+    image_batches,
+    predict_examples,
+    probability_columns,
+)
+from finetune.classification.optimizers import BackboneConfig, choose_optimiser
+from finetune.classifier.gradcam import class_activation
+from finetune.classifier.linear_probe import fit_probe
+from finetune.classifier.plots import Look, draw_attention, draw_confusion, overlay_attention
+from finetune.engine.datasets import Example, ExampleSet, ImageDataset, open_examples, read_rgb, repeatable_loader
+from finetune.engine.runs import Run, is_leader, read_config, split_sha256, start_run
+from finetune.engine.trainer import fit, load_weights, pick_device, seed_all
+from finetune.engine.transforms import eval_transform, train_transform
+from finetune.learners import Learner
+from toolkit.errors import ToolkitError
+from toolkit.files.publish import write_whole
+from toolkit.imaging.images import encode_png
+
+__all__ = ["LEARNER", "ClassifierConfig", "ClassifierModule", "evaluate", "predict", "train"]
+
+NAME = "classifier"
+Progress = Callable[[int, int], None]
+_MOST_LOOKS = 12  # images on the sheet of what it looked at
+_LEAST_SHOWN = 224  # px; smaller images are enlarged in pictures
+
+
+class ClassifierConfig(BackboneConfig):
+    """What the classifier can be told.
+
+    Attributes:
+        mode: "finetune" trains the backbone; "linear-probe" computes its features once, as they are, and fits logistic
+            regression on them, so that epochs, lr, optimiser and augmentation are unused.
+        probe_strength: inverse strength of that regression's regularisation.
+        label_smoothing: share of the target that is spread over all classes.
+        plots: draw the confusion matrix and what the classifier looked at.
+    """
+
+    mode: Literal["finetune", "linear-probe"] = "finetune"
+    probe_strength: float = Field(default=1.0, gt=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    plots: bool = True
+
+
+class ClassifierModule(lightning.LightningModule):
+    """Backbone, cross-entropy and optimiser."""
+
+    def __init__(self, backbone: Backbone, config: ClassifierConfig) -> None:
+        """Freeze what the config says.
+
+        Raises:
+            ToolkitError: the backbone has fewer stages than are to be frozen.
+        """
+        super().__init__()
+        self.model, self._head, self._config = backbone.model, backbone.head, config
+        self._frozen = frozen_parts(backbone, config.freeze)
+        self.train()
+
+    def train(self, mode: bool = True) -> ClassifierModule:
+        """Switch between training and use; frozen stages stay in use, with the batch statistics that they have."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """float32 (B, 3, size, size) -> logits (B, classes)."""
+        logits: torch.Tensor = self.model(images)
+        return logits
+
+    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
+        """The loss of a batch."""
+        images, labels = batch["image"], batch["label"]
+        alone = len(labels) == 1
+        if alone:
+            hold_batch_statistics(self.model)
+        loss = cross_entropy(self(images), labels, label_smoothing=self._config.label_smoothing)
+        if alone:
+            self.train()
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
+        return loss
+
+    def validation_step(self, batch: dict[str, Any]) -> None:
+        """Loss and accuracy of a batch."""
+        logits, labels = self(batch["image"]), batch["label"]
+        right = (logits.argmax(dim=1) == labels).float().mean()
+        for name, value in (("val_loss", cross_entropy(logits, labels)), ("val_accuracy", right)):
+            self.log(name, value, on_epoch=True, batch_size=len(labels), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """As `finetune.classification.optimizers.choose_optimiser`."""
+        head = list(self.model.get_submodule(self._head).parameters())
+        known = {id(parameter) for parameter in head}
+        body = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
+        return choose_optimiser(body, head, self._config)
+
+
+def train(
+    data: Path, config: ClassifierConfig, out: Path, resume: bool = False, progress: Progress | None = None
+) -> Run:
+    """Train a classifier and test it.
+
+    Args:
+        data: dataset root, category folder or label tree.
+        config: settings.
+        out: the run directory.
+        resume: go on with a run that was interrupted.
+        progress: called with (epochs done, epochs).
+
+    Raises:
+        ToolkitError: data, split, weights or device are at fault, or training fails.
+    """
+    started = time.monotonic()
+    examples = open_examples(data, config.split)
+    chosen = choose_examples(examples, config.hold_out, config.seed)
+    device = pick_device(config.device)
+    seed_all(config.seed)
+    backbone = build_backbone(config.backbone, config.weights, len(examples.classes), image_size=config.image_size)
+    module = ClassifierModule(backbone, config)
+    tested = "test" if examples.subset("test") else "val" if examples.subset("val") else "train"
+    facts = _facts(examples, chosen, backbone, config, tested)
+    run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
+    if run.finished:
+        return run
+    if config.mode == "linear-probe":
+        fit_probe(backbone, chosen.train, examples.classes, config, device)
+        torch.save({"state_dict": module.state_dict()}, run.checkpoints / "best.ckpt")
+    else:
+        _fit(module, chosen, examples, run, config, progress)
+    predictions = predict_examples(module.to(device), examples.examples, examples.classes, config, device)
+    run.write_predictions(predictions.rows())
+    if config.plots and is_leader():
+        _draw(run, module, predictions.only(tested), config, device)
+    seconds = _training_seconds(run) if config.mode == "finetune" else time.monotonic() - started
+    run.write_metrics(_metrics(predictions, tested), seconds=seconds)
+    return run
+
+
+def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
+    """Test a classifier, on one or several processes.
+
+    Args:
+        run: what `train` made.
+        data: None for the data that it was trained on, whose test images are then used; of other data, all images.
+
+    Returns:
+        As metrics.json.
+
+    Raises:
+        ToolkitError: the run or the data are at fault, or the data has a class that the classifier does not know.
+    """
+    config, environment = read_config(run, ClassifierConfig), run.environment()
+    module, device = _trained(run, config)
+    classes = list(environment["classes"])
+    if data is None:
+        examples = open_examples(environment["data"], config.split)
+        if split_sha256(examples.subsets) != environment["split_sha256"]:
+            raise ToolkitError(environment["data"], "is not as it was: other images or another split", "name the data")
+        chosen = examples.subset(environment["metrics_of"])
+    else:
+        chosen = _other_images(Path(data), config, str(environment["split_sha256"]), str(environment["metrics_of"]))
+    foreign = sorted({example.label for example in chosen} - set(classes))
+    if foreign:
+        raise ToolkitError(data or run.root, f"has a class that the run does not know: {foreign[0]!r}", "train on it")
+    predictions = predict_examples(module, chosen, classes, config, device)
+    return {**predictions.metrics(), "images": len(chosen)}
+
+
+def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+    """Classify image files, and draw what the classifier looked at.
+
+    Args:
+        run: what `train` made.
+        images: the files.
+        out: folder for the pictures.
+
+    Returns:
+        A row for each image: file, predicted, probability, a probability of each class, and the picture's name.
+
+    Raises:
+        ToolkitError: the run is at fault, or an image cannot be read.
+    """
+    config, classes = read_config(run, ClassifierConfig), list(run.environment()["classes"])
+    module, device = _trained(run, config)
+    examples = [Example(str(path), Path(path), classes[0], "", "test") for path in images]
+    predictions = predict_examples(module, examples, classes, config, device)
+    rows: list[dict[str, Any]] = []
+    for index, look in enumerate(_looks(module, predictions, config, device)):
+        name = f"{index:05d}_{Path(images[index]).stem}.png"
+        write_whole(
+            out / name, encode_png(np.ascontiguousarray(overlay_attention(look.image, look.attention)[:, :, ::-1]))
+        )
+        row = {"file": str(images[index]), "predicted": look.predicted, "probability": round(look.probability, 6)}
+        rows.append({**row, **probability_columns(classes, predictions.probabilities[index]), "picture": name})
+    return rows
+
+
+LEARNER = Learner(ClassifierConfig, train, evaluate, predict)
+
+
+def _facts(
+    examples: ExampleSet, chosen: Chosen, backbone: Backbone, config: ClassifierConfig, tested: str
+) -> dict[str, Any]:
+    """What environment.json says of a run."""
+    return {
+        "classes": list(examples.classes),
+        "weights": config.weights,
+        "weights_sha256": backbone.weights_sha256,
+        "best_chosen_on": chosen.how if config.mode == "finetune" else "nothing: it has no epochs",
+        "metrics_of": tested,
+        "device": _device_name(pick_device(config.device)),
+        "notes": list(examples.notes),
+    }
+
+
+def _fit(
+    module: ClassifierModule,
+    chosen: Chosen,
+    examples: ExampleSet,
+    run: Run,
+    config: ClassifierConfig,
+    progress: Progress | None,
+) -> None:
+    """Train, and leave the module with the weights of the best epoch."""
+    train_set = ImageDataset(
+        chosen.train, examples.classes, config.image_size, train_transform(config), seed=config.seed
+    )
+    batches = repeatable_loader(
+        train_set, batch_size=config.batch_size, shuffle=True, seed=config.seed, workers=config.workers
+    )
+    val = None
+    if chosen.val:
+        val_set = ImageDataset(chosen.val, examples.classes, config.image_size, eval_transform(config))
+        val = repeatable_loader(val_set, batch_size=config.batch_size, shuffle=False, workers=config.workers)
+    found = fit(module, batches, val, run, config, monitor="val_loss", mode="min", progress=progress)
+    load_weights(module, found.best)
+
+
+def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
+    """The classifier of a run, ready for use."""
+    classes, device = list(run.environment().get("classes", [])), pick_device(config.device)
+    best, last = run.checkpoints / "best.ckpt", run.checkpoints / "last.ckpt"
+    backbone = build_backbone(config.backbone, "none", len(classes), image_size=config.image_size)
+    module = ClassifierModule(backbone, config)
+    load_weights(module, best if best.is_file() else last)
+    return module.to(device).eval(), device
+
+
+def _other_images(data: Path, config: ClassifierConfig, digest: str, tested: str) -> list[Example]:
+    """All images of other data; of the same data in another place those that the metrics are of."""
+    try:
+        same = open_examples(data, config.split)
+    except ToolkitError:
+        same = None  # a split that other data does not allow
+    if same is not None and split_sha256(same.subsets) == digest:
+        return same.subset(tested)
+    return every_example(data)
+
+
+def _metrics(predictions: Predictions, tested: str) -> dict[str, float | int]:
+    """The figures of the tested subset, and the accuracy on each of the others."""
+    of_tested = predictions.only(tested)
+    figures: dict[str, float | int] = {**of_tested.metrics(), "images": len(of_tested.examples)}
+    for subset in ("train", "val"):
+        others = predictions.only(subset)
+        if others.examples:
+            figures[f"accuracy_{subset}"] = float((others.labels == others.predicted).mean())
+    return figures
+
+
+def _draw(
+    run: Run, module: ClassifierModule, tested: Predictions, config: ClassifierConfig, device: torch.device
+) -> None:
+    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), tested.classes))
+    # Its mistakes first: they are what one wants to see.
+    wrong = tested.labels != tested.predicted
+    order = sorted(range(len(wrong)), key=lambda index: (not wrong[index], tested.examples[index].key))[:_MOST_LOOKS]
+    shown = Predictions([tested.examples[i] for i in order], tested.classes, tested.probabilities[order])
+    if order:
+        write_whole(run.plots / "gradcam.png", draw_attention(list(_looks(module, shown, config, device))))
+
+
+def _looks(
+    module: ClassifierModule, predictions: Predictions, config: ClassifierConfig, device: torch.device
+) -> list[Look]:
+    """What the classifier looked at in each image."""
+    attention: dict[int, npt.NDArray[np.float32]] = {}
+    for places, images in image_batches(predictions.examples, config):
+        classes = torch.from_numpy(predictions.predicted[places]).to(device)
+        maps = class_activation(module.model, config.backbone, images.to(device), classes)
+        attention |= dict(zip(places, maps, strict=True))
+    return [
+        Look(
+            read_rgb(example.image, max(config.image_size, _LEAST_SHOWN)),
+            attention[index],
+            example.label,
+            predictions.classes[predictions.predicted[index]],
+            float(predictions.probabilities[index].max()),
+        )
+        for index, example in enumerate(predictions.examples)
+    ]
+
+
+def _training_seconds(run: Run) -> float:
+    """Seconds of all epochs, those before an interruption too."""
+    with open(run.root / "log.csv", newline="", encoding="utf-8") as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

@@ -1,0 +1,131 @@
+"""The pictures of a classifier's run: who is taken for whom, and what it looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.plotting.figures import FAINT, HEAT_COLOURS, WIDTH, as_png, fitted, new_figure, own_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Look", "draw_attention", "draw_confusion", "overlay_attention"]
+
+_MOST_NUMBERS = 30  # classes up to which a cell has room for its number
+_COLUMNS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """An image and where a classifier found what it says.
+
+    Attributes:
+        image: uint8 (H, W, 3), RGB.
+        attention: float32 (H, W), in [0, 1].
+        label: true class; "" if unknown.
+        predicted: the class that the attention speaks for.
+        probability: of that class.
+    """
+
+    image: npt.NDArray[np.uint8]
+    attention: npt.NDArray[np.float32]
+    label: str
+    predicted: str
+    probability: float
+
+
+def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> bytes:
+    """A confusion matrix as PNG: rows are true classes, columns what they were taken for, shades shares of the row.
+
+    Args:
+        counts: int64 (classes, classes).
+        classes: their names.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    number = len(classes)
+    cell = min(0.55, (WIDTH - 2.2) / number)
+    with own_style():
+        figure = new_figure(max(2.2, cell * number + 1.5), max(3.6, cell * number + 2.4))
+        axes = figure.add_subplot()
+        rows = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        shares = counts / rows
+        colours = LinearSegmentedColormap.from_list("share", HEAT_COLOURS)
+        picture = axes.imshow(shares, cmap=colours, vmin=0, vmax=1, aspect="equal")
+        if number <= _MOST_NUMBERS:
+            _write_numbers(axes, counts, shares)
+        names = [fitted(name, 24) for name in classes]
+        size = 8 if number <= _MOST_NUMBERS else 4
+        axes.set_xticks(range(number), names, rotation=90 if number > 3 else 0, fontsize=size)
+        axes.set_yticks(
+            range(number), [f"{name} ({total})" for name, total in zip(names, counts.sum(axis=1), strict=True)]
+        )
+        axes.tick_params(axis="both", length=0)
+        axes.tick_params(axis="y", labelsize=size)
+        axes.set(xlabel="predicted", ylabel="true class (images)")
+        axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} images right")
+        for spine in axes.spines.values():
+            spine.set(visible=True, linewidth=0.5)
+        bar = figure.colorbar(picture, ax=axes, shrink=0.6, aspect=25)
+        bar.set_ticks([0, 0.5, 1], labels=["0 %", "50 %", "100 %"])
+        bar.set_label("of the true class")
+        bar.outline.set_visible(False)
+        return as_png(figure)
+
+
+def _write_numbers(axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]) -> None:
+    size = 8 if len(counts) <= 15 else 5
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if shares[row, column] > 0.55 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=size)
+
+
+def draw_attention(looks: Sequence[Look]) -> bytes:
+    """A sheet of images with what the classifier looked at, as PNG; a frame marks those that it got wrong."""
+    columns = min(_COLUMNS, max(2, len(looks)))
+    rows = math.ceil(len(looks) / columns)
+    side = WIDTH / columns
+    with own_style():
+        figure = new_figure(rows * (side + 0.32) + 0.35)
+        every = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axes in every[len(looks) :]:
+            axes.set_visible(False)
+        for look, axes in zip(looks, every, strict=False):
+            axes.imshow(overlay_attention(look.image, look.attention))
+            axes.set(xticks=[], yticks=[])
+            wrong = bool(look.label) and look.label != look.predicted
+            told = f"{fitted(look.predicted, 18)} {100 * look.probability:.0f} %"
+            axes.set_title(
+                told + (f"\nis {fitted(look.label, 22)}" if wrong else "\nright" if look.label else ""), fontsize=7
+            )
+            for spine in axes.spines.values():
+                spine.set(visible=True, linewidth=2 if wrong else 0.5, color="#D55E00" if wrong else FAINT)
+        figure.suptitle("Where the image speaks for the predicted class (Grad-CAM)", fontsize=9, x=0.01, ha="left")
+        return as_png(figure)
+
+
+def overlay_attention(image: npt.NDArray[np.uint8], attention: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The image in grey, with warm colours where the attention is.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        attention: float32 (h, w), in [0, 1].
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    height, width = image.shape[:2]
+    weight = cv2.resize(attention, (width, height), interpolation=cv2.INTER_LINEAR)
+    colours = cv2.applyColorMap((weight * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    grey = image.mean(axis=2, keepdims=True)
+    share = 0.65 * weight[:, :, None]
+    mixed: npt.NDArray[np.uint8] = np.rint(grey * (1 - share) + colours * share).astype(np.uint8)
+    return mixed

@@ -1,0 +1,1 @@
+"""What runs every learner: settings, run directories, data, trainer."""

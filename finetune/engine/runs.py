@@ -1,0 +1,266 @@
+"""A run directory: settings, environment, metrics, predictions, checkpoints, plots; it loads without torch.
+
+RUN/config.yaml        every setting, resolved
+RUN/environment.json   learner, data, hash of the split, weights and their hash, versions, device
+RUN/log.csv            a row for each epoch
+RUN/checkpoints/       last.* and best.*
+RUN/predictions.csv    a row for each image
+RUN/plots/
+RUN/metrics.json       flat; written last, so that a run that has it is a whole one
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from finetune.engine.config import LearnerConfig, dump_config, load_config
+from toolkit import __version__
+from toolkit.errors import ToolkitError
+from toolkit.files.publish import write_json, write_whole
+
+__all__ = [
+    "Run",
+    "csv_bytes",
+    "file_sha256",
+    "is_leader",
+    "open_run",
+    "read_config",
+    "read_metrics",
+    "split_sha256",
+    "start_run",
+]
+
+_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
+_HINT = "choose another folder with --out, or add --resume to go on with it"
+_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+Config = TypeVar("Config", bound=LearnerConfig)
+Number = float | int | str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory.
+
+    Attributes:
+        root: the folder.
+        learner: name of the learner, for instance "classifier".
+    """
+
+    root: Path
+    learner: str
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.root / "checkpoints"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of the plots."""
+        return self.root / "plots"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run went to its end."""
+        return (self.root / "metrics.json").is_file()
+
+    def environment(self) -> dict[str, Any]:
+        """What stands in environment.json.
+
+        Raises:
+            ToolkitError: it cannot be read.
+        """
+        return _read_json(self.root / "environment.json")
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to environment.json."""
+        if is_leader():
+            write_json(self.root / "environment.json", {**self.environment(), **facts})
+
+    def write_metrics(self, metrics: Mapping[str, Number], *, seconds: float) -> None:
+        """Write metrics.json, with the hash of the split and the time; this ends the run."""
+        if not is_leader():
+            return
+        split = self.environment().get("split_sha256")
+        told = {name: _plain(value) for name, value in metrics.items()}
+        write_json(self.root / "metrics.json", {**told, "split_sha256": split, "seconds": round(seconds, 3)})
+
+    def write_predictions(self, rows: Iterable[Mapping[str, Number]], name: str = "predictions.csv") -> None:
+        """Write a row for each image; the keys of the first one are the columns."""
+        if is_leader():
+            write_whole(self.root / name, csv_bytes(list(rows)))
+
+
+def start_run(
+    out: Path,
+    learner: str,
+    config: LearnerConfig,
+    *,
+    subsets: Mapping[str, str],
+    data: Path,
+    resume: bool = False,
+    **facts: Any,
+) -> Run:
+    """Make a run directory, or take up an unfinished one.
+
+    Args:
+        out: the folder.
+        learner: name of the learner.
+        config: its settings.
+        subsets: key -> subset of the images in use.
+        data: where they are.
+        resume: go on with a run of the same settings and images.
+        facts: further members of environment.json, for instance weights_sha256.
+
+    Raises:
+        ToolkitError: the folder holds something; or, with `resume`, another run's settings or images.
+    """
+    run, digest, settings = Run(out, learner), split_sha256(subsets), dump_config(config)
+    if not is_leader():
+        return run
+    if out.is_file() or out.is_symlink():
+        raise ToolkitError(out, "is no folder", "choose another folder with --out")
+    if out.is_dir() and any(out.iterdir()):
+        if not resume:
+            raise ToolkitError(out, "is not empty", _HINT)
+        _check_same(open_run(out), learner, settings, digest)
+        return run
+    write_whole(out / "config.yaml", settings.encode())
+    about = {
+        "defectkit": __version__,
+        "learner": learner,
+        "data": str(data.resolve()).encode(errors="backslashreplace").decode(),
+        "images": len(subsets),
+        "split_sha256": digest,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": _versions(),
+        **facts,
+    }
+    write_json(out / "environment.json", about)
+    run.checkpoints.mkdir(exist_ok=True)
+    run.plots.mkdir(exist_ok=True)
+    return run
+
+
+def _check_same(found: Run, learner: str, settings: str, digest: str) -> None:
+    if found.learner != learner:
+        raise ToolkitError(found.root, f"is a run of {found.learner}, not of {learner}", "choose another folder")
+    before = (found.root / "config.yaml").read_text(encoding="utf-8")
+    if before != settings:
+        changed = sorted(set(before.splitlines()) ^ set(settings.splitlines()))
+        names = ", ".join(dict.fromkeys(line.partition(":")[0].strip() for line in changed))
+        raise ToolkitError(
+            found.root, f"was begun with other settings ({names})", "repeat them, or choose another --out"
+        )
+    if found.environment().get("split_sha256") != digest:
+        raise ToolkitError(found.root, "was begun with other images or another split", "choose another --out")
+
+
+def open_run(root: str | Path, learner: str | None = None) -> Run:
+    """Open a run directory, of a certain learner if one is named.
+
+    Raises:
+        ToolkitError: there is none, or it is another learner's.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise ToolkitError(root, "no such run" if not root.exists() else "not a folder", "name a run directory")
+    if not (root / "config.yaml").is_file() or not (root / "environment.json").is_file():
+        raise ToolkitError(root, "is no run directory (it has no config.yaml)", "name what 'defectkit train' made")
+    run = Run(root, str(_read_json(root / "environment.json").get("learner", "")))
+    if learner is not None and run.learner != learner:
+        raise ToolkitError(root, f"is a run of {run.learner}, not of {learner}", f"name a run of {learner}")
+    return run
+
+
+def read_config(run: Run, kind: type[Config]) -> Config:
+    """The settings of a run.
+
+    Raises:
+        ToolkitError: they are not those of such a learner.
+    """
+    return load_config(kind, run.root / "config.yaml")
+
+
+def read_metrics(run: Run) -> dict[str, Any]:
+    """What stands in metrics.json.
+
+    Raises:
+        ToolkitError: the run did not go to its end.
+    """
+    if not run.finished:
+        raise ToolkitError(run.root, "has no metrics.json: it did not go to its end", "train it with --resume")
+    return _read_json(run.root / "metrics.json")
+
+
+def is_leader() -> bool:
+    """Whether this process is the first of those that train together: it alone writes a run directory."""
+    return all(os.environ.get(name, "0") in ("", "0") for name in _RANKS)
+
+
+def split_sha256(subsets: Mapping[str, str]) -> str:
+    """SHA-256 over the sorted lines ``key,subset``: two runs with the same hash saw the same images."""
+    lines = (f"{key},{subset}\n" for key, subset in sorted(subsets.items()))
+    return hashlib.sha256("".join(lines).encode(errors="backslashreplace")).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, for instance of weights.
+
+    Raises:
+        ToolkitError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ToolkitError(path, f"cannot be read ({error.strerror or error})", "check the path") from error
+
+
+def csv_bytes(rows: Sequence[Mapping[str, Number]]) -> bytes:
+    """Rows as CSV; the keys of the first one are the columns."""
+    text = io.StringIO(newline="")
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue().encode(errors="backslashreplace")
+
+
+def _plain(value: Number) -> Number:
+    """Numbers that JSON has: what is not finite is null."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = orjson.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ToolkitError(path, f"cannot be read ({error})", "train again") from error
+    if not isinstance(value, dict):
+        raise ToolkitError(path, "holds no JSON object", "train again")
+    return value
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,325 @@
+"""The one trainer: Lightning, with runs that repeat to the bit, can be killed and resumed, and end with a clear error.
+
+A run that is resumed ends with the numbers of one left alone: an epoch begins with a seed made of the seed of the
+run and the number of the epoch, and training goes on from the end of the last epoch that was finished.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from finetune.engine.checkpoints import read_tensors
+from finetune.engine.config import LearnerConfig, TrainedConfig
+from finetune.engine.datasets import mixed_seed
+from finetune.engine.runs import Run, csv_bytes
+from toolkit.errors import ToolkitError
+from toolkit.files.publish import write_whole
+
+__all__ = [
+    "Fit",
+    "fit",
+    "gather_rows",
+    "load_weights",
+    "memory_full",
+    "own_determinism",
+    "pick_device",
+    "read_checkpoint",
+    "seed_all",
+]
+
+Progress = Callable[[int, int], None]
+_QUIET = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a training ended.
+
+    Attributes:
+        best: checkpoint of the best epoch by the figure that was watched; the last one where none was.
+        epochs: epochs trained, of earlier parts of the run too.
+        seconds: wall time of this part of the run.
+        score: the best figure; None where none was watched.
+    """
+
+    best: Path
+    epochs: int
+    seconds: float
+    score: float | None
+
+
+def fit(
+    module: lightning.LightningModule,
+    train: DataLoader[Any],
+    val: DataLoader[Any] | None,
+    run: Run,
+    config: TrainedConfig,
+    *,
+    monitor: str = "val_loss",
+    mode: str = "min",
+    progress: Progress | None = None,
+) -> Fit:
+    """Train, or go on with a run that was interrupted.
+
+    Args:
+        module: model, loss and optimiser; `training_step` returns the loss, figures are given to `self.log`.
+        train: batches to train on; with an `EpochSampler`, for a run that can be repeated.
+        val: batches to choose the best epoch on; without them the last epoch is the best.
+        run: where checkpoints and logs go; a checkpoint that stands there is gone on from.
+        config: epochs, seed, device, precision, patience.
+        monitor: the figure to choose by; `mode` says whether "min" or "max" is best.
+        progress: called with (epochs done, epochs).
+
+    Raises:
+        ToolkitError: no such device, the loss is no number, memory or the disk is full.
+    """
+    started = time.monotonic()
+    last = run.checkpoints / "last.ckpt"
+    watched = monitor if val is not None else None
+    best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
+    callbacks: list[Callback] = [_Repeatable(config.seed), _FiniteLoss(run), _EpochLog(run, progress)]
+    if watched:
+        callbacks.append(best)
+    # Last, so that what the other callbacks know of the epoch is in it.
+    ending = ModelCheckpoint(run.checkpoints, "last", save_top_k=1, enable_version_counter=False)
+    if config.patience and watched:
+        callbacks.append(EarlyStopping(watched, mode=mode, patience=config.patience, check_finite=False))
+    with _quiet(), _explained(run, config), own_determinism():
+        accelerator, devices = _accelerator(config)
+        trainer = lightning.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=config.nodes,
+            strategy=config.strategy,
+            precision=_precision(config, accelerator),  # type: ignore[arg-type]
+            max_epochs=config.epochs,
+            callbacks=[*callbacks, ending],
+            logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=10,
+            num_sanity_val_steps=0,
+            deterministic="warn",
+            use_distributed_sampler=False,
+        )
+        seed_all(config.seed)
+        resumed = last if last.is_file() else None
+        ended = None if resumed is None else _ended_early(read_checkpoint(resumed))
+        if ended is None:
+            trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
+    chosen = run.checkpoints / "best.ckpt"
+    epochs, score = ended or (trainer.current_epoch, best.best_model_score)
+    return Fit(
+        best=chosen if chosen.is_file() else last,
+        epochs=epochs,
+        seconds=time.monotonic() - started,
+        score=None if score is None else float(score),
+    )
+
+
+def _ended_early(state: Mapping[str, Any]) -> tuple[int, float] | None:
+    """Epochs and best figure of a run that patience ended; the trainer itself would go on with it."""
+    told = state.get("callbacks", {})
+    stopping = next((told[name] for name in told if name.startswith("EarlyStopping")), None)
+    if stopping is None or stopping["wait_count"] < stopping["patience"]:
+        return None
+    return state["epoch"] + 1, float(stopping["best_score"])
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that a setting names; "auto" is the first GPU, if there is one.
+
+    Raises:
+        ToolkitError: there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and not (torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count()):
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        raise ToolkitError(f"device {name}", f"there is no such GPU ({there} found)", "use --set device=cpu or auto")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ToolkitError("device mps", "there is no such GPU", "use --set device=cpu or auto")
+    return torch.device(name)
+
+
+def seed_all(*numbers: int) -> None:
+    """Seed Python, numpy and torch with what the numbers give together."""
+    lightning.seed_everything(mixed_seed(*numbers) % 2**32, verbose=False)
+
+
+def memory_full(run: Run, config: LearnerConfig) -> ToolkitError:
+    """What to say where a GPU's memory is full."""
+    remedy = f"use --set batch_size={max(1, config.batch_size // 2)} or a smaller image_size"
+    return ToolkitError(run.root, "the GPU's memory is full", remedy)
+
+
+@contextmanager
+def own_determinism() -> Iterator[None]:
+    """Keep a trainer's choice of repeatable arithmetic from outliving it: torch has one switch for a process."""
+    on, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(on, warn_only=warns)
+
+
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """Read a checkpoint of ours. Code in the file is refused, not run.
+
+    Raises:
+        ToolkitError: the file cannot be read, carries anything but numbers and text, or is no checkpoint.
+    """
+    problem = "is no checkpoint of weights alone: damaged, or made to run code"
+    loaded = read_tensors(checkpoint, problem=problem, remedy="do not use it; train again")
+    if not isinstance(loaded, dict):
+        raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
+    return loaded
+
+
+def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
+    """Load the weights of a checkpoint of ours into a module.
+
+    Raises:
+        ToolkitError: as `read_checkpoint`, or it is another model's.
+    """
+    loaded = read_checkpoint(checkpoint)
+    state = loaded.get("state_dict", loaded)
+    if not isinstance(state, Mapping):
+        raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
+    try:
+        module.load_state_dict(dict(state))
+    except RuntimeError as error:
+        reason = " ".join(str(error).splitlines()[1:2]).strip() or str(error)
+        raise ToolkitError(checkpoint, f"belongs to another model ({reason[:120]})", "use its own settings") from error
+
+
+def gather_rows(rows: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Rows (index, anything) of all processes that train together, each index once, sorted."""
+    found = list(rows)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        parts: list[list[tuple[int, Any]]] = [[] for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather_object(parts, found)
+        found = [row for part in parts for row in part]
+    return sorted(dict(found).items())
+
+
+def _accelerator(config: TrainedConfig) -> tuple[str, int | list[int]]:
+    device = pick_device(config.device)
+    kind = {"cuda": "gpu"}.get(device.type, device.type)
+    if device.index is not None and config.devices == 1:
+        return kind, [device.index]
+    if kind == "gpu" and config.devices > torch.cuda.device_count():
+        there = torch.cuda.device_count()
+        raise ToolkitError(
+            f"devices {config.devices}", f"there are {there} GPUs", f"use --set devices={there} or fewer"
+        )
+    return kind, config.devices
+
+
+def _precision(config: TrainedConfig, accelerator: str) -> str:
+    if config.precision != "auto":
+        return config.precision
+    return "bf16-mixed" if accelerator == "gpu" and torch.cuda.is_bf16_supported() else "32"
+
+
+class _Repeatable(Callback):
+    """Makes each epoch begin with a seed of its own, so that it does not matter where a run was taken up."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        seed_all(self._seed, trainer.current_epoch)
+
+    def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        seed_all(self._seed, trainer.current_epoch, 1)
+
+
+class _FiniteLoss(Callback):
+    """Ends a training whose loss is no number any more, before a checkpoint of it is written."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def on_before_backward(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: torch.Tensor
+    ) -> None:
+        if not math.isfinite(float(loss.detach())):
+            where = f"in epoch {trainer.current_epoch}, step {trainer.global_step}"
+            remedy = "lower lr (--set lr=...), or use --set precision=32; checkpoints/last is from before it"
+            raise ToolkitError(self._run.root, f"the loss is not a number {where}", remedy)
+
+
+class _EpochLog(Callback):
+    """Writes log.csv, a row for each epoch. What a resumed run repeats replaces what stood there."""
+
+    def __init__(self, run: Run, progress: Progress | None) -> None:
+        self._path, self._progress = run.root / "log.csv", progress
+        self._started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.is_global_zero:
+            figures = {
+                name: repr(float(value)) for name, value in trainer.callback_metrics.items() if "_step" not in name
+            }
+            row = {"epoch": str(trainer.current_epoch), **dict(sorted(figures.items()))}
+            row["seconds"] = f"{time.monotonic() - self._started:.3f}"
+            rows = [old for old in self._rows() if int(old["epoch"]) < trainer.current_epoch]
+            columns = dict.fromkeys([name for one in (*rows, row) for name in one])
+            write_whole(self._path, csv_bytes([{name: one.get(name, "") for name in columns} for one in (*rows, row)]))
+            if self._progress is not None:
+                self._progress(trainer.current_epoch + 1, trainer.max_epochs or 0)
+
+    def _rows(self) -> list[dict[str, str]]:
+        if not self._path.is_file():
+            return []
+        with open(self._path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice off the terminal: what matters is said by our own errors."""
+    loggers = [logging.getLogger(name) for name in _QUIET]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning.*")
+            warnings.filterwarnings("ignore", message=r".*(num_workers|isinstance\(treespec).*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _explained(run: Run, config: TrainedConfig) -> Iterator[None]:
+    """Turn what a user can do something about into an error that says what."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise memory_full(run, config) from error
+    except OSError as error:
+        remedy = "free space; then --resume goes on"
+        raise ToolkitError(error.filename or run.root, f"cannot be written ({error.strerror})", remedy) from error

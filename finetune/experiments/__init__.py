@@ -1,0 +1,1 @@
+"""Variations of a learner, and whether they differ."""

@@ -1,0 +1,374 @@
+"""Several runs from one YAML file, compared honestly: on the split that was asked for, and on stratified folds.
+
+    learner: classifier
+    data: path/to/zipper          # from the folder of this file
+    baseline: baseline            # the attempt that the others are compared with
+    folds: 5                      # 0: no folds
+    seeds: [0, 1, 2, 3, 4]        # of the folds and of training on them
+    settings: {...}               # what all attempts share, as in a run's own config
+    attempts: {baseline: {...}, other: {...}}
+
+OUT/fixed/NAME                    a run on the split of the settings
+OUT/folds/NAME/seedS-foldF        runs on folds of the same images
+OUT/splits/seedS-foldF.csv        those folds
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from converters.formats.registry import open_source
+from finetune.engine.config import LearnerConfig, nearest, parse_config
+from finetune.engine.datasets import open_examples
+from finetune.engine.runs import Run, open_run, read_config, read_metrics
+from finetune.learners import Learner, find_learner
+from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.splits import split_dataset, write_split
+from toolkit.errors import BadInputError, Problem, ToolkitError
+
+__all__ = [
+    "Attempt",
+    "Attempts",
+    "Outcome",
+    "Planned",
+    "flat_settings",
+    "plan_attempts",
+    "read_attempts",
+    "read_correct",
+    "read_outcomes",
+    "run_attempts",
+]
+
+Progress = Callable[[int, int], None]
+
+
+class _File(BaseModel):
+    """An attempts file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learner: str = "classifier"
+    data: Path
+    baseline: str | None = None
+    folds: int = Field(default=5, ge=0)
+    seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1)
+    settings: dict[str, Any] = {}
+    attempts: dict[str, dict[str, Any]] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A variation.
+
+    Attributes:
+        name: of the attempt.
+        config: all its settings.
+        changes: those that some attempts differ in, "group.key" -> value.
+    """
+
+    name: str
+    config: LearnerConfig
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What an attempts file asks for.
+
+    Attributes:
+        file: the file.
+        learner: name of the learner.
+        data: the dataset.
+        attempts: the baseline first.
+        folds: number of folds; 0 for none.
+        seeds: of the folds.
+    """
+
+    file: Path
+    learner: str
+    data: Path
+    attempts: tuple[Attempt, ...]
+    folds: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run to be made.
+
+    Attributes:
+        attempt: name of the attempt.
+        seed, fold: None on the fixed split.
+        config: its settings.
+        out: its folder.
+    """
+
+    attempt: str
+    seed: int | None
+    fold: int | None
+    config: LearnerConfig
+    out: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        planned: the run.
+        correct: key -> whether the image was told right, of the images that it was tested on.
+        seconds: of training.
+        epochs: that were trained.
+    """
+
+    planned: Planned
+    correct: Mapping[str, bool]
+    seconds: float
+    epochs: int
+
+
+def read_attempts(
+    file: str | Path, data: str | Path | None = None, settings: Mapping[str, Any] | None = None
+) -> Attempts:
+    """Read an attempts file and check all of it.
+
+    Args:
+        file: the YAML file.
+        data: a dataset to use instead of the one that the file names.
+        settings: settings over those of every attempt.
+
+    Raises:
+        ToolkitError: the file cannot be read, or what it says does not fit; all faults at once.
+    """
+    file = Path(file)
+    told = _parse(file)
+    learner = find_learner(told.learner)
+    baseline = told.baseline or next(iter(told.attempts))
+    if baseline not in told.attempts:
+        raise ToolkitError(file, f"has no attempt named {baseline!r}", nearest(baseline, list(told.attempts)))
+    names = [baseline, *(name for name in told.attempts if name != baseline)]
+    configs: dict[str, LearnerConfig] = {}
+    problems: list[Problem] = []
+    for name in names:
+        problems += _name_problems(file, name)
+        given = _merged(_merged(told.settings, told.attempts[name]), settings or {})
+        try:
+            configs[name] = parse_config(learner.config, given, dict.fromkeys(given, f"{file}: {name}"))
+        except ToolkitError as error:
+            problems += error.problems
+        else:
+            if baseline in configs and _split(configs[name]) != _split(configs[baseline]):
+                remedy = "put the split into 'settings': only on the same images can attempts be compared"
+                problems.append(Problem(f"{file}: {name}", "has a split of its own", remedy))
+            if getattr(configs[name], "devices", 1) * getattr(configs[name], "nodes", 1) > 1:
+                problems.append(Problem(f"{file}: {name}", "asks for several devices", "leave out devices and nodes"))
+    if problems:
+        raise BadInputError(problems)
+    changes = _changes(configs)
+    attempts = tuple(Attempt(name, configs[name], changes[name]) for name in names)
+    place = Path(data) if data is not None else file.parent / told.data
+    return Attempts(file, told.learner, place, attempts, told.folds, tuple(dict.fromkeys(told.seeds)))
+
+
+def plan_attempts(attempts: Attempts, out: Path) -> list[Planned]:
+    """The runs that the attempts need, those on the fixed split first. Writes the folds to OUT/splits.
+
+    Raises:
+        ToolkitError: the data cannot be split so.
+    """
+    planned = [
+        Planned(attempt.name, None, None, attempt.config, out / "fixed" / attempt.name) for attempt in attempts.attempts
+    ]
+    if not attempts.folds:
+        return planned
+    files = dict(_write_folds(attempts, out.resolve()))
+    for (seed, fold), split in files.items():
+        for attempt in attempts.attempts:
+            changed: dict[str, Any] = {"split": {"file": split}, "seed": seed}
+            if "plots" in type(attempt.config).model_fields:
+                changed["plots"] = False  # of many runs nobody looks at
+            config = attempt.config.model_validate({**attempt.config.model_dump(), **changed})
+            planned.append(
+                Planned(attempt.name, seed, fold, config, out / "folds" / attempt.name / f"seed{seed}-fold{fold}")
+            )
+    return planned
+
+
+def run_attempts(attempts: Attempts, out: str | Path, progress: Progress | None = None) -> list[Outcome]:
+    """Make the runs that are missing, go on with those that were interrupted, and read what came of all of them.
+
+    Args:
+        attempts: what to do.
+        out: the folder.
+        progress: called with (runs done, runs).
+
+    Raises:
+        ToolkitError: as the learner's training; or OUT holds runs of other settings.
+    """
+    out = Path(out)
+    _check_out(out)
+    learner = find_learner(attempts.learner)
+    planned = plan_attempts(attempts, out)
+    for done, one in enumerate(planned):
+        if progress is not None:
+            progress(done, len(planned))
+        _make(one, learner, attempts.data)
+    if progress is not None:
+        progress(len(planned), len(planned))
+    return read_outcomes(planned)
+
+
+def read_outcomes(planned: Sequence[Planned]) -> list[Outcome]:
+    """What came of runs.
+
+    Raises:
+        ToolkitError: a run is missing or was not finished.
+    """
+    outcomes = []
+    for one in planned:
+        run = open_run(one.out)
+        seconds = float(read_metrics(run)["seconds"])
+        outcomes.append(Outcome(one, read_correct(run), seconds, _epochs(run)))
+    return outcomes
+
+
+def read_correct(run: Run) -> dict[str, bool]:
+    """Key -> whether a run's classifier told the image right, of the images that its metrics are of.
+
+    Raises:
+        ToolkitError: the run has no such predictions.
+    """
+    tested, path = str(run.environment().get("metrics_of", "test")), run.root / "predictions.csv"
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return {row["key"]: row["correct"] == "1" for row in csv.DictReader(file) if row["subset"] == tested}
+    except OSError as error:
+        raise ToolkitError(path, f"cannot be read ({error.strerror})", "train the run again") from error
+    except KeyError as error:
+        raise ToolkitError(path, f"has no column {error}", "name runs of classifiers") from error
+
+
+def _epochs(run: Run) -> int:
+    log = run.root / "log.csv"
+    if not log.is_file():
+        return 0
+    with open(log, newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.DictReader(file))
+
+
+def _make(one: Planned, learner: Learner, data: Path) -> None:
+    """Train one run, or go on with it; one that went to its end is looked at alone."""
+    there = one.out.is_dir() and any(one.out.iterdir())
+    if there and (run := open_run(one.out)).finished:
+        if _comparable(read_config(run, learner.config)) != _comparable(one.config):
+            raise ToolkitError(one.out, "was made with other settings", "remove it, or choose another --out")
+        if run.environment().get("data") != str(data.resolve()).encode(errors="backslashreplace").decode():
+            raise ToolkitError(one.out, "was made from other data", "remove it, or choose another --out")
+        return
+    learner.train(data, one.config, one.out, there, None)
+
+
+def _comparable(config: LearnerConfig) -> dict[str, Any]:
+    """Settings, less the folder that a split file is in: OUT may be moved."""
+    settings = config.model_dump(mode="json")
+    split = settings.get("split")
+    if isinstance(split, dict) and split.get("file"):
+        settings["split"] = {**split, "file": Path(split["file"]).name}
+    return settings
+
+
+def _check_out(out: Path) -> None:
+    if out.is_file():
+        raise ToolkitError(out, "is no folder", "choose another folder with --out")
+    known = {"fixed", "folds", "splits"}
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).is_dir() for name in known):
+        raise ToolkitError(out, "holds something else than attempts", "choose another folder with --out")
+
+
+def _parse(file: Path) -> _File:
+    try:
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ToolkitError(file, f"cannot be read ({error.strerror})", "check the path") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ToolkitError(file, "is not valid YAML in UTF-8", "correct it") from error
+    if not isinstance(value, dict):
+        raise ToolkitError(file, "holds no attempts", "write 'attempts:' with a line for each")
+    return _parsed(file, value)
+
+
+def _parsed(file: Path, value: Mapping[str, Any]) -> _File:
+    from pydantic import ValidationError
+
+    known = list(_File.model_fields)
+    problems = [
+        Problem(str(file), f"unknown key {name!r}", nearest(str(name), known)) for name in value if name not in known
+    ]
+    if problems:
+        raise BadInputError(problems)
+    try:
+        return _File.model_validate(value)
+    except ValidationError as error:
+        raise BadInputError(
+            Problem(str(file), f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}", "correct it")
+            for fault in error.errors()
+        ) from error
+
+
+def _name_problems(file: Path, name: str) -> list[Problem]:
+    """An attempt's name becomes a folder's."""
+    if name in (".", "..") or not name.strip() or any(sign in name for sign in '/\\:*?"<>|') or not name.isprintable():
+        return [Problem(str(file), f"{name!r} cannot name an attempt", 'leave out / \\ : * ? " < > |')]
+    return []
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings over settings; groups are merged key by key."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _split(config: LearnerConfig) -> Any:
+    return getattr(config, "split", None)
+
+
+def _changes(configs: Mapping[str, LearnerConfig]) -> dict[str, dict[str, Any]]:
+    """For each attempt the settings that are not the same in all."""
+    flat = {name: dict(flat_settings(config.model_dump(mode="json"))) for name, config in configs.items()}
+    keys = list(dict.fromkeys(key for settings in flat.values() for key in settings))
+    differing = [key for key in keys if len({repr(settings.get(key)) for settings in flat.values()}) > 1]
+    return {name: {key: settings.get(key) for key in differing} for name, settings in flat.items()}
+
+
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """("group.key", value) of every setting."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from flat_settings(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _write_folds(attempts: Attempts, out: Path) -> Iterator[tuple[tuple[int, int], Path]]:
+    """Stratified folds over the images of the baseline's split: each image is tested once for each seed."""
+    examples = open_examples(attempts.data, _split(attempts.attempts[0].config))
+    source = open_source(attempts.data)
+    every: Sequence[Sample] = source if isinstance(source, Dataset) else source.samples
+    used = [sample for sample in every if sample.key in examples.subsets]
+    for seed in attempts.seeds:
+        for fold in range(attempts.folds):
+            drawn = split_dataset(used, "kfold", folds=attempts.folds, fold=fold, val=0.0, seed=seed)
+            subsets = {sample.key: drawn.get(sample.key, "none") for sample in every}
+            path = out / "splits" / f"seed{seed}-fold{fold}.csv"
+            write_split(subsets, path)
+            yield (seed, fold), path

@@ -1,0 +1,211 @@
+"""Runs of any learners side by side: one table, one figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.engine.runs import Run, open_run, read_config, read_metrics
+from finetune.experiments.attempts import flat_settings, read_correct
+from finetune.learners import find_learner
+from finetune.metrics.anomaly import mcnemar_exact
+from toolkit.errors import ToolkitError
+from toolkit.plotting.figures import BLUE, FAINT, as_png, fitted, new_figure, own_style
+
+__all__ = ["Compared", "Comparison", "compare_runs", "draw_comparison"]
+
+_MEASURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy_head": "accuracy, head",
+    "accuracy_medium": "accuracy, medium",
+    "accuracy_tail": "accuracy, tail",
+    "image_auroc": "image AUROC",
+    "image_ap": "image AP",
+    "pixel_auroc": "pixel AUROC",
+    "pixel_ap": "pixel AP",
+    "aupro": "AUPRO",
+    "map50": "mAP50",
+    "map50_95": "mAP50-95",
+    "iou_box": "IoU, box",
+    "dice_box": "Dice, box",
+}
+"""Figures that are compared, in [0, 1], and what they are called."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run in a comparison.
+
+    Attributes:
+        name: of its folder, with as many of the folders above as tell it from the others.
+        learner: its learner.
+        settings: those in which the runs differ, "group.key" -> value.
+        metrics: what stands in its metrics.json.
+        p: of McNemar's exact test against the first run; None for the first, and where the images are not the same.
+    """
+
+    name: str
+    learner: str
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        runs: in the order given.
+        measures: names of the figures that at least one run has.
+        notes: what makes figures hard to compare.
+    """
+
+    runs: tuple[Compared, ...]
+    measures: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows as text: run, learner, settings that differ, figures, p, seconds."""
+        settings = list(dict.fromkeys(name for run in self.runs for name in run.settings))
+        told = [_MEASURES[name] for name in self.measures]
+        with_p = any(run.p is not None for run in self.runs)
+        header = ["run", "learner", *settings, *told, *(["p (McNemar)"] if with_p else []), "seconds"]
+        rows = []
+        for run in self.runs:
+            row = [run.name, run.learner, *(_shown(run.settings.get(name, "")) for name in settings)]
+            row += [_figure(run.metrics, name) for name in self.measures]
+            row += ["" if run.p is None else f"{run.p:.3f}"] if with_p else []
+            rows.append([*row, f"{float(run.metrics.get('seconds') or 0):.1f}"])
+        return header, rows
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        runs = [
+            {"run": one.name, "learner": one.learner, "settings": dict(one.settings), "metrics": dict(one.metrics)}
+            | ({} if one.p is None else {"p_mcnemar": one.p})
+            for one in self.runs
+        ]
+        return {"runs": runs, "notes": list(self.notes)}
+
+
+def compare_runs(roots: Sequence[str | Path]) -> Comparison:
+    """Read finished runs, of one learner or several.
+
+    Raises:
+        ToolkitError: there are none, one is no run or did not go to its end, or they have no figures to compare.
+    """
+    if not roots:
+        raise ToolkitError("compare", "there are no runs", "name run directories")
+    runs = [open_run(root) for root in dict.fromkeys(Path(root) for root in roots)]
+    metrics = [read_metrics(run) for run in runs]
+    measures = [name for name in _MEASURES if any(_number(one.get(name)) is not None for one in metrics)]
+    if not measures:
+        raise ToolkitError(runs[0].root, "has no figures to compare", "name runs of learners")
+    settings = _differing([_settings(run) for run in runs])
+    correct = [_correct(run) for run in runs]
+    compared = [
+        Compared(name, run.learner, own, figures, _p(correct[0], right) if index else None)
+        for index, (name, run, own, figures, right) in enumerate(
+            zip(_names(runs), runs, settings, metrics, correct, strict=True)
+        )
+    ]
+    return Comparison(tuple(compared), tuple(measures), tuple(_notes(metrics)))
+
+
+def draw_comparison(comparison: Comparison) -> bytes:
+    """A panel for each figure, a row for each run, with 95 % intervals where there are any; as PNG."""
+    runs, measures = comparison.runs, comparison.measures
+    columns = min(3, len(measures))
+    rows = math.ceil(len(measures) / columns)
+    with own_style():
+        figure = new_figure(rows * (0.85 + 0.26 * max(len(runs), 2)))
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        every = list(grid.flat)
+        for axes in every[len(measures) :]:
+            axes.set_visible(False)
+        for measure, axes in zip(measures, every, strict=False):
+            _draw_panel(axes, runs, measure)
+        for axes in grid[:, 0]:
+            axes.set_yticks(range(len(runs)), [fitted(run.name, 30) for run in runs])
+        every[0].set_ylim(len(runs) - 0.5, -0.5)
+        return as_png(figure)
+
+
+def _draw_panel(axes: Any, runs: Sequence[Compared], measure: str) -> None:
+    for row, run in enumerate(runs):
+        value = _number(run.metrics.get(measure))
+        if value is None:
+            axes.annotate("none", (0.02, row), va="center", color=FAINT, fontsize=7)
+            continue
+        ends = [_number(run.metrics.get(f"{measure}_{end}")) for end in ("low", "high")]
+        if None not in ends:
+            axes.plot(ends, [row, row], color=BLUE, linewidth=1.4, solid_capstyle="butt")
+        axes.plot([value], [row], "o", color=BLUE, markersize=5.5)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_title(_MEASURES[measure])
+    axes.grid(axis="x", color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """The shortest ends of the runs' paths that are all different."""
+    parts = [run.root.resolve().parts for run in runs]
+    for depth in range(1, max(len(one) for one in parts) + 1):
+        names = ["/".join(one[-depth:]) for one in parts]
+        if len(set(names)) == len(names):
+            return names
+    return names
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    return dict(flat_settings(read_config(run, find_learner(run.learner).config).model_dump(mode="json")))
+
+
+def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each run's settings those that all runs have and that are not the same in all."""
+    shared = [name for name in settings[0] if all(name in one for one in settings)]
+    kept = [name for name in shared if len({repr(one[name]) for one in settings}) > 1]
+    return [{name: one[name] for name in kept} for one in settings]
+
+
+def _correct(run: Run) -> dict[str, bool] | None:
+    try:
+        return read_correct(run)
+    except ToolkitError:
+        return None  # no classifier
+
+
+def _p(first: Mapping[str, bool] | None, other: Mapping[str, bool] | None) -> float | None:
+    if not first or not other or first.keys() != other.keys():
+        return None
+    return mcnemar_exact([first[key] for key in first], [other[key] for key in first])
+
+
+def _notes(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    splits = {one.get("split_sha256") for one in metrics}
+    return (
+        ["the runs were not made on the same split: their figures are of different images"] if len(splits) > 1 else []
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _figure(metrics: Mapping[str, Any], name: str) -> str:
+    value = _number(metrics.get(name))
+    if value is None:
+        return ""
+    low, high = (_number(metrics.get(f"{name}_{end}")) for end in ("low", "high"))
+    return f"{value:.3f}" + (f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else "")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

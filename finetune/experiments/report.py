@@ -1,0 +1,217 @@
+"""What attempts came to, as a table and a plot: Markdown that a report can take, PNG, and the figures as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from finetune.experiments.analysis import SIGNIFICANT, Effect, Judged, Judgement, Score
+from finetune.experiments.attempts import Attempts
+from toolkit.card.text import markdown_table, markdown_text
+from toolkit.files.publish import write_json, write_whole
+from toolkit.plotting.figures import BLUE, FAINT, INK, as_png, fitted, new_figure, own_style
+
+__all__ = ["attempts_json", "attempts_markdown", "attempts_rows", "draw_attempts", "write_report"]
+
+_ALWAYS = ("epochs", "lr", "optimiser")
+"""Settings that the table shows whether they differ or not."""
+
+_COLOURS = {"better": "#009E73", "worse": "#D55E00"}
+
+
+def write_report(attempts: Attempts, judgement: Judgement, out: Path) -> list[Path]:
+    """Write OUT/summary.md, OUT/attempts.png and OUT/attempts.json.
+
+    Returns:
+        The three.
+    """
+    files = [out / "summary.md", out / "attempts.png", out / "attempts.json"]
+    write_whole(files[1], draw_attempts(judgement))
+    write_json(files[2], attempts_json(judgement))
+    write_whole(files[0], attempts_markdown(attempts, judgement).encode(errors="backslashreplace"))
+    return files
+
+
+def attempts_json(judgement: Judgement) -> dict[str, Any]:
+    """The figures as one JSON object; what is no number is null."""
+    return {
+        "attempts": [_attempt_json(one) for one in judgement.attempts],
+        "effects": [_finite(asdict(effect)) for effect in judgement.effects],
+        "best": judgement.best,
+        "best_if_all_alike": judgement.luck,
+        "conclusion": judgement.conclusion,
+    }
+
+
+def attempts_rows(attempts: Attempts, judgement: Judgement) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table, as plain text."""
+    shown = _columns(judgement)
+    with_folds = judgement.attempts[0].folds is not None
+    header = ["attempt", *shown, "seconds", "fixed split"]
+    header += ["folds", "over seeds"] if with_folds else []
+    header += ["points", "p (Holm)", "verdict"]
+    rows = []
+    for one, attempt in zip(judgement.attempts, attempts.attempts, strict=True):
+        settings = attempt.config.model_dump(mode="json")
+        row = [one.name, *(_setting(one, settings, name) for name in shown), f"{one.seconds:.1f}", _interval(one.fixed)]
+        if one.folds is not None:
+            row += [_interval(one.folds), f"± {100 * one.folds.spread:.1f}"]
+        rows.append([*row, *_against(one.main)])
+    return header, rows
+
+
+def attempts_markdown(attempts: Attempts, judgement: Judgement) -> str:
+    """A summary that a report can take."""
+    header, rows = attempts_rows(attempts, judgement)
+    first = judgement.attempts[0]
+    parts = [
+        f"# Attempts with the {markdown_text(attempts.learner)}",
+        markdown_text(judgement.conclusion),
+        _protocol(attempts, first),
+    ]
+    parts += [markdown_table(header, rows, 1), "![Accuracy of the attempts](attempts.png)"]
+    if judgement.effects:
+        parts += ["## What the settings did", _EFFECTS, markdown_table(*_effect_rows(judgement.effects), 2)]
+    parts.append(_remarks(judgement))
+    return "\n\n".join(parts) + "\n"
+
+
+def draw_attempts(judgement: Judgement) -> bytes:
+    """Accuracy of each attempt with its 95 % interval, as PNG."""
+    attempts = judgement.attempts
+    with_folds = attempts[0].folds is not None
+    with own_style():
+        figure = new_figure(1.25 + 0.42 * max(len(attempts), 2))
+        axes = figure.add_subplot()
+        axes.axvline(100 * attempts[0].main.accuracy, color=FAINT, linewidth=0.8, linestyle="--")
+        for row, one in enumerate(attempts):
+            if one.folds is not None:
+                _draw_score(axes, row - 0.13, one.folds, _COLOURS.get(one.folds.verdict, BLUE), filled=True)
+            _draw_score(axes, row + 0.13 * with_folds, one.fixed, FAINT if with_folds else BLUE, filled=not with_folds)
+            told = one.main.verdict
+            axes.annotate(told, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=7.5, color=INK)
+        axes.set_yticks(range(len(attempts)), [fitted(one.name, 34) for one in attempts])
+        axes.set_ylim(len(attempts) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlim(0, 100)
+        axes.grid(axis="x", color="#dddddd", linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.set_xlabel("accuracy, %, with 95 % interval")
+        images = attempts[0].main.images
+        told = f"Filled: folds ({images} images, {attempts[0].main.seeds} seeds). Open: the fixed split"
+        axes.set_title(told if with_folds else f"On {images} test images", color=FAINT, fontsize=7.5)
+        return as_png(figure)
+
+
+def _draw_score(axes: Any, height: float, score: Score, colour: str, *, filled: bool) -> None:
+    axes.plot([100 * score.low, 100 * score.high], [height, height], color=colour, linewidth=1.4, solid_capstyle="butt")
+    face = colour if filled else "white"
+    axes.plot([100 * score.accuracy], [height], "o", color=face, markeredgecolor=colour, markersize=5.5)
+
+
+_EFFECTS = (
+    "Main effects: the change of the accuracy with each setting, the others held, by least squares over the attempts "
+    "and without interactions. The interval is over the images."
+)
+
+
+def _protocol(attempts: Attempts, first: Judged) -> str:
+    images = first.fixed.images
+    told = f"Each attempt was trained once on the fixed split and tested on its {images} images"
+    if first.folds is not None:
+        told += (
+            f", and {attempts.folds} x {len(attempts.seeds)} times on stratified {attempts.folds}-fold splits of the "
+            f"same {first.folds.images} images with {_counted(len(attempts.seeds), 'seed')}, so that each image was "
+            "tested once for each seed"
+        )
+    one = 100 / images if images else 0.0
+    return f"{told}. One image of the fixed split's test set is worth {one:.2f} points."
+
+
+def _remarks(judgement: Judgement) -> str:
+    first = judgement.attempts[0]
+    told = [
+        "Points and verdict are against the baseline. Intervals are 95 % Wilson intervals with the images as the "
+        "sample; repetitions with other seeds are no new images. The paired test is exact (McNemar's with one seed), "
+        f"adjusted for the number of comparisons by Holm's method; below {SIGNIFICANT:g} counts as a difference.",
+    ]
+    if first.folds is not None and first.folds.images:
+        told.append(
+            "It is made on the folds. Their tests share training images, so that they are less independent than the "
+            "test takes them to be."
+        )
+    told.append(
+        "The best attempt is picked by the figures shown here, so its own figure is optimistic: confirm it on images "
+        "that no attempt has seen."
+    )
+    return " ".join(told)
+
+
+def _columns(judgement: Judgement) -> list[str]:
+    changed = [name for name in judgement.attempts[0].changes if name != "epochs"]
+    return [*_ALWAYS, *(name for name in changed if name not in _ALWAYS)]
+
+
+def _setting(one: Judged, settings: Mapping[str, Any], name: str) -> str:
+    if name == "epochs":
+        return str(one.epochs)
+    value = one.changes.get(name, settings.get(name, ""))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _interval(score: Score) -> str:
+    return f"{100 * score.accuracy:.1f} % ({100 * score.low:.0f}–{100 * score.high:.0f})"
+
+
+def _against(score: Score) -> list[str]:
+    if score.p_adjusted is None:
+        return ["", "", "baseline"]
+    p = f"{score.p_adjusted:.3f}" if score.p_adjusted >= 0.001 else "< 0.001"
+    return [f"{100 * score.difference:+.1f}", p, score.verdict]
+
+
+def _effect_rows(effects: Sequence[Effect]) -> tuple[list[str], list[list[str]]]:
+    rows = []
+    for effect in effects:
+        change = f"{_value(effect.base)} → {_value(effect.level)}"
+        if effect.difference is None:
+            rows.append([effect.factor, change, "", "cannot be told: other settings changed with it"])
+            continue
+        certain = effect.low > 0 or effect.high < 0
+        shown = f"{100 * effect.difference:+.1f} ({100 * effect.low:+.1f} to {100 * effect.high:+.1f})"
+        told = ("raises" if effect.difference > 0 else "lowers") if certain else "not distinguishable from none"
+        rows.append([effect.factor, change, shown, told])
+    return ["setting", "change", "points", "effect"], rows
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _attempt_json(one: Judged) -> dict[str, Any]:
+    scores = {name: _finite({**asdict(score), "verdict": score.verdict}) for name, score in _named(one).items()}
+    return {
+        "name": one.name,
+        "changes": dict(one.changes),
+        "epochs": one.epochs,
+        "seconds": one.seconds,
+        **scores,
+    }
+
+
+def _named(one: Judged) -> dict[str, Score]:
+    return {"fixed": one.fixed} | ({"folds": one.folds} if one.folds is not None else {})
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }

@@ -1,0 +1,1 @@
+"""Classifiers for long tails."""

@@ -1,0 +1,255 @@
+"""The long tail: a classifier for classes of very unequal size, trained in one of six ways that can be compared.
+
+cross-entropy      nothing is done about the tail
+class-balanced     all classes are drawn equally often (arXiv 1910.09217)
+balanced-softmax   the loss knows how many images each class has (arXiv 2007.10740)
+logit-adjustment   so does the prediction, or the loss with a strength of its own (arXiv 2007.07314)
+crt                features as they come, then a new classifier on them, drawn class-balanced (arXiv 1910.09217)
+reslt              branches for head, medium and tail, summed up (arXiv 2101.10633)
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from finetune.classification.backbones import build_backbone, feature_map, frozen_parts
+from finetune.classification.inference import (
+    Chosen,
+    Predictions,
+    choose_examples,
+    every_example,
+    predict_examples,
+    probability_columns,
+)
+from finetune.classifier.plots import draw_confusion
+from finetune.engine.datasets import Example, ExampleSet, open_examples
+from finetune.engine.runs import Run, read_config, split_sha256, start_run
+from finetune.engine.trainer import load_weights, pick_device, seed_all
+from finetune.learners import Learner
+from finetune.longtail.config import LongtailConfig
+from finetune.longtail.data import Tail, find_tail, make_tail
+from finetune.longtail.losses import GROUPS, imbalance_factor
+from finetune.longtail.module import LongtailModule, fit_longtail
+from toolkit.errors import ToolkitError
+from toolkit.files.publish import write_whole
+
+__all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict", "prepare", "train", "train_net"]
+
+_NAME = "longtail"
+Progress = Callable[[int, int], None]
+
+
+def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
+    """Train a classifier on a long tail and measure it on the test images.
+
+    Args:
+        data: a dataset root, a category folder or a label tree.
+        config: method, backbone, split and all numbers.
+        out: the run directory.
+        resume: go on with a run that was interrupted.
+        progress: called with (epochs done, epochs).
+
+    Raises:
+        ToolkitError: the data has no tail, a class has no training image, there is nothing to test on, or as
+            `build_backbone`, `start_run` and `fit`.
+    """
+    examples, chosen, tail = prepare(data, config)
+    seed_all(config.seed)
+    backbone = build_backbone(config.backbone, config.weights, len(examples.classes), image_size=config.image_size)
+    module = LongtailModule(*feature_map(backbone), tail, config, frozen_parts(backbone, config.freeze))
+    run = start_run(
+        out,
+        _NAME,
+        config,
+        subsets=examples.subsets,
+        data=data,
+        resume=resume,
+        **_facts(examples, chosen, tail),
+        weights=config.weights,
+        weights_sha256=backbone.weights_sha256,
+    )
+    if not run.finished:
+        train_net(module, run, examples, chosen, progress)
+    return run
+
+
+def prepare(data: Path, config: LongtailConfig) -> tuple[ExampleSet, Chosen, Tail]:
+    """Split the images, make a tail if the config asks for one, and look whether there is one.
+
+    Raises:
+        ToolkitError: there is no tail, a class has no training image, or there is nothing to test on.
+    """
+    examples = _open(data, config)
+    chosen = choose_examples(examples, config.hold_out, config.seed)
+    if not examples.subset("test"):
+        raise ToolkitError(examples.root, "has no test images in this split", "use another split")
+    return examples, chosen, find_tail(examples, chosen.train, branches=config.branches, rule=config.groups)
+
+
+def train_net(
+    module: LongtailModule, run: Run, examples: ExampleSet, chosen: Chosen, progress: Progress | None = None
+) -> None:
+    """Train a module, measure it on the test images and end the run.
+
+    Args:
+        module: net and method.
+        run: a new or interrupted run.
+        examples: all images.
+        chosen: those to train on and to choose the best epoch by.
+        progress: called with (epochs done, epochs).
+
+    Raises:
+        ToolkitError: as `finetune.engine.trainer.fit`.
+    """
+    config, classes, tail = module.config, examples.classes, module.tail
+    fitted = fit_longtail(module, chosen, classes, run, config, progress)
+    run.note(val_balanced_accuracy=fitted.score)
+    device = pick_device(config.device)
+    predictions = predict_examples(module.to(device), examples.examples, classes, config, device)
+    run.write_predictions(predictions.rows())
+    tested = predictions.only("test")
+    figures, counts = _metrics(tested, tail), tested.confusion().sum(axis=1).tolist()
+    run.write_predictions(
+        (
+            {"class": label, "group": group, "train_images": trained, "test_images": count, "recall": recall}
+            for label, group, trained, count, recall in zip(
+                classes, tail.groups, tail.counts, counts, _recalls(tested), strict=True
+            )
+        ),
+        name="classes.csv",
+    )
+    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), classes))
+    run.write_metrics(figures, seconds=_training_seconds(run))
+
+
+def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
+    """Measure a run, on one or several processes.
+
+    Args:
+        run: what `train` made.
+        data: None for the data that it was trained on, whose test images are then used; of other data, all images.
+
+    Returns:
+        The figures of metrics.json.
+
+    Raises:
+        ToolkitError: the run or the data is at fault, or the data has a class that the run does not know.
+    """
+    module, classes = _restored(run)
+    told, config = run.environment(), module.config
+    if data is None:
+        examples = _open(Path(told["data"]), config)
+        if split_sha256(examples.subsets) != told["split_sha256"]:
+            raise ToolkitError(told["data"], "is not as it was: other images or another split", "name the data")
+        chosen = examples.subset("test")
+    else:
+        chosen = _other_images(Path(data), config, str(told["split_sha256"]))
+    foreign = sorted({example.label for example in chosen} - set(classes))
+    if foreign:
+        remedy = f"it knows {', '.join(classes)}"
+        raise ToolkitError(data or run.root, f"has a class that the run does not know: {foreign[0]!r}", remedy)
+    device = pick_device(config.device)
+    return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
+
+
+def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+    """Classify image files; nothing is drawn to `out`.
+
+    Returns:
+        A row for each image: file, predicted, the group of that class, probability, and that of each class.
+
+    Raises:
+        ToolkitError: the run is at fault, or an image cannot be read.
+    """
+    module, classes = _restored(run)
+    examples = [Example(str(path), Path(path), classes[0], "", "test") for path in images]
+    device = pick_device(module.config.device)
+    found = predict_examples(module.to(device), examples, classes, module.config, device)
+    rows: list[dict[str, Any]] = []
+    for path, chosen, chances in zip(images, found.predicted, found.probabilities, strict=True):
+        row = {"file": str(path), "predicted": classes[chosen], "group": module.tail.groups[chosen]}
+        row["probability"] = round(float(chances.max()), 6)
+        rows.append({**row, **probability_columns(classes, chances)})
+    return rows
+
+
+def group_accuracies(recalls: Sequence[float], groups: Sequence[str]) -> dict[str, float | None]:
+    """Mean recall of the classes of each group, over classes that have images.
+
+    Args:
+        recalls: of each class, in [0, 1], nan where it has no images.
+        groups: "head", "medium" or "tail" for each class.
+
+    Returns:
+        accuracy_head, accuracy_medium and accuracy_tail; None where no class with images is in the group.
+    """
+    found: dict[str, float | None] = {}
+    for group in GROUPS:
+        own = [recall for recall, name in zip(recalls, groups, strict=True) if name == group and not math.isnan(recall)]
+        found[f"accuracy_{group}"] = sum(own) / len(own) if own else None
+    return found
+
+
+def _metrics(found: Predictions, tail: Tail) -> dict[str, float | None]:
+    return {**found.metrics(), **group_accuracies(_recalls(found), tail.groups), "images": len(found.examples)}
+
+
+def _recalls(found: Predictions) -> list[float]:
+    figures = found.metrics()
+    return [figures[f"recall_{label}"] for label in found.classes]
+
+
+def _other_images(data: Path, config: LongtailConfig, digest: str) -> list[Example]:
+    """All images of other data; of the same data in another place its test images."""
+    try:
+        same = _open(data, config)
+    except ToolkitError:
+        return every_example(data)  # a split that other data does not allow
+    return same.subset("test") if split_sha256(same.subsets) == digest else every_example(data)
+
+
+def _training_seconds(run: Run) -> float:
+    """Seconds of all epochs, of both stages of cRT and those before an interruption too."""
+    total = 0.0
+    for path in (run.root / "representation" / "log.csv", run.root / "log.csv"):
+        if path.is_file():
+            with open(path, newline="", encoding="utf-8") as file:
+                total += sum(float(row["seconds"]) for row in csv.DictReader(file))
+    return total
+
+
+def _open(data: Path, config: LongtailConfig) -> ExampleSet:
+    examples = open_examples(data, config.split)
+    return examples if config.longtail is None else make_tail(examples, config.longtail)
+
+
+def _facts(examples: ExampleSet, chosen: Chosen, tail: Tail) -> dict[str, Any]:
+    """What environment.json remembers of the classes."""
+    return {
+        "classes": list(examples.classes),
+        "train_images": list(tail.counts),
+        "groups": list(tail.groups),
+        "imbalance_factor": round(tail.imbalance_factor, 4),
+        "best_chosen_on": chosen.how,
+        "metrics_of": "test",
+        "notes": list(examples.notes),
+    }
+
+
+def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
+    """The trained net of a run, and the names of its classes."""
+    config, told = read_config(run, LongtailConfig), run.environment()
+    counts = tuple(told["train_images"])
+    tail = Tail(counts, tuple(told["groups"]), imbalance_factor(counts))
+    backbone = build_backbone(config.backbone, "none", len(counts), image_size=config.image_size)
+    module = LongtailModule(*feature_map(backbone), tail, config)
+    best = run.checkpoints / "best.ckpt"
+    load_weights(module, best if best.is_file() else run.checkpoints / "last.ckpt")
+    return module, tuple(told["classes"])
+
+
+LEARNER = Learner(LongtailConfig, train, evaluate, predict)

@@ -1,0 +1,1 @@
+"""Figures, each once, with its source."""

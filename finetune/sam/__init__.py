@@ -1,0 +1,1 @@
+"""Boxes and points to masks."""

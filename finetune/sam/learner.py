@@ -1,0 +1,264 @@
+"""The segmenter: SAM's mask decoder, and more of it if asked, tuned on defects; masks of boxes, points and clicks."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from finetune.classification.inference import every_example
+from finetune.engine.datasets import EpochSampler, open_examples
+from finetune.engine.runs import Run, file_sha256, is_leader, open_run, read_config, split_sha256, start_run
+from finetune.engine.trainer import fit, pick_device, read_checkpoint, seed_all
+from finetune.learners import Learner
+from finetune.sam.config import SamConfig
+from finetune.sam.data import Chosen, PromptedImages, Task, choose_images, read_instances
+from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
+from finetune.sam.evaluation import Judged, detector_ap, judge_images, write_report
+from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
+from finetune.sam.module import SamModule
+from finetune.sam.predict import predict_images
+from finetune.sam.predictor import Segmenter, mask_ap
+from toolkit.errors import ToolkitError
+from toolkit.geometry.labels import LabelledImage
+
+__all__ = ["LEARNER", "SamConfig", "Segmenter", "evaluate", "load_segmenter", "mask_ap", "predict", "train"]
+
+NAME, _DETECTOR = "sam", "yolo-world"
+_PATIENCE = 600.0  # seconds
+Progress = Callable[[int, int], None]
+
+
+def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
+    """Embed the images, train on the embeddings, and judge the best epoch on the test images beside the untuned model.
+
+    Args:
+        data: dataset root, category folder or label tree.
+        config: settings.
+        out: the run directory.
+        resume: go on with a run that was interrupted.
+        progress: called with (images done, images) while images are embedded, then with (epochs done, epochs).
+
+    Raises:
+        ToolkitError: data, split, weights or device are at fault, the disk is full, or training fails.
+    """
+    device = pick_device(config.device)
+    if config.detector and (found := open_run(config.detector)).learner != _DETECTOR:
+        raise ToolkitError(found.root, f"is a run of {found.learner}, not of {_DETECTOR}", "name a run of a detector")
+    examples = open_examples(data, config.split)
+    chosen = choose_images(examples, data, config)
+    sam, digest = _untuned(config, _weights(config))
+    facts = {
+        "weights": _weights(config) if digest is None else str(Path(config.weights).resolve()),
+        "weights_sha256": digest,
+        "chosen_by": f"val_iou on {chosen.how}",
+        "instances": {
+            name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
+        },
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "notes": list(examples.notes),
+    }
+    run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
+    if run.finished:
+        return run
+    cache, digests = None, dict[Path, str]()
+    if config.cached:
+        _await_leader(run)
+        encoder = _segmenter(sam.to(device), config, device).encoder
+        cache = open_cache(_cache_folder(run, config), encoder)
+        shown = [*chosen.train, *chosen.val, *(one for one in chosen.test if one.instances)]
+        digests, notes = embed_images(_files(shown), encoder, cache, progress)
+        run.note(notes=[*examples.notes, *notes])
+    _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
+    judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
+    write_report(run, judged, _seconds(run))
+    return run
+
+
+def _tune(
+    sam: Any,
+    run: Run,
+    config: SamConfig,
+    chosen: Chosen,
+    digests: dict[Path, str],
+    cache: EmbeddingCache | None,
+    progress: Progress | None,
+) -> None:
+    """Train, write both checkpoints in Meta's format, and leave the best weights in the model."""
+    module = SamModule(sam, config)
+    batches, val = (_loader(chosen, config, digests, cache, training=training) for training in (True, False))
+    ended = fit(module, batches, val, run, config, monitor="val_iou", mode="max", progress=progress)
+    for name, file in (("last", run.checkpoints / "last.ckpt"), ("best", ended.best)):
+        _load(module, file)
+        if is_leader():
+            save_sam(sam, run.checkpoints / f"{name}.pth")
+
+
+def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
+    """Judge a run on its own test images, or on all images of other data, beside the untuned model.
+
+    Args:
+        run: what `train` made.
+        data: None for the data that it was trained on.
+
+    Returns:
+        As metrics.json.
+
+    Raises:
+        ToolkitError: the run, the data, or the weights that it began with are at fault.
+    """
+    config, environment = read_config(run, SamConfig), run.environment()
+    root = Path(environment["data"]) if data is None else Path(data)
+    examples = open_examples(root, config.split).examples if data is None else every_example(root)
+    if data is None and split_sha256({one.key: one.subset for one in examples}) != environment["split_sha256"]:
+        raise ToolkitError(root, "is not as it was: other images or another split", "name the data")
+    tested = [one for one in examples if one.subset == "test"] if data is None else examples
+    images = read_instances(tested, root, instances=config.instances, min_area=config.min_area)
+    if not any(image.instances for image in images):
+        raise ToolkitError(root, "holds no instance: there is nothing to segment", "name data with masks")
+    segmenter = load_segmenter(run)
+    return _judge(segmenter.sam, run, config, images, segmenter.device).metrics
+
+
+def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+    """Segment image files: masks/*.png, overlays/*.png, labels/coco, and a row for each image.
+
+    SAM needs prompts. Images that stand in a label tree are segmented by its boxes; in others, everything is, by a grid
+    of points (segment-anything's automatic mask generator).
+
+    Args:
+        run: what `train` made.
+        images: the files.
+        out: folder to write into.
+
+    Returns:
+        Rows of file, prompts, instances, and the files of mask and overlay.
+
+    Raises:
+        ToolkitError: the run is at fault, or an image or its labels cannot be read.
+    """
+    return predict_images(load_segmenter(run), read_config(run, SamConfig), images, out)
+
+
+LEARNER = Learner(SamConfig, train, evaluate, predict)
+
+
+def load_segmenter(run: Run) -> Segmenter:
+    """The model of a run, with the weights of its best epoch.
+
+    Raises:
+        ToolkitError: the run did not go to its end of training, or its files are damaged.
+    """
+    config = read_config(run, SamConfig)
+    if run.learner != NAME:
+        raise ToolkitError(run.root, f"is a run of {run.learner}, not of {NAME}", "name a run of sam")
+    best = run.checkpoints / "best.pth"
+    if not best.is_file():
+        raise ToolkitError(run.root, "has no checkpoints/best.pth: it did not go to its end", "train it with --resume")
+    device = pick_device(config.device)
+    return _segmenter(build_sam(config.model, config.image_size, best).to(device), config, device)
+
+
+def _segmenter(sam: Any, config: SamConfig, device: torch.device) -> Segmenter:
+    return Segmenter(sam, Encoder(sam.image_encoder, device, config.image_size, config.embed_batch, config.workers))
+
+
+def _weights(config: SamConfig) -> str:
+    """The file to begin with, or "none".
+
+    Raises:
+        ToolkitError: it is not said.
+    """
+    if config.weights != "default":
+        return config.weights
+    if config.model == "tiny":
+        return "none"
+    raise ToolkitError(
+        f"weights of {config.model}",
+        "are not said, and are not fetched",
+        f"get {CHECKPOINTS[config.model]} from github.com/facebookresearch/segment-anything and --set weights=FILE",
+    )
+
+
+def _untuned(config: SamConfig, weights: str) -> tuple[Any, str | None]:
+    """The model before training, and the hash of its file."""
+    seed_all(config.seed)
+    sam = build_sam(config.model, config.image_size, weights)
+    return sam, None if weights == "none" else file_sha256(Path(weights))
+
+
+def _cache_folder(run: Run, config: SamConfig) -> Path:
+    return run.root / "cache" if config.cache == "auto" else Path(config.cache)
+
+
+def _await_leader(run: Run) -> None:
+    """Of several processes, the first makes the run directory, and finds it empty: the others write there later."""
+    until = time.monotonic() + _PATIENCE
+    while not is_leader() and not (run.root / "environment.json").is_file():
+        if time.monotonic() > until:
+            raise ToolkitError(run.root, "was not made by the first process", "see what that one says")
+        time.sleep(0.1)
+
+
+def _files(images: Sequence[LabelledImage]) -> list[Path]:
+    return list(dict.fromkeys(image.path for image in images if image.path is not None))
+
+
+def _loader(
+    chosen: Chosen, config: SamConfig, digests: dict[Path, str], cache: EmbeddingCache | None, *, training: bool
+) -> DataLoader[dict[str, Any]]:
+    task = Task(config.image_size, config.prompts, config.box_share, config.jitter, config.seed, exact=not training)
+    dataset = PromptedImages(chosen.train if training else chosen.val, task, digests, cache)
+    return DataLoader(
+        dataset,
+        batch_size=config.batch_size,
+        sampler=EpochSampler(len(dataset), shuffle=training, seed=config.seed),
+        num_workers=config.workers,
+        persistent_workers=config.workers > 0,
+        generator=torch.Generator().manual_seed(config.seed),
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _load(module: SamModule, file: Path) -> None:
+    """Fill a module from a checkpoint, which leaves out what does not change.
+
+    Raises:
+        ToolkitError: the checkpoint is damaged, or another model's.
+    """
+    found = module.load_state_dict(read_checkpoint(file).get("state_dict", {}), strict=False)
+    trained = {name for name, one in module.named_parameters() if one.requires_grad}
+    if found.unexpected_keys or trained & set(found.missing_keys):
+        raise ToolkitError(file, "belongs to another model", "train again")
+
+
+def _judge(sam: Any, run: Run, config: SamConfig, images: Sequence[LabelledImage], device: torch.device) -> Judged:
+    """Figures of images, tuned and untuned."""
+    environment = run.environment()
+    weights = str(environment["weights"])
+    if weights != "none" and not Path(weights).is_file():
+        raise ToolkitError(weights, "is gone, and the run began with it", "put it back to compare with it")
+    before, digest = _untuned(config, weights)
+    if digest != environment["weights_sha256"]:
+        raise ToolkitError(weights, "is not the file that the run began with", "put it back to compare with it")
+    tuned, untuned = _segmenter(sam, config, device), _segmenter(before.to(device), config, device)
+    shown = [image for image in images if image.instances]
+    cache, digests = None, dict[Path, str]()
+    if config.cached:
+        cache = open_cache(_cache_folder(run, config), tuned.encoder)
+        digests, _ = embed_images(_files(shown), tuned.encoder, cache)
+    judged = judge_images(tuned, untuned, shown, config, digests, cache)
+    if not config.detector:
+        return judged
+    return replace(judged, metrics={**judged.metrics, **detector_ap(tuned, untuned, images, config.detector)})
+
+
+def _seconds(run: Run) -> float:
+    with open(run.root / "log.csv", newline="", encoding="utf-8") as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))

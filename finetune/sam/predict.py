@@ -1,0 +1,128 @@
+"""SAM on images that are new: prompted by the boxes of a label tree that they stand in, or by a grid of points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from segment_anything import SamAutomaticMaskGenerator
+
+from converters.formats.label_tree import LabelTree
+from converters.formats.registry import read_labels
+from converters.writing.pipeline import write_labels
+from finetune.anomaly.maps import unique_keys
+from finetune.sam.config import SamConfig
+from finetune.sam.plots import draw_masks
+from finetune.sam.predictor import Segmenter
+from toolkit.dataset.samples import file_name
+from toolkit.errors import ToolkitError
+from toolkit.files.publish import write_whole
+from toolkit.geometry.instances import crop_to_bbox
+from toolkit.geometry.labels import GOOD, LabelledImage
+from toolkit.imaging.images import encode_map, read_image
+
+__all__ = ["predict_images"]
+
+THING = "object"
+"""Class of what is found without a box."""
+
+_ABOVE = 4  # folders between an image and the label tree that it stands in, at most
+_MOST_NUMBERED = 255  # instances that a mask of 8 bits can tell apart
+Bools = npt.NDArray[np.bool_]
+Found = tuple[str, Bools, list[str]]
+
+
+def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+    """Segment image files; as `finetune.sam.learner.predict`.
+
+    Raises:
+        ToolkitError: an image or its labels cannot be read, or an output cannot be written.
+    """
+    paths = [Path(path) for path in images]
+    boxes_of = _box_source()
+    found = [boxes_of(path) for path in paths]
+    own = [one.key for one in found if one is not None]
+    keys = own if len(set(own)) == len(paths) else unique_keys(paths)
+    rows: list[dict[str, Any]] = []
+    labelled: list[LabelledImage] = []
+    for key, path, known in zip(keys, paths, found, strict=True):
+        prompts, masks, labels = _everything(segmenter, config, path) if known is None else _boxed(segmenter, known)
+        picture = read_image(path)
+        name = f"{file_name(key)}.png"
+        write_whole(out / "masks" / name, _numbered(masks, picture.shape[:2]))
+        write_whole(out / "overlays" / name, draw_masks(picture, masks))
+        cut = [crop_to_bbox(mask, label) for mask, label in zip(masks, labels, strict=True)]
+        instances = tuple(one for one in cut if one is not None)
+        label = instances[0].label if instances else GOOD
+        labelled.append(LabelledImage(key, path, picture.shape[1], picture.shape[0], instances, "test", label))
+        row = {"file": str(path), "prompts": prompts, "instances": len(instances)}
+        rows.append({**row, "mask": f"masks/{name}", "overlay": f"overlays/{name}"})
+    classes = sorted({one.label for image in labelled for one in image.instances}) or [THING]
+    write_labels(labelled, out / "labels", ["coco"], classes=classes, image_mode="copy", overwrite=True)
+    return rows
+
+
+def _boxed(segmenter: Segmenter, known: LabelledImage) -> Found:
+    if known.path is None:
+        raise ToolkitError(known.key, "has no image file", "convert with --images hardlink")
+    boxes = np.array([one.bbox for one in known.instances], np.float64).reshape(-1, 4)
+    masks, _ = segmenter.segment(known.path, boxes)
+    return "boxes", masks, [one.label for one in known.instances]
+
+
+def _everything(segmenter: Segmenter, config: SamConfig, path: Path) -> Found:
+    generator = SamAutomaticMaskGenerator(
+        segmenter.sam,
+        points_per_side=config.points_per_side,
+        pred_iou_thresh=config.predicted_iou,
+        stability_score_thresh=config.stability,
+    )
+    picture = read_image(path)
+    found = generator.generate(np.ascontiguousarray(picture[:, :, ::-1]))
+    # Largest first, so that what lies within another is numbered and drawn over it.
+    found.sort(key=lambda one: (-one["area"], one["bbox"]))
+    masks = [np.asarray(one["segmentation"], np.bool_) for one in found]
+    shape = (len(masks), *picture.shape[:2])
+    return "points", np.stack(masks) if masks else np.zeros(shape, np.bool_), [THING] * len(masks)
+
+
+def _numbered(masks: Bools, shape: tuple[int, ...]) -> bytes:
+    """A PNG of 8 bits: 0 where nothing is, else the number of the instance from 1; those past 255 all have that."""
+    numbers = np.zeros(shape[:2], np.uint8)
+    for number, mask in enumerate(masks, 1):
+        numbers[mask] = min(number, _MOST_NUMBERED)
+    return encode_map(numbers)
+
+
+def _box_source() -> Callable[[Path], LabelledImage | None]:
+    """A function that looks an image file up in the label tree that it stands in; None where it stands in none.
+
+    Ground truth masks of a dataset are no prompts.
+    """
+
+    @cache
+    def tree_at(folder: Path) -> LabelTree | None:
+        try:
+            tree = read_labels(folder)
+        except ToolkitError:
+            return None
+        return tree if tree.kind.startswith(("yolo-", "coco")) and tree.kind != "yolo-classify" else None
+
+    @cache
+    def entries(folder: Path) -> dict[Path, Any]:
+        tree = tree_at(folder)
+        return {} if tree is None else {entry.sample.image.resolve(): entry for entry in tree.entries}
+
+    def find(path: Path) -> LabelledImage | None:
+        whole = path.resolve()
+        for folder in whole.parents[1 : _ABOVE + 1]:
+            if whole in (known := entries(folder)):
+                labelled: LabelledImage = known[whole].labelled()
+                return labelled
+        return None
+
+    return find

@@ -1,0 +1,1 @@
+"""The anomaly detector that learns from good images alone."""

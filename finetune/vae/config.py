@@ -1,0 +1,75 @@
+"""What the anomaly detector can be told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from finetune.classification.backbones import BACKBONES
+from finetune.engine.config import TrainedConfig, nearest
+from finetune.engine.datasets import SplitConfig
+from finetune.vae.data import Augment
+from finetune.vae.models import VaeShape
+
+__all__ = ["VaeConfig"]
+
+
+class VaeConfig(TrainedConfig):
+    """What the anomaly detector can be told.
+
+    Attributes:
+        weights: of the backbone of a feature VAE: "default" are torchvision's own, "none" random ones, else a file. A
+            VAE of bands or pixels begins at random.
+        model: of what: "bands" (contrast by direction and width of lines), "pixel", or "feature" (a frozen backbone's
+            features beside the pixels).
+        backbone: of the feature VAE, by torchvision's name.
+        loss: of the pixel VAE: "l2", "ssim" or both.
+        beta: weight of the divergence; 1 is the evidence bound.
+        patch, halvings, width, latent: as in `finetune.vae.models.VaeShape`.
+        augment: "turn" trains on the eight turned and mirrored views, "flip" mirrors left and right, "none" does
+            neither; "auto" turns a product that lies at any angle, by a test on its train images, and else does none.
+        hold_out: share of the good train images that the best epoch and the threshold are chosen on, at least 5 images,
+            unless the split has good val images.
+        score: how maps are made: "residual", "ssim", or "grad" (VAE-grad; slow).
+        grad_steps: of VAE-grad.
+        smoothing: sigma of the blur of maps, as a share of `image_size`.
+        percentile: of held-out good images that stay below the threshold.
+        min_area: components of labels with fewer pixels are left out.
+        labels: format of the label trees that `predict` writes; several with commas between.
+        split: which images are train and test; the data's own unless told otherwise.
+    """
+
+    epochs: int = Field(40, ge=1)
+    batch_size: int = Field(16, ge=1)
+    image_size: int = Field(256, ge=16)
+    lr: float = Field(2e-3, gt=0)
+    model: Literal["bands", "pixel", "feature"] = "bands"
+    backbone: str = "resnet18"
+    loss: Literal["l2", "ssim", "l2+ssim"] = "l2"
+    beta: float = Field(default=1.0, ge=0)
+    patch: Literal[2, 4, 8] = 4
+    halvings: int = Field(default=5, ge=1, le=8)
+    width: int = Field(default=32, ge=8, multiple_of=8)
+    latent: int = Field(default=16, ge=1)
+    augment: Augment = "auto"
+    hold_out: float = Field(default=0.1, gt=0, lt=1)
+    score: Literal["residual", "ssim", "grad"] = "residual"
+    grad_steps: int = Field(default=50, ge=1)
+    smoothing: float = Field(default=0.024, ge=0, le=0.25)
+    percentile: float = Field(default=99.0, gt=0, le=100)
+    min_area: int = Field(default=0, ge=0)
+    labels: str = "coco"
+    split: SplitConfig = SplitConfig(strategy="native")
+
+    @field_validator("backbone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in BACKBONES:
+            raise ValueError(f"torchvision has no such backbone; {nearest(value, BACKBONES)}")
+        return value
+
+    @property
+    def shape(self) -> VaeShape:
+        """Form of the network."""
+        return VaeShape(self.image_size, self.patch, self.halvings, self.width, latent=self.latent)

@@ -1,0 +1,167 @@
+"""What a VAE learns from and is judged by: good images of one product, some held out, and masks of the defects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from converters.formats.label_tree import Entry, LabelTree
+from converters.formats.registry import open_source
+from finetune.anomaly.maps import FEWEST_GOOD
+from finetune.engine.datasets import Example, ExampleSet, Transform, mixed_seed, read_rgb
+from toolkit.dataset.inspection import read_sample
+from toolkit.dataset.samples import Sample
+from toolkit.errors import ToolkitError
+from toolkit.geometry.labels import GOOD
+
+__all__ = ["Augment", "GoodImages", "choose_good", "has_random_pose", "train_views", "truth_masks", "unit_range"]
+
+Augment = Literal["auto", "none", "flip", "turn"]
+BoolMap = npt.NDArray[np.bool_]
+
+_CHANCE = 0.05  # level of the test for a random pose
+_POSE_SIDE = 64  # px; what decides how an object lies is no finer
+
+
+@dataclass(frozen=True, eq=False)
+class GoodImages:
+    """Good images to train on, and those that are held out for the best epoch and the threshold.
+
+    Attributes:
+        train, held_out: examples.
+        how: where the held-out images come from, in words.
+    """
+
+    train: list[Example]
+    held_out: list[Example]
+    how: str
+
+
+def choose_good(examples: ExampleSet, hold_out: float, seed: int) -> GoodImages:
+    """Decide what is trained on. Test images are neither trained on nor held out.
+
+    Args:
+        examples: split images.
+        hold_out: share of the good train images that are held out, where there are no good ones in val.
+        seed: of that draw.
+
+    Raises:
+        ToolkitError: there is more than one product, a defect in train, or there are too few good images.
+    """
+    products = sorted({example.category for example in examples.examples})
+    if len(products) > 1:
+        named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
+        raise ToolkitError(
+            examples.root, f"holds {len(products)} products ({named}), and a VAE learns one", "name a product's folder"
+        )
+    train = examples.subset("train")
+    defective = next((example for example in train if example.label != GOOD), None)
+    if defective is not None:
+        raise ToolkitError(
+            defective.image,
+            f"is a defect ({defective.label}) among the train images, and a VAE learns from good ones alone",
+            "use --set split.strategy=native, or a split file whose train images are good",
+        )
+    held = [example for example in examples.subset("val") if example.label == GOOD]
+    if held:
+        how = "the good images of val"
+    else:
+        number = min(max(FEWEST_GOOD, round(hold_out * len(train))), max(0, len(train) - FEWEST_GOOD))
+        order = np.random.default_rng((seed, 0x600D)).permutation(len(train))[:number]
+        keys = {train[index].key for index in order}
+        held, train = [one for one in train if one.key in keys], [one for one in train if one.key not in keys]
+        how = f"{number} good images of train"
+    if len(train) < FEWEST_GOOD or len(held) < FEWEST_GOOD:
+        raise ToolkitError(
+            examples.root,
+            f"has too few good images: {len(train)} to train on and {len(held)} to hold out",
+            f"give {FEWEST_GOOD} or more for each (train/good, or good images of val)",
+        )
+    return GoodImages(train, held, how)
+
+
+def has_random_pose(examples: Sequence[Example], seed: int = 0, most: int = 200) -> bool:
+    """Whether the product lies at any angle, so that turned images are as good as new ones.
+
+    Each image has an axis: the direction of its structure tensor. If the axes of all images might be drawn from a
+    uniform distribution, the pose is random: Rayleigh's test on doubled angles, p = exp(-n R^2) (Mardia and Jupp,
+    "Directional Statistics", 1999, section 6.3.1). A product that always lies the same way has axes that agree.
+
+    Args:
+        examples: good images.
+        seed: of the draw, where there are more than `most`.
+        most: images looked at.
+    """
+    order = np.random.default_rng(mixed_seed(seed, 1)).permutation(len(examples))[:most]
+    axes = [_axis(read_rgb(examples[index].image, _POSE_SIDE)) for index in sorted(order)]
+    found = np.array([axis / abs(axis) for axis in axes if axis])
+    return len(found) >= FEWEST_GOOD and math.exp(-len(found) * abs(found.mean()) ** 2) > _CHANCE
+
+
+def _axis(image: npt.NDArray[np.uint8]) -> complex:
+    """Direction of the structure tensor of an RGB image: a complex number of twice its angle."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    x, y = (np.asarray(cv2.Sobel(grey, cv2.CV_64F, dx, 1 - dx)) for dx in (1, 0))
+    return complex(((x + 1j * y) ** 2).sum())
+
+
+def train_views(kind: Augment) -> Transform:
+    """Augmentation: uint8 (3, side, side) -> float32 in [0, 1]; exact, as every pixel keeps its value.
+
+    Args:
+        kind: "turn" draws one of the eight turned and mirrored views, "flip" mirrors left and right, "none" does
+            nothing. "auto" is to be decided before.
+    """
+
+    def vary(image: torch.Tensor) -> torch.Tensor:
+        view = int(torch.randint(8, ()))
+        if kind == "turn" and view & 1:
+            image = image.transpose(1, 2)
+        axes = [axis for axis, bit in ((1, 2), (2, 4)) if view & bit and (kind == "turn" or axis == 2)]
+        return unit_range(image.flip(axes) if axes and kind != "none" else image)
+
+    return vary
+
+
+def unit_range(image: torch.Tensor) -> torch.Tensor:
+    """uint8 in [0, 255] -> float32 in [0, 1], in rows."""
+    return image.to(torch.float32).div(255).contiguous()
+
+
+def truth_masks(data: str | Path) -> dict[str, Callable[[], BoolMap | None]]:
+    """What is marked as defect in each image of a dataset or label tree: key -> a function that reads it.
+
+    The function gives bool (H, W), or None where the data says nothing of places, as a classification tree.
+
+    Raises:
+        ToolkitError: `data` is neither.
+    """
+    source = open_source(data)
+    if isinstance(source, LabelTree):
+        told = source.kind != "yolo-classify"
+        return {entry.sample.key: partial(_entry_mask, entry, told) for entry in source.entries}
+    return {sample.key: partial(_sample_mask, sample) for sample in source}
+
+
+def _sample_mask(sample: Sample) -> BoolMap | None:
+    found = read_sample(sample)
+    if isinstance(found, tuple):
+        raise ToolkitError(found[0].file, found[0].problem, found[0].remedy)
+    if found.mask is None:
+        return np.zeros((found.header.height, found.header.width), np.bool_)
+    return found.mask.pixels() > 0
+
+
+def _entry_mask(entry: Entry, told: bool) -> BoolMap | None:
+    if not told:
+        return None
+    return entry.labelled().marked()

@@ -1,0 +1,74 @@
+"""Settings of the open-vocabulary detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from finetune.engine.config import LearnerConfig
+from finetune.engine.datasets import SplitConfig
+from toolkit.geometry.labels import ClassScheme
+
+__all__ = ["Augment", "Freeze", "YoloWorldConfig"]
+
+Augment = Literal["stock", "mild", "none"]
+Freeze = Literal["none", "backbone", "neck"]
+
+
+class YoloWorldConfig(LearnerConfig):
+    """Settings of YOLO-World, and of YOLOE as a second backend with masks.
+
+    Attributes:
+        model: "yolov8s-worldv2.pt" or another name of ultralytics, which it fetches once; a `.pt` file; or a `.yaml`
+            file or name, for instance "yolov8n-worldv2.yaml", from scratch. "yoloe-*-seg" makes masks.
+        weights: "default" are those of `model`, which are random for a `.yaml`; "none" are random; else a `.pt` file,
+            whose weights are taken where names and shapes agree.
+        prompts: where text features come from: "clip" computes them with `encoder`; a `.pt` table that
+            `--export-prompts` wrote; "hash" makes them from the letters alone, for tests and from scratch.
+        encoder: name of an open_clip model; "auto" is the one that the detector was made for.
+        encoder_weights: "auto", a name that open_clip fetches once, or a local file.
+        phrases: class -> phrase, or a YAML file of such lines, for classes whose phrase should say more.
+        template: phrase of the other classes, out of {defect} and {product}.
+        split: which images are train, val and test.
+        classes: how instances are named, as for `defectkit convert --classes`.
+        instances: what is one instance, as for `defectkit convert --instances`.
+        min_area: instances of fewer pixels are left out, in training and in the figures.
+        freeze: "backbone" leaves it as it is; "neck" also all that follows, so that only the head learns. What is
+            frozen forgets nothing of its open vocabulary.
+        augment: "stock" is ultralytics' own, with mosaics; "mild" are flips, shifts and a little colour; or "none".
+        optimizer: as ultralytics names it. "auto" chooses the learning rate too.
+        weight_decay: L2 penalty.
+        patience: epochs without a better validation mAP after which training ends; 0 never ends it early.
+        precision: "auto" is bf16 on a GPU that has it, else 32 bits.
+        devices: GPUs that train together.
+        confidence: scores from which on `predict` shows a detection.
+        export: "onnx" writes RUN/model.onnx after training, checked against PyTorch.
+        plot: whether ultralytics draws its plots.
+    """
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(16, ge=1)
+    image_size: int = Field(640, ge=64, multiple_of=32)
+    lr: float = Field(1e-3, gt=0, le=1)
+    model: str = "yolov8s-worldv2.pt"
+    prompts: str = "clip"
+    encoder: str = "auto"
+    encoder_weights: str = "auto"
+    phrases: dict[str, str] | Path = Field(default_factory=dict)
+    template: str = "{defect} of {product}"
+    split: SplitConfig = SplitConfig()
+    classes: ClassScheme = "defect"
+    instances: str = "components"
+    min_area: int = Field(0, ge=0)
+    freeze: Freeze = "none"
+    augment: Augment = "stock"
+    optimizer: Literal["AdamW", "SGD", "Adam", "auto"] = "AdamW"
+    weight_decay: float = Field(5e-4, ge=0, le=1)
+    patience: int = Field(0, ge=0)
+    precision: Literal["auto", "32", "bf16-mixed"] = "auto"
+    devices: int = Field(1, ge=1)
+    confidence: float = Field(0.25, gt=0, lt=1)
+    export: Literal["none", "onnx"] = "none"
+    plot: bool = True

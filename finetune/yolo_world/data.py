@@ -1,0 +1,165 @@
+"""What a detector learns from: a dataset or label tree, written as a YOLO tree in the run, and its truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from converters import convert
+from converters.formats.base import FormatName, Settings
+from converters.formats.label_tree import LabelTree
+from converters.formats.registry import open_source
+from converters.writing.pipeline import label_sample
+from finetune.engine.datasets import ExampleSet, open_examples
+from finetune.engine.runs import Run
+from finetune.yolo_world.config import YoloWorldConfig
+from finetune.yolo_world.prompts import phrases_of
+from toolkit.dataset.samples import Dataset
+from toolkit.errors import BadInputError, ToolkitError
+from toolkit.files.publish import write_whole
+from toolkit.geometry.instances import parse_grouping
+from toolkit.geometry.labels import GOOD, LabelledImage, instance_class
+
+__all__ = ["DetectionData", "labelled_images", "open_detection_data", "write_tree"]
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionData:
+    """Images, their split, their classes, and the phrase of each class.
+
+    Attributes:
+        source: a dataset or a label tree.
+        examples: its images, split.
+        classes: names, in the order of their ids.
+        phrases: class -> phrase, in the same order.
+    """
+
+    source: Dataset | LabelTree
+    examples: ExampleSet
+    classes: tuple[str, ...]
+    phrases: dict[str, str]
+
+    @property
+    def tested(self) -> tuple[str, dict[str, str]]:
+        """The subset that figures are of, and its images as key -> subset: test, or else val, or else train."""
+        for name in ("test", "val", "train"):
+            found = {example.key: name for example in self.examples.subset(name)}
+            if found:
+                return name, found
+        return "train", {}
+
+
+def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
+    """Open and split what a detector is trained on.
+
+    Raises:
+        ToolkitError: the data, the split or the phrases are at fault, or no train image shows an instance.
+    """
+    source = open_source(data)
+    if isinstance(source, LabelTree) and source.kind == "yolo-classify":
+        raise ToolkitError(
+            source.root, "says nothing of where defects are", "name a tree with boxes, or a dataset root"
+        )
+    examples = open_examples(data, config.split)
+    classes = source.classes(config.classes)
+    if not classes or all(example.label == GOOD for example in examples.examples):
+        raise ToolkitError(data, "holds no instances: all its images are background", "name data with labelled defects")
+    if all(example.label == GOOD for example in examples.subset("train")):
+        raise ToolkitError(
+            data,
+            "holds no instances in train, only good images",
+            "use --set split.strategy=stratified, or a split file with defects in train",
+        )
+    if GOOD in classes:
+        raise ToolkitError(data, f"labels instances {GOOD!r}", "good images have no labels; leave that class out")
+    samples = list(source) if isinstance(source, Dataset) else source.samples
+    products: dict[str, set[str]] = {}
+    for sample in samples:
+        name = instance_class(sample, config.classes)
+        products.setdefault(name, set()).add(sample.category)
+    everything = {sample.category for sample in samples}
+    phrases = phrases_of(
+        classes,
+        {name: products.get(name, everything) for name in classes},
+        scheme=config.classes,
+        template=config.template,
+        better=config.phrases,
+    )
+    return DetectionData(source, examples, tuple(classes), phrases)
+
+
+def labelled_images(
+    source: Dataset | LabelTree, chosen: Mapping[str, str], config: YoloWorldConfig, classes: Sequence[str]
+) -> Iterator[LabelledImage]:
+    """The labels of some images, read one at a time, sorted by key.
+
+    Args:
+        source: a dataset or a label tree.
+        chosen: key -> subset of the images in question.
+        config: how classes and instances are made.
+        classes: all class names.
+
+    Raises:
+        ToolkitError: a file is at fault.
+    """
+    if isinstance(source, LabelTree):
+        for entry in source.entries:
+            if entry.sample.key in chosen:
+                image = entry.labelled(config.classes)
+                yield replace(image, instances=tuple(one for one in image.instances if one.area >= config.min_area))
+        return
+    grouping = parse_grouping(config.instances)
+    settings = Settings(classes=tuple(classes), scheme=config.classes, grouping=grouping, min_area=config.min_area)
+    for sample in source:
+        if sample.key in chosen:
+            found = label_sample(sample, chosen[sample.key], settings)
+            if isinstance(found, tuple):
+                raise BadInputError(found)
+            yield found.image
+
+
+def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks: bool) -> Path:
+    """Write the YOLO tree that a run trains on, in RUN/data; what stands there of an interrupted run is kept.
+
+    Args:
+        data: what to train on.
+        run: where.
+        config: how classes and instances are made.
+        masks: polygons instead of boxes.
+
+    Returns:
+        The YAML file for ultralytics, whose names are the phrases.
+
+    Raises:
+        ToolkitError: files are at fault.
+    """
+    kind: FormatName = "yolo-segment" if masks else "yolo-detect"
+    folder = run.root / "data"
+    convert(
+        data.source,
+        folder,
+        formats=[kind],
+        split=data.examples.subsets,
+        classes=config.classes,
+        instances=config.instances,
+        min_area=config.min_area,
+        join_parts=masks,
+        images="hardlink",
+        resume=folder.is_dir(),
+    )
+    for cache in folder.rglob("*.cache"):
+        os.unlink(cache)  # ultralytics unpickles them, which a run from elsewhere must not be able to use
+    subsets = [name for name in ("train", "val", "test") if data.examples.subset(name)]
+    told: dict[str, Any] = {
+        **{name: f"{kind}/images/{name}" for name in ("train", "val", "test") if name in subsets},
+        "names": dict(enumerate(data.phrases[name] for name in data.classes)),
+    }
+    told.setdefault("val", told["train"])
+    file = folder / "train.yaml"
+    write_whole(file, yaml.safe_dump(told, sort_keys=False, allow_unicode=True).encode())
+    return file

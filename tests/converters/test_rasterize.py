@@ -1,0 +1,67 @@
+"""Rasterising as the readers of labels do it: against the readers themselves, and by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from pycocotools import mask as coco_mask
+
+from converters.rasterize import compress_rle, fill_edges, fill_pixels, paint_rle, to_pixels, uncompressed_rle
+from tests.converters.support import Bools
+from tests.masks import masks
+
+SQUARE = np.array([[1, 1], [4, 1], [4, 3], [1, 3]])
+
+
+def test_edges_bound_pixel_squares() -> None:
+    filled = fill_edges([SQUARE], 5, 6)
+    assert np.argwhere(filled).tolist() == [[y, x] for y in (1, 2) for x in (1, 2, 3)]
+
+
+def test_pixels_are_painted_with_their_outline() -> None:
+    filled = fill_pixels([SQUARE], 5, 6)
+    assert np.argwhere(filled).tolist() == [[y, x] for y in (1, 2, 3) for x in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("fill", [fill_edges, fill_pixels])
+def test_several_rings_are_united(fill: Any) -> None:
+    one, other = fill([SQUARE], 9, 9), fill([SQUARE + 2], 9, 9)
+    assert np.array_equal(fill([SQUARE, SQUARE + 2], 9, 9), one | other)
+    assert not fill([], 9, 9).any()
+
+
+@pytest.mark.parametrize(("rounding", "expected"), [("truncate", [[0, 1], [2, 3]]), ("round", [[1, 1], [2, 4]])])
+def test_coordinates_become_whole(rounding: Any, expected: list[list[int]]) -> None:
+    assert to_pixels(np.array([[0.9, 1.4], [2.25, 3.75]]), rounding).tolist() == expected
+
+
+@given(mask=masks())
+def test_run_lengths_are_those_of_pycocotools(mask: Bools) -> None:
+    height, width = mask.shape[0] + 5, mask.shape[1] + 7
+    whole = np.zeros((height, width), np.uint8, order="F")
+    whole[2 : 2 + mask.shape[0], 3 : 3 + mask.shape[1]] = mask
+    counts = uncompressed_rle(mask, (3, 2), height, width)
+    assert sum(counts) == height * width
+    assert compress_rle(counts, height, width) == coco_mask.encode(whole)["counts"].decode()
+    for form in (counts, compress_rle(counts, height, width), compress_rle(counts, height, width).encode()):
+        assert np.array_equal(paint_rle({"counts": form, "size": [height, width]}, height, width), whole > 0)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "words"),
+    [
+        ({"counts": [1, 2, 3], "size": [4, 5]}, "run lengths for 5 x 4 pixels in an image of 3 x 2"),
+        ({"counts": [1, 2, 30]}, "do not fit"),
+        ({"counts": [1, -2, 3]}, "do not fit"),
+        ({"counts": [1, 2.5]}, "do not fit"),
+        ({"counts": compress_rle([0, 100], 10, 10), "size": [2, 3]}, "do not fit"),
+        ({"size": [2, 3]}, "without counts"),
+        ({"counts": 7}, "without counts"),
+    ],
+)
+def test_malformed_run_lengths_are_refused(segmentation: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        paint_rle(segmentation, 2, 3)

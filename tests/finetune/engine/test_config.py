@@ -1,0 +1,105 @@
+"""Settings: what is taken, and what is refused in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from finetune.engine.config import LearnerConfig, TrainedConfig, dump_config, load_config, nearest
+from toolkit.errors import ToolkitError
+
+
+class Tail(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    imbalance: float = 1.0
+
+
+class Config(TrainedConfig):
+    tail: Tail | None = None
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_command_line_stands_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.yaml", "lr: 0.5\nepochs: 7\n")
+    config = load_config(Config, file, ["lr=0.25", "tail.imbalance=50"])
+    assert (config.lr, config.epochs, config.batch_size) == (0.25, 7, LearnerConfig().batch_size)
+    assert config.tail == Tail(imbalance=50)
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "value"),
+    [
+        ("lr=1e-3", "lr", 0.001),
+        ("lr=5E-4", "lr", 0.0005),
+        ("weights=none", "weights", "none"),
+        ("epochs=3", "epochs", 3),
+    ],
+)
+def test_values_are_yaml_and_numbers_may_be_scientific(setting: str, name: str, value: object) -> None:
+    assert getattr(load_config(Config, None, [setting]), name) == value
+
+
+def test_what_is_dumped_loads_again(tmp_path: Path) -> None:
+    config = load_config(Config, None, ["tail.imbalance=2.5", "device=cuda:1", "weights=ä b.pt"])
+    assert load_config(Config, write(tmp_path / "c.yaml", dump_config(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["lrr=1"], "--set lrr=1: unknown key 'lrr'; did you mean lr?"),
+        (["tail.imbalnce=1"], "--set tail.imbalnce=1: unknown key 'tail.imbalnce'; did you mean imbalance?"),
+        (["xyzzy=1"], "--set xyzzy=1: unknown key 'xyzzy'; use one of epochs, batch_size"),
+        (["epochs=0"], "--set epochs=0: epochs: input should be greater than or equal to 1 (it is 0); correct"),
+        (["lr=fast"], "--set lr=fast: lr: input should be a valid number"),
+        (["device=gpu"], "--set device=gpu: device: string should match"),
+        (["lr"], "--set lr: is no setting; write it as --set lr=0.01"),
+        (["lr=[1"], "--set lr=[1: the value is not valid YAML"),
+    ],
+)
+def test_settings_that_are_refused(settings: list[str], message: str) -> None:
+    with pytest.raises(ToolkitError) as caught:
+        load_config(Config, None, settings)
+    assert str(caught.value).startswith(message)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(ToolkitError) as caught:
+        load_config(Config, None, ["lr=-1", "epoch=3"])
+    assert [problem.file for problem in caught.value.problems] == ["--set lr=-1", "--set epoch=3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1\n", "holds no settings"),
+        ("lr: [\n", "is not valid YAML in line 2"),
+        ("!!python/object/apply:os.system ['true']\n", "is not valid YAML"),
+        ("epocs: 3\n", "unknown key 'epocs'; did you mean epochs?"),
+    ],
+)
+def test_files_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    file = write(tmp_path / "bad.yaml", text)
+    with pytest.raises(ToolkitError) as caught:
+        load_config(Config, file)
+    assert str(caught.value).startswith(f"{file}: {message}")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ToolkitError, match=r"no\.yaml: cannot be read \(No such file"):
+        load_config(Config, tmp_path / "no.yaml")
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert load_config(Config, write(tmp_path / "e.yaml", "# nothing\n")) == Config()
+
+
+def test_nearest_names() -> None:
+    assert nearest("resnet81", ["resnet18", "vgg19"]) == "did you mean resnet18?"
+    assert nearest("zzz", ["a", "b"]) == "use one of a, b"

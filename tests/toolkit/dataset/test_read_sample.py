@@ -1,0 +1,98 @@
+"""One sample's files: what is in them, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
+from toolkit.dataset.samples import Sample
+from toolkit.errors import Problem
+from toolkit.imaging.images import ImageHeader, encode_map
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def marked(x: int, y: int, value: int = 255, width: int = 8, height: int = 6) -> Pixels:
+    mask = np.zeros((height, width), np.uint8)
+    mask[y, x] = value
+    return mask
+
+
+def sample(folder: Path, *masks: Pixels | bytes, image: Pixels | bytes | None = None) -> Sample:
+    """A sample on disk; the image is 8 x 6 unless given."""
+    contents = [marked(0, 0) if image is None else image, *masks]
+    paths = [folder / name for name in ["000.png", *(f"000_mask{number}.png" for number in range(len(masks)))]]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content if isinstance(content, bytes) else encode_map(content))
+    return Sample("nut/test/dent/000", paths[0], tuple(paths[1:]), "nut", "dent" if masks else "good", "test")
+
+
+def test_a_good_sample_has_a_size_and_no_mask(tmp_path: Path) -> None:
+    found = read_sample(sample(tmp_path))
+    assert isinstance(found, Inspected)
+    assert (found.header, found.mask) == (ImageHeader(8, 6, 1), None)
+
+
+@pytest.mark.parametrize(
+    "masks", [[marked(2, 3)], [marked(2, 3), marked(7, 5)], [marked(2, 3), marked(2, 3, 1), marked(0, 0, 1)]]
+)
+def test_the_mask_is_the_union_of_all(tmp_path: Path, masks: list[Pixels]) -> None:
+    found = read_sample(sample(tmp_path, *masks))
+    assert isinstance(found, Inspected)
+    assert found.mask is not None
+    assert np.array_equal(found.mask.pixels() > 0, np.any(masks, axis=0))
+
+
+def test_an_empty_mask_beside_another_is_no_fault(tmp_path: Path) -> None:
+    found = read_sample(sample(tmp_path, np.zeros((6, 8), np.uint8), marked(1, 1)))
+    assert isinstance(found, Inspected)
+    assert found.mask is not None
+    assert found.mask.pixels().sum() == 255
+
+
+@pytest.mark.parametrize(
+    ("masks", "image", "problems"),
+    [
+        ([np.zeros((6, 8), np.uint8)], None, [("000_mask0.png", "the mask of a defect image is all zero")]),
+        ([marked(0, 0, width=7)], None, [("000_mask0.png", "is 7 x 6 pixels, its image ")]),
+        ([marked(0, 0), marked(0, 0, height=9)], None, [("000_mask1.png", "is 8 x 9 pixels, its image ")]),
+        ([marked(0, 0, 9)], None, [("000_mask0.png", "grey values in a mask that should be binary (9)")]),
+        ([marked(0, 0)], b"", [("000.png", "the file is empty (0 bytes)")]),
+        (
+            [b"", marked(0, 0, 9), marked(0, 0)],
+            b"no image",
+            [
+                ("000.png", "not a readable image"),
+                ("000_mask0.png", "the file is empty"),
+                ("000_mask1.png", "grey values"),
+            ],
+        ),
+    ],
+)
+def test_everything_that_is_wrong_is_said(
+    tmp_path: Path, masks: list[Pixels | bytes], image: bytes | None, problems: list[tuple[str, str]]
+) -> None:
+    bad = sample(tmp_path, *masks, image=image)
+    found = inspect_sample(bad)
+    assert found == read_sample(bad)
+    assert [Path(problem.file).name for problem in found] == [name for name, _ in problems]
+    assert all(problem.problem.startswith(start) for problem, (_, start) in zip(found, problems, strict=True))
+    assert all(isinstance(problem, Problem) and problem.remedy for problem in found)
+
+
+def test_both_files_are_named_where_sizes_differ(tmp_path: Path) -> None:
+    (problem,) = inspect_sample(sample(tmp_path, marked(0, 0, width=7)))
+    assert problem.problem == f"is 7 x 6 pixels, its image {tmp_path / '000.png'} is 8 x 6"
+
+
+@pytest.mark.parametrize(("threshold", "faults"), [(9, 0), (10, 1), (None, 1)])
+def test_a_threshold_decides(tmp_path: Path, threshold: int | None, faults: int) -> None:
+    assert len(inspect_sample(sample(tmp_path, marked(0, 0, 9)), threshold)) == faults
+
+
+def test_a_sound_sample_has_no_problems(tmp_path: Path) -> None:
+    assert inspect_sample(sample(tmp_path, marked(1, 2))) == ()

@@ -1,0 +1,1 @@
+"""Samples, keys, splits, layouts, and published counts."""

@@ -1,0 +1,135 @@
+"""The layout of MVTec AD, also used by MPDD, AutoVI and many in-house sets.
+
+    CATEGORY/train/good/000.png
+    CATEGORY/test/good/000.png          CATEGORY/test/DEFECT/000.png
+    CATEGORY/ground_truth/DEFECT/000_mask.png, or 000.png, or a folder 000/ of several masks
+
+A category may lack train/. Further subset folders (val, validation) are read as they stand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from toolkit.dataset.reference import compare_with_published
+from toolkit.dataset.samples import Dataset, Sample
+from toolkit.errors import Problem
+from toolkit.geometry.labels import GOOD
+from toolkit.imaging.images import is_image
+
+__all__ = ["PARTS", "detect", "index", "mask_files"]
+
+_SUBSETS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+_MASKS = "ground_truth"
+PARTS = frozenset({*_SUBSETS, _MASKS})
+"""Names of the folders in a category."""
+
+
+def detect(root: Path) -> bool:
+    """Whether a folder is one category, or holds categories."""
+    return _is_category(root) or any(_is_category(path) for path in _folders(root))
+
+
+def index(root: Path) -> Dataset:
+    """Samples of a category folder, or of all the category folders in a root."""
+    single = _is_category(root)
+    samples: list[Sample] = []
+    problems: list[Problem] = []
+    for folder in [root] if single else [path for path in _folders(root) if _is_category(path)]:
+        category = folder.resolve().name if single else folder.name
+        samples += _category(folder, category, problems)
+    notes = compare_with_published(samples)
+    return Dataset(samples, root=root, layout="mvtec", layout_problems=problems, notes=notes)
+
+
+def _is_category(folder: Path) -> bool:
+    """A category has a subset folder with class folders in it, or masks beside one."""
+    subsets = [folder / name for name in _SUBSETS if (folder / name).is_dir()]
+    if (folder / _MASKS).is_dir():
+        return True
+    # train/images and test/labels are a label tree's; train/good and test/scratch are classes.
+    return any((subset / GOOD).is_dir() for subset in subsets)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _images(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if is_image(entry.name) and entry.is_file())
+
+
+def _category(folder: Path, category: str, problems: list[Problem]) -> Iterator[Sample]:
+    masks = mask_files(folder / _MASKS)
+    wanted: set[tuple[str, str]] = set()
+    for name, split in _SUBSETS.items():
+        if (folder / name).is_dir():
+            for class_folder in _folders(folder / name):
+                yield from _class(class_folder, category, split, masks, wanted, problems)
+    for (defect, stem), files in masks.items():
+        if defect != GOOD and (defect, stem) not in wanted:
+            remedy = f"put its image at {folder / 'test' / defect / stem}.png, or remove the mask"
+            problems += [Problem(str(file), "a mask without an image", remedy) for file in files]
+
+
+def _class(
+    folder: Path,
+    category: str,
+    split: str,
+    masks: dict[tuple[str, str], tuple[Path, ...]],
+    wanted: set[tuple[str, str]],
+    problems: list[Problem],
+) -> Iterator[Sample]:
+    """The images of one class folder, each with its masks."""
+    defect = folder.name
+    seen: dict[str, str] = {}
+    for name in _images(folder):
+        stem = os.path.splitext(name)[0]
+        image = folder / name
+        key = f"{category}/{split}/{defect}/{stem}"
+        if not key.isascii() and not _is_text(key):
+            wanted.add((defect, stem))
+            problems.append(Problem(str(image), "its name is not UTF-8, which labels are written in", "rename it"))
+            continue
+        if stem in seen:
+            problems.append(Problem(str(image), f"has the same name as {seen[stem]}", "rename one of the two"))
+            continue
+        seen[stem] = name
+        found: tuple[Path, ...] = ()
+        if defect != GOOD:
+            found = masks.get((defect, stem), ())
+            wanted.add((defect, stem))
+            if not found:
+                place = folder.parent.parent / _MASKS / defect / f"{stem}_mask.png"
+                problems.append(Problem(str(image), "a defect image without a mask", f"put its mask at {place}"))
+                continue
+        yield Sample(key, image, found, category, defect, split)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def mask_files(folder: Path) -> dict[tuple[str, str], tuple[Path, ...]]:
+    """(defect, image stem) -> mask files."""
+    found: dict[tuple[str, str], tuple[Path, ...]] = {}
+    if not folder.is_dir():
+        return found
+    for class_folder in _folders(folder):
+        for name in _images(class_folder):
+            stem = os.path.splitext(name)[0].removesuffix("_mask")
+            key = (class_folder.name, stem)
+            found[key] = (*found.get(key, ()), class_folder / name)
+        for image_folder in _folders(class_folder):
+            names = _images(image_folder)
+            if names:
+                key = (class_folder.name, image_folder.name)
+                found[key] = (*found.get(key, ()), *(image_folder / name for name in names))
+    return found

@@ -1,0 +1,145 @@
+"""Mask -> instances: connected components, grouped as asked, small ones left out and reported."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.errors import ToolkitError
+from toolkit.geometry.labels import Instance
+from toolkit.imaging.images import Mask
+
+__all__ = ["Found", "Grouping", "crop_to_bbox", "find_instances", "parse_grouping"]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Which components of a mask make one instance.
+
+    Attributes:
+        kind: "components" (each its own), "image" (all one), or "merge".
+        gap: for "merge": components with at most this many background pixels between them belong together, counted
+            along rows, columns and diagonals (Chebyshev distance).
+    """
+
+    kind: str = "components"
+    gap: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The instances in one mask.
+
+    Attributes:
+        instances: ordered by the first pixel of each, row by row.
+        components: number of 8-connected components in the mask.
+        too_small: areas of the components that were left out, in pixels.
+    """
+
+    instances: tuple[Instance, ...]
+    components: int
+    too_small: tuple[int, ...]
+
+
+def parse_grouping(text: str) -> Grouping:
+    """Read "components", "image" or "merge:GAP".
+
+    Raises:
+        ToolkitError: anything else.
+    """
+    if text in ("components", "image"):
+        return Grouping(text)
+    match = re.fullmatch(r"merge:(\d+)", text)
+    if not match:
+        raise ToolkitError(
+            "--instances", f"{text!r} is none of the ways to group", "use components, image or merge:GAP"
+        )
+    return Grouping("merge", int(match[1]))
+
+
+def find_instances(mask: Mask, label: str, grouping: Grouping | None = None, min_area: int = 0) -> Found:
+    """Split a mask into instances.
+
+    Args:
+        mask: what is marked.
+        label: class name of the instances.
+        grouping: which 8-connected components belong together; each its own if None.
+        min_area: components of fewer pixels are left out and reported.
+    """
+    crop, offset = mask.crop, (mask.x, mask.y)
+    if not crop.size:
+        return Found((), 0, ())
+    whole = Instance(label, _placed(crop, offset), crop != 0, int(np.count_nonzero(crop)))
+    if whole.area >= min_area and sum(not ring.hole for ring in whole.outline.rings8) == 1:
+        return Found((whole,), 1, ())  # one component, as most masks have
+    count, found_components, found_stats, _ = cv2.connectedComponentsWithStats(crop, connectivity=8, ltype=cv2.CV_32S)
+    components, stats = np.asarray(found_components, np.int32), np.asarray(found_stats, np.int32)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    small = areas < min_area
+    too_small = tuple(int(area) for area in areas[small])
+    if small.any():
+        keep = np.concatenate([[False], ~small])
+        components = np.where(keep[components], components, 0).astype(np.int32)
+    groups = _group(components, np.flatnonzero(~small) + 1, grouping or Grouping())
+    found = [_cut_out(components, members, stats, offset, label) for members in groups if len(members)]
+    return Found(tuple(sorted(found, key=_first_pixel)), count - 1, too_small)
+
+
+def _placed(crop: npt.NDArray[np.generic], offset: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Half-open box of a crop that begins at `offset` (x, y)."""
+    return offset[0], offset[1], offset[0] + crop.shape[1], offset[1] + crop.shape[0]
+
+
+def _group(
+    components: npt.NDArray[np.int32], present: npt.NDArray[np.int64], grouping: Grouping
+) -> list[npt.NDArray[np.int64]]:
+    """Numbers of the components of each instance, out of those `present`."""
+    if grouping.kind == "components":
+        return [present[i : i + 1] for i in range(len(present))]
+    if grouping.kind == "image":
+        return [present]
+    # Grown by GAP in all, two components with at most GAP pixels between them touch.
+    padded = np.pad((components > 0).astype(np.uint8), grouping.gap + 1)
+    grown = cv2.dilate(padded, np.ones((grouping.gap + 1, grouping.gap + 1), np.uint8))
+    _, joined = cv2.connectedComponents(grown, connectivity=8)
+    inner = joined[grouping.gap + 1 : -grouping.gap - 1, grouping.gap + 1 : -grouping.gap - 1]
+    group_of = np.zeros(present.max(initial=0) + 1, np.int64)
+    group_of[components] = np.where(components > 0, inner, 0)
+    return [present[group_of[present] == group] for group in np.unique(group_of[present])]
+
+
+def _cut_out(
+    components: npt.NDArray[np.int32],
+    members: npt.NDArray[np.int64],
+    stats: npt.NDArray[np.int32],
+    offset: tuple[int, int],
+    label: str,
+) -> Instance:
+    """The instance made of some components, with the tight box of them all."""
+    left, top = stats[members, cv2.CC_STAT_LEFT], stats[members, cv2.CC_STAT_TOP]
+    x0, y0 = int(left.min()), int(top.min())
+    x1 = int((left + stats[members, cv2.CC_STAT_WIDTH]).max())
+    y1 = int((top + stats[members, cv2.CC_STAT_HEIGHT]).max())
+    window = components[y0:y1, x0:x1]
+    mask = window == members[0] if len(members) == 1 else np.isin(window, members)
+    dx, dy = offset
+    return Instance(label, (x0 + dx, y0 + dy, x1 + dx, y1 + dy), mask, int(stats[members, cv2.CC_STAT_AREA].sum()))
+
+
+def _first_pixel(instance: Instance) -> tuple[int, int]:
+    """Row and column of the topmost, leftmost pixel: an order that does not depend on how components are numbered."""
+    return instance.bbox[1], instance.bbox[0] + int(instance.mask[0].argmax())
+
+
+def crop_to_bbox(mask: npt.NDArray[np.bool_], label: str, offset: tuple[int, int] = (0, 0)) -> Instance | None:
+    """The instance of the True pixels of `mask` (H, W) placed at `offset` (x, y); None if there are none."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        return None
+    crop = np.ascontiguousarray(mask[y : y + height, x : x + width])
+    box = _placed(crop, (x + offset[0], y + offset[1]))
+    return Instance(label, box, crop, int(np.count_nonzero(crop)))

@@ -1,0 +1,1 @@
+"""The embedded product: a zipper with seven kinds of defect."""
