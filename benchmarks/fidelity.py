@@ -22,7 +22,7 @@ from benchmarks.timing import environment
 from converters import convert
 from converters.rasterize import fill_pixels
 from toolkit import Dataset, load_dataset, write_product
-from toolkit.dataset.samples import file_name
+from toolkit.dataset.keys import file_name
 from toolkit.imaging.images import encode_map, read_mask
 
 from pycocotools.coco import COCO  # isort: skip

@@ -27,8 +27,9 @@ from torch.utils.data import default_collate
 from benchmarks.timing import environment
 from benchmarks.train import measure
 from finetune.engine.config import parse_config
-from finetune.engine.datasets import SplitConfig, open_examples, read_rgb
-from finetune.engine.trainer import pick_device, seed_all
+from finetune.engine.datasets import read_rgb
+from finetune.engine.devices import pick_device, seed_all
+from finetune.engine.splits import SplitConfig, open_examples
 from finetune.sam.data import PromptedImages, Task, read_instances
 from finetune.sam.embeddings import Encoder, embed_images, open_cache, read_padded
 from finetune.sam.learner import SamConfig

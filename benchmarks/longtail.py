@@ -25,8 +25,8 @@ from torch import nn
 
 from benchmarks.timing import environment
 from converters import read_labels
+from finetune.engine.devices import seed_all
 from finetune.engine.runs import read_metrics, start_run
-from finetune.engine.trainer import seed_all
 from finetune.longtail.data import find_tail
 from finetune.longtail.learner import LongtailConfig, group_accuracies, prepare, train_net
 from finetune.longtail.module import LongtailModule

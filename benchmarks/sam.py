@@ -24,9 +24,9 @@ from torch.utils.data import default_collate
 
 from benchmarks.timing import alternate, environment, ratio
 from finetune.engine.config import parse_config
-from finetune.engine.datasets import SplitConfig, open_examples
+from finetune.engine.devices import pick_device, seed_all
 from finetune.engine.runs import read_metrics
-from finetune.engine.trainer import pick_device, seed_all
+from finetune.engine.splits import SplitConfig, open_examples
 from finetune.sam.data import PromptedImages, Task, read_instances
 from finetune.sam.embeddings import Encoder, embed_images, open_cache
 from finetune.sam.evaluation import judge_images

@@ -29,7 +29,7 @@ from lightning import LightningModule
 
 from benchmarks.timing import environment
 from finetune.engine.config import parse_config
-from finetune.engine.trainer import pick_device
+from finetune.engine.devices import pick_device
 from finetune.learners import find_learner
 from toolkit import write_product
 from toolkit.errors import ToolkitError

@@ -17,9 +17,10 @@ import torch
 
 from benchmarks.timing import environment
 from finetune.engine.config import load_config
-from finetune.engine.datasets import open_examples
 from finetune.engine.runs import read_metrics
-from finetune.vae.learner import VaeConfig, load_trained, measure, score_images, train
+from finetune.engine.splits import open_examples
+from finetune.vae.learner import VaeConfig, measure, train
+from finetune.vae.predictor import load_trained, score_images
 
 FIGURES = ("pixel_auroc", "pixel_ap", "aupro", "image_auroc", "image_ap")
 GRAD_STEPS = 50

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from converters.formats.base import FORMATS
-from converters.formats.registry import read_labels
+from converters.sources import read_labels
 from converters.verification.verify import verify
 from converters.writing.pipeline import convert
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.splits import split_dataset, write_split
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole

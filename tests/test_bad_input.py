@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from tests.commands import IMAGES, Outcome, defectkit, make_dataset, picture, save, shell, snapshot, stain
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 
 SCRATCH = "part/test/scratch/001.png"
 MASK = "part/ground_truth/scratch/001_mask.png"

@@ -24,7 +24,9 @@ TOTAL = IMAGES * CATEGORIES
 # Renders slowly, saves checkpoints often, keeps little in buffers, and counts the images that it rendered in a file.
 DRIVER = """
 import os, signal, sys, time
-import converters.writing.conversion as conversion, converters.writing.pipeline as pipeline, converters.writing.tree_writer as trees
+import converters.writing.conversion as conversion
+import converters.writing.pipeline as pipeline
+import converters.writing.tree_writer as trees
 from toolkit.cli import main
 
 count, pause, every, strike, *words = sys.argv[1:]

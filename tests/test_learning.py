@@ -85,11 +85,20 @@ def test_packages_that_are_missing_are_named(command: list[str], tmp_path: Path)
     (run / "metrics.json").write_text('{"pixel_auroc": 0.5, "seconds": 1}')
     places = {"DATA": str(data), "RUN": str(run), "OUT": str(tmp_path / "out")}
     words = [places.get(word, word) for word in command]
-    # A finder that knows no torch stands for an environment without it.
-    program = (
-        "import sys; sys.modules['torch'] = None; sys.modules['lightning'] = None;"
-        "from toolkit.cli import main; sys.argv[0] = 'defectkit'; main()"
-    )
+    # A finder that knows none of them stands for an environment without them.
+    program = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "lightning", "torchmetrics", "sklearn", "scipy"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from toolkit.cli import main
+sys.argv[0] = "defectkit"
+main()
+"""
     done = subprocess.run(
         [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -9,8 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.card.card import DatasetCard, describe_dataset
-    from toolkit.dataset.samples import Dataset, Sample, load_dataset
+    from toolkit.card.card import describe_dataset
+    from toolkit.card.model import DatasetCard
+    from toolkit.dataset.layouts import load_dataset
+    from toolkit.dataset.samples import Dataset, Sample
     from toolkit.dataset.splits import Split, read_split, split_dataset, write_split
     from toolkit.errors import BadInputError, Problem, ToolkitError
     from toolkit.geometry.labels import Instance, LabelledImage
@@ -37,10 +39,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "card.card": ("DatasetCard", "describe_dataset"),
+    "card.card": ("describe_dataset",),
+    "card.model": ("DatasetCard",),
     "errors": ("BadInputError", "Problem", "ToolkitError"),
     "geometry.labels": ("Instance", "LabelledImage"),
-    "dataset.samples": ("Dataset", "Sample", "load_dataset"),
+    "dataset.layouts": ("load_dataset",),
+    "dataset.samples": ("Dataset", "Sample"),
     "dataset.splits": ("Split", "read_split", "split_dataset", "write_split"),
     "synthetic.product": ("write_product",),
 }

@@ -6,28 +6,16 @@ Styles stand in the elements, since a notebook that is not trusted drops style s
 from __future__ import annotations
 
 import base64
-import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
-
-from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import GOOD, Instance, LabelledImage
 
 if TYPE_CHECKING:
     import jinja2
 
-    from toolkit.dataset.samples import Dataset
 
-__all__ = ["dataset_html", "labelled_html", "manifests_html", "report_html"]
+__all__ = ["manifests_html", "report_html"]
 
-_SIDE = 512  # pixels of a picture's longer side
-_BLANK = 128  # grey of an image that is not there
 _SHOWN = 20  # lines of a list
 
 _TEMPLATE = """\
@@ -108,89 +96,6 @@ def report_html(
         shown=_SHOWN,
     )
     return html.encode(errors="backslashreplace").decode()  # paths need not be text
-
-
-def dataset_html(dataset: Dataset) -> str:
-    """A dataset: images by class and subset, or by product where it has several; and what its names tell is wrong."""
-    single = len(dataset.categories) == 1
-    counts = Counter((sample.defect if single else sample.category, sample.split) for sample in dataset)
-    subsets = [name for name in ("train", "val", "test") if any(key[1] == name for key in counts)]
-    names = sorted({name for name, _ in counts}, key=lambda name: (name != GOOD or not single, name))
-    rows = [
-        [name, *(counts[name, subset] for subset in subsets), sum(counts[name, subset] for subset in subsets)]
-        for name in names
-    ]
-    products = dataset.categories[0] if single else f"{len(dataset.categories)} products"
-    return report_html(
-        f"Dataset {dataset.root}",
-        f"{products}, {len(dataset)} images, {len(dataset.classes())} kinds of defect, layout {dataset.layout}",
-        ["class" if single else "product", *subsets, "images"],
-        rows,
-        lists={"Notes": dataset.notes, "Problems, as far as names tell": dataset.layout_problems},
-    )
-
-
-def labelled_html(labelled: LabelledImage) -> str:
-    """An image with its defects marked, at most 512 pixels wide and high, and how much each class covers."""
-    classes = sorted({instance.label for instance in labelled.instances})
-    size = labelled.width * labelled.height
-    rows = []
-    for name in classes:
-        areas = [instance.area for instance in labelled.instances if instance.label == name]
-        rows.append([name, len(areas), sum(areas), f"{sum(areas) / size:.2%}"])
-    picture, problems = _overlay(labelled, classes)
-    subset = f", {labelled.subset}" if labelled.subset else ""
-    return report_html(
-        labelled.key,
-        f"{labelled.width} x {labelled.height} pixels{subset}, {labelled.image_label}",
-        ["class", "instances", "pixels", "of the image"],
-        rows,
-        lists={"Problems": problems},
-        picture=picture,
-    )
-
-
-def _overlay(labelled: LabelledImage, classes: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
-    """The picture as PNG, and why it is a grey area if there should be an image in it."""
-    import cv2
-
-    from toolkit.imaging.images import encode_png, read_image
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, for bars that are not shown here
-        from toolkit.plotting.overlays import draw_overlay
-    small = _shrink(labelled)
-    image: npt.NDArray[np.uint8] = np.full((small.height, small.width, 3), _BLANK, np.uint8)
-    problems: tuple[str, ...] = ()
-    if labelled.path is not None:
-        try:
-            whole = read_image(labelled.path)
-            if whole.shape[:2] == (labelled.height, labelled.width):
-                image = np.asarray(cv2.resize(whole, (small.width, small.height), interpolation=cv2.INTER_AREA))
-            else:
-                height, width = whole.shape[:2]
-                problems = (f"{labelled.path}: is {width} x {height} pixels, its labels are for another size",)
-        except ToolkitError as error:
-            problems = (str(error),)
-    return encode_png(draw_overlay(image, small, classes=classes)), problems
-
-
-def _shrink(labelled: LabelledImage) -> LabelledImage:
-    """The labels of an image as it is shown; marks drawn at full size would fade when they are scaled."""
-    factor = min(1.0, _SIDE / max(labelled.width, labelled.height))
-    if factor == 1.0:
-        return labelled
-    width, height = (max(1, round(side * factor)) for side in (labelled.width, labelled.height))
-    instances = []
-    for instance in labelled.instances:
-        y, x = np.nonzero(instance.mask)
-        x = np.minimum((x + instance.bbox[0]) * width // labelled.width, width - 1)
-        y = np.minimum((y + instance.bbox[1]) * height // labelled.height, height - 1)
-        x0, y0, x1, y1 = int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
-        mask = np.zeros((y1 - y0, x1 - x0), np.bool_)
-        mask[y - y0, x - x0] = True
-        instances.append(Instance(instance.label, (x0, y0, x1, y1), mask, int(mask.sum())))
-    return replace(labelled, width=width, height=height, instances=tuple(instances))
 
 
 def manifests_html(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
+from toolkit.dataset.keys import file_name
+from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.links import ImageMode
 from toolkit.geometry.instances import Grouping
-from toolkit.geometry.labels import ClassScheme, LabelledImage
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = [
     "FORMATS",
@@ -23,6 +27,8 @@ __all__ = [
     "TreeShape",
     "as_folder",
     "check_formats",
+    "image_name",
+    "quoted",
 ]
 
 FormatName = Literal[
@@ -173,3 +179,21 @@ def as_folder(label: str, key: str) -> str:
 def present_subsets(subsets: Sequence[str]) -> list[str]:
     """The given subsets in the order train, val, test."""
     return [name for name in SUBSETS if name in subsets]
+
+
+_CSV_MARKS = re.compile(r'[,"\r\n]')
+
+
+def image_name(image: LabelledImage) -> str:
+    """File name of an image in a label tree: its key, with the ending of its file in lower case."""
+    return _named(image.key, image.path.name if image.path is not None else ".png")
+
+
+@lru_cache(maxsize=256)  # every format asks for the name of the same image
+def _named(key: str, source: str) -> str:
+    return file_name(key) + ("." + source.rpartition(".")[2]).lower()
+
+
+def quoted(cell: str) -> str:
+    """A cell of a CSV line, in quotes where it needs them."""
+    return '"' + cell.replace('"', '""') + '"' if _CSV_MARKS.search(cell) else cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ import orjson
 
 from converters.formats.base import FORMATS, FormatName
 from converters.rasterize import Rounding
-from toolkit.dataset.samples import Sample, key_of_file_name
+from toolkit.dataset.keys import key_of_file_name
+from toolkit.dataset.samples import GOOD, ClassScheme, Sample
 from toolkit.errors import Problem, ToolkitError
-from toolkit.geometry.labels import GOOD, ClassScheme, Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
     "COMBINED",
@@ -25,6 +27,7 @@ __all__ = [
     "make_entries",
     "read_manifest",
     "subset_of_name",
+    "walk_files",
 ]
 
 COMBINED = "combined"
@@ -222,3 +225,10 @@ def make_entries(
         sample = Sample(key, one.image, (), category, defect, one.subset)
         entries.append(Entry(sample, load, one.payload, names, one.size))
     return entries
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in order."""
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent) / name for name in sorted(files))

@@ -3,79 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from pathlib import Path
+from posixpath import splitext
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from converters.formats.base import Encoded, Pixels, Settings, TreeShape, as_folder
+from converters.formats.base import Encoded, Settings, TreeShape, image_name
+from converters.formats.coco.reader import (
+    add_categories,
+    check_members,
+    find_coco_files,
+    find_image,
+    read_coco_file,
+    subset_of_file,
+)
 from converters.formats.coco.writer import categories
-from converters.formats.yolo.writer import data_yaml, image_name
-from toolkit.dataset.splits import SUBSETS
+from converters.formats.label_tree import Entry, FoundImage, LabelTree, make_entries, read_manifest
+from converters.formats.painting import label_name, paint_instances, pixels_kept
+from converters.rasterize import Rounding
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import GOOD, Instance, LabelledImage
-from toolkit.imaging.images import encode_blank_map, encode_map
+from toolkit.geometry.instances import crop_to_bbox
+from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.imaging.images import encode_blank_map, encode_map, read_image
 
-__all__ = ["IGNORE", "Masks", "Panoptic", "Semantic", "mvtec_place"]
-
-IGNORE = 255
-"""Value in class-id maps of pixels that training and evaluation pass over."""
-_MOST_CLASSES = 254
-
-Map = TypeVar("Map", np.uint8, np.uint32)
-
-
-def _label_name(image: LabelledImage) -> str:
-    """Name of an image's label file: that of the image, as PNG."""
-    return image_name(image).rpartition(".")[0] + ".png"
-
-
-def _paint(image: LabelledImage, values: Sequence[int], dtype: type[Map]) -> npt.NDArray[Map]:
-    """Map (H, W) of one value for each instance, 0 elsewhere; where instances overlap, the later one shows."""
-    raster = np.zeros((image.height, image.width), dtype)
-    for instance, value in zip(image.instances, values, strict=True):
-        x0, y0, x1, y1 = instance.bbox
-        raster[y0:y1, x0:x1][instance.mask] = value
-    return raster
-
-
-def _kept(shown: npt.NDArray[Any], image: LabelledImage, values: Sequence[int]) -> Pixels | None:
-    """Pixels of the instances that show the right value."""
-    kept = total = 0
-    for instance, value in zip(image.instances, values, strict=True):
-        x0, y0, x1, y1 = instance.bbox
-        kept += int(np.count_nonzero((shown[y0:y1, x0:x1] == value) & instance.mask))
-        total += instance.area
-    return Pixels(kept, total) if total else None
-
-
-class Semantic:
-    """`masks/<subset>/NAME.png` of class ids, 0 background, beside `images/<subset>/`."""
-
-    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
-        """The class-id map of an image."""
-        values = [settings.class_id(instance.label) + 1 for instance in image.instances]
-        ids = _paint(image, values, np.uint8)
-        label = f"masks/{image.subset}/{_label_name(image)}"
-        return Encoded(
-            f"images/{image.subset}/{image_name(image)}",
-            ((label, encode_map(ids) if values else encode_blank_map(ids.shape)),),
-            objects=len(image.instances),
-            fidelity=_kept(ids, image, values),
-        )
-
-    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
-        """The dataset file that ultralytics' semantic task reads.
-
-        Raises:
-            ToolkitError: more classes than a byte has values.
-        """
-        if len(settings.classes) > _MOST_CLASSES:
-            raise ToolkitError("semantic", f"holds {_MOST_CLASSES} classes at most", "use --classes binary")
-        document = data_yaml(["background", *settings.classes], subsets, masks_dir="masks")
-        return TreeShape(closing=(("data.yaml", document),))
+__all__ = ["Panoptic", "index_panoptic", "load_panoptic"]
 
 
 class Panoptic:
@@ -84,7 +39,7 @@ class Panoptic:
     def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
         """The segment map of an image. Instances that others hide wholly cannot be shown and are reported."""
         values = list(range(1, len(image.instances) + 1))
-        ids = _paint(image, values, np.uint32)
+        ids = paint_instances(image, values, np.uint32)
         segments, skipped = [], []
         for instance, value in zip(image.instances, values, strict=True):
             segment = _segment(ids, instance, value, settings)
@@ -92,7 +47,7 @@ class Panoptic:
                 skipped.append(("hidden by another instance", instance.area))
             else:
                 segments.append(segment)
-        name = _label_name(image)
+        name = label_name(image)
         described = b'"file_name":%b,"segments_info":%b' % (orjson.dumps(name), orjson.dumps(segments))
         size = b'"width":%d,"height":%d' % (image.width, image.height)
         return Encoded(
@@ -101,7 +56,7 @@ class Panoptic:
             annotations=(described,),
             header=b'"file_name":%b,%b' % (orjson.dumps(image_name(image)), size),
             objects=len(segments),
-            fidelity=_kept(ids, image, values),
+            fidelity=pixels_kept(ids, image, values),
             skipped=tuple(skipped),
         )
 
@@ -136,54 +91,58 @@ def _segment(
     }
 
 
-class _Place(NamedTuple):
-    """Where an image belongs in the MVTec layout."""
-
-    category: str
-    split: str
-    defect: str
-    stem: str
+_PANOPTIC: dict[str, Any] = {"file_name": str, "segments_info": list}
 
 
-def mvtec_place(image: LabelledImage) -> _Place:
-    """Place of an image by its key, "category/split/defect/stem"; labels of other tools get one made up.
-
-    There, `category` is "product" and the defect the image's class; the key's parts are joined to a stem. The layout
-    has masks for its test folder only, so defects of other folders move there, under a name of their own.
-
-    Raises:
-        ToolkitError: the class cannot be a folder's name.
-    """
-    parts = image.key.split("/")
-    if len(parts) == 4 and parts[1] in SUBSETS and all(part and part not in (".", "..") for part in parts):
-        if not image.instances:
-            stem = parts[3] if parts[2] == GOOD else f"{parts[2]}__{parts[3]}"  # all of its components were left out
-            return _Place(parts[0], parts[1], GOOD, stem)
-        return _Place(parts[0], "test", parts[2], parts[3] if parts[1] == "test" else f"{parts[1]}__{parts[3]}")
-    subset = "train" if image.subset == "train" and not image.instances else "test"
-    label = as_folder(image.image_label, image.key) if image.instances else GOOD
-    return _Place("product", subset, label, "__".join(part for part in parts if part))
+_SEGMENT: dict[str, Any] = {"id": int, "category_id": int}
 
 
-class Masks:
-    """The MVTec tree: `CATEGORY/test/DEFECT/NAME.png` and `CATEGORY/ground_truth/DEFECT/NAME_mask.png`."""
+def index_panoptic(root: Path) -> LabelTree:
+    """Index a COCO panoptic tree."""
+    ours = read_manifest(root) is not None
+    found: list[FoundImage] = []
+    names: dict[int, str] = {}
+    for path in find_coco_files(root):
+        document = read_coco_file(path)
+        subset = subset_of_file(path)
+        add_categories(path, document, names)
+        check_members(path, "annotations", document["annotations"], _PANOPTIC)
+        for annotation in document["annotations"]:
+            check_members(path, f"segments of {annotation['file_name']}", annotation["segments_info"], _SEGMENT)
+        records = {record["id"]: record for record in document["images"]}
+        for annotation in document["annotations"]:
+            record = records.get(annotation["image_id"])
+            if record is None:
+                raise ToolkitError(path, f"names image {annotation['image_id']}, which is not listed", "correct it")
+            places = [folder / annotation["file_name"] for folder in (root / path.stem, path.parent / path.stem)]
+            png = next((place for place in places if place.is_file()), places[0])
+            image = find_image(root, path, subset, record["file_name"])
+            classes = tuple(names.get(segment["category_id"], "") for segment in annotation["segments_info"])
+            size = (int(record["width"]), int(record["height"]))
+            payload = (str(png), annotation["segments_info"])
+            found.append(FoundImage(subset, splitext(record["file_name"])[0], image, payload, classes, size))
+    entries = make_entries(found, load_panoptic, names, ours=ours)
+    return LabelTree(root, "panoptic", [names[number] for number in sorted(names)], entries)
 
-    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
-        """The mask of all instances of an image, 0 and 255; a good image has none."""
-        place = mvtec_place(image)
-        suffix = image_name(image).rpartition(".")[2]
-        target = f"{place.category}/{place.split}/{place.defect}/{place.stem}.{suffix}"
-        if not image.instances:
-            return Encoded(target)
-        mask = _paint(image, [255] * len(image.instances), np.uint8)
-        union = int(np.count_nonzero(mask))
-        return Encoded(
-            target,
-            ((f"{place.category}/ground_truth/{place.defect}/{place.stem}_mask.png", encode_map(mask)),),
-            objects=len(image.instances),
-            fidelity=Pixels(union, union),
-        )
 
-    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
-        """Nothing beside the images."""
-        return TreeShape()
+def load_panoptic(entry: Entry, rounding: Rounding) -> list[Instance]:
+    """Instances of an image: the segments listed, by their ids in the map."""
+    png, segments = entry.payload
+    pixels = read_image(Path(png))
+    if pixels.shape[1::-1] != entry.image_size():
+        raise ToolkitError(png, "is not of the size of its image", "write it again")
+    if not pixels.any() and not segments:
+        return []
+    blue, green, red = np.moveaxis(pixels.astype(np.uint32), 2, 0)
+    ids = red | (green << 8) | (blue << 16)
+    found = []
+    for segment in segments:
+        instance = crop_to_bbox(ids == segment["id"], entry.names.get(segment["category_id"], ""))
+        if instance is None or not instance.label:
+            raise ToolkitError(
+                png, f"segment {segment['id']} is not in the map, or of unknown category", "write it again"
+            )
+        found.append(instance)
+    if np.count_nonzero(ids) != sum(instance.area for instance in found):
+        raise ToolkitError(png, "holds segments that are not listed", "write it again")
+    return found

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import FormatName
+from converters.formats.base import Encoded, Settings, TreeShape, image_name
 from converters.formats.label_tree import Entry, FoundImage, LabelTree, make_entries, read_manifest
-from converters.formats.panoptic import IGNORE
-from converters.formats.yolo.reader import find_data_yaml, image_folders, read_data_yaml
+from converters.formats.painting import label_name, paint_instances, pixels_kept
+from converters.formats.yolo.data_yaml import data_yaml, find_data_yaml, image_folders, read_data_yaml
 from converters.rasterize import Rounding
-from toolkit.dataset.layouts import mvtec
-from toolkit.dataset.samples import Dataset, Sample
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
-from toolkit.geometry.labels import GOOD, Instance
-from toolkit.imaging.images import Mask, is_image, read_class_ids, read_header, read_mask
+from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.imaging.images import Mask, encode_blank_map, encode_map, is_image, read_class_ids
 
-__all__ = ["index_masks", "index_semantic"]
+__all__ = ["IGNORE", "Semantic", "index_semantic"]
 
 
 def index_semantic(root: Path) -> LabelTree:
@@ -63,11 +62,6 @@ def _present(ids: npt.NDArray[np.uint8]) -> list[int]:
     return [number for number in np.flatnonzero(counts).tolist() if number not in (0, IGNORE)]
 
 
-def _map_size(path: Path) -> tuple[int, int]:
-    header = read_header(path)
-    return header.width, header.height
-
-
 def load_semantic(entry: Entry, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the 8-connected components of each class."""
     ids = read_class_ids(Path(entry.payload))
@@ -80,40 +74,35 @@ def load_semantic(entry: Entry, rounding: Rounding) -> list[Instance]:
     return found
 
 
-def index_masks(root: Path) -> LabelTree:
-    """Index an MVTec tree as labels. Masks without an image are kept: trees may be written without images."""
-    samples: list[Sample] = []
-    problems: list[Problem] = []
-    folders = [root] if (root / "ground_truth").is_dir() else sorted(path for path in root.iterdir() if path.is_dir())
-    for folder in folders:
-        if mvtec.detect(folder):
-            dataset: Dataset = mvtec.index(folder)
-            known = {(sample.category, sample.defect, sample.key.rpartition("/")[2]) for sample in dataset}
-            samples += dataset
-            problems += [p for p in dataset.layout_problems if not Path(p.file).is_relative_to(folder / "ground_truth")]
-            category = folder.resolve().name
-            for (defect, stem), masks in mvtec.mask_files(folder / "ground_truth").items():
-                if (category, defect, stem) not in known:
-                    key = f"{category}/test/{defect}/{stem}"
-                    samples.append(
-                        Sample(key, folder / "test" / defect / f"{stem}.png", masks, category, defect, "test")
-                    )
-    names = sorted({sample.defect for sample in samples} - {GOOD})
-    shared = dict(enumerate(names))
-    entries = [Entry(sample, load_masks, None, shared, _mask_size(sample)) for sample in samples]
-    kind: FormatName = "masks"
-    return LabelTree(root, kind, names, entries, layout_problems=problems)
+IGNORE = 255
+"""Value in class-id maps of pixels that training and evaluation pass over."""
 
 
-def _mask_size(sample: Sample) -> tuple[int, int] | None:
-    return _map_size(sample.masks[0]) if sample.masks else None
+_MOST_CLASSES = 254
 
 
-def load_masks(entry: Entry, rounding: Rounding) -> list[Instance]:
-    """Instances of an image: the 8-connected components of its mask."""
-    if not entry.sample.masks:
-        return []
-    union = read_mask(entry.sample.masks[0])
-    for path in entry.sample.masks[1:]:
-        union = Mask.of(union.pixels() | read_mask(path).pixels(), union.width, union.height)
-    return list(find_instances(union, entry.sample.defect).instances)
+class Semantic:
+    """`masks/<subset>/NAME.png` of class ids, 0 background, beside `images/<subset>/`."""
+
+    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
+        """The class-id map of an image."""
+        values = [settings.class_id(instance.label) + 1 for instance in image.instances]
+        ids = paint_instances(image, values, np.uint8)
+        label = f"masks/{image.subset}/{label_name(image)}"
+        return Encoded(
+            f"images/{image.subset}/{image_name(image)}",
+            ((label, encode_map(ids) if values else encode_blank_map(ids.shape)),),
+            objects=len(image.instances),
+            fidelity=pixels_kept(ids, image, values),
+        )
+
+    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
+        """The dataset file that ultralytics' semantic task reads.
+
+        Raises:
+            ToolkitError: more classes than a byte has values.
+        """
+        if len(settings.classes) > _MOST_CLASSES:
+            raise ToolkitError("semantic", f"holds {_MOST_CLASSES} classes at most", "use --classes binary")
+        document = data_yaml(["background", *settings.classes], subsets, masks_dir="masks")
+        return TreeShape(closing=(("data.yaml", document),))

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.formats.label_tree import Entry
+from converters.formats.yolo.oriented_boxes import contains_instance
 from converters.formats.yolo.reader import parse_rows
-from converters.formats.yolo.writer import contains_instance
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [

@@ -9,14 +9,12 @@ from typing import get_args
 
 from converters.formats.base import Settings
 from converters.formats.label_tree import Entry, LabelTree
-from converters.formats.registry import open_source
-from converters.writing.pipeline import Labelled, label_sample
-from toolkit.dataset.samples import Dataset, Sample, file_name
-from toolkit.errors import ToolkitError
+from converters.sources import key_of, open_source
+from toolkit.dataset.keys import file_name
+from toolkit.dataset.samples import ClassScheme, Dataset, Sample
 from toolkit.geometry.instances import parse_grouping
-from toolkit.geometry.labels import ClassScheme, LabelledImage
 
-__all__ = ["Match", "Matches", "expected_labels", "find_source", "key_of", "match_entries", "settings_of"]
+__all__ = ["Match", "Matches", "find_source", "match_entries", "settings_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,19 +114,3 @@ def match_entries(trees: Sequence[LabelTree], source: Dataset | LabelTree | None
         missing.append(tuple(sorted(key for key, entries in found.items() if all(n != number for n, _ in entries))))
     matched = [Match(by_key[key], tuple(entries)) for key, entries in sorted(found.items()) if entries]
     return Matches((*matched, *strangers), tuple(missing), len(by_key))
-
-
-def key_of(member: Sample | Entry) -> str:
-    """Key of an image of a source."""
-    return member.sample.key if isinstance(member, Entry) else member.key
-
-
-def expected_labels(member: Sample | Entry, settings: Settings) -> LabelledImage | str:
-    """What the labels of an image should say under some settings, or why that is not known."""
-    try:
-        if isinstance(member, Entry):
-            return member.labelled(settings.scheme)
-        labelled = label_sample(member, member.split, settings)
-    except ToolkitError as error:
-        return str(error)
-    return labelled.image if isinstance(labelled, Labelled) else "; ".join(str(problem) for problem in labelled)

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from converters.formats.base import FormatName, Settings
 from converters.formats.label_tree import Entry, LabelTree, read_manifest
-from converters.formats.registry import INDEXERS, read_labels, trees_in
+from converters.formats.registry import INDEXERS
 from converters.rasterize import ROUNDINGS
+from converters.sources import expected_labels, read_labels, trees_in
 from converters.verification.comparison import (
     ImageFidelity,
     annotation_faults,
@@ -26,7 +27,7 @@ from converters.verification.comparison import (
     compare_pixels,
     objects_wanted,
 )
-from converters.verification.matching import Match, expected_labels, find_source, match_entries, settings_of
+from converters.verification.matching import Match, find_source, match_entries, settings_of
 from converters.writing.tree_writer import digest_line
 from toolkit.dataset.samples import Dataset
 from toolkit.errors import ToolkitError

@@ -12,8 +12,8 @@ from converters.formats.base import FormatName, Settings
 from converters.formats.label_tree import Entry
 from converters.formats.yolo.reader import parse_rows
 from converters.rasterize import ROUNDINGS, Rounding
+from converters.sources import expected_labels
 from converters.verification.comparison import box_faults, pixel_difference
-from converters.verification.matching import expected_labels
 from toolkit.dataset.samples import Sample
 from toolkit.errors import Problem
 from toolkit.gallery.items import Difference, Shapes, Shown

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from converters.formats.base import FormatName, Settings
 from converters.formats.label_tree import Entry, LabelTree, read_manifest
-from converters.formats.registry import open_source, read_labels, trees_in
+from converters.sources import Labelled, label_sample, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_entries, settings_of
 from converters.viewing.as_written import BOX_SHAPES, read_shown
-from converters.writing.pipeline import Labelled, label_sample
 from toolkit.dataset.samples import Dataset, Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.gallery import GalleryItem, GalleryPage, GalleryReport, Shapes, Shown, Words, build_gallery

@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from converters.formats.base import FormatName, ImageMode, Settings, check_formats
 from converters.formats.label_tree import Entry, LabelTree
-from converters.formats.registry import CODECS, open_source
+from converters.formats.registry import CODECS
+from converters.sources import inspect_member, label_entry, label_sample, open_source, sample_of
 from converters.writing.conversion import Conversion, Progress, Rendered, fingerprint, finished
-from toolkit.dataset.inspection import inspect_sample, read_sample
-from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.samples import (
+    GOOD,
+    ClassScheme,
+    Dataset,
+    Sample,
+)
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import check_apart, check_free
-from toolkit.geometry.instances import find_instances, parse_grouping
-from toolkit.geometry.labels import GOOD, ClassScheme, LabelledImage, image_class, instance_class
+from toolkit.geometry.instances import parse_grouping
+from toolkit.geometry.labels import LabelledImage
 
-__all__ = ["ConvertReport", "Labelled", "convert", "label_sample", "write_labels"]
+__all__ = ["ConvertReport", "convert", "write_labels"]
 
 _Item = tuple[Sample | Entry, str]  # what to read, and its subset
 
@@ -56,15 +61,6 @@ class ConvertReport:
         return manifests_html(
             f"Labels {self.out}", about, self.manifests, {"Notes": self.notes, "Left out": self.skipped}
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """An image and its instances, the components in its mask, and the areas of those below the minimum area."""
-
-    image: LabelledImage
-    found: int
-    too_small: tuple[int, ...]
 
 
 def convert(
@@ -134,9 +130,9 @@ def convert(
     items = _items(source, split)
     fail = on_problem == "fail"
     if fail and source.layout_problems:
-        found = (problem for item, _ in items for problem in _inspect(item, threshold))
+        found = (problem for item, _ in items for problem in inspect_member(item, threshold))
         raise BadInputError([*source.layout_problems, *sorted(found)])
-    inputs = fingerprint((_sample(item), subset) for item, subset in items)
+    inputs = fingerprint((sample_of(item), subset) for item, subset in items)
     manifests = finished(out, wanted, settings, inputs) if resume else {}
     missing = [name for name in wanted if name not in manifests]
     job = Conversion(out, missing, settings, len(items), inputs)
@@ -176,7 +172,7 @@ def _check(settings: Settings, on_problem: str, formats: Sequence[FormatName], s
 def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list[_Item]:
     """What to convert, and the subset of each."""
     members: Sequence[Sample | Entry] = source.entries if isinstance(source, LabelTree) else source
-    samples = [_sample(member) for member in members]
+    samples = [sample_of(member) for member in members]
     subsets = {sample.key: sample.split for sample in samples} if split is None else split
     unknown = sorted(set(subsets.values()) - set(SUBSETS))
     if unknown:
@@ -184,7 +180,7 @@ def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list
     pairs = zip(members, samples, strict=True)
     items = [(member, subsets[sample.key]) for member, sample in pairs if sample.key in subsets]
     if split is not None and len(items) < len(split):
-        strange = sorted(set(split) - {_sample(item).key for item, _ in items})
+        strange = sorted(set(split) - {sample_of(item).key for item, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
@@ -193,7 +189,7 @@ def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list
 
 def _advice(source: Dataset | LabelTree, items: Sequence[_Item]) -> tuple[str, ...]:
     """What to know of a split that gives a detector nothing to learn from."""
-    defects = {subset for item, subset in items if _sample(item).defect != GOOD}
+    defects = {subset for item, subset in items if sample_of(item).defect != GOOD}
     if not defects or "train" in defects:
         return ()
     where = " and ".join(name for name in SUBSETS if name in defects)
@@ -202,20 +198,6 @@ def _advice(source: Dataset | LabelTree, items: Sequence[_Item]) -> tuple[str, .
     why = ", as MVTec AD is split for anomaly detection" if isinstance(source, Dataset) else ""
     remedy = f"--strategy stratified draws the images of {where} into train, val and test"
     return (f"{what}, all defects are in {where}{why}; to train a detector or segmenter, {remedy}",)
-
-
-def _sample(item: Sample | Entry) -> Sample:
-    return item.sample if isinstance(item, Entry) else item
-
-
-def _inspect(item: Sample | Entry, threshold: int | None) -> tuple[Problem, ...]:
-    if isinstance(item, Sample):
-        return inspect_sample(item, threshold)
-    try:
-        item.labelled()
-    except ToolkitError as error:
-        return error.problems
-    return ()
 
 
 def _results(
@@ -228,10 +210,12 @@ def _results(
 def _render(item: _Item, formats: Sequence[FormatName], settings: Settings) -> Rendered:
     """One image in every format, or what is wrong with it. Runs in a worker; pure but for reading the files."""
     source, subset = item
-    sample = _sample(source)
+    sample = sample_of(source)
     try:
         labelled = (
-            label_sample(source, subset, settings) if isinstance(source, Sample) else _label(source, subset, settings)
+            label_sample(source, subset, settings)
+            if isinstance(source, Sample)
+            else label_entry(source, subset, settings)
         )
         if isinstance(labelled, tuple):
             return Rendered(sample, subset, labelled, ())
@@ -239,29 +223,6 @@ def _render(item: _Item, formats: Sequence[FormatName], settings: Settings) -> R
     except ToolkitError as error:
         return Rendered(sample, subset, error.problems, ())
     return Rendered(sample, subset, (), encoded, labelled.found, labelled.too_small)
-
-
-def label_sample(sample: Sample, subset: str, settings: Settings) -> Labelled | tuple[Problem, ...]:
-    """Read a sample's masks and find its instances; or say what is wrong with its files."""
-    inspected = read_sample(sample, settings.threshold)
-    if isinstance(inspected, tuple):
-        return inspected
-    header, label = inspected.header, image_class(sample, settings.scheme)
-    if inspected.mask is None:
-        image = LabelledImage(sample.key, sample.image, header.width, header.height, (), subset, label)
-        return Labelled(image, 0, ())
-    name = instance_class(sample, settings.scheme)
-    found = find_instances(inspected.mask, name, settings.grouping, settings.min_area)
-    image = LabelledImage(sample.key, sample.image, header.width, header.height, found.instances, subset, label)
-    return Labelled(image, found.components, found.too_small)
-
-
-def _label(entry: Entry, subset: str, settings: Settings) -> Labelled:
-    """Instances of a label tree stand as they are labelled; those below the minimum area are left out."""
-    image = entry.labelled(settings.scheme)
-    kept = tuple(instance for instance in image.instances if instance.area >= settings.min_area)
-    too_small = tuple(instance.area for instance in image.instances if instance.area < settings.min_area)
-    return Labelled(replace(image, instances=kept, subset=subset), len(image.instances), too_small)
 
 
 def write_labels(

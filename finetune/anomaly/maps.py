@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,31 +20,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from converters.writing.pipeline import write_labels
-from finetune.vae.gabor_vae import BandVae
-from finetune.vae.models import FeatureVae, PixelVae, Vae
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import Grouping, find_instances
-from toolkit.geometry.labels import GOOD, LabelledImage
+from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import Mask, encode_png, read_image
 
-__all__ = [
-    "DEFECT",
-    "ScoredImage",
-    "draw_map",
-    "good_threshold",
-    "gradient_map",
-    "label_map",
-    "residual_map",
-    "save_map",
-    "smooth",
-    "ssim_map",
-    "unique_keys",
-    "write_map_labels",
-]
+__all__ = ["DEFECT", "ScoredImage", "draw_map", "good_threshold", "label_map", "save_map", "smooth", "write_map_labels"]
 
 DEFECT = "defect"
 """Class of what an anomaly detector finds: it knows no kinds of defects."""
@@ -112,90 +96,6 @@ def _largest_component(marked: npt.NDArray[np.bool_]) -> int:
     """Pixels of the largest 8-connected component."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
     return int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
-
-
-@torch.no_grad()
-def residual_map(model: Vae | BandVae, images: torch.Tensor, views: int = 1) -> torch.Tensor:
-    """Squared difference between what is there and what the model makes of it.
-
-    For a pixel VAE the mean over the colours; else over the bands, or the sum over the spaces, each in units of the
-    variance that it has on good images (arXiv 2008.05369, section 3).
-
-    Args:
-        model: in evaluation mode.
-        images: float32 (B, 3, side, side), RGB in [0, 1].
-        views: 1, or 8 to average over the turned and mirrored views of the image.
-
-    Returns:
-        float32 (B, side, side), 0 or more.
-    """
-    total = torch.zeros(len(images), *images.shape[2:], device=images.device)
-    for view in range(views):
-        found = _one_view(model, _turned(images, view))
-        total += _turned(found[:, None], view, back=True)[:, 0]
-    return total / views
-
-
-def _one_view(model: Vae | BandVae, images: torch.Tensor) -> torch.Tensor:
-    if isinstance(model, FeatureVae | BandVae):
-        return model.deviation(images)
-    off: torch.Tensor = images - model(images).mean
-    return off.square().mean(1)
-
-
-def _turned(images: torch.Tensor, view: int, *, back: bool = False) -> torch.Tensor:
-    """One of the eight views of a square (B, C, side, side): transposed, then mirrored in either axis."""
-    axes = [axis for axis, bit in ((2, 2), (3, 4)) if view & bit]
-    steps = [lambda x: x.transpose(2, 3) if view & 1 else x, lambda x: x.flip(axes) if axes else x]
-    for step in reversed(steps) if back else steps:
-        images = step(images)
-    return images
-
-
-@torch.no_grad()
-def ssim_map(model: PixelVae, images: torch.Tensor) -> torch.Tensor:
-    """1 - structural similarity of image and reconstruction, in windows of 11 pixels (arXiv 1807.02011, section 3.2).
-
-    Args:
-        model: in evaluation mode.
-        images: float32 (B, 3, side, side), RGB in [0, 1].
-
-    Returns:
-        float32 (B, side, side), from 0 to 2.
-    """
-    _, full = structural_similarity_index_measure(
-        model(images).mean, images, data_range=1.0, reduction="none", return_full_image=True
-    )
-    return (1 - full).mean(1).clamp_min(0.0)
-
-
-def gradient_map(
-    model: PixelVae, images: torch.Tensor, *, steps: int = 50, rate: float = 0.5, sparsity: float = 0.05
-) -> torch.Tensor:
-    """VAE-grad: how far an image has to move, in few pixels, to become one that the model expects.
-
-    E(x) = L(x, f(x)) + sparsity |x - x0|_1 is descended by x <- x - rate (dE/dx * (x - f(x))^2), with L the sum of
-    squared differences (Dehaene et al., arXiv 2002.03734, equations 4 and 6; `rate` 0.5 and `sparsity` 0.05 theirs).
-
-    Args:
-        model: in evaluation mode.
-        images: float32 (B, 3, side, side), RGB in [0, 1].
-        steps: of the descent.
-        rate: step length.
-        sparsity: weight of the L1 distance from the image.
-
-    Returns:
-        float32 (B, side, side): |x - x0|, mean over the colours.
-    """
-    start, moved = images.detach(), images.detach().clone()
-    for _ in range(steps):
-        moved.requires_grad_(True)
-        with torch.enable_grad():
-            off = (moved - model(moved).mean).square()
-            energy = off.sum() + sparsity * (moved - start).abs().sum()
-            (slope,) = torch.autograd.grad(energy, moved)
-        moved = (moved - rate * slope * off).detach()
-    return (moved - start).abs().mean(1)
 
 
 def smooth(maps: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -296,23 +196,3 @@ def draw_map(image: ScoredImage, threshold: float) -> bytes:
     contours, _ = cv2.findContours(image.marked(threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(blended, contours, -1, (255, 255, 0), max(1, min(height, width) // 400))
     return encode_png(blended)
-
-
-def unique_keys(paths: Sequence[Path]) -> list[str]:
-    """A key for each image file: its name, with as many folders before it as tell all apart.
-
-    The ending is left out where that keeps them apart.
-
-    Raises:
-        ToolkitError: a file is named twice.
-    """
-    whole = [path.resolve() for path in paths]
-    twice = next((path for path, count in Counter(whole).items() if count > 1), None)
-    if twice is not None:
-        raise ToolkitError(twice, "is named twice", "name each image once")
-    bare = [path.with_suffix("").parts for path in whole]
-    parts = bare if len(set(bare)) == len(bare) else [path.parts for path in whole]
-    depth = 1
-    while len({one[-depth:] for one in parts}) < len(parts):
-        depth += 1
-    return ["/".join(part for part in one[-depth:] if part != "/") for one in parts]

@@ -26,10 +26,11 @@ from finetune.autolabelling.evaluation import Truth, agreement, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
 from finetune.engine.runs import Run, csv_bytes
 from finetune.metrics.detection import coco_truth
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import publish_folder, write_json, write_whole
 from toolkit.gallery import Difference, GalleryItem, GalleryPage, Shown, Words, build_gallery
-from toolkit.geometry.labels import GOOD, Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = ["AutolabelReport", "Segments", "autolabel"]
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from converters.formats.base import Settings
 from converters.formats.label_tree import Entry, LabelTree
-from converters.formats.registry import open_source
-from converters.writing.pipeline import Labelled, label_sample
+from converters.sources import Labelled, label_sample, open_source
 from finetune.engine.runs import file_sha256
 from finetune.metrics.detection import average_precision, coco_truth
 from toolkit.dataset.samples import Sample

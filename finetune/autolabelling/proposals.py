@@ -92,7 +92,7 @@ def _word_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> 
 def _anomaly_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
     """Instances of a thresholded map; an anomaly of r times the threshold scores r / (1 + r), so that 1 scores .5."""
     from finetune.anomaly.maps import DEFECT, ScoredImage, label_map
-    from finetune.vae.learner import load_trained, score_files
+    from finetune.vae.predictor import load_trained, score_files
 
     if words is not None and len(words) > 1:
         raise ToolkitError("--words", "an anomaly detector tells no kinds of defects apart", "give one name")

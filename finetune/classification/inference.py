@@ -16,11 +16,12 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from converters.formats.registry import open_source
-from finetune.engine.datasets import Example, ExampleSet, ImageDataset, repeatable_loader
-from finetune.engine.trainer import gather_rows
+from converters.sources import open_source
+from finetune.engine.datasets import ImageDataset, repeatable_loader
+from finetune.engine.distributed import gather_rows
+from finetune.engine.splits import Example, ExampleSet
 from finetune.engine.transforms import Flips, eval_transform, flipped_views
-from finetune.metrics.anomaly import classification_metrics, confusion_counts
+from finetune.metrics.classification import classification_metrics, confusion_counts
 from toolkit.dataset.samples import Dataset, Sample
 from toolkit.errors import ToolkitError
 
@@ -88,7 +89,7 @@ class Predictions:
         return confusion_counts(self.labels, self.predicted, len(self.classes))
 
     def metrics(self) -> dict[str, float]:
-        """As `finetune.metrics.anomaly.classification_metrics`."""
+        """As `finetune.metrics.classification.classification_metrics`."""
         return classification_metrics(self.labels, self.predicted, self.classes)
 
     def rows(self) -> list[dict[str, str | int | float]]:

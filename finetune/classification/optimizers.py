@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from finetune.classification.backbones import BACKBONES
 from finetune.engine.config import TrainedConfig, nearest
-from finetune.engine.datasets import SplitConfig
+from finetune.engine.splits import SplitConfig
 from finetune.engine.transforms import AugmentConfig, Flips
 
 __all__ = ["BackboneConfig", "choose_optimiser"]

@@ -6,16 +6,13 @@ import csv
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
-from torch.nn.functional import cross_entropy
 
-from finetune.classification.backbones import Backbone, build_backbone, frozen_parts, hold_batch_statistics
+from finetune.classification.backbones import Backbone, build_backbone
 from finetune.classification.inference import (
     Chosen,
     Predictions,
@@ -25,95 +22,31 @@ from finetune.classification.inference import (
     predict_examples,
     probability_columns,
 )
-from finetune.classification.optimizers import BackboneConfig, choose_optimiser
+from finetune.classification.plots import draw_confusion
+from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
 from finetune.classifier.linear_probe import fit_probe
-from finetune.classifier.plots import Look, draw_attention, draw_confusion, overlay_attention
-from finetune.engine.datasets import Example, ExampleSet, ImageDataset, open_examples, read_rgb, repeatable_loader
-from finetune.engine.runs import Run, is_leader, read_config, split_sha256, start_run
-from finetune.engine.trainer import fit, load_weights, pick_device, seed_all
+from finetune.classifier.module import ClassifierModule
+from finetune.classifier.plots import Look, draw_attention, overlay_attention
+from finetune.engine.checkpoints import load_weights
+from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
+from finetune.engine.devices import pick_device, seed_all
+from finetune.engine.distributed import is_leader
+from finetune.engine.learner import Learner
+from finetune.engine.runs import Run, read_config, split_sha256, start_run
+from finetune.engine.splits import Example, ExampleSet, open_examples
+from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
-from finetune.learners import Learner
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.imaging.images import encode_png
 
-__all__ = ["LEARNER", "ClassifierConfig", "ClassifierModule", "evaluate", "predict", "train"]
+__all__ = ["LEARNER", "evaluate", "predict", "train"]
 
 NAME = "classifier"
 Progress = Callable[[int, int], None]
 _MOST_LOOKS = 12  # images on the sheet of what it looked at
 _LEAST_SHOWN = 224  # px; smaller images are enlarged in pictures
-
-
-class ClassifierConfig(BackboneConfig):
-    """What the classifier can be told.
-
-    Attributes:
-        mode: "finetune" trains the backbone; "linear-probe" computes its features once, as they are, and fits logistic
-            regression on them, so that epochs, lr, optimiser and augmentation are unused.
-        probe_strength: inverse strength of that regression's regularisation.
-        label_smoothing: share of the target that is spread over all classes.
-        plots: draw the confusion matrix and what the classifier looked at.
-    """
-
-    mode: Literal["finetune", "linear-probe"] = "finetune"
-    probe_strength: float = Field(default=1.0, gt=0)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    plots: bool = True
-
-
-class ClassifierModule(lightning.LightningModule):
-    """Backbone, cross-entropy and optimiser."""
-
-    def __init__(self, backbone: Backbone, config: ClassifierConfig) -> None:
-        """Freeze what the config says.
-
-        Raises:
-            ToolkitError: the backbone has fewer stages than are to be frozen.
-        """
-        super().__init__()
-        self.model, self._head, self._config = backbone.model, backbone.head, config
-        self._frozen = frozen_parts(backbone, config.freeze)
-        self.train()
-
-    def train(self, mode: bool = True) -> ClassifierModule:
-        """Switch between training and use; frozen stages stay in use, with the batch statistics that they have."""
-        super().train(mode)
-        for part in self._frozen:
-            part.eval()
-        return self
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """float32 (B, 3, size, size) -> logits (B, classes)."""
-        logits: torch.Tensor = self.model(images)
-        return logits
-
-    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
-        """The loss of a batch."""
-        images, labels = batch["image"], batch["label"]
-        alone = len(labels) == 1
-        if alone:
-            hold_batch_statistics(self.model)
-        loss = cross_entropy(self(images), labels, label_smoothing=self._config.label_smoothing)
-        if alone:
-            self.train()
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
-        return loss
-
-    def validation_step(self, batch: dict[str, Any]) -> None:
-        """Loss and accuracy of a batch."""
-        logits, labels = self(batch["image"]), batch["label"]
-        right = (logits.argmax(dim=1) == labels).float().mean()
-        for name, value in (("val_loss", cross_entropy(logits, labels)), ("val_accuracy", right)):
-            self.log(name, value, on_epoch=True, batch_size=len(labels), sync_dist=True)
-
-    def configure_optimizers(self) -> Any:
-        """As `finetune.classification.optimizers.choose_optimiser`."""
-        head = list(self.model.get_submodule(self._head).parameters())
-        known = {id(parameter) for parameter in head}
-        body = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
-        return choose_optimiser(body, head, self._config)
 
 
 def train(

@@ -12,7 +12,7 @@ from torch import nn
 
 from finetune.classification.backbones import Backbone, feature_extractor
 from finetune.classification.inference import evaluating, image_batches
-from finetune.engine.datasets import Example
+from finetune.engine.splits import Example
 
 __all__ = ["fit_probe"]
 

@@ -11,14 +11,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.plotting.figures import FAINT, HEAT_COLOURS, WIDTH, as_png, fitted, new_figure, own_style
+from toolkit.plotting.figures import FAINT, WIDTH, as_png, fitted, new_figure, own_style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
-__all__ = ["Look", "draw_attention", "draw_confusion", "overlay_attention"]
+__all__ = ["Look", "draw_attention", "overlay_attention"]
 
-_MOST_NUMBERS = 30  # classes up to which a cell has room for its number
 _COLUMNS = 4
 
 
@@ -39,53 +38,6 @@ class Look:
     label: str
     predicted: str
     probability: float
-
-
-def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> bytes:
-    """A confusion matrix as PNG: rows are true classes, columns what they were taken for, shades shares of the row.
-
-    Args:
-        counts: int64 (classes, classes).
-        classes: their names.
-    """
-    from matplotlib.colors import LinearSegmentedColormap
-
-    number = len(classes)
-    cell = min(0.55, (WIDTH - 2.2) / number)
-    with own_style():
-        figure = new_figure(max(2.2, cell * number + 1.5), max(3.6, cell * number + 2.4))
-        axes = figure.add_subplot()
-        rows = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        shares = counts / rows
-        colours = LinearSegmentedColormap.from_list("share", HEAT_COLOURS)
-        picture = axes.imshow(shares, cmap=colours, vmin=0, vmax=1, aspect="equal")
-        if number <= _MOST_NUMBERS:
-            _write_numbers(axes, counts, shares)
-        names = [fitted(name, 24) for name in classes]
-        size = 8 if number <= _MOST_NUMBERS else 4
-        axes.set_xticks(range(number), names, rotation=90 if number > 3 else 0, fontsize=size)
-        axes.set_yticks(
-            range(number), [f"{name} ({total})" for name, total in zip(names, counts.sum(axis=1), strict=True)]
-        )
-        axes.tick_params(axis="both", length=0)
-        axes.tick_params(axis="y", labelsize=size)
-        axes.set(xlabel="predicted", ylabel="true class (images)")
-        axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} images right")
-        for spine in axes.spines.values():
-            spine.set(visible=True, linewidth=0.5)
-        bar = figure.colorbar(picture, ax=axes, shrink=0.6, aspect=25)
-        bar.set_ticks([0, 0.5, 1], labels=["0 %", "50 %", "100 %"])
-        bar.set_label("of the true class")
-        bar.outline.set_visible(False)
-        return as_png(figure)
-
-
-def _write_numbers(axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]) -> None:
-    size = 8 if len(counts) <= 15 else 5
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            colour = "white" if shares[row, column] > 0.55 else "black"
-            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=size)
 
 
 def draw_attention(looks: Sequence[Look]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["read_tensors"]
+__all__ = ["load_weights", "read_checkpoint", "read_tensors"]
 
 
 def read_tensors(file: Path, *, problem: str, remedy: str, unread: str = "check the path") -> Any:
@@ -29,3 +30,33 @@ def read_tensors(file: Path, *, problem: str, remedy: str, unread: str = "check 
         raise ToolkitError(file, f"cannot be read ({error.strerror or error})", unread) from error
     except Exception as error:  # whatever a damaged or hostile file makes of the unpickler
         raise ToolkitError(file, problem, remedy) from error
+
+
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """Read a checkpoint of ours. Code in the file is refused, not run.
+
+    Raises:
+        ToolkitError: the file cannot be read, carries anything but numbers and text, or is no checkpoint.
+    """
+    problem = "is no checkpoint of weights alone: damaged, or made to run code"
+    loaded = read_tensors(checkpoint, problem=problem, remedy="do not use it; train again")
+    if not isinstance(loaded, dict):
+        raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
+    return loaded
+
+
+def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
+    """Load the weights of a checkpoint of ours into a module.
+
+    Raises:
+        ToolkitError: as `read_checkpoint`, or it is another model's.
+    """
+    loaded = read_checkpoint(checkpoint)
+    state = loaded.get("state_dict", loaded)
+    if not isinstance(state, Mapping):
+        raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
+    try:
+        module.load_state_dict(dict(state))
+    except RuntimeError as error:
+        reason = " ".join(str(error).splitlines()[1:2]).strip() or str(error)
+        raise ToolkitError(checkpoint, f"belongs to another model ({reason[:120]})", "use its own settings") from error

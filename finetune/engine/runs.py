@@ -14,7 +14,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,25 +24,15 @@ from typing import Any, TypeVar
 import orjson
 
 from finetune.engine.config import LearnerConfig, dump_config, load_config
+from finetune.engine.distributed import is_leader
 from toolkit import __version__
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_json, write_whole
 
-__all__ = [
-    "Run",
-    "csv_bytes",
-    "file_sha256",
-    "is_leader",
-    "open_run",
-    "read_config",
-    "read_metrics",
-    "split_sha256",
-    "start_run",
-]
+__all__ = ["Run", "csv_bytes", "file_sha256", "open_run", "read_config", "read_metrics", "split_sha256", "start_run"]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
 _HINT = "choose another folder with --out, or add --resume to go on with it"
-_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 Config = TypeVar("Config", bound=LearnerConfig)
 Number = float | int | str | None
 
@@ -203,11 +192,6 @@ def read_metrics(run: Run) -> dict[str, Any]:
     if not run.finished:
         raise ToolkitError(run.root, "has no metrics.json: it did not go to its end", "train it with --resume")
     return _read_json(run.root / "metrics.json")
-
-
-def is_leader() -> bool:
-    """Whether this process is the first of those that train together: it alone writes a run directory."""
-    return all(os.environ.get(name, "0") in ("", "0") for name in _RANKS)
 
 
 def split_sha256(subsets: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,24 +23,14 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from finetune.engine.checkpoints import read_tensors
-from finetune.engine.config import LearnerConfig, TrainedConfig
-from finetune.engine.datasets import mixed_seed
+from finetune.engine.checkpoints import read_checkpoint
+from finetune.engine.config import TrainedConfig
+from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
 from finetune.engine.runs import Run, csv_bytes
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 
-__all__ = [
-    "Fit",
-    "fit",
-    "gather_rows",
-    "load_weights",
-    "memory_full",
-    "own_determinism",
-    "pick_device",
-    "read_checkpoint",
-    "seed_all",
-]
+__all__ = ["Fit", "fit"]
 
 Progress = Callable[[int, int], None]
 _QUIET = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
@@ -139,84 +129,6 @@ def _ended_early(state: Mapping[str, Any]) -> tuple[int, float] | None:
     if stopping is None or stopping["wait_count"] < stopping["patience"]:
         return None
     return state["epoch"] + 1, float(stopping["best_score"])
-
-
-def pick_device(name: str) -> torch.device:
-    """The device that a setting names; "auto" is the first GPU, if there is one.
-
-    Raises:
-        ToolkitError: there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, number = name.partition(":")
-    if kind == "cuda" and not (torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count()):
-        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        raise ToolkitError(f"device {name}", f"there is no such GPU ({there} found)", "use --set device=cpu or auto")
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise ToolkitError("device mps", "there is no such GPU", "use --set device=cpu or auto")
-    return torch.device(name)
-
-
-def seed_all(*numbers: int) -> None:
-    """Seed Python, numpy and torch with what the numbers give together."""
-    lightning.seed_everything(mixed_seed(*numbers) % 2**32, verbose=False)
-
-
-def memory_full(run: Run, config: LearnerConfig) -> ToolkitError:
-    """What to say where a GPU's memory is full."""
-    remedy = f"use --set batch_size={max(1, config.batch_size // 2)} or a smaller image_size"
-    return ToolkitError(run.root, "the GPU's memory is full", remedy)
-
-
-@contextmanager
-def own_determinism() -> Iterator[None]:
-    """Keep a trainer's choice of repeatable arithmetic from outliving it: torch has one switch for a process."""
-    on, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(on, warn_only=warns)
-
-
-def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
-    """Read a checkpoint of ours. Code in the file is refused, not run.
-
-    Raises:
-        ToolkitError: the file cannot be read, carries anything but numbers and text, or is no checkpoint.
-    """
-    problem = "is no checkpoint of weights alone: damaged, or made to run code"
-    loaded = read_tensors(checkpoint, problem=problem, remedy="do not use it; train again")
-    if not isinstance(loaded, dict):
-        raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
-    return loaded
-
-
-def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
-    """Load the weights of a checkpoint of ours into a module.
-
-    Raises:
-        ToolkitError: as `read_checkpoint`, or it is another model's.
-    """
-    loaded = read_checkpoint(checkpoint)
-    state = loaded.get("state_dict", loaded)
-    if not isinstance(state, Mapping):
-        raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
-    try:
-        module.load_state_dict(dict(state))
-    except RuntimeError as error:
-        reason = " ".join(str(error).splitlines()[1:2]).strip() or str(error)
-        raise ToolkitError(checkpoint, f"belongs to another model ({reason[:120]})", "use its own settings") from error
-
-
-def gather_rows(rows: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    """Rows (index, anything) of all processes that train together, each index once, sorted."""
-    found = list(rows)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        parts: list[list[tuple[int, Any]]] = [[] for _ in range(torch.distributed.get_world_size())]
-        torch.distributed.all_gather_object(parts, found)
-        found = [row for part in parts for row in part]
-    return sorted(dict(found).items())
 
 
 def _accelerator(config: TrainedConfig) -> tuple[str, int | list[int]]:

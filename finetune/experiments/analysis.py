@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.stats import t as student
 
 from finetune.experiments.attempts import Attempt, Outcome
-from finetune.metrics.anomaly import expected_best, holm_adjusted, sign_flip_test, wilson_interval
+from finetune.metrics.significance import expected_best, holm_adjusted, sign_flip_test, wilson_interval
 
 __all__ = ["SIGNIFICANT", "Effect", "Judged", "Judgement", "Score", "judge_attempts"]
 

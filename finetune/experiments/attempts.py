@@ -24,11 +24,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from converters.formats.registry import open_source
+from converters.sources import open_source
 from finetune.engine.config import LearnerConfig, nearest, parse_config
-from finetune.engine.datasets import open_examples
+from finetune.engine.learner import Learner
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
-from finetune.learners import Learner, find_learner
+from finetune.engine.splits import open_examples
+from finetune.learners import find_learner
 from toolkit.dataset.samples import Dataset, Sample
 from toolkit.dataset.splits import split_dataset, write_split
 from toolkit.errors import BadInputError, Problem, ToolkitError

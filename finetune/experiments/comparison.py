@@ -11,7 +11,7 @@ from typing import Any
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.experiments.attempts import flat_settings, read_correct
 from finetune.learners import find_learner
-from finetune.metrics.anomaly import mcnemar_exact
+from finetune.metrics.significance import mcnemar_exact
 from toolkit.errors import ToolkitError
 from toolkit.plotting.figures import BLUE, FAINT, as_png, fitted, new_figure, own_style
 

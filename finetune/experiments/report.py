@@ -10,9 +10,9 @@ from typing import Any
 
 from finetune.experiments.analysis import SIGNIFICANT, Effect, Judged, Judgement, Score
 from finetune.experiments.attempts import Attempts
-from toolkit.card.text import markdown_table, markdown_text
 from toolkit.files.publish import write_json, write_whole
 from toolkit.plotting.figures import BLUE, FAINT, INK, as_png, fitted, new_figure, own_style
+from toolkit.plotting.markdown import markdown_table, markdown_text
 
 __all__ = ["attempts_json", "attempts_markdown", "attempts_rows", "draw_attempts", "write_report"]
 

@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetune.engine.datasets import Example, ExampleSet
+from finetune.engine.splits import Example, ExampleSet
 from finetune.longtail.losses import Group, exponential_counts, group_classes, imbalance_factor
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import GOOD
 
 __all__ = ["GroupRule", "Tail", "TailConfig", "find_tail", "make_tail"]
 

@@ -25,11 +25,12 @@ from finetune.classification.inference import (
     predict_examples,
     probability_columns,
 )
-from finetune.classifier.plots import draw_confusion
-from finetune.engine.datasets import Example, ExampleSet, open_examples
+from finetune.classification.plots import draw_confusion
+from finetune.engine.checkpoints import load_weights
+from finetune.engine.devices import pick_device, seed_all
+from finetune.engine.learner import Learner
 from finetune.engine.runs import Run, read_config, split_sha256, start_run
-from finetune.engine.trainer import load_weights, pick_device, seed_all
-from finetune.learners import Learner
+from finetune.engine.splits import Example, ExampleSet, open_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, imbalance_factor

@@ -15,9 +15,12 @@ from torch.utils.data import DataLoader
 from finetune.classification.backbones import hold_batch_statistics
 from finetune.classification.inference import Chosen
 from finetune.classification.optimizers import choose_optimiser
+from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
+from finetune.engine.devices import seed_all
+from finetune.engine.distributed import gather_rows
 from finetune.engine.runs import Run
-from finetune.engine.trainer import Fit, fit, gather_rows, load_weights, seed_all
+from finetune.engine.trainer import Fit, fit
 from finetune.engine.transforms import eval_transform, train_transform
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail

@@ -7,32 +7,17 @@ are sorted once, and the others are counted between them one image at a time.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, binomtest
 
 from toolkit.errors import ToolkitError
 
-__all__ = [
-    "Ranking",
-    "anomaly_metrics",
-    "classification_metrics",
-    "confusion_counts",
-    "expected_best",
-    "holm_adjusted",
-    "mcnemar_exact",
-    "rank_pixels",
-    "rank_scores",
-    "sign_flip_test",
-    "wilson_interval",
-]
+__all__ = ["Ranking", "anomaly_metrics", "rank_pixels", "rank_scores"]
 
 PRO_LIMIT = 0.3
 """Highest false positive rate that AUPRO looks at (Bergmann et al., IJCV 2021, section 5.2.2)."""
@@ -207,116 +192,3 @@ def anomaly_metrics(scores: npt.ArrayLike, labels: npt.ArrayLike, images: Scored
 
 
 # Classification
-
-
-def wilson_interval(correct: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Where a true rate lies, after `correct` of `total` (Wilson, JASA 1927, the score interval).
-
-    Args:
-        correct: from 0 to `total`; an average over repetitions need not be whole.
-        total: independent trials.
-        confidence: in (0, 1).
-
-    Returns:
-        Lower and upper end, in [0, 1]; (0, 1) without trials.
-    """
-    if not total:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    rate, spread = correct / total, z * z / total
-    centre = (rate + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / total + spread / (4 * total))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def mcnemar_exact(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """P value that two classifiers are right equally often, two-sided (McNemar, Psychometrika 1947, in its exact form).
-
-    Under the null hypothesis the images that only one of the two gets right are coin flips.
-
-    Args:
-        first, second: (N,) True where the classifier is right, the same images in the same order.
-    """
-    one, other = np.asarray(first, np.bool_), np.asarray(second, np.bool_)
-    gained, lost = int((other & ~one).sum()), int((one & ~other).sum())
-    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-
-
-def sign_flip_test(differences: npt.ArrayLike) -> float:
-    """P value that paired differences are symmetric about 0, two-sided, exact (Fisher, 1935).
-
-    Each sign is a coin flip under the null hypothesis; the distribution of the sum is worked out whole. Differences of
-    -1, 0 and 1 give the exact McNemar test.
-
-    Args:
-        differences: (N,) whole numbers.
-    """
-    sizes = np.abs(np.asarray(differences, np.int64))
-    chances = np.ones(1)  # of every sum from -reach to reach
-    for size, times in zip(*np.unique(sizes[sizes > 0], return_counts=True), strict=True):
-        ways = np.zeros(2 * size * times + 1)
-        ways[:: 2 * size] = binom.pmf(np.arange(times + 1), times, 0.5)
-        chances = np.convolve(chances, ways)
-    reach = len(chances) // 2
-    sums = np.arange(-reach, reach + 1)
-    return float(min(1.0, chances[np.abs(sums) >= abs(int(np.sum(differences)))].sum()))
-
-
-def holm_adjusted(p_values: Sequence[float]) -> list[float]:
-    """P values adjusted for their number (Holm, Scandinavian Journal of Statistics 1979), in the order given."""
-    adjusted, highest, count = [0.0] * len(p_values), 0.0, len(p_values)
-    for rank, place in enumerate(sorted(range(count), key=lambda index: p_values[index])):
-        highest = max(highest, min(1.0, (count - rank) * p_values[place]))
-        adjusted[place] = highest
-    return adjusted
-
-
-def expected_best(rate: float, total: int, attempts: int) -> float:
-    """Mean of the highest of several observed rates, were all attempts alike and independent.
-
-    Args:
-        rate: true rate of each, in [0, 1].
-        total: images of each.
-        attempts: their number.
-    """
-    below = binom.cdf(np.arange(total), total, rate) ** attempts
-    return float((1 - below).sum() / total) if total else float("nan")
-
-
-def classification_metrics(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: Sequence[str]) -> dict[str, float]:
-    """The figures of a classifier.
-
-    Args:
-        labels, predicted: (N,) indices of classes.
-        classes: their names.
-
-    Returns:
-        accuracy with its 95 % interval accuracy_low and accuracy_high; balanced_accuracy, the mean recall of the
-        classes that occur; macro_f1, their mean F1; and precision_X, recall_X, f1_X of each class, 0 where nothing is
-        predicted and nan where the class does not occur. All in [0, 1].
-    """
-    matrix = confusion_counts(labels, predicted, len(classes))
-    total, right = int(matrix.sum()), np.diag(matrix)
-    low, high = wilson_interval(int(right.sum()), total)
-    there, told = matrix.sum(axis=1), matrix.sum(axis=0)
-    recall = np.where(there > 0, right / np.maximum(there, 1), np.nan)
-    precision = np.where(there > 0, right / np.maximum(told, 1), np.nan)
-    f1 = np.where(there > 0, 2 * right / np.maximum(there + told, 1), np.nan)
-    occurs = there > 0
-    figures = {
-        "accuracy": float(right.sum() / total) if total else float("nan"),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "balanced_accuracy": float(recall[occurs].mean()) if total else float("nan"),
-        "macro_f1": float(f1[occurs].mean()) if total else float("nan"),
-    }
-    for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
-        figures |= {f"{name}_{label}": float(value) for label, value in zip(classes, values, strict=True)}
-    return figures
-
-
-def confusion_counts(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Counts:
-    """Images of each class (rows) that were taken for each class (columns): int64 (classes, classes)."""
-    truth, guess = np.asarray(labels, np.int64), np.asarray(predicted, np.int64)
-    counts = np.bincount(truth * classes + guess, minlength=classes * classes)
-    return counts.astype(np.int64).reshape(classes, classes)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from converters.formats.coco.writer import categories
 from converters.rasterize import compress_rle, uncompressed_rle
-from toolkit.dataset.samples import file_name
+from toolkit.dataset.keys import file_name
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from finetune.engine.config import TrainedConfig
-from finetune.engine.datasets import SplitConfig
+from finetune.engine.splits import SplitConfig
 
 __all__ = ["META_SIZE", "SamConfig"]
 

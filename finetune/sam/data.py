@@ -21,9 +21,9 @@ from torch.utils.data import Dataset
 
 from converters.formats.base import Settings
 from converters.formats.label_tree import LabelTree
-from converters.formats.registry import open_source
-from converters.writing.pipeline import label_sample
-from finetune.engine.datasets import Example, ExampleSet, mixed_seed
+from converters.sources import label_sample, open_source
+from finetune.engine.devices import mixed_seed
+from finetune.engine.splits import Example, ExampleSet
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache, read_padded
 from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside, whole_mask

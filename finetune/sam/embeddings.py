@@ -25,6 +25,7 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from finetune.engine.distributed import sharing_process
 from finetune.engine.runs import file_sha256
 from finetune.sam.models import encode, weights_hash
 from toolkit.errors import ToolkitError
@@ -191,7 +192,7 @@ def embed_images(
     damaged = sorted(digest for digest, state in states.items() if state == "damaged")
     notes = [f"{cache.file(digest).name} in the cache was damaged, and made anew" for digest in damaged[:3]]
     notes += [f"{len(damaged) - 3} more entries of the cache were damaged, and made anew"] if len(damaged) > 3 else []
-    rank, world = _process()
+    rank, world = sharing_process()
     for number, part in enumerate(range(rank, rank + world)):
         # Others have made their share in the meantime, mostly.
         mine = [
@@ -236,11 +237,3 @@ def read_padded(path: Path, image_size: int) -> dict[str, Any]:
     padded = np.zeros((image_size, image_size, 3), np.uint8)
     padded[:height, :width] = scaled
     return {"image": torch.from_numpy(padded).permute(2, 0, 1).contiguous(), "size": torch.tensor([height, width])}
-
-
-def _process() -> tuple[int, int]:
-    """Number of this process and of all that work together, as their launcher tells them."""
-    for rank, world in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
-        if os.environ.get(rank, "").isdigit() and os.environ.get(world, "").isdigit():
-            return int(os.environ[rank]), max(1, int(os.environ[world]))
-    return 0, 1

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from finetune.engine.datasets import mixed_seed
+from finetune.engine.devices import mixed_seed
+from finetune.engine.distributed import gather_rows
 from finetune.engine.runs import Run, open_run
-from finetune.engine.trainer import gather_rows
 from finetune.metrics.detection import coco_truth
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache

@@ -13,10 +13,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from finetune.classification.inference import every_example
-from finetune.engine.datasets import EpochSampler, open_examples
-from finetune.engine.runs import Run, file_sha256, is_leader, open_run, read_config, split_sha256, start_run
-from finetune.engine.trainer import fit, pick_device, read_checkpoint, seed_all
-from finetune.learners import Learner
+from finetune.engine.checkpoints import read_checkpoint
+from finetune.engine.datasets import EpochSampler
+from finetune.engine.devices import pick_device, seed_all
+from finetune.engine.distributed import is_leader
+from finetune.engine.learner import Learner
+from finetune.engine.runs import Run, file_sha256, open_run, read_config, split_sha256, start_run
+from finetune.engine.splits import open_examples
+from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
 from finetune.sam.data import Chosen, PromptedImages, Task, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache

@@ -12,17 +12,17 @@ import numpy.typing as npt
 from segment_anything import SamAutomaticMaskGenerator
 
 from converters.formats.label_tree import LabelTree
-from converters.formats.registry import read_labels
+from converters.sources import read_labels
 from converters.writing.pipeline import write_labels
-from finetune.anomaly.maps import unique_keys
 from finetune.sam.config import SamConfig
 from finetune.sam.plots import draw_masks
 from finetune.sam.predictor import Segmenter
-from toolkit.dataset.samples import file_name
+from toolkit.dataset.keys import file_name, unique_keys
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import crop_to_bbox
-from toolkit.geometry.labels import GOOD, LabelledImage
+from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import encode_map, read_image
 
 __all__ = ["predict_images"]

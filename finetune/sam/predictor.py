@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from finetune.engine.datasets import mixed_seed
+from finetune.engine.devices import mixed_seed
 from finetune.metrics.detection import AveragePrecision, Detections, average_precision, coco_results
 from finetune.sam.data import scaled_size
 from finetune.sam.embeddings import Encoder, read_padded

@@ -15,13 +15,13 @@ import numpy.typing as npt
 import torch
 
 from converters.formats.label_tree import Entry, LabelTree
-from converters.formats.registry import open_source
+from converters.sources import open_source
 from finetune.anomaly.maps import FEWEST_GOOD
-from finetune.engine.datasets import Example, ExampleSet, Transform, mixed_seed, read_rgb
-from toolkit.dataset.inspection import read_sample
-from toolkit.dataset.samples import Sample
+from finetune.engine.datasets import Transform, read_rgb
+from finetune.engine.devices import mixed_seed
+from finetune.engine.splits import Example, ExampleSet
+from toolkit.dataset.samples import GOOD, Sample, read_sample
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import GOOD
 
 __all__ = ["Augment", "GoodImages", "choose_good", "has_random_pose", "train_views", "truth_masks", "unit_range"]
 

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from finetune.vae.models import VaeShape, active, divergence, draw_latent, gaussian_nats
+from finetune.vae.models import Vae, VaeShape, active, divergence, draw_latent, gaussian_nats
 
-__all__ = ["BandVae"]
+__all__ = ["BandVae", "Model"]
 
 _DIRECTIONS, _OCTAVES = 4, 3
 _WAVELENGTH = 4.0  # px of the octave; the envelope's sigma is half of it, an octave's bandwidth
@@ -159,3 +159,6 @@ def _gabor_pairs() -> torch.Tensor:
             one = envelope * wave(2 * math.pi * along / _WAVELENGTH)
             filters.append(one - envelope * one.sum())
     return torch.stack(filters)[:, None]
+
+
+Model = Vae | BandVae

@@ -3,108 +3,46 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
 
 from converters.formats.base import check_formats
-from finetune.anomaly.maps import (
-    ScoredImage,
-    draw_map,
-    good_threshold,
-    gradient_map,
-    label_map,
-    residual_map,
-    save_map,
-    smooth,
-    ssim_map,
-    unique_keys,
-    write_map_labels,
-)
-from finetune.classification.backbones import build_backbone
-from finetune.engine.datasets import Example, ImageDataset, open_examples, repeatable_loader
-from finetune.engine.runs import Run, read_config, split_sha256, start_run
-from finetune.engine.trainer import fit, gather_rows, load_weights, pick_device, seed_all
-from finetune.learners import Learner
+from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, write_map_labels
+from finetune.engine.checkpoints import load_weights
+from finetune.engine.datasets import ImageDataset, repeatable_loader
+from finetune.engine.devices import pick_device, seed_all
+from finetune.engine.learner import Learner
+from finetune.engine.runs import Run, split_sha256, start_run
+from finetune.engine.splits import Example, open_examples
+from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
 from finetune.vae.config import VaeConfig
-from finetune.vae.data import choose_good, has_random_pose, train_views, truth_masks, unit_range
-from finetune.vae.gabor_vae import BandVae
-from finetune.vae.models import FeatureVae, PixelVae, Vae
-from toolkit.dataset.samples import file_name
+from finetune.vae.data import choose_good, has_random_pose, train_views, truth_masks
+from finetune.vae.gabor_vae import BandVae, Model
+from finetune.vae.module import VaeModule
+from finetune.vae.predictor import (
+    as_good,
+    build_model,
+    check_score,
+    image_loader,
+    load_trained,
+    score_files,
+    score_images,
+)
+from toolkit.dataset.keys import file_name
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
-from toolkit.geometry.labels import GOOD
-from toolkit.imaging.images import read_header
 
-__all__ = [
-    "LEARNER",
-    "TrainedVae",
-    "VaeConfig",
-    "VaeModule",
-    "evaluate",
-    "load_trained",
-    "measure",
-    "predict",
-    "score_files",
-    "score_images",
-    "train",
-]
+__all__ = ["LEARNER", "VaeConfig", "evaluate", "measure", "predict", "train"]
 
 NAME = "vae"
-Model = Vae | BandVae
 Progress = Callable[[int, int], None]
 _MOST_DRAWN = 24  # overlays of test images in a run
-
-
-class VaeModule(lightning.LightningModule):
-    """Model, loss and optimiser."""
-
-    def __init__(self, model: Model, config: VaeConfig) -> None:
-        """Take a model as it is."""
-        super().__init__()
-        self.model, self._config = model, config
-
-    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
-        """The negative evidence bound of a batch."""
-        return self._step(batch, "train", sample=True)
-
-    def validation_step(self, batch: dict[str, Any]) -> None:
-        """That of held-out good images, with the mean of the latents, so that it has no noise."""
-        self._step(batch, "val", sample=False)
-
-    def _step(self, batch: dict[str, Any], stage: str, *, sample: bool) -> torch.Tensor:
-        images = batch["image"].contiguous(memory_format=torch.channels_last)
-        parts: dict[str, torch.Tensor] = self.model.loss(images, sample=sample)
-        for name, value in parts.items():
-            told = f"{stage}_{name}"
-            self.log(told, value, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=stage == "val")
-        return parts["loss"]
-
-    def configure_optimizers(self) -> Any:
-        """AdamW; the rate rises over the first steps, and falls to a hundredth as a cosine from a third of the way."""
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(trained, self._config.lr, weight_decay=1e-5)
-
-        def rate(step: int) -> float:
-            fall = max(0.0, min(1.0, (step / steps - 1 / 3) * 1.5))
-            return min(1.0, (step + 1) / 50) * max(0.01, 0.5 * (1 + math.cos(math.pi * fall)))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
-        """Keep a rare large gradient from undoing an epoch."""
-        self.clip_gradients(optimizer, gradient_clip_val=1.0, gradient_clip_algorithm="norm")
 
 
 def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
@@ -123,12 +61,12 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     """
     check_formats(_formats(config))
     config.shape.check()
-    _check_score(config)
+    check_score(config)
     examples = open_examples(data, config.split)
     good = choose_good(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
-    model, digest = _build(config, config.weights)
+    model, digest = build_model(config, config.weights)
     augment = config.augment
     if augment == "auto":
         augment = "turn" if has_random_pose(good.train, config.seed) else "none"
@@ -146,7 +84,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
         return run
     module = VaeModule(model.to(memory_format=torch.channels_last), config)
     batches = repeatable_loader(
-        ImageDataset(_as_good(good.train), [GOOD], config.image_size, train_views(augment), seed=config.seed),
+        ImageDataset(as_good(good.train), [GOOD], config.image_size, train_views(augment), seed=config.seed),
         batch_size=config.batch_size,
         shuffle=True,
         seed=config.seed,
@@ -154,7 +92,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     )
     if isinstance(model, BandVae):
         model.calibrate(batch["image"] for batch in batches)  # which also decodes the images, once
-    load_weights(module, fit(module, batches, _loader(good.held_out, config), run, config, progress=progress).best)
+    load_weights(module, fit(module, batches, image_loader(good.held_out, config), run, config, progress=progress).best)
     model = module.model.to(device).eval()
     threshold = good_threshold(
         [one.score for one in score_images(model, good.held_out, config, device)], config.percentile
@@ -215,119 +153,6 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
 
 
 LEARNER = Learner(VaeConfig, train, evaluate, predict)
-
-
-def score_files(ready: TrainedVae, images: Sequence[Path]) -> list[ScoredImage]:
-    """Anomaly maps of image files, in their order.
-
-    Raises:
-        ToolkitError: a file is named twice, or as `score_images`.
-    """
-    paths = [Path(path) for path in images]
-    examples = [Example(key, path, GOOD, "", "test") for key, path in zip(unique_keys(paths), paths, strict=True)]
-    return score_images(ready.model, examples, ready.config, ready.device)
-
-
-def score_images(
-    model: Model, examples: Sequence[Example], config: VaeConfig, device: torch.device
-) -> list[ScoredImage]:
-    """Anomaly maps of images; where several processes work together, each takes its share and all get all of it.
-
-    Args:
-        model: in evaluation mode, on `device`.
-        examples: the images.
-        config: settings, of which score, smoothing, min_area, image_size, batch_size and workers are used.
-        device: where to compute.
-
-    Raises:
-        ToolkitError: an image cannot be read or has fewer pixels than `min_area`, or the score is of another model.
-    """
-    rows: list[tuple[int, Any]] = []
-    for batch in _loader(examples, config):
-        images = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
-        maps = smooth(_maps(model, images, config), config.smoothing * config.image_size)
-        rows += zip(batch["index"].tolist(), maps.float().cpu().numpy(), strict=True)
-    scored = []
-    for index, scores in gather_rows(rows):
-        one, header = examples[index], read_header(examples[index].image)
-        size = header.width, header.height
-        if config.min_area > header.width * header.height:
-            raise ToolkitError(one.image, f"has fewer pixels than min_area={config.min_area}", "use a smaller min_area")
-        scored.append(ScoredImage(one.key, one.image, *size, scores, one.subset, config.min_area))
-    return scored
-
-
-def _maps(model: Model, images: torch.Tensor, config: VaeConfig) -> torch.Tensor:
-    _check_score(config)
-    if config.score == "residual" or not isinstance(model, PixelVae):
-        return residual_map(model, images)
-    if config.score == "ssim":
-        return ssim_map(model, images)
-    return gradient_map(model, images, steps=config.grad_steps)
-
-
-def _check_score(config: VaeConfig) -> None:
-    if config.model != "pixel" and config.score != "residual":
-        remedy = f"use score=residual with model={config.model}"
-        raise ToolkitError(f"score {config.score}", "is of a pixel VAE", remedy)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedVae:
-    """What a run left, ready for use.
-
-    Attributes:
-        model: in evaluation mode, on `device`.
-        config: its settings.
-        device: where it computes.
-        environment: what stands in environment.json.
-    """
-
-    model: Model
-    config: VaeConfig
-    device: torch.device
-    environment: dict[str, Any]
-
-    @property
-    def threshold(self) -> float:
-        """Scores above it are anomalies."""
-        return float(self.environment["threshold"])
-
-
-def load_trained(run: Run) -> TrainedVae:
-    """The model of a run, with the weights of its best epoch.
-
-    Raises:
-        ToolkitError: the run did not go to its end, or its files are damaged.
-    """
-    config, environment = read_config(run, VaeConfig), run.environment()
-    if "threshold" not in environment:
-        raise ToolkitError(run.root, "has no threshold: it did not go to its end", "train it with --resume")
-    module = VaeModule(_build(config, "none")[0], config)
-    best = run.checkpoints / "best.ckpt"
-    load_weights(module, best if best.is_file() else run.checkpoints / "last.ckpt")
-    device = pick_device(config.device)
-    return TrainedVae(module.model.to(device).eval(), config, device, environment)
-
-
-def _build(config: VaeConfig, weights: str) -> tuple[Model, str | None]:
-    """A model, and the hash of the weights of its backbone."""
-    if config.model == "bands":
-        return BandVae(config.shape, beta=config.beta), None
-    if config.model == "pixel":
-        return PixelVae(config.shape, loss=config.loss, beta=config.beta), None
-    backbone = build_backbone(config.backbone, weights, 1, image_size=config.image_size)
-    return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_sha256
-
-
-def _loader(examples: Sequence[Example], config: VaeConfig) -> Any:
-    dataset = ImageDataset(_as_good(examples), [GOOD], config.image_size, unit_range)
-    return repeatable_loader(dataset, batch_size=config.batch_size, shuffle=False, workers=config.workers)
-
-
-def _as_good(examples: Iterable[Example]) -> list[Example]:
-    """Examples without their class, which an anomaly detector does not know."""
-    return [Example(one.key, one.image, GOOD, one.category, one.subset) for one in examples]
 
 
 def _formats(config: VaeConfig) -> list[str]:

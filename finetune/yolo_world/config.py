@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from finetune.engine.config import LearnerConfig
-from finetune.engine.datasets import SplitConfig
-from toolkit.geometry.labels import ClassScheme
+from finetune.engine.splits import SplitConfig
+from toolkit.dataset.samples import ClassScheme
 
 __all__ = ["Augment", "Freeze", "YoloWorldConfig"]
 

@@ -13,17 +13,16 @@ import yaml
 from converters import convert
 from converters.formats.base import FormatName, Settings
 from converters.formats.label_tree import LabelTree
-from converters.formats.registry import open_source
-from converters.writing.pipeline import label_sample
-from finetune.engine.datasets import ExampleSet, open_examples
+from converters.sources import label_sample, open_source
 from finetune.engine.runs import Run
+from finetune.engine.splits import ExampleSet, open_examples
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.prompts import phrases_of
-from toolkit.dataset.samples import Dataset
+from toolkit.dataset.samples import GOOD, Dataset, instance_class
 from toolkit.errors import BadInputError, ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import parse_grouping
-from toolkit.geometry.labels import GOOD, LabelledImage, instance_class
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["DetectionData", "labelled_images", "open_detection_data", "write_tree"]
 

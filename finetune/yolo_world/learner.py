@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from converters.formats.registry import open_source
-from finetune.engine.datasets import SplitConfig, open_examples
+from converters.sources import open_source
+from finetune.engine.devices import memory_full, own_determinism, pick_device
+from finetune.engine.learner import Learner
 from finetune.engine.runs import Run, read_config, split_sha256, start_run
-from finetune.engine.trainer import memory_full, own_determinism, pick_device
-from finetune.learners import Learner
+from finetune.engine.splits import SplitConfig, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, labelled_images, open_detection_data, write_tree
@@ -26,7 +26,7 @@ from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector
 from finetune.yolo_world.prompts import TextTable, encode_phrases, write_table
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
-from toolkit.dataset.samples import file_name
+from toolkit.dataset.keys import file_name
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_json, write_whole
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from finetune.anomaly.maps import unique_keys
+from finetune.engine.devices import pick_device
 from finetune.engine.runs import Run, read_config
-from finetune.engine.trainer import pick_device
 from finetune.metrics.detection import Detections
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.prompts import HASH, TextTable, encode_phrases, read_table
 from finetune.yolo_world.runtime import load_ultralytics, read_ultralytics
+from toolkit.dataset.keys import unique_keys
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.images import read_image

@@ -22,9 +22,9 @@ import yaml
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.config import nearest
 from finetune.engine.runs import file_sha256
+from toolkit.dataset.samples import GOOD, ClassScheme
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.publish import write_whole
-from toolkit.geometry.labels import GOOD, ClassScheme
 
 __all__ = ["HASH", "WIDTH", "TextTable", "encode_phrases", "phrase_of", "phrases_of", "read_table", "write_table"]
 

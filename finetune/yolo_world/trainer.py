@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 import torch
 
+from finetune.engine.devices import pick_device
 from finetune.engine.runs import Run, csv_bytes
-from finetune.engine.trainer import pick_device
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.prompts import TextTable
 from finetune.yolo_world.runtime import ModelSource, load_ultralytics

@@ -15,8 +15,9 @@ from pycocotools import mask as coco_mask
 
 from converters import write_labels
 from toolkit import Dataset, load_dataset
+from toolkit.dataset.samples import GOOD
 from toolkit.geometry.instances import find_instances
-from toolkit.geometry.labels import GOOD, Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import Mask
 
 __all__ = [

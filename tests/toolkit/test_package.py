@@ -88,9 +88,3 @@ def test_the_front_door_opens_at_once(statement: str) -> None:
 
 def test_labels_are_converted_without_torch() -> None:
     assert "torch" not in loaded_by("from converters import convert, read_labels, verify")
-
-
-def test_the_function_stays_in_place_of_the_file_of_its_name() -> None:
-    module = importlib.import_module("converters.verification.verify")
-    assert module is not converters.verification.verify
-    assert callable(converters.verification.verify)

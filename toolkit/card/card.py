@@ -5,148 +5,21 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from toolkit.card.distributions import Balance, Distribution, measure_balance, power_histogram
-from toolkit.card.statistics import Census, ClassFigures, LabelReader, area_distributions, observe
-from toolkit.card.text import card_html, listed, summarise
+from toolkit.card.distributions import measure_balance, power_histogram
+from toolkit.card.model import DatasetCard, listed
+from toolkit.card.statistics import Census, LabelReader, area_distributions, observe
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
-from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.samples import GOOD, Dataset, Sample
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
-from toolkit.errors import Problem, ToolkitError
+from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
-from toolkit.geometry.labels import GOOD
 
-__all__ = ["DatasetCard", "describe_dataset"]
+__all__ = ["describe_dataset"]
 
 _UNASSIGNED = "unassigned"  # subset of images that belong to none
-
-
-@dataclass(frozen=True, eq=False)
-class DatasetCard:
-    """What a dataset holds. `as_json()` is what `defectkit describe --json` prints, `summary` says the most of it.
-
-    An image counts once for every class that it shows. Sizes are told of the images that can be read, all that is
-    measured in masks of the samples without a problem; the others stand in `problems`.
-
-    Attributes:
-        root, layout: the folder, and how it is laid out ("mvtec", or the format of a label tree).
-        products: names, sorted.
-        defect_names: names of the kinds of defect, sorted or in the order of their ids; "good" is none of them.
-        classes: class -> images, "good" first.
-        images: number of images.
-        defect_images: images that show a defect.
-        subsets: subset -> class -> images.
-        subset_images: subset -> images.
-        by_product: product -> class -> images.
-        sizes: (width, height, channels) -> images; 0 channels where a label tree has no image files.
-        measured: figures of all defects together; None where nothing is marked.
-        figures: the same of each class that is marked somewhere.
-        marked_px, marked_percent: all that is marked in an image together, over the images that show a defect.
-        area_histogram: (from, below, instances), areas in pixels in bins of powers of two.
-        instances_per_image: number of instances -> images with as many, over the images that show a defect.
-        components_per_mask: number of 8-connected components of all that is marked in an image -> images.
-        balance: over the classes, good included; `defect_balance` over the kinds of defect; `subset_balance` over the
-            classes, in each subset.
-        uniform: whether every class of every product has as many images as any other in every subset.
-        duplicates: keys of images with identical bytes.
-        problems: everything at fault in the files.
-        published: product -> how it differs from the published MVTec AD; products of other names are missing.
-        notes: what a reader should know, and is no fault.
-        split: how the subsets were made, {"strategy": ..., "settings": ...}; None for the dataset's own.
-    """
-
-    root: Path
-    layout: str
-    products: list[str]
-    defect_names: list[str]
-    classes: dict[str, int]
-    images: int
-    defect_images: int
-    subsets: dict[str, dict[str, int]]
-    subset_images: dict[str, int]
-    by_product: dict[str, dict[str, int]]
-    sizes: dict[tuple[int, int, int], int]
-    measured: ClassFigures | None
-    figures: dict[str, ClassFigures]
-    marked_px: Distribution | None
-    marked_percent: Distribution | None
-    area_histogram: list[tuple[int, int, int]]
-    instances_per_image: dict[int, int]
-    components_per_mask: dict[int, int]
-    balance: Balance
-    defect_balance: Balance
-    subset_balance: dict[str, Balance]
-    uniform: bool
-    duplicates: list[list[str]]
-    problems: tuple[Problem, ...]
-    published: dict[str, list[str]]
-    notes: tuple[str, ...]
-    split: dict[str, Any] | None
-
-    @property
-    def instances(self) -> int:
-        """Instances in all."""
-        return self.measured.instances if self.measured else 0
-
-    @property
-    def summary(self) -> str:
-        """A paragraph that answers what is asked first: classes, images, subsets, sizes, areas, faults."""
-        return summarise(self)
-
-    def as_json(self) -> dict[str, Any]:
-        """The card as one JSON object; its keys are explained in the documentation of formats."""
-        sizes = [
-            {"width": width, "height": height, "channels": channels or None, "images": images}
-            for (width, height, channels), images in self.sizes.items()
-        ]
-        return {
-            "root": str(self.root).encode(errors="backslashreplace").decode(),
-            "layout": self.layout,
-            "summary": self.summary,
-            "products": self.products,
-            "defect_classes": len(self.defect_names),
-            "defect_names": self.defect_names,
-            "classes": self.classes,
-            "images": self.images,
-            "defect_images": self.defect_images,
-            "subsets": self.subsets,
-            "subset_images": self.subset_images,
-            "by_product": self.by_product,
-            "split": self.split,
-            "sizes": sizes,
-            "uniform": self.uniform,
-            "imbalance_factor": self.balance.imbalance_factor,
-            "balance": {
-                "classes": self.balance.as_json(),
-                "defects": self.defect_balance.as_json(),
-                "subsets": {name: balance.as_json() for name, balance in self.subset_balance.items()},
-            },
-            "instances": self.instances,
-            "instances_per_image": {str(number): images for number, images in self.instances_per_image.items()},
-            "components_per_mask": {str(number): images for number, images in self.components_per_mask.items()},
-            "defects": {
-                "all": self.measured.as_json() if self.measured else None,
-                "by_class": {name: figures.as_json() for name, figures in self.figures.items()},
-                "area_histogram": [
-                    dict(zip(("from", "below", "instances"), bin_, strict=True)) for bin_ in self.area_histogram
-                ],
-                "marked_px": self.marked_px.as_json() if self.marked_px else None,
-                "marked_percent": self.marked_percent.as_json() if self.marked_percent else None,
-            },
-            "duplicates": self.duplicates,
-            "problems": [{"file": problem.file, "problem": problem.problem} for problem in self.problems],
-            "published": {
-                product: {"agrees": not lines, "differences": lines} for product, lines in self.published.items()
-            },
-            "notes": list(self.notes),
-        }
-
-    def _repr_html_(self) -> str:
-        return card_html(self)
 
 
 def describe_dataset(

@@ -20,6 +20,7 @@ __all__ = [
     "gini",
     "measure_balance",
     "paint",
+    "percent_text",
     "power_histogram",
 ]
 
@@ -197,3 +198,8 @@ def _cell_sums(values: npt.NDArray[Any], start: int, total: int) -> FloatArray:
     np.cumsum(values, axis=0, out=running[1:])
     read = running[below] + values[below] * (edges - below)[:, None]
     return np.asarray(np.diff(read, axis=0), np.float64)
+
+
+def percent_text(value: float) -> str:
+    """Percent to three digits: areas go down to a millionth of the image."""
+    return f"{float(f'{value:.3g}'):f}".rstrip("0").rstrip(".") + " %"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-    from toolkit.card.card import DatasetCard
+    from toolkit.card.model import DatasetCard
     from toolkit.card.statistics import ClassFigures
 
 __all__ = ["PLOTS", "draw_plots"]

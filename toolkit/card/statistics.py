@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 
 from toolkit.card.distributions import HEAT_CELLS, Distribution, FloatArray, coverage_grid, distribution, paint
-from toolkit.dataset.inspection import read_sample
-from toolkit.dataset.samples import Sample
+from toolkit.dataset.samples import GOOD, Sample, read_sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
-from toolkit.geometry.labels import GOOD, Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import ImageHeader, read_header
 
 __all__ = ["Census", "ClassFigures", "LabelReader", "Marked", "Record", "Tally", "area_distributions", "observe"]

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from toolkit.card.card import DatasetCard
+from toolkit.card.model import DatasetCard
 from toolkit.card.plots import PLOTS, draw_plots
 from toolkit.card.text import card_markdown
 from toolkit.errors import ToolkitError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,15 +26,16 @@ from toolkit.cli.options import (
     WorkersOpt,
 )
 from toolkit.cli.sources import open_root, samples_of
-from toolkit.cli.terminal import print_json, print_notes, progress_bar, say
+from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from converters.formats.label_tree import Entry, LabelTree
+    from toolkit.card.model import DatasetCard
     from toolkit.card.statistics import LabelReader
     from toolkit.dataset.samples import Dataset, Sample
     from toolkit.geometry.labels import LabelledImage
 
-__all__ = ["describe"]
+__all__ = ["describe", "print_card"]
 
 _BOXES = ("yolo-detect", "yolo-obb")
 
@@ -59,7 +61,6 @@ def describe(
 ) -> None:
     """Tell what a dataset holds: classes, subsets and how even they are, sizes, areas, duplicates, problems."""
     from toolkit.card import describe_dataset
-    from toolkit.card.text import print_card
     from toolkit.card.writer import check_card, write_card
     from toolkit.cli.splits import choose_split, given_numbers
 
@@ -107,3 +108,15 @@ def _members(source: Dataset | LabelTree) -> tuple[Dataset, LabelReader | None, 
 
 def _read_labels(sample: Sample, entries: dict[str, Entry]) -> LabelledImage:
     return entries[sample.key].labelled()
+
+
+_WIDTH = 100  # columns of a paragraph in a terminal
+
+
+def print_card(card: DatasetCard) -> None:
+    """The card on stdout."""
+    from toolkit.card.text import card_tables
+
+    say("\n".join(textwrap.wrap(card.summary, _WIDTH)) + "\n")
+    for title, header, rows, texts in card_tables(card):
+        print_table(title, header, rows, texts=texts)

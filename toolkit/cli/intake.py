@@ -132,7 +132,7 @@ def _in_megabytes(progress: Callable[[int, int], None] | None) -> Callable[[int,
 
 def _counts(report: PrepareReport) -> dict[str, dict[str, Any]]:
     """Product -> images in train/good, test/good and the defect folders."""
-    from toolkit.geometry.labels import GOOD
+    from toolkit.dataset.samples import GOOD
 
     counts: dict[str, dict[str, Any]] = {
         name: {"train_good": 0, "test_good": 0, "test_defect": 0, "defects": {}} for name in report.products

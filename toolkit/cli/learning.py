@@ -60,7 +60,8 @@ def train(
 ) -> None:
     """Train a learner, evaluate it on the test images, and leave a run directory."""
     from finetune.engine.config import load_config
-    from finetune.engine.runs import is_leader, read_metrics
+    from finetune.engine.distributed import is_leader
+    from finetune.engine.runs import read_metrics
     from finetune.learners import find_learner
 
     chosen = find_learner(learner)

@@ -21,7 +21,7 @@ def open_root(root: Path, categories: list[str] | None) -> Dataset | LabelTree:
     Raises:
         ToolkitError: it is neither, it has no such product, or products are asked of a label tree.
     """
-    from converters.formats.registry import open_source
+    from converters.sources import open_source
     from toolkit.dataset.samples import Dataset
 
     source = open_source(root)
@@ -57,7 +57,7 @@ def image_files(given: Sequence[Path]) -> list[Path]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    from converters.formats.registry import open_source
+    from converters.sources import open_source
     from toolkit.imaging.images import is_image
 
     try:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from toolkit.geometry.labels import GOOD
+from toolkit.dataset.samples import GOOD
 
 if TYPE_CHECKING:
     from toolkit.dataset.samples import Sample

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Literal, get_args, overload
 
 from toolkit.errors import Problem, ToolkitError
-from toolkit.geometry.labels import ClassScheme, class_names
+from toolkit.imaging.images import ImageHeader, Mask, read_header, read_mask
+from toolkit.markup import report_html
 
-__all__ = ["Dataset", "Sample", "file_name", "key_of_file_name", "load_dataset"]
+__all__ = [
+    "GOOD",
+    "ClassScheme",
+    "Dataset",
+    "Inspected",
+    "Sample",
+    "class_names",
+    "dataset_html",
+    "image_class",
+    "inspect_sample",
+    "instance_class",
+    "read_sample",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +92,6 @@ class Dataset(Sequence[Sample]):
         return f"Dataset({str(self.root)!r}, layout={self.layout!r}, samples={len(self)})"
 
     def _repr_html_(self) -> str:
-        from toolkit.markup import dataset_html
-
         return dataset_html(self)
 
     @property
@@ -98,8 +110,6 @@ class Dataset(Sequence[Sample]):
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
         """Every fault of the dataset, each file read once: see the page on bad input in the documentation."""
-        from toolkit.dataset.inspection import inspect_sample
-
         found = [problem for sample in self._samples for problem in inspect_sample(sample)]
         return (*self.layout_problems, *sorted(found))
 
@@ -133,36 +143,115 @@ class Dataset(Sequence[Sample]):
         return Dataset(kept, root=self.root, layout=self.layout, layout_problems=(), notes=self.notes)
 
 
-def load_dataset(root: str | Path) -> Dataset:
-    """Index a dataset: a dataset root, a single category folder, or a folder that holds either one level down.
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """A sample's size and mask, read and checked.
 
-    Only names are read here, so that a hundred thousand samples take seconds. `Dataset.problems` reads the files.
+    Attributes:
+        header: the image's size in pixels and its channels.
+        mask: the union of its masks; None for a good sample.
+    """
+
+    header: ImageHeader
+    mask: Mask | None
+
+
+def read_sample(sample: Sample, threshold: int | None = None) -> Inspected | tuple[Problem, ...]:
+    """Read an image's header and its masks, or say everything that is wrong with them.
+
+    Args:
+        sample: which files to read.
+        threshold: as in `read_mask`.
+    """
+    problems: list[Problem] = []
+    header: ImageHeader | None = None
+    union: Mask | None = None
+    try:
+        header = read_header(sample.image)
+    except ToolkitError as error:
+        problems += error.problems
+    for path in sample.masks:
+        try:
+            mask = read_mask(path, threshold)
+        except ToolkitError as error:
+            problems += error.problems
+            continue
+        if header is not None and (mask.width, mask.height) != (header.width, header.height):
+            problems.append(_sizes_differ(sample, path, mask, header))
+        elif not problems:
+            union = mask if union is None else Mask.of(union.pixels() | mask.pixels(), mask.width, mask.height)
+    if problems or header is None:
+        return tuple(problems)
+    if union is not None and not union.crop.size:
+        remedy = "move the image to test/good, or mark its defect"
+        return (Problem(str(sample.masks[0]), "the mask of a defect image is all zero", remedy),)
+    return Inspected(header, union)
+
+
+def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader) -> Problem:
+    return Problem(
+        str(path),
+        f"is {mask.width} x {mask.height} pixels, its image {sample.image} is {header.width} x {header.height}",
+        "make the two the same size",
+    )
+
+
+def inspect_sample(sample: Sample, threshold: int | None = None) -> tuple[Problem, ...]:
+    """Every fault of one sample's files; none if they are sound."""
+    found = read_sample(sample, threshold)
+    return found if isinstance(found, tuple) else ()
+
+
+GOOD = "good"
+"""Name of the folder and of the class of images without a defect, as in MVTec AD."""
+
+
+ClassScheme = Literal["defect", "binary", "category", "category-defect"]
+
+
+def instance_class(sample: Sample, scheme: ClassScheme) -> str:
+    """Class name of every defect of `sample` under `scheme`."""
+    return {
+        "defect": sample.defect,
+        "binary": "defect",
+        "category": sample.category,
+        "category-defect": f"{sample.category}-{sample.defect}",
+    }[scheme]
+
+
+def image_class(sample: Sample, scheme: ClassScheme) -> str:
+    """Class name of the whole image under `scheme`; a good image is "good" unless the scheme names products."""
+    if scheme == "binary" and sample.defect == GOOD:
+        return GOOD
+    return instance_class(sample, scheme)
+
+
+def class_names(samples: Iterable[Sample], scheme: ClassScheme) -> list[str]:
+    """Names of the instance classes under `scheme`, sorted; good images add none.
 
     Raises:
-        ToolkitError: the folder does not exist, holds nothing, or has no known layout.
+        ToolkitError: `scheme` is unknown.
     """
-    from toolkit.dataset.layouts import index_root
-
-    return index_root(Path(root))
-
-
-def file_name(key: str) -> str:
-    """File name, without ending, that stands for a key: "/" becomes "__".
-
-    Reversible (`key_of_file_name`): underscores that could be taken for a separator, and "%", are written as in URLs.
-    """
-    return "__".join(_escape(part) for part in key.split("/"))
+    if scheme not in get_args(ClassScheme):
+        raise ToolkitError("--classes", f"unknown scheme {scheme!r}", f"use one of {', '.join(get_args(ClassScheme))}")
+    return sorted({instance_class(sample, scheme) for sample in samples if sample.defect != GOOD})
 
 
-def _escape(part: str) -> str:
-    if "_" not in part and "%" not in part:
-        return part
-    part = part.replace("%", "%25").replace("__", "%5F%5F")
-    if part.startswith("_"):
-        part = "%5F" + part[1:]
-    return part[:-1] + "%5F" if part.endswith("_") else part
-
-
-def key_of_file_name(name: str) -> str:
-    """The key that `file_name` made a name (without ending) from."""
-    return "/".join(part.replace("%5F", "_").replace("%25", "%") for part in name.split("__"))
+def dataset_html(dataset: Dataset) -> str:
+    """A dataset: images by class and subset, or by product where it has several; and what its names tell is wrong."""
+    single = len(dataset.categories) == 1
+    counts = Counter((sample.defect if single else sample.category, sample.split) for sample in dataset)
+    subsets = [name for name in ("train", "val", "test") if any(key[1] == name for key in counts)]
+    names = sorted({name for name, _ in counts}, key=lambda name: (name != GOOD or not single, name))
+    rows = [
+        [name, *(counts[name, subset] for subset in subsets), sum(counts[name, subset] for subset in subsets)]
+        for name in names
+    ]
+    products = dataset.categories[0] if single else f"{len(dataset.categories)} products"
+    return report_html(
+        f"Dataset {dataset.root}",
+        f"{products}, {len(dataset)} images, {len(dataset.classes())} kinds of defect, layout {dataset.layout}",
+        ["class" if single else "product", *subsets, "images"],
+        rows,
+        lists={"Notes": dataset.notes, "Problems, as far as names tell": dataset.layout_problems},
+    )

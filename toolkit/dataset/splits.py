@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.dataset.samples import Sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.geometry.labels import GOOD
 
 __all__ = ["STRATEGIES", "SUBSETS", "Split", "find_duplicates", "read_split", "split_dataset", "write_split"]
 

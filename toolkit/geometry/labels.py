@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.errors import ToolkitError
+from toolkit.dataset.samples import GOOD
 from toolkit.geometry.contours import Outline, trace
 
-if TYPE_CHECKING:
-    from toolkit.dataset.samples import Sample
-
-__all__ = ["GOOD", "ClassScheme", "Instance", "LabelledImage", "class_names", "image_class", "instance_class"]
-
-GOOD = "good"
-"""Name of the folder and of the class of images without a defect, as in MVTec AD."""
-
-ClassScheme = Literal["defect", "binary", "category", "category-defect"]
+__all__ = ["Instance", "LabelledImage"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,35 +67,27 @@ class LabelledImage:
             union[y0:y1, x0:x1] |= one.mask
         return union
 
+    def shrunk(self, side: int) -> LabelledImage:
+        """The labels on an image of at most `side` pixels; marks drawn at full size would fade when they are scaled."""
+        factor = min(1.0, side / max(self.width, self.height))
+        if factor == 1.0:
+            return self
+        width, height = (max(1, round(length * factor)) for length in (self.width, self.height))
+        instances = []
+        for instance in self.instances:
+            y, x = np.nonzero(instance.mask)
+            x = np.minimum((x + instance.bbox[0]) * width // self.width, width - 1)
+            y = np.minimum((y + instance.bbox[1]) * height // self.height, height - 1)
+            x0, y0, x1, y1 = int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
+            mask = np.zeros((y1 - y0, x1 - x0), np.bool_)
+            mask[y - y0, x - x0] = True
+            instances.append(Instance(instance.label, (x0, y0, x1, y1), mask, int(mask.sum())))
+        return replace(self, width=width, height=height, instances=tuple(instances))
+
     def _repr_html_(self) -> str:
-        from toolkit.markup import labelled_html
+        # supervision looks for widgets when it is loaded, and warns where there are none; nothing here shows a bar.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            from toolkit.plotting.overlays import labelled_html
 
         return labelled_html(self)
-
-
-def instance_class(sample: Sample, scheme: ClassScheme) -> str:
-    """Class name of every defect of `sample` under `scheme`."""
-    return {
-        "defect": sample.defect,
-        "binary": "defect",
-        "category": sample.category,
-        "category-defect": f"{sample.category}-{sample.defect}",
-    }[scheme]
-
-
-def image_class(sample: Sample, scheme: ClassScheme) -> str:
-    """Class name of the whole image under `scheme`; a good image is "good" unless the scheme names products."""
-    if scheme == "binary" and sample.defect == GOOD:
-        return GOOD
-    return instance_class(sample, scheme)
-
-
-def class_names(samples: Iterable[Sample], scheme: ClassScheme) -> list[str]:
-    """Names of the instance classes under `scheme`, sorted; good images add none.
-
-    Raises:
-        ToolkitError: `scheme` is unknown.
-    """
-    if scheme not in get_args(ClassScheme):
-        raise ToolkitError("--classes", f"unknown scheme {scheme!r}", f"use one of {', '.join(get_args(ClassScheme))}")
-    return sorted({instance_class(sample, scheme) for sample in samples if sample.defect != GOOD})

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.dataset.layouts.mvtec import PARTS
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import GOOD
 from toolkit.imaging.images import is_image
 from toolkit.intake.guards import Limits, Member
 

@@ -15,8 +15,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.reference import differences
-from toolkit.dataset.samples import Dataset, load_dataset
+from toolkit.dataset.samples import Dataset
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.publish import STAGING, check_apart, check_free, publish_folder, remove_staging, write_json
 from toolkit.intake.archives import Limits, Member, Source, members, recognise
@@ -132,7 +133,7 @@ def find_faults(dataset: Dataset, progress: Progress | None = None) -> tuple[Pro
         dataset: whose images and masks to read.
         progress: called with images (done, total).
     """
-    from toolkit.dataset.inspection import inspect_sample
+    from toolkit.dataset.samples import inspect_sample
     from toolkit.files.parallel import ordered_map
 
     found: list[Problem] = []

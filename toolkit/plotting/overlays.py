@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -16,10 +18,10 @@ import numpy.typing as npt
 import supervision as sv
 
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import LabelledImage
-from toolkit.imaging.images import read_image
+from toolkit.imaging.images import encode_png, read_image
+from toolkit.markup import report_html
 
-__all__ = ["class_colour", "draw_overlay", "overlay_sheet"]
+__all__ = ["LabelledPicture", "MarkedInstance", "class_colour", "draw_overlay", "labelled_html", "overlay_sheet"]
 
 Picture = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -34,6 +36,62 @@ _ON_COLOUR = sv.ColorPalette.from_hex(["#FFFFFF" if colour == "#0072B2" else "#0
 _FONT = cv2.FONT_HERSHEY_SIMPLEX  # supervision's own, so that a measured text has the size of the drawn one
 _PAPER, _BAR, _INK, _FAINT_INK, _BLANK = (248, 248, 248), (232, 232, 232), (38, 36, 34), (124, 118, 112), 128
 _MOST_BOXES = 40
+_SIDE = 512  # pixels of a picture's longer side in a notebook
+
+
+class MarkedInstance(Protocol):
+    """What is drawn of an instance: see `toolkit.geometry.labels.Instance`, which this room stands under."""
+
+    @property
+    def label(self) -> str:
+        """Class name."""
+
+    @property
+    def bbox(self) -> Box:
+        """Tight half-open box in pixels."""
+
+    @property
+    def mask(self) -> Bools:
+        """The pixels inside `bbox`."""
+
+    @property
+    def area(self) -> int:
+        """Pixels in `mask`."""
+
+
+class LabelledPicture(Protocol):
+    """What is drawn of an image and its labels: see `toolkit.geometry.labels.LabelledImage`."""
+
+    @property
+    def key(self) -> str:
+        """Unique name."""
+
+    @property
+    def path(self) -> Path | None:
+        """The image file, if there is one."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+
+    @property
+    def instances(self) -> Sequence[MarkedInstance]:
+        """What the image shows."""
+
+    @property
+    def subset(self) -> str:
+        """Subset, or ""."""
+
+    @property
+    def image_label(self) -> str:
+        """Class of the whole image."""
+
+    def shrunk(self, side: int) -> LabelledPicture:
+        """The same labels on an image of at most `side` pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +108,7 @@ def class_colour(index: int) -> tuple[int, int, int]:
     return _COLOURS.by_idx(index).as_rgb()
 
 
-def draw_overlay(image_bgr: Picture, labelled: LabelledImage, *, classes: Sequence[str]) -> Picture:
+def draw_overlay(image_bgr: Picture, labelled: LabelledPicture, *, classes: Sequence[str]) -> Picture:
     """Marks the defects of an image: fill, outline, a box around each part, and one name per class.
 
     Args:
@@ -70,7 +128,7 @@ def draw_overlay(image_bgr: Picture, labelled: LabelledImage, *, classes: Sequen
 
 
 def overlay_sheet(
-    images: Sequence[LabelledImage], *, classes: Sequence[str], columns: int = 4, tile: int = 256
+    images: Sequence[LabelledPicture], *, classes: Sequence[str], columns: int = 4, tile: int = 256
 ) -> Picture:
     """A contact sheet: each image with its defects marked, and its class and key below.
 
@@ -103,7 +161,7 @@ def overlay_sheet(
     return sheet
 
 
-def _collect(labelled: LabelledImage, classes: Sequence[str]) -> list[_Marks]:
+def _collect(labelled: LabelledPicture, classes: Sequence[str]) -> list[_Marks]:
     """The instances of an image by class, in the order of `classes`; one mask a class, as parts may be thousands."""
     unknown = sorted({instance.label for instance in labelled.instances} - set(classes))
     if unknown:
@@ -211,7 +269,7 @@ def _text_width(text: str, scale: float) -> int:
     return cv2.getTextSize(text, _FONT, scale, 1)[0][0]
 
 
-def _tile(labelled: LabelledImage, classes: Sequence[str], tile: int) -> Picture:
+def _tile(labelled: LabelledPicture, classes: Sequence[str], tile: int) -> Picture:
     """The image with its marks, fitted into a square of `tile` pixels.
 
     The marks are drawn after scaling: drawn before, a thin outline would fade with the image.
@@ -245,7 +303,7 @@ def _resize(mark: _Marks, width: int, height: int) -> _Marks:
     return _Marks(mark.index, cover > 0, boxes)
 
 
-def _check_size(image: Picture, labelled: LabelledImage) -> None:
+def _check_size(image: Picture, labelled: LabelledPicture) -> None:
     """Raises ToolkitError where an image is not of the size that its labels are for."""
     if image.shape != (labelled.height, labelled.width, 3):
         height, width = image.shape[:2]
@@ -253,7 +311,7 @@ def _check_size(image: Picture, labelled: LabelledImage) -> None:
         raise ToolkitError(labelled.path or labelled.key, problem, "label the image again, or restore the old one")
 
 
-def _write_caption(strip: Picture, labelled: LabelledImage, classes: Sequence[str]) -> None:
+def _write_caption(strip: Picture, labelled: LabelledPicture, classes: Sequence[str]) -> None:
     """Writes the classes in an image, with their colours, and its key into the strip below its tile, in place."""
     found = [index for index, name in enumerate(classes) if any(name == part.label for part in labelled.instances)]
     x = 0
@@ -269,3 +327,41 @@ def _write_caption(strip: Picture, labelled: LabelledImage, classes: Sequence[st
 def _write(picture: Picture, text: str, origin: tuple[int, int], scale: float, colour: tuple[int, int, int]) -> None:
     """One line of text from its baseline's left end, in place."""
     cv2.putText(picture, text, origin, _FONT, scale, colour, 1, cv2.LINE_AA)
+
+
+def labelled_html(labelled: LabelledPicture) -> str:
+    """An image with its defects marked, at most 512 pixels wide and high, and how much each class covers."""
+    classes = sorted({instance.label for instance in labelled.instances})
+    size = labelled.width * labelled.height
+    rows = []
+    for name in classes:
+        areas = [instance.area for instance in labelled.instances if instance.label == name]
+        rows.append([name, len(areas), sum(areas), f"{sum(areas) / size:.2%}"])
+    picture, problems = _overlay_png(labelled, classes)
+    subset = f", {labelled.subset}" if labelled.subset else ""
+    return report_html(
+        labelled.key,
+        f"{labelled.width} x {labelled.height} pixels{subset}, {labelled.image_label}",
+        ["class", "instances", "pixels", "of the image"],
+        rows,
+        lists={"Problems": problems},
+        picture=picture,
+    )
+
+
+def _overlay_png(labelled: LabelledPicture, classes: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
+    """The picture as PNG, and why it is a grey area if there should be an image in it."""
+    small = labelled.shrunk(_SIDE)
+    image: npt.NDArray[np.uint8] = np.full((small.height, small.width, 3), _BLANK, np.uint8)
+    problems: tuple[str, ...] = ()
+    if labelled.path is not None:
+        try:
+            whole = read_image(labelled.path)
+            if whole.shape[:2] == (labelled.height, labelled.width):
+                image = np.asarray(cv2.resize(whole, (small.width, small.height), interpolation=cv2.INTER_AREA))
+            else:
+                height, width = whole.shape[:2]
+                problems = (f"{labelled.path}: is {width} x {height} pixels, its labels are for another size",)
+        except ToolkitError as error:
+            problems = (str(error),)
+    return encode_png(draw_overlay(image, small, classes=classes)), problems

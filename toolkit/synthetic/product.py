@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import GOOD
 from toolkit.imaging.images import encode_png
 from toolkit.synthetic.defects import DEFECTS
 from toolkit.synthetic.zipper import draw_zipper, expose, make_zipper

@@ -16,9 +16,8 @@ from converters.rasterize import Rounding, fill_edges, paint_rle
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
-from toolkit.imaging.images import read_image
 
-__all__ = ["find_coco_files", "index_coco", "index_panoptic", "read_coco_file"]
+__all__ = ["find_coco_files", "index_coco", "read_coco_file"]
 
 
 def find_coco_files(root: Path) -> list[Path]:
@@ -52,7 +51,7 @@ def read_coco_file(path: Path) -> dict[str, Any]:
     for part in ("images", "annotations", "categories"):
         if not isinstance(document, dict) or not isinstance(document.get(part), list):
             raise ToolkitError(path, f"has no list of {part}", "name a COCO annotation file")
-        _check_members(path, part, document[part], _MEMBERS[part])
+        check_members(path, part, document[part], _MEMBERS[part])
     return document
 
 
@@ -61,11 +60,9 @@ _MEMBERS: dict[str, dict[str, Any]] = {
     "annotations": {"image_id": int | str},
     "categories": {"id": int, "name": str | int},
 }
-_PANOPTIC: dict[str, Any] = {"file_name": str, "segments_info": list}
-_SEGMENT: dict[str, Any] = {"id": int, "category_id": int}
 
 
-def _check_members(path: Path, part: str, records: Sequence[Any], members: dict[str, Any]) -> None:
+def check_members(path: Path, part: str, records: Sequence[Any], members: dict[str, Any]) -> None:
     """Raise where a record of a COCO file lacks what is needed."""
     for number, record in enumerate(records):
         for name, kind in members.items():
@@ -73,7 +70,7 @@ def _check_members(path: Path, part: str, records: Sequence[Any], members: dict[
                 raise ToolkitError(path, f"{part}[{number}] has no usable {name!r}", "correct or remove it")
 
 
-def _add_categories(path: Path, document: dict[str, Any], names: dict[int, str]) -> None:
+def add_categories(path: Path, document: dict[str, Any], names: dict[int, str]) -> None:
     """Take over the categories of one of several annotation files, which must agree."""
     for category in document["categories"]:
         number, name = category["id"], str(category["name"])
@@ -83,13 +80,13 @@ def _add_categories(path: Path, document: dict[str, Any], names: dict[int, str])
             )
 
 
-def _subset(path: Path) -> str:
+def subset_of_file(path: Path) -> str:
     """Subset that an annotation file speaks of, by its name or its folder's; train if neither tells."""
     words = [*path.stem.replace("-", "_").split("_")[::-1], path.parent.name]
     return next((subset for word in words if (subset := subset_of_name(word)) is not None), "train")
 
 
-def _find_image(root: Path, annotations: Path, subset: str, name: str) -> Path:
+def find_image(root: Path, annotations: Path, subset: str, name: str) -> Path:
     """Where an image lies, or where it would: trees put images in various places."""
     dated = f"{subset}2017"
     folders = [root / "images" / subset, annotations.parent, root / subset, root / "images", root]
@@ -104,8 +101,8 @@ def index_coco(root: Path) -> LabelTree:
     names: dict[int, str] = {}
     for path in find_coco_files(root):
         document = read_coco_file(path)
-        subset = _subset(path)
-        _add_categories(path, document, names)
+        subset = subset_of_file(path)
+        add_categories(path, document, names)
         of_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
         for annotation in document["annotations"]:
             of_image[annotation.get("image_id")].append(annotation)
@@ -114,7 +111,7 @@ def index_coco(root: Path) -> LabelTree:
             raise ToolkitError(path, f"annotations name image {lost}, which is not listed", "correct the file")
         for record in document["images"]:
             annotations = of_image.get(record["id"], [])
-            image = _find_image(root, path, subset, record["file_name"])
+            image = find_image(root, path, subset, record["file_name"])
             payload = (str(path), annotations)
             classes = tuple(names.get(annotation.get("category_id", -1), "") for annotation in annotations)
             size = (int(record["width"]), int(record["height"]))
@@ -172,54 +169,3 @@ def _polygons(segmentation: Sequence[Sequence[float]], size: tuple[int, int], la
     span = points.max(axis=0).astype(int) - low
     filled = fill_edges([ring - low for ring in rings], max(1, int(span[1])), max(1, int(span[0])))
     return crop_to_bbox(filled, label, (int(low[0]), int(low[1])))
-
-
-def index_panoptic(root: Path) -> LabelTree:
-    """Index a COCO panoptic tree."""
-    ours = read_manifest(root) is not None
-    found: list[FoundImage] = []
-    names: dict[int, str] = {}
-    for path in find_coco_files(root):
-        document = read_coco_file(path)
-        subset = _subset(path)
-        _add_categories(path, document, names)
-        _check_members(path, "annotations", document["annotations"], _PANOPTIC)
-        for annotation in document["annotations"]:
-            _check_members(path, f"segments of {annotation['file_name']}", annotation["segments_info"], _SEGMENT)
-        records = {record["id"]: record for record in document["images"]}
-        for annotation in document["annotations"]:
-            record = records.get(annotation["image_id"])
-            if record is None:
-                raise ToolkitError(path, f"names image {annotation['image_id']}, which is not listed", "correct it")
-            places = [folder / annotation["file_name"] for folder in (root / path.stem, path.parent / path.stem)]
-            png = next((place for place in places if place.is_file()), places[0])
-            image = _find_image(root, path, subset, record["file_name"])
-            classes = tuple(names.get(segment["category_id"], "") for segment in annotation["segments_info"])
-            size = (int(record["width"]), int(record["height"]))
-            payload = (str(png), annotation["segments_info"])
-            found.append(FoundImage(subset, splitext(record["file_name"])[0], image, payload, classes, size))
-    entries = make_entries(found, load_panoptic, names, ours=ours)
-    return LabelTree(root, "panoptic", [names[number] for number in sorted(names)], entries)
-
-
-def load_panoptic(entry: Entry, rounding: Rounding) -> list[Instance]:
-    """Instances of an image: the segments listed, by their ids in the map."""
-    png, segments = entry.payload
-    pixels = read_image(Path(png))
-    if pixels.shape[1::-1] != entry.image_size():
-        raise ToolkitError(png, "is not of the size of its image", "write it again")
-    if not pixels.any() and not segments:
-        return []
-    blue, green, red = np.moveaxis(pixels.astype(np.uint32), 2, 0)
-    ids = red | (green << 8) | (blue << 16)
-    found = []
-    for segment in segments:
-        instance = crop_to_bbox(ids == segment["id"], entry.names.get(segment["category_id"], ""))
-        if instance is None or not instance.label:
-            raise ToolkitError(
-                png, f"segment {segment['id']} is not in the map, or of unknown category", "write it again"
-            )
-        found.append(instance)
-    if np.count_nonzero(ids) != sum(instance.area for instance in found):
-        raise ToolkitError(png, "holds segments that are not listed", "write it again")
-    return found

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from converters.formats.base import Encoded, Pixels, Settings, TreeShape
-from converters.formats.yolo.writer import image_name
+from converters.formats.base import Encoded, Pixels, Settings, TreeShape, image_name
 from converters.rasterize import compress_rle, fill_edges, uncompressed_rle
 from toolkit.geometry.contours import edge_rings, uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage

@@ -10,58 +10,24 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from converters.formats.base import FormatName
-from converters.formats.label_tree import Entry, FoundImage, LabelTree, make_entries, read_manifest, subset_of_name
+from converters.formats.label_tree import (
+    Entry,
+    FoundImage,
+    LabelTree,
+    make_entries,
+    read_manifest,
+    walk_files,
+)
+from converters.formats.yolo.data_yaml import find_data_yaml, image_folders, listed_places, read_data_yaml
 from converters.rasterize import Rounding, fill_edges, fill_pixels, to_pixels
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.images import is_image
 
-__all__ = [
-    "find_data_yaml",
-    "image_folders",
-    "index_classify",
-    "index_yolo",
-    "load_yolo",
-    "parse_rows",
-    "read_data_yaml",
-]
-
-
-def find_data_yaml(root: Path) -> Path | None:
-    """The dataset file of a YOLO tree: data.yaml, or the one YAML file with `names`."""
-    for name in ("data.yaml", "data.yml", "dataset.yaml"):
-        if (root / name).is_file():
-            return root / name
-    candidates = [path for path in sorted(root.iterdir()) if path.suffix.lower() in (".yaml", ".yml")]
-    return next((path for path in candidates if "names" in read_data_yaml(path, strict=False)), None)
-
-
-def read_data_yaml(path: Path, *, strict: bool = True) -> dict[str, Any]:
-    """The content of a dataset file, `names` as id -> name.
-
-    Raises:
-        ToolkitError: it is not YAML, or has no usable `names` (unless not `strict`).
-    """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        if not strict:
-            return {}
-        raise ToolkitError(path, "is not readable YAML", f"correct it ({str(error).splitlines()[0]})") from error
-    if not isinstance(document, dict):
-        document = {}
-    names = document.get("names")
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if isinstance(names, dict) and all(str(number).isdigit() for number in names):
-        document["names"] = {int(number): str(name) for number, name in names.items()}
-    elif strict:
-        raise ToolkitError(path, "has no usable `names`", "give class names as a list, or as 0: name")
-    return document
+__all__ = ["index_yolo", "load_yolo", "parse_rows"]
 
 
 def index_yolo(root: Path) -> LabelTree:
@@ -91,58 +57,13 @@ def index_yolo(root: Path) -> LabelTree:
     return LabelTree(root, kind, ordered, entries, layout_problems=problems)
 
 
-_SPELLINGS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
-
-
-def _places(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path]]:
-    """Subset and place of what a dataset file lists, as far as it is there.
-
-    A `path` that leads nowhere is passed over; so is "../" as Roboflow writes it.
-    """
-    bases = [root]
-    if isinstance(document.get("path"), str):
-        bases += [Path(document["path"]), root / document["path"]]
-    for spelling, subset in _SPELLINGS.items():
-        value = document.get(spelling)
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str):
-                stripped = text.removeprefix("../").removeprefix("./")
-                places = [base / name for name in (stripped, text) for base in bases]
-                place = next((place.resolve() for place in places if place.exists()), None)
-                if place is not None:
-                    yield subset, place
-
-
-def image_folders(root: Path, document: dict[str, Any], part: str = "images") -> list[tuple[str, Path]]:
-    """Subsets and their folders of images. Of a folder that stands in for another subset its own name decides."""
-    listed = list(_places(root, document))
-    if listed:
-        subsets: dict[Path, list[str]] = {}
-        for subset, place in listed:
-            if place.is_dir():
-                subsets.setdefault(place / part if (place / part).is_dir() else place, []).append(subset)
-        named = ((folder, _subset_of_folder(folder, part), found) for folder, found in subsets.items())
-        return [(own if own in found else found[0], folder) for folder, own, found in named]
-    guesses = [
-        (guess, folder)
-        for folder in sorted({*root.glob(f"{part}/*"), *root.glob(f"*/{part}")})
-        if folder.is_dir() and (guess := _subset_of_folder(folder, part)) is not None
-    ]
-    return guesses or ([("train", root / part)] if (root / part).is_dir() else [])
-
-
-def _subset_of_folder(folder: Path, part: str) -> str | None:
-    """Subset that images/train or train/images speaks of."""
-    return subset_of_name(folder.parent.name if folder.name == part else folder.name)
-
-
 def _listed(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
     """Subset, image, label file and name of the images in the text files that a dataset file lists.
 
     Raises:
         ToolkitError: such a file cannot be read, or names an image that is not there.
     """
-    for subset, table in _places(root, document):
+    for subset, table in listed_places(root, document):
         if not table.is_file():
             continue
         try:
@@ -158,12 +79,6 @@ def _listed(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path, P
                 yield subset, image, (_label_folder(image.parent) / image.name).with_suffix(".txt"), name
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        yield from (Path(parent) / name for name in sorted(files))
-
-
 def _label_folder(folder: Path) -> Path:
     """The folder of labels beside a folder of images: the last part named images becomes labels."""
     parts = list(folder.parts)
@@ -176,7 +91,7 @@ def _label_folder(folder: Path) -> Path:
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path, str]]:
     """Each image below a folder, its label file, and its path in the folder without the ending."""
     labels = _label_folder(folder)
-    for image in _walk(folder):
+    for image in walk_files(folder):
         if is_image(image.name):
             inner = image.relative_to(folder)
             yield image, labels / inner.with_suffix(".txt"), inner.with_suffix("").as_posix()
@@ -184,13 +99,13 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path, str]]:
 
 def _orphans(folder: Path) -> list[Problem]:
     """Label files without an image."""
-    stems = {image.relative_to(folder).with_suffix("") for image in _walk(folder) if is_image(image.name)}
+    stems = {image.relative_to(folder).with_suffix("") for image in walk_files(folder) if is_image(image.name)}
     labels = _label_folder(folder)
     if not labels.is_dir() or labels == folder or not stems:
         return []
     return [
         Problem(str(path), "a label without an image", "put its image beside the others, or remove the label")
-        for path in _walk(labels)
+        for path in walk_files(labels)
         if path.suffix == ".txt"
         and path.relative_to(labels).with_suffix("") not in stems
         and path.name != "classes.txt"
@@ -326,34 +241,3 @@ def polygon_instance(pixels: npt.NDArray[np.int32], size: tuple[int, int], label
     span = (int(high[1] - low[1]) + 1, int(high[0] - low[0]) + 1)
     filled = fill_pixels([pixels - low.astype(np.int32)], *span)
     return crop_to_bbox(filled, label, (int(low[0]), int(low[1])))
-
-
-def index_classify(root: Path) -> LabelTree:
-    """Index a tree of <subset>/<class>/ folders of images, or of a table alone."""
-    manifest = read_manifest(root)
-    table = root / "labels.csv"
-    found = []
-    if manifest and table.is_file():
-        with open(table, encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                image = root / row["subset"] / row["class"] / row["name"]
-                stem = row["name"].rpartition(".")[0]
-                size = (int(row["width"]), int(row["height"]))
-                found.append(FoundImage(row["subset"], stem, image, None, (row["class"],), size))
-    else:
-        for folder in sorted(path for path in root.glob("*/*") if path.is_dir()):
-            subset = subset_of_name(folder.parent.name)
-            images = [path for path in _walk(folder) if is_image(path.name)] if subset else []
-            found += [
-                FoundImage(str(subset), f"{folder.name}/{image.stem}", image, None, (folder.name,)) for image in images
-            ]
-    names = manifest["classes"] if manifest else sorted({name for one in found for name in one.classes} - {"good"})
-    entries = make_entries(found, load_nothing, dict(enumerate(names)), ours=manifest is not None)
-    return LabelTree(
-        root, "yolo-classify", names, entries, notes=["a classification tree says nothing of where defects are"]
-    )
-
-
-def load_nothing(entry: Entry, rounding: Rounding) -> list[Instance]:
-    """Images of a classification tree carry a class, and no instances."""
-    return []

@@ -27,7 +27,7 @@ from tests.converters.support import (
 )
 from tests.masks import SHAPES, masks
 from toolkit import Dataset
-from toolkit.dataset.samples import file_name
+from toolkit.dataset.keys import file_name
 from toolkit.imaging.images import read_mask
 
 

@@ -17,7 +17,8 @@ from PIL import Image
 
 from converters import convert, read_labels, write_labels
 from converters.formats.base import Settings
-from converters.formats.panoptic import IGNORE, mvtec_place
+from converters.formats.masks import mvtec_place
+from converters.formats.semantic import IGNORE
 from tests.converters.support import (
     Bools,
     boxes_of,
@@ -31,8 +32,10 @@ from tests.converters.support import (
 )
 from tests.masks import SHAPES, masks
 from toolkit import Dataset, ToolkitError
-from toolkit.dataset.samples import file_name, load_dataset
-from toolkit.geometry.labels import GOOD, Instance, LabelledImage
+from toolkit.dataset.keys import file_name
+from toolkit.dataset.layouts import load_dataset
+from toolkit.dataset.samples import GOOD
+from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import read_mask
 
 CLASSES = ["zebra", "ant", "moth"]

@@ -28,7 +28,7 @@ from tests.converters.support import (
 )
 from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError, load_dataset
-from toolkit.dataset.samples import file_name
+from toolkit.dataset.keys import file_name
 from toolkit.imaging.images import read_mask
 
 KEY = "part/test/scratch/001"

@@ -16,7 +16,7 @@ from converters import FORMATS, convert, read_labels, verify, write_labels
 from tests.converters.support import Bools, coco_document, label_mask, make_dataset, parts_of, save_png
 from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError, load_dataset
-from toolkit.dataset.samples import file_name, key_of_file_name
+from toolkit.dataset.keys import file_name, key_of_file_name
 from toolkit.dataset.splits import Split
 from toolkit.errors import BadInputError
 

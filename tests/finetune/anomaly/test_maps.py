@@ -11,22 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from converters.formats.registry import read_labels
+from converters.sources import read_labels
 from converters.verification.verify import verify
-from finetune.anomaly.maps import (
-    ScoredImage,
-    draw_map,
-    good_threshold,
-    gradient_map,
-    label_map,
-    residual_map,
-    save_map,
-    smooth,
-    ssim_map,
-    unique_keys,
-    write_map_labels,
-)
+from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, smooth, write_map_labels
 from finetune.vae.models import PixelVae, Reconstruction, VaeShape
+from finetune.vae.scores import gradient_map, residual_map, ssim_map
+from toolkit.dataset.keys import unique_keys
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import Grouping
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from pycocotools import mask as coco_mask
 
-from converters.formats.registry import read_labels
+from converters.sources import read_labels
 from converters.verification.verify import verify
 from finetune.autolabelling.autolabel import autolabel
 from finetune.autolabelling.evaluation import Truth, agreement

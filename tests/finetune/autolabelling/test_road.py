@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converters.formats.registry import read_labels
+from converters.sources import read_labels
 from finetune.engine.runs import Run
 from finetune.sam.learner import load_segmenter
 from finetune.sam.learner import train as train_segmenter

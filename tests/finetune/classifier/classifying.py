@@ -1,8 +1,8 @@
 """A tiny classifier, also as a program of its own that can be killed or be one of several processes.
 
-python -m tests.finetune.classifier.classifying train DATA RUN STEP       is killed before that step
-python -m tests.finetune.classifier.classifying share DATA RUN            trains on two processes, which Lightning starts
-python -m tests.finetune.classifier.classifying evaluate RUN FILE         writes the figures that all processes found together
+python -m tests.finetune.classifier.classifying train DATA RUN STEP   is killed before that step
+python -m tests.finetune.classifier.classifying share DATA RUN        trains on two processes, by Lightning
+python -m tests.finetune.classifier.classifying evaluate RUN FILE     writes the figures that all processes found
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
-from finetune.classifier.learner import ClassifierConfig, ClassifierModule, evaluate, train
+from finetune.classifier.config import ClassifierConfig
+from finetune.classifier.learner import evaluate, train
+from finetune.classifier.module import ClassifierModule
 from finetune.engine.config import parse_config
 from finetune.engine.runs import open_run
 

@@ -21,12 +21,14 @@ from sklearn.preprocessing import StandardScaler
 from finetune.classification.backbones import build_backbone, feature_extractor, map_layer
 from finetune.classification.inference import Predictions, choose_examples, class_probabilities, image_batches
 from finetune.classification.optimizers import choose_optimiser
+from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
-from finetune.classifier.learner import ClassifierConfig, ClassifierModule, evaluate, predict, train
+from finetune.classifier.learner import evaluate, predict, train
 from finetune.classifier.linear_probe import fit_probe
+from finetune.classifier.module import ClassifierModule
 from finetune.engine.config import parse_config
-from finetune.engine.datasets import Example, SplitConfig, open_examples
 from finetune.engine.runs import Run, open_run
+from finetune.engine.splits import Example, SplitConfig, open_examples
 from tests.commands import ROOT, picture, save, stain
 from tests.finetune.classifier.classifying import config
 from toolkit import write_product

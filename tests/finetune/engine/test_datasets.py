@@ -9,15 +9,9 @@ import pytest
 import torch
 
 from converters import convert
-from finetune.engine.datasets import (
-    EpochSampler,
-    ImageDataset,
-    SplitConfig,
-    mixed_seed,
-    open_examples,
-    read_rgb,
-    repeatable_loader,
-)
+from finetune.engine.datasets import EpochSampler, ImageDataset, read_rgb, repeatable_loader
+from finetune.engine.devices import mixed_seed
+from finetune.engine.splits import SplitConfig, open_examples
 from tests.commands import make_dataset, save
 from toolkit.errors import ToolkitError
 

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 import torch
 
+from finetune.engine.checkpoints import load_weights
 from finetune.engine.config import TrainedConfig
-from finetune.engine.datasets import SplitConfig, open_examples
+from finetune.engine.devices import pick_device
 from finetune.engine.runs import Run
-from finetune.engine.trainer import load_weights, pick_device
+from finetune.engine.splits import SplitConfig, open_examples
 from tests.commands import ROOT, make_dataset
 from tests.finetune.engine.tiny import Tiny, predict, train
 from toolkit.errors import ToolkitError

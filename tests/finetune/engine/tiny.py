@@ -1,4 +1,4 @@
-"""A learner small enough to train in a second, also as a program of its own: python -m tests.finetune.engine.tiny DATA OUT."""
+"""A learner small enough to train in a second; as a program: python -m tests.finetune.engine.tiny DATA OUT."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ import lightning
 import torch
 from torch import nn
 
+from finetune.engine.checkpoints import load_weights
 from finetune.engine.config import TrainedConfig
-from finetune.engine.datasets import ExampleSet, ImageDataset, SplitConfig, open_examples, repeatable_loader
+from finetune.engine.datasets import ImageDataset, repeatable_loader
+from finetune.engine.devices import seed_all
+from finetune.engine.distributed import gather_rows
 from finetune.engine.runs import Run, start_run
-from finetune.engine.trainer import Fit, fit, gather_rows, load_weights, seed_all
+from finetune.engine.splits import ExampleSet, SplitConfig, open_examples
+from finetune.engine.trainer import Fit, fit
 
 __all__ = ["Tiny", "predict", "train"]
 

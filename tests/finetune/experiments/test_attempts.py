@@ -24,7 +24,7 @@ from finetune.experiments.attempts import (
 )
 from finetune.experiments.comparison import compare_runs, draw_comparison
 from finetune.experiments.report import attempts_json, attempts_markdown, attempts_rows, write_report
-from finetune.metrics.anomaly import mcnemar_exact
+from finetune.metrics.significance import mcnemar_exact
 from tests.commands import ROOT, snapshot
 from tests.finetune.classifier.classifying import TINY, config
 from toolkit import load_dataset, write_product

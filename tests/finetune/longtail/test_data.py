@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from finetune.engine.datasets import Example, ExampleSet
+from finetune.engine.splits import Example, ExampleSet
 from finetune.longtail.data import TailConfig, find_tail, make_tail
 from toolkit.errors import ToolkitError
 

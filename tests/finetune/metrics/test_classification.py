@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from finetune.metrics.anomaly import (
-    classification_metrics,
-    confusion_counts,
-    expected_best,
-    holm_adjusted,
-    mcnemar_exact,
-    sign_flip_test,
-    wilson_interval,
-)
+from finetune.metrics.classification import classification_metrics, confusion_counts
+from finetune.metrics.significance import expected_best, holm_adjusted, mcnemar_exact, sign_flip_test, wilson_interval
 
 
 @given(st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))

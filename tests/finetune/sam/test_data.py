@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters import convert
-from finetune.engine.datasets import SplitConfig, open_examples
+from finetune.engine.splits import SplitConfig, open_examples
 from finetune.sam.data import PromptedImages, Task, choose_images, low_resolution, read_instances
 from finetune.sam.embeddings import read_padded
 from finetune.sam.module import first_prompts
@@ -26,7 +26,7 @@ from finetune.sam.prompts import (
     whole_mask,
 )
 from tests.finetune.sam.segmenting import config, write_blobs
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage

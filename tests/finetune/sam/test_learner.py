@@ -19,11 +19,11 @@ import torch
 from segment_anything import SamPredictor
 
 from converters import convert
-from converters.formats.registry import read_labels
+from converters.sources import read_labels
 from converters.verification.verify import verify
-from finetune.engine.datasets import open_examples
+from finetune.engine.devices import seed_all
 from finetune.engine.runs import Run, open_run, read_metrics
-from finetune.engine.trainer import seed_all
+from finetune.engine.splits import open_examples
 from finetune.metrics.detection import Detections, coco_truth
 from finetune.sam.data import read_instances
 from finetune.sam.learner import LEARNER, SamConfig, evaluate, load_segmenter, mask_ap, predict, train
@@ -31,7 +31,7 @@ from finetune.sam.metrics import FIGURES, PROMPTS
 from finetune.sam.models import build_sam, read_sam_weights, save_sam
 from tests.commands import ROOT, defectkit
 from tests.finetune.sam.segmenting import SMALL, config, write_blobs
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image
 

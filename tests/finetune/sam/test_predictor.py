@@ -11,7 +11,8 @@ import pytest
 import torch
 from segment_anything import SamPredictor
 
-from finetune.engine.datasets import SplitConfig, mixed_seed, open_examples
+from finetune.engine.devices import mixed_seed
+from finetune.engine.splits import SplitConfig, open_examples
 from finetune.sam.data import read_instances
 from finetune.sam.embeddings import Encoder
 from finetune.sam.metrics import FIGURES, PROMPTS, compare_masks

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from finetune.engine.datasets import open_examples
+from finetune.engine.devices import seed_all
 from finetune.engine.runs import read_metrics
-from finetune.engine.trainer import seed_all
+from finetune.engine.splits import open_examples
 from finetune.sam.data import read_instances
 from finetune.sam.embeddings import Encoder
 from finetune.sam.evaluation import judge_images
@@ -20,7 +20,7 @@ from finetune.sam.models import build_sam
 from finetune.sam.predictor import Segmenter
 from tests.finetune.sam.segmenting import config
 from tests.finetune.yolo_world.detecting import make_data, settings
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.synthetic.product import write_product
 
 

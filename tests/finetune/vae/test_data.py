@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from converters import convert
-from finetune.engine.datasets import Example, ExampleSet, SplitConfig, open_examples
+from finetune.engine.splits import Example, ExampleSet, SplitConfig, open_examples
 from finetune.vae.data import choose_good, has_random_pose, train_views, truth_masks
 from tests.commands import make_dataset
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 
 

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import torch
 
-from converters.formats.registry import read_labels
+from converters.sources import read_labels
 from converters.verification.verify import verify
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.vae.learner import LEARNER, VaeConfig, evaluate, predict, train
 from tests.commands import ROOT, make_dataset
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.synthetic.product import write_product
 

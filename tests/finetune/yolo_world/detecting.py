@@ -7,7 +7,7 @@ from typing import Any
 
 from finetune.engine.config import parse_config
 from finetune.yolo_world.config import YoloWorldConfig
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.synthetic.product import write_product
 
 __all__ = ["SMALL", "make_data", "settings", "split_file", "three_subsets"]

@@ -17,7 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from converters import convert
-from converters.formats.registry import read_labels
+from converters.sources import read_labels
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.metrics.detection import coco_truth
 from finetune.yolo_world.data import labelled_images, open_detection_data
@@ -36,7 +36,7 @@ from finetune.yolo_world.prompts import read_table
 from finetune.yolo_world.runtime import read_ultralytics
 from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import make_data, settings, three_subsets
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 
 CLASSES = (

@@ -21,7 +21,7 @@ from finetune.yolo_world.prompts import HASH, TextTable, encode_phrases, write_t
 from finetune.yolo_world.runtime import find_model, load_ultralytics, read_ultralytics
 from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import make_data, settings
-from toolkit.dataset.samples import load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 
 

@@ -13,7 +13,9 @@ from markdown_it import MarkdownIt
 from tests.commands import make_dataset, picture, save, stain
 from toolkit import load_dataset, split_dataset, write_product
 from toolkit.card import DatasetCard, describe_dataset
-from toolkit.card.text import card_html, card_markdown, listed, print_card
+from toolkit.card.model import card_html, listed
+from toolkit.card.text import card_markdown
+from toolkit.cli.card import print_card
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",

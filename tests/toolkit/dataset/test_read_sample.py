@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
-from toolkit.dataset.samples import Sample
+from toolkit.dataset.samples import Inspected, Sample, inspect_sample, read_sample
 from toolkit.errors import Problem
 from toolkit.imaging.images import ImageHeader, encode_map
 

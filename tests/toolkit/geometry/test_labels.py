@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.dataset.samples import Sample
+from toolkit.dataset.samples import ClassScheme, Sample, class_names, image_class, instance_class
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import ClassScheme, Instance, class_names, image_class, instance_class
+from toolkit.geometry.labels import Instance
 
 
 def sample(defect: str, category: str = "nut") -> Sample:

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from toolkit.dataset.reference import compare_with_published
-from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.samples import GOOD, Dataset, Sample
 from toolkit.errors import Problem
-from toolkit.geometry.labels import GOOD
 from toolkit.imaging.images import is_image
 
 __all__ = ["PARTS", "detect", "index", "mask_files"]

@@ -12,7 +12,7 @@ from converters import FORMATS, convert, read_labels, write_labels
 from tests.converters.support import make_dataset, save_png
 from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError
-from toolkit.dataset.samples import file_name
+from toolkit.dataset.keys import file_name
 from toolkit.dataset.splits import Split
 from toolkit.geometry.labels import LabelledImage
 

@@ -31,7 +31,7 @@ from tests.converters.support import (
 )
 from tests.masks import SHAPES, masks
 from toolkit import Dataset
-from toolkit.dataset.samples import file_name
+from toolkit.dataset.keys import file_name
 from toolkit.geometry.instances import Grouping, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import Mask, read_mask

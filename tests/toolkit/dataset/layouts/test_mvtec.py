@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.dataset.layouts import LAYOUTS
-from toolkit.dataset.samples import Dataset, load_dataset
+from toolkit.dataset.layouts import LAYOUTS, load_dataset
+from toolkit.dataset.samples import Dataset
 from toolkit.dataset.splits import find_duplicates
 from toolkit.errors import ToolkitError
 

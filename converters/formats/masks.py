@@ -1,0 +1,120 @@
+"""The MVTec layout as a label format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from converters.formats.base import Encoded, FormatName, Pixels, Settings, TreeShape, as_folder, image_name
+from converters.formats.label_tree import Entry, LabelTree
+from converters.formats.painting import paint_instances
+from converters.rasterize import Rounding
+from toolkit.dataset.layouts import mvtec
+from toolkit.dataset.samples import GOOD, Dataset, Sample
+from toolkit.dataset.splits import SUBSETS
+from toolkit.errors import Problem
+from toolkit.geometry.instances import find_instances
+from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.imaging.images import Mask, encode_map, read_header, read_mask
+
+__all__ = ["Masks", "index_masks", "load_masks", "mvtec_place"]
+
+
+class _Place(NamedTuple):
+    """Where an image belongs in the MVTec layout."""
+
+    category: str
+    split: str
+    defect: str
+    stem: str
+
+
+def mvtec_place(image: LabelledImage) -> _Place:
+    """Place of an image by its key, "category/split/defect/stem"; labels of other tools get one made up.
+
+    There, `category` is "product" and the defect the image's class; the key's parts are joined to a stem. The layout
+    has masks for its test folder only, so defects of other folders move there, under a name of their own.
+
+    Raises:
+        ToolkitError: the class cannot be a folder's name.
+    """
+    parts = image.key.split("/")
+    if len(parts) == 4 and parts[1] in SUBSETS and all(part and part not in (".", "..") for part in parts):
+        if not image.instances:
+            stem = parts[3] if parts[2] == GOOD else f"{parts[2]}__{parts[3]}"  # all of its components were left out
+            return _Place(parts[0], parts[1], GOOD, stem)
+        return _Place(parts[0], "test", parts[2], parts[3] if parts[1] == "test" else f"{parts[1]}__{parts[3]}")
+    subset = "train" if image.subset == "train" and not image.instances else "test"
+    label = as_folder(image.image_label, image.key) if image.instances else GOOD
+    return _Place("product", subset, label, "__".join(part for part in parts if part))
+
+
+class Masks:
+    """The MVTec tree: `CATEGORY/test/DEFECT/NAME.png` and `CATEGORY/ground_truth/DEFECT/NAME_mask.png`."""
+
+    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
+        """The mask of all instances of an image, 0 and 255; a good image has none."""
+        place = mvtec_place(image)
+        suffix = image_name(image).rpartition(".")[2]
+        target = f"{place.category}/{place.split}/{place.defect}/{place.stem}.{suffix}"
+        if not image.instances:
+            return Encoded(target)
+        mask = paint_instances(image, [255] * len(image.instances), np.uint8)
+        union = int(np.count_nonzero(mask))
+        return Encoded(
+            target,
+            ((f"{place.category}/ground_truth/{place.defect}/{place.stem}_mask.png", encode_map(mask)),),
+            objects=len(image.instances),
+            fidelity=Pixels(union, union),
+        )
+
+    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
+        """Nothing beside the images."""
+        return TreeShape()
+
+
+def _map_size(path: Path) -> tuple[int, int]:
+    header = read_header(path)
+    return header.width, header.height
+
+
+def index_masks(root: Path) -> LabelTree:
+    """Index an MVTec tree as labels. Masks without an image are kept: trees may be written without images."""
+    samples: list[Sample] = []
+    problems: list[Problem] = []
+    folders = [root] if (root / "ground_truth").is_dir() else sorted(path for path in root.iterdir() if path.is_dir())
+    for folder in folders:
+        if mvtec.detect(folder):
+            dataset: Dataset = mvtec.index(folder)
+            known = {(sample.category, sample.defect, sample.key.rpartition("/")[2]) for sample in dataset}
+            samples += dataset
+            problems += [p for p in dataset.layout_problems if not Path(p.file).is_relative_to(folder / "ground_truth")]
+            category = folder.resolve().name
+            for (defect, stem), masks in mvtec.mask_files(folder / "ground_truth").items():
+                if (category, defect, stem) not in known:
+                    key = f"{category}/test/{defect}/{stem}"
+                    samples.append(
+                        Sample(key, folder / "test" / defect / f"{stem}.png", masks, category, defect, "test")
+                    )
+    names = sorted({sample.defect for sample in samples} - {GOOD})
+    shared = dict(enumerate(names))
+    entries = [Entry(sample, load_masks, None, shared, _mask_size(sample)) for sample in samples]
+    kind: FormatName = "masks"
+    return LabelTree(root, kind, names, entries, layout_problems=problems)
+
+
+def _mask_size(sample: Sample) -> tuple[int, int] | None:
+    return _map_size(sample.masks[0]) if sample.masks else None
+
+
+def load_masks(entry: Entry, rounding: Rounding) -> list[Instance]:
+    """Instances of an image: the 8-connected components of its mask."""
+    if not entry.sample.masks:
+        return []
+    union = read_mask(entry.sample.masks[0])
+    for path in entry.sample.masks[1:]:
+        union = Mask.of(union.pixels() | read_mask(path).pixels(), union.width, union.height)
+    return list(find_instances(union, entry.sample.defect).instances)

@@ -1,0 +1,134 @@
+"""Images to learn from: a dataset or label tree and a split of it; without torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from converters.sources import open_source
+from toolkit.dataset.samples import GOOD, Sample
+from toolkit.dataset.samples import Dataset as SampleIndex
+from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
+from toolkit.errors import ToolkitError
+
+__all__ = ["Example", "ExampleSet", "SplitConfig", "open_examples"]
+
+
+class SplitConfig(BaseModel):
+    """Which images are train, val and test.
+
+    Attributes:
+        file: a split CSV; the other keys are then unused.
+        strategy: as in `split_dataset`; "auto" keeps the data's own subsets where each class can be learnt from them,
+            and else draws a stratified split, since MVTec's train folder holds only good images.
+        val, test: of a "stratified" draw, shares of the images, .1 and .2 where null; "kfold" takes `val` alone, 0.
+        per_class, test_per_class: of "uniform", images of each class, and how many of them are test.
+        folds, fold: of "kfold", their number, and which of them is test, from 0.
+        seed: of the draw.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Path | None = None
+    strategy: Literal["auto", "native", "stratified", "uniform", "kfold"] = "auto"
+    val: float | None = None
+    test: float | None = None
+    per_class: int = 10
+    test_per_class: int = 2
+    folds: int = 5
+    fold: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image to learn from.
+
+    Attributes:
+        key: its unique name.
+        image: its file.
+        label: its class, "good" if it shows no defect.
+        category: its product.
+        subset: "train", "val" or "test".
+    """
+
+    key: str
+    image: Path
+    label: str
+    category: str
+    subset: str
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleSet:
+    """The images of a dataset or a label tree, each with its class and subset.
+
+    Attributes:
+        root: where they are.
+        examples: sorted by key.
+        classes: names, "good" first; the position is the class's index.
+        notes: what a user should know of the split.
+    """
+
+    root: Path
+    examples: tuple[Example, ...]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def subset(self, name: str) -> list[Example]:
+        """The examples of one subset, sorted by key."""
+        return [example for example in self.examples if example.subset == name]
+
+    @property
+    def subsets(self) -> dict[str, str]:
+        """Key -> subset."""
+        return {example.key: example.subset for example in self.examples}
+
+    def counts(self, name: str) -> list[int]:
+        """Images of each class in a subset, in the order of `classes`."""
+        found = Counter(example.label for example in self.subset(name))
+        return [found[label] for label in self.classes]
+
+
+def open_examples(data: str | Path, split: SplitConfig | None = None) -> ExampleSet:
+    """Index the images of a dataset root, a category folder or a label tree, and split them.
+
+    Raises:
+        ToolkitError: it is none of them, files are missing, the split does not fit, or a class has nothing to train on.
+    """
+    source = open_source(data)
+    samples: Sequence[Sample] = source if isinstance(source, SampleIndex) else source.samples
+    if source.layout_problems:
+        first = source.layout_problems[0]
+        more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""
+        raise ToolkitError(first.file, first.problem + more, first.remedy)
+    missing = next((sample for sample in samples if not sample.image.is_file()), None)
+    if missing is not None:
+        raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
+    subsets = _subsets(samples, split or SplitConfig())
+    examples = tuple(
+        Example(sample.key, sample.image, sample.defect, sample.category, subsets[sample.key])
+        for sample in samples
+        if sample.key in subsets
+    )
+    classes = sorted({example.label for example in examples}, key=lambda name: (name != GOOD, name))
+    return ExampleSet(source.root, examples, tuple(classes), tuple(getattr(subsets, "notes", ())))
+
+
+def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]:
+    if split.file is not None:
+        return read_split(split.file, samples)
+    if split.strategy == "auto":
+        own = {sample.key: sample.split for sample in samples if sample.split in SUBSETS}
+        labels = {sample.defect for sample in samples}
+        trained = {sample.defect for sample in samples if sample.split == "train"}
+        if trained == labels and len(own) == len(samples) and "test" in own.values():
+            return own
+        return split_dataset(samples, "stratified", val=split.val, test=split.test, seed=split.seed)
+    numbers = split.model_dump(exclude={"file", "strategy"})
+    return split_dataset(samples, split.strategy, **numbers)

@@ -1,0 +1,155 @@
+"""A trained VAE: loading it, and the anomaly maps that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from finetune.anomaly.maps import ScoredImage, smooth
+from finetune.classification.backbones import build_backbone
+from finetune.engine.checkpoints import load_weights
+from finetune.engine.datasets import ImageDataset, repeatable_loader
+from finetune.engine.devices import pick_device
+from finetune.engine.distributed import gather_rows
+from finetune.engine.runs import Run, read_config
+from finetune.engine.splits import Example
+from finetune.vae.config import VaeConfig
+from finetune.vae.data import unit_range
+from finetune.vae.gabor_vae import BandVae, Model
+from finetune.vae.models import FeatureVae, PixelVae
+from finetune.vae.module import VaeModule
+from finetune.vae.scores import gradient_map, residual_map, ssim_map
+from toolkit.dataset.keys import unique_keys
+from toolkit.dataset.samples import GOOD
+from toolkit.errors import ToolkitError
+from toolkit.imaging.images import read_header
+
+__all__ = [
+    "TrainedVae",
+    "as_good",
+    "build_model",
+    "check_score",
+    "image_loader",
+    "load_trained",
+    "score_files",
+    "score_images",
+]
+
+
+def score_files(ready: TrainedVae, images: Sequence[Path]) -> list[ScoredImage]:
+    """Anomaly maps of image files, in their order.
+
+    Raises:
+        ToolkitError: a file is named twice, or as `score_images`.
+    """
+    paths = [Path(path) for path in images]
+    examples = [Example(key, path, GOOD, "", "test") for key, path in zip(unique_keys(paths), paths, strict=True)]
+    return score_images(ready.model, examples, ready.config, ready.device)
+
+
+def score_images(
+    model: Model, examples: Sequence[Example], config: VaeConfig, device: torch.device
+) -> list[ScoredImage]:
+    """Anomaly maps of images; where several processes work together, each takes its share and all get all of it.
+
+    Args:
+        model: in evaluation mode, on `device`.
+        examples: the images.
+        config: settings, of which score, smoothing, min_area, image_size, batch_size and workers are used.
+        device: where to compute.
+
+    Raises:
+        ToolkitError: an image cannot be read or has fewer pixels than `min_area`, or the score is of another model.
+    """
+    rows: list[tuple[int, Any]] = []
+    for batch in image_loader(examples, config):
+        images = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
+        maps = smooth(_maps(model, images, config), config.smoothing * config.image_size)
+        rows += zip(batch["index"].tolist(), maps.float().cpu().numpy(), strict=True)
+    scored = []
+    for index, scores in gather_rows(rows):
+        one, header = examples[index], read_header(examples[index].image)
+        size = header.width, header.height
+        if config.min_area > header.width * header.height:
+            raise ToolkitError(one.image, f"has fewer pixels than min_area={config.min_area}", "use a smaller min_area")
+        scored.append(ScoredImage(one.key, one.image, *size, scores, one.subset, config.min_area))
+    return scored
+
+
+def _maps(model: Model, images: torch.Tensor, config: VaeConfig) -> torch.Tensor:
+    check_score(config)
+    if config.score == "residual" or not isinstance(model, PixelVae):
+        return residual_map(model, images)
+    if config.score == "ssim":
+        return ssim_map(model, images)
+    return gradient_map(model, images, steps=config.grad_steps)
+
+
+def check_score(config: VaeConfig) -> None:
+    """Refuse a score that is of another model."""
+    if config.model != "pixel" and config.score != "residual":
+        remedy = f"use score=residual with model={config.model}"
+        raise ToolkitError(f"score {config.score}", "is of a pixel VAE", remedy)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedVae:
+    """What a run left, ready for use.
+
+    Attributes:
+        model: in evaluation mode, on `device`.
+        config: its settings.
+        device: where it computes.
+        environment: what stands in environment.json.
+    """
+
+    model: Model
+    config: VaeConfig
+    device: torch.device
+    environment: dict[str, Any]
+
+    @property
+    def threshold(self) -> float:
+        """Scores above it are anomalies."""
+        return float(self.environment["threshold"])
+
+
+def load_trained(run: Run) -> TrainedVae:
+    """The model of a run, with the weights of its best epoch.
+
+    Raises:
+        ToolkitError: the run did not go to its end, or its files are damaged.
+    """
+    config, environment = read_config(run, VaeConfig), run.environment()
+    if "threshold" not in environment:
+        raise ToolkitError(run.root, "has no threshold: it did not go to its end", "train it with --resume")
+    module = VaeModule(build_model(config, "none")[0], config)
+    best = run.checkpoints / "best.ckpt"
+    load_weights(module, best if best.is_file() else run.checkpoints / "last.ckpt")
+    device = pick_device(config.device)
+    return TrainedVae(module.model.to(device).eval(), config, device, environment)
+
+
+def build_model(config: VaeConfig, weights: str) -> tuple[Model, str | None]:
+    """A model, and the hash of the weights of its backbone."""
+    if config.model == "bands":
+        return BandVae(config.shape, beta=config.beta), None
+    if config.model == "pixel":
+        return PixelVae(config.shape, loss=config.loss, beta=config.beta), None
+    backbone = build_backbone(config.backbone, weights, 1, image_size=config.image_size)
+    return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_sha256
+
+
+def image_loader(examples: Sequence[Example], config: VaeConfig) -> Any:
+    """Batches of images as the model takes them, in their order."""
+    dataset = ImageDataset(as_good(examples), [GOOD], config.image_size, unit_range)
+    return repeatable_loader(dataset, batch_size=config.batch_size, shuffle=False, workers=config.workers)
+
+
+def as_good(examples: Iterable[Example]) -> list[Example]:
+    """Examples without their class, which an anomaly detector does not know."""
+    return [Example(one.key, one.image, GOOD, one.category, one.subset) for one in examples]
