@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,19 @@ import pytest
 
 from converters import convert
 from converters.viewing.gallery_items import view
-from tests.commands import DEFECTS, HEIGHT, IMAGES, ROOT, WIDTH, defectkit, make_dataset, save, shell, snapshot
+from tests.commands import (
+    DEFECTS,
+    HEIGHT,
+    IMAGES,
+    PATIENCE,
+    ROOT,
+    WIDTH,
+    defectkit,
+    make_dataset,
+    processor_seconds,
+    save,
+    snapshot,
+)
 from toolkit import load_dataset
 
 DEFECT_IMAGES = sum(DEFECTS.values())
@@ -273,9 +284,9 @@ def test_default_folder_overwrite_and_same_bytes(data: Path, tmp_path: Path, mon
     assert snapshot(tmp_path / "g") == first
 
 
-# Draws slowly, and ends itself as a kill or Ctrl-C would when it has drawn some.
+# Ends itself as a kill or Ctrl-C would when it has drawn some.
 DRIVER = """
-import os, signal, sys, time
+import signal, sys
 import toolkit.gallery.building as building
 from toolkit.cli import main
 how, after, *words = sys.argv[1:]
@@ -285,11 +296,11 @@ def counting(built, number, *rest):
         (built / "images" / f"{number:06}.png").write_bytes(b"half an ima")
         rest[-1].write(b'{"key": "half a li')
         rest[-1].flush()
-        os.kill(os.getpid(), signal.SIGKILL if how == "kill" else signal.SIGINT)
-        time.sleep(5)
+        signal.raise_signal(signal.SIGKILL if how == "kill" else signal.SIGINT)
     write(built, number, *rest)
     print("drawn", number, file=sys.stderr)
 building._write = counting
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it, and its children then do too
 sys.argv = ["defectkit", *words]
 main()
 """
@@ -297,7 +308,7 @@ main()
 
 def drive(how: str, after: int, *words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", DRIVER, how, str(after), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False)
 
 
 @pytest.mark.parametrize("how", ["kill", "interrupt"])
@@ -341,9 +352,7 @@ def test_a_full_disk_leaves_nothing(data: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_help_comes_at_once() -> None:
-    started = time.monotonic()
-    assert shell("view", "--help").status == 0
-    assert time.monotonic() - started < 3
+    assert processor_seconds("view", "--help") < 1
 
 
 def test_real_masks(mvtec_root: Path, tmp_path: Path) -> None:
