@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, Outcome, defectkit, make_dataset, save, shell, snapshot, stain
+from tests.commands import PATIENCE, ROOT, Outcome, defectkit, make_dataset, save, shell, snapshot, stain
 from tests.packing import DATE, edited, files_of, link, pack, pack_tar, pack_zip, special
 from toolkit.files.publish import STAGING
 
@@ -378,7 +378,7 @@ replace, publish, calls = os.replace, prepare.publish_folder, []
 def strike(call, *args):
     calls.append(args)
     if len(calls) > int(count):
-        os.kill(os.getpid(), int(number))
+        signal.raise_signal(int(number))
     return call(*args)
 
 class Counted:
@@ -393,6 +393,7 @@ elif limit == "replace":
 else:
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it, and its children then do too
 sys.argv = ["defectkit", "prepare", *words]
 main()
 """
@@ -400,7 +401,7 @@ main()
 
 def drive(count: int, limit: str, number: signal.Signals, *words: Path | str) -> Outcome:
     command = [sys.executable, "-c", DRIVER, str(count), limit, str(int(number)), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
