@@ -13,28 +13,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, defectkit, make_dataset, snapshot
+from tests.commands import PATIENCE, ROOT, defectkit, make_dataset, snapshot
 
 pytest.importorskip("distributed", reason="needs the cluster extra")
 
 CATEGORIES = 12
 FORMATS = "coco,yolo-segment,masks"
 
-# A worker that takes its time over every image, and writes its process id into a folder when it begins.
+# A worker that writes its process id into a folder when it begins, and does no image before there is a file `go`.
 WORKER = """
 import os, sys, time
 import converters.writing.pipeline as pipeline
 import distributed
 
-address, folder, pause = sys.argv[1:]
+address, folder, go = sys.argv[1:]
 render = pipeline._render
 
-def slow_render(*args, **kwargs):
+def held_render(*args, **kwargs):
     open(os.path.join(folder, str(os.getpid())), "w").close()
-    time.sleep(float(pause))
+    while not os.path.exists(go):
+        time.sleep(0.01)
     return render(*args, **kwargs)
 
-pipeline._render = slow_render
+pipeline._render = held_render
 
 async def work():
     async with distributed.Worker(address, nthreads=1, dashboard=False) as worker:
@@ -66,9 +67,10 @@ class Cluster:
         self.address = f"tcp://127.0.0.1:{port}"
         self.begun = home / "begun"
         self.begun.mkdir()
+        self.go = home / "go"
         self._home = home
         self._processes = [self._start(SCHEDULER, str(port))]
-        self.workers = [self._start(WORKER, self.address, str(self.begun), "0.01") for _ in range(2)]
+        self.workers = [self._start(WORKER, self.address, str(self.begun), str(self.go)) for _ in range(2)]
         self._processes += self.workers
 
     def _start(self, script: str, *words: str) -> subprocess.Popen[bytes]:
@@ -85,7 +87,7 @@ class Cluster:
         for process in self._processes:
             process.kill()
         for process in self._processes:
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -106,8 +108,12 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("killed", [False, True], ids=["all live", "one dies"])
 def test_a_cluster_writes_what_one_thread_writes(dataset: Path, tmp_path: Path, cluster: Cluster, killed: bool) -> None:
+    from distributed import Client
+
     words = ["--to", FORMATS, "--images", "copy", "--json"]
     assert defectkit("convert", dataset, tmp_path / "thread", *words, "--workers", "1").status == 0
+    with Client(cluster.address, timeout=PATIENCE, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
     process = subprocess.Popen(
         [
             sys.executable,
@@ -125,14 +131,16 @@ def test_a_cluster_writes_what_one_thread_writes(dataset: Path, tmp_path: Path, 
         text=True,
         cwd=ROOT,
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while len(list(cluster.begun.iterdir())) < 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert {path.name for path in cluster.begun.iterdir()} == {str(worker.pid) for worker in cluster.workers}
     if killed:
         assert process.poll() is None
         cluster.workers[0].send_signal(signal.SIGKILL)
-    out, err = process.communicate(timeout=40)
+        cluster.workers[0].wait(PATIENCE)
+    cluster.go.touch()
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert out
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "thread")
