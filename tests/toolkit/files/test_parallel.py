@@ -12,15 +12,13 @@ import time
 import warnings
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.commands import PATIENCE, ROOT
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
-
-ROOT = Path(__file__).parents[3]
 
 
 class OutOfInkError(Exception):
@@ -118,7 +116,7 @@ class TestThreads:
         assert list(results) == [number * number for number in range(count)]
 
     def test_work_is_shared(self) -> None:
-        meeting = threading.Barrier(2, timeout=5)
+        meeting = threading.Barrier(2, timeout=PATIENCE)
         assert list(ordered_map(lambda _: meeting.wait() < 2, range(2), workers=2, batch=1)) == [True, True]
 
     def test_a_slow_caller_holds_the_workers_back(self) -> None:
@@ -160,7 +158,7 @@ class TestThreads:
         taken = items.taken
         time.sleep(0.1)
         assert items.taken == taken < 100
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while threading.active_count() > before:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -169,16 +167,20 @@ class TestThreads:
         ("ending", "last_words"),
         [
             ("", ""),
-            ("threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start(); list(results)", "KeyboardInterrupt"),
+            ("list(results)", "KeyboardInterrupt"),
         ],
     )
     def test_a_program_ends_with_a_map_half_done(self, ending: str, last_words: str) -> None:
         script = (
-            "import itertools, os, signal, threading, time; from toolkit.files.parallel import ordered_map\n"
-            "results = ordered_map(time.sleep, itertools.repeat(0.01, 10**5), workers=2); next(results)\n" + ending
+            "import os, signal, time; from toolkit.files.parallel import ordered_map\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a parent may have ignored
+            "def work(number):\n"
+            "    if number == 200: os.kill(os.getpid(), signal.SIGINT)\n"  # not begun before the list is
+            "    time.sleep(0.001)\n"
+            "results = ordered_map(work, range(10**5), workers=2); next(results)\n" + ending
         )
         command = [sys.executable, "-W", "error", "-c", script]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
         assert done.stderr.strip().rpartition("\n")[2] == last_words
 
 
@@ -210,17 +212,18 @@ class TestWithoutACluster:
     def test_a_server_that_never_answers(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-            hang_up = threading.Timer(8, silent.close)  # so that a wait without end fails, and does not hang
+            hang_up = threading.Timer(60, silent.close)  # so that a wait without end fails, and does not hang
             hang_up.start()
             with pytest.raises(ToolkitError, match="no Dask scheduler answers there"):
                 list(ordered_map(square, [1], cluster=address))
             assert hang_up.is_alive()
             hang_up.cancel()
 
-    @pytest.mark.usefixtures("impatient")
-    def test_a_scheduler_without_workers(self) -> None:
-        from distributed import LocalCluster
+    def test_a_scheduler_without_workers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from distributed import Client, LocalCluster
 
+        wait = Client.wait_for_workers
+        monkeypatch.setattr(Client, "wait_for_workers", lambda client, count, timeout: wait(client, count, timeout=0.1))
         with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as empty:
             address = empty.scheduler_address
             with pytest.raises(ToolkitError, match="the scheduler has no workers; start some: dask worker"):
@@ -280,7 +283,7 @@ class TestCluster:
         next(results)
         results.close()
         with Client(cluster, set_as_default=False) as client:
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + PATIENCE
             while (state := client.run_on_scheduler(state_of)) != ([], 1):  # the one that asks
                 assert time.monotonic() < deadline, state
                 time.sleep(0.02)
