@@ -29,7 +29,7 @@ from finetune.classifier.module import ClassifierModule
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, open_run
 from finetune.engine.splits import Example, SplitConfig, open_examples
-from tests.commands import ROOT, picture, save, stain
+from tests.commands import PATIENCE, ROOT, picture, save, stain
 from tests.finetune.classifier.classifying import config
 from toolkit import write_product
 from toolkit.dataset.splits import write_split
@@ -214,7 +214,7 @@ class TestInterruption:
             )
             for rank in range(2)
         ]
-        assert [one.wait(120) for one in both] == [0, 0]
+        assert [one.wait(PATIENCE) for one in both] == [0, 0]
         alone = evaluate(whole)
         assert alone["images"] % 2 == 1
         for rank in range(2):
@@ -223,7 +223,7 @@ class TestInterruption:
     def test_two_processes_train_one_run(self, product, tmp_path):
         out = tmp_path / "run"
         words = ["-m", "tests.finetune.classifier.classifying", "share", str(product), str(out)]
-        subprocess.run([sys.executable, *words], cwd=ROOT, check=True, timeout=240)
+        subprocess.run([sys.executable, *words], cwd=ROOT, check=True, timeout=PATIENCE)
         run = open_run(out)
         told, alone = metrics(run), evaluate(run)
         assert told["images"] == 17

@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
-from tests.commands import ROOT
+from tests.commands import PATIENCE, ROOT
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
@@ -190,4 +190,4 @@ def test_a_lowest_score_keeps_what_belongs_together() -> None:
 
 def test_it_loads_without_torch() -> None:
     program = "import sys, finetune.metrics.detection, finetune.learners; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=PATIENCE, check=False).returncode == 0

@@ -29,7 +29,7 @@ from finetune.sam.data import read_instances
 from finetune.sam.learner import LEARNER, SamConfig, evaluate, load_segmenter, mask_ap, predict, train
 from finetune.sam.metrics import FIGURES, PROMPTS
 from finetune.sam.models import build_sam, read_sam_weights, save_sam
-from tests.commands import ROOT, defectkit
+from tests.commands import PATIENCE, ROOT, defectkit
 from tests.finetune.sam.segmenting import SMALL, config, write_blobs
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
@@ -121,7 +121,7 @@ class TestRun:
         )
         out = tmp_path / "run"
         words = [sys.executable, "-c", program, str(data), json.dumps(SMALL), str(out)]
-        ended = subprocess.run(words, cwd=ROOT, capture_output=True, env=dict(os.environ), timeout=120, check=False)
+        ended = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False)
         assert ended.returncode == -signal.SIGKILL
         assert not (out / "metrics.json").exists()
         assert figures(train(data, config(), out, resume=True)) == figures(run)

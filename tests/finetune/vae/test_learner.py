@@ -21,7 +21,7 @@ from converters.verification.verify import verify
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.vae.learner import LEARNER, VaeConfig, evaluate, predict, train
-from tests.commands import ROOT, make_dataset
+from tests.commands import PATIENCE, ROOT, make_dataset
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.synthetic.product import write_product
@@ -114,7 +114,7 @@ class TestRun:
         )
         out = tmp_path / "run"
         words = [sys.executable, "-c", program, str(data), json.dumps(SMALL), str(out)]
-        ended = subprocess.run(words, cwd=ROOT, capture_output=True, env=dict(os.environ), timeout=120, check=False)
+        ended = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False)
         assert ended.returncode == -signal.SIGKILL
         assert not (out / "metrics.json").exists()
         train(data, config(), out, resume=True)
