@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from converters import convert, read_labels, verify
-from tests.commands import ROOT, make_dataset, picture, save, stain
+from tests.commands import PATIENCE, ROOT, make_dataset, picture, save, stain
 from toolkit import Instance, LabelledImage, load_dataset
 from toolkit.gallery import GalleryReport
 from toolkit.imaging.images import encode_png, read_image
@@ -221,7 +221,13 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
     notebook = nbformat.read(QUICKSTART, as_version=4)
     folder = tmp_path_factory.mktemp("elsewhere")
-    client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(
+        notebook,
+        timeout=PATIENCE,
+        startup_timeout=PATIENCE,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
     client.execute()
     assert list(folder.iterdir()) == []
     return {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}

@@ -17,7 +17,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from converters import convert
-from tests.commands import defectkit, save
+from tests.commands import PATIENCE, defectkit, save
 from toolkit import load_dataset
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ def open_page(browser: Browser, gallery: Gallery) -> Iterator[Opener]:
 
     def opened(state: str = "", *, index: Path | None = None, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context.set_default_timeout(1000 * PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
