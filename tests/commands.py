@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,9 +19,23 @@ import numpy.typing as npt
 
 from toolkit.cli import main
 
-__all__ = ["DEFECTS", "IMAGES", "Outcome", "defectkit", "make_dataset", "picture", "save", "shell", "snapshot", "stain"]
+__all__ = [
+    "DEFECTS",
+    "IMAGES",
+    "PATIENCE",
+    "Outcome",
+    "defectkit",
+    "make_dataset",
+    "picture",
+    "processor_seconds",
+    "save",
+    "shell",
+    "snapshot",
+    "stain",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 600  # seconds after which what a test waits for is taken to hang, on a machine that others keep busy
 WIDTH, HEIGHT = 24, 16
 DEFECTS = {"dent": 2, "scratch": 3}
 IMAGES = 2 + 2 + sum(DEFECTS.values())  # of `make_dataset`: train/good, test/good and the defects
@@ -67,10 +82,18 @@ def shell(*words: str | Path, environment: Mapping[str, str] | None = None, cwd:
         text=True,
         cwd=cwd,
         env=None if environment is None else {"PYTHONPATH": str(ROOT), **environment},
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def processor_seconds(*words: str | Path) -> float:
+    """What a command that succeeds costs in a process of its own, however busy the machine is."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert shell(*words).status == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def picture(number: int) -> npt.NDArray[np.uint8]:

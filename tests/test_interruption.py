@@ -8,36 +8,45 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.commands import IMAGES, ROOT, Outcome, defectkit, make_dataset, save, snapshot, stain
+from tests.commands import IMAGES, PATIENCE, ROOT, Outcome, defectkit, make_dataset, save, snapshot, stain
 from toolkit.files.publish import STAGING
 
 FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panoptic,masks"
 CATEGORIES = 4
 TOTAL = IMAGES * CATEGORIES
 
-# Renders slowly, saves checkpoints often, keeps little in buffers, and counts the images that it rendered in a file.
+# Saves a checkpoint after each image, keeps little in buffers, counts the images that it rendered in a file, and sends
+# itself a signal: some images after the checkpoint that holds enough of them, or in its last moments.
 DRIVER = """
-import os, signal, sys, time
+import json, os, signal, sys
 import converters.writing.conversion as conversion
 import converters.writing.pipeline as pipeline
 import converters.writing.tree_writer as trees
 from toolkit.cli import main
 
-count, pause, every, strike, *words = sys.argv[1:]
-render, publish = pipeline._render, conversion.publish_folder
-clear, calls = trees.TreeWriter.remove_spools, []
+count, number, after, beyond, strike, *words = sys.argv[1:]
+render, publish, write = pipeline._render, conversion.publish_folder, conversion.write_whole
+clear, calls, left = trees.TreeWriter.remove_spools, [], []
 
-def slow_render(*args, **kwargs):
+def counted_render(*args, **kwargs):
     with open(count, "ab") as file:
         file.write(b".")
-    time.sleep(float(pause))
+    if left and left.pop() == "last":
+        signal.raise_signal(int(number))
     return render(*args, **kwargs)
+
+def write_checkpoint(path, data):
+    write(path, data)
+    if strike == "checkpoint" and json.loads(data)["done"] >= int(after):
+        if beyond == "0":
+            signal.raise_signal(int(number))
+        conversion._CHECKPOINT_SECONDS = float("inf")
+        left[:] = ["last", *range(int(beyond))]
 
 def die(*args):
     calls.append(args)
@@ -45,9 +54,11 @@ def die(*args):
         os.kill(os.getpid(), signal.SIGKILL)
     return {"publish": publish, "clear": clear}[strike](*args)
 
-conversion._CHECKPOINT_SECONDS = float(every)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it, and its children then do too
+conversion._CHECKPOINT_SECONDS = 0
+conversion.write_whole = write_checkpoint
 trees._BLOCK = 64
-pipeline._render = slow_render
+pipeline._render = counted_render
 if strike == "publish":
     conversion.publish_folder = die
 if strike == "clear":
@@ -70,37 +81,29 @@ class Runs:
     def words(self, *more: str) -> list[str]:
         return ["convert", str(self.root), str(self.out), "--to", FORMATS, "--images", "copy", "--json", *more]
 
-    def start(self, *more: str, pause: float = 0.0, every: float = 0.0, strike: str = "") -> subprocess.Popen[str]:
+    def run(self, *more: str, strike: str = "", number: int = 0, after: int = 0, beyond: int = 0) -> Outcome:
         self.count.write_bytes(b"")
-        return subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(self.count), str(pause), str(every), strike, *self.words(*more)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+        told = [str(self.count), str(int(number)), str(after), str(beyond), strike]
+        done = subprocess.run(
+            [sys.executable, "-c", DRIVER, *told, *self.words(*more)],
+            capture_output=True,
             text=True,
             cwd=ROOT,
+            timeout=PATIENCE,
+            check=False,
         )
-
-    def run(self, *more: str, strike: str = "") -> Outcome:
-        process = self.start(*more, strike=strike)
-        out, err = process.communicate(timeout=60)
-        return Outcome(process.returncode, out, err)
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def done(self) -> int:
         """Images that the checkpoint holds."""
         state = self.out / STAGING / "state.json"
         return int(json.loads(state.read_bytes())["done"]) if state.is_file() else 0
 
-    def stop(self, number: signal.Signals, *more: str, after: int = TOTAL // 2, every: float = 0.0) -> Outcome:
-        """Start a slow conversion and send it a signal when some images are done."""
-        process = self.start(*more, pause=0.015, every=every)
-        deadline = time.monotonic() + 30
-        while self.done() < after and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(every / 2)  # to be in the middle between two checkpoints
-        process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+    def stop(self, number: signal.Signals, *more: str, after: int = TOTAL // 2, beyond: int = 0) -> Outcome:
+        """A conversion that gets a signal when a checkpoint holds some images, and so many more are written."""
+        outcome = self.run(*more, strike="checkpoint", number=number, after=after, beyond=beyond)
         assert after <= self.done() < TOTAL
-        return Outcome(process.returncode, out, err)
+        return outcome
 
     @property
     def rendered(self) -> int:
@@ -153,9 +156,9 @@ def test_resume_goes_on_from_the_checkpoint(runs: Runs, undisturbed: dict[str, b
 
 
 def test_what_was_written_after_the_checkpoint_is_there_once(runs: Runs, undisturbed: dict[str, bytes | None]) -> None:
-    runs.stop(signal.SIGKILL, "--workers", "1", after=TOTAL // 3, every=0.12)
+    runs.stop(signal.SIGKILL, "--workers", "1", after=TOTAL // 3, beyond=5)
     done, rendered = runs.done(), runs.rendered
-    assert done < rendered - 1
+    assert done == rendered - 6  # the last of them was not written
     assert runs.run("--workers", "1", "--resume").status == 0
     assert runs.rendered == TOTAL - done
     assert snapshot(runs.out) == undisturbed
