@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from converters.formats.base import FORMATS
+    from converters.formats.registry import FORMATS
     from converters.sources import read_labels
     from converters.verification.verify import VerifyReport, verify
     from converters.writing.pipeline import ConvertReport, convert, write_labels
@@ -18,7 +18,7 @@ __all__ = ["FORMATS", "ConvertReport", "VerifyReport", "convert", "read_labels",
 
 _HOMES = {
     "sources": ("read_labels",),
-    "formats.base": ("FORMATS",),
+    "formats.registry": ("FORMATS",),
     "writing.pipeline": ("ConvertReport", "convert", "write_labels"),
     "verification.verify": ("VerifyReport", "verify"),
 }

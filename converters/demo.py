@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converters.formats.base import FORMATS
+from converters.formats.registry import FORMATS
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from converters.writing.pipeline import convert
@@ -74,8 +74,8 @@ def _sheet(tree: Path) -> Any:
     labels = read_labels(tree)
     chosen = []
     for name in PRODUCT_DEFECTS:
-        entries = [entry for entry in labels.entries if entry.sample.key.split("/")[2] == name]
+        entries = [entry for entry in labels.records if entry.sample.key.split("/")[2] == name]
         chosen += [entry.labelled() for entry in entries[:2]]
-    good = [entry for entry in labels.entries if entry.sample.key.split("/")[1:3] == ["test", "good"]]
+    good = [entry for entry in labels.records if entry.sample.key.split("/")[1:3] == ["test", "good"]]
     chosen += [entry.labelled() for entry in good[:2]]
     return overlay_sheet(chosen, classes=labels.names)

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from converters.formats.base import Encoded, FormatName, Settings
-from converters.formats.label_tree import read_manifest
-from converters.formats.registry import CODECS
+from converters.formats.base import Encoded, Settings
+from converters.formats.registry import find_format, read_manifest
 from converters.writing.tree_writer import TreeWriter
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -56,7 +56,7 @@ def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
     digest = hashlib.sha256()
     for sample, subset in samples:
         lengths = []
-        for path in (sample.image, *sample.masks):
+        for path in (sample.image, *(mask.path for mask in sample.masks)):
             try:
                 lengths.append(os.stat(path).st_size)
             except OSError:
@@ -68,7 +68,7 @@ def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
 class Conversion:
     """Takes rendered images in order and leaves finished trees, or nothing."""
 
-    def __init__(self, out: Path, formats: Sequence[FormatName], settings: Settings, total: int, inputs: str) -> None:
+    def __init__(self, out: Path, formats: Sequence[str], settings: Settings, total: int, inputs: str) -> None:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self._out = out
@@ -81,7 +81,7 @@ class Conversion:
         self._writers: list[TreeWriter] = []
         self._copied = False
         # The shape of a tree but for the subsets, which are known at the end.
-        self._shapes = [CODECS[name].shape(settings, ["train"]) for name in formats]
+        self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
 
     @contextmanager
     def staged(self, *, resume: bool, anew: bool = False) -> Iterator[int]:
@@ -153,7 +153,8 @@ class Conversion:
             raise BadInputError(sorted(self.problems))
 
     def _write(self, rendered: Rendered) -> None:
-        mode = self._settings.images
+        mode, image = self._settings.images, rendered.sample.image
+        size = -1 if mode == "none" or not image.exists() else image.stat().st_size
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
             writer.add(
                 encoded,
@@ -163,9 +164,9 @@ class Conversion:
                 found=rendered.found,
                 too_small=rendered.too_small,
             )
-            if mode != "none" and rendered.sample.image.exists():
-                target = writer.prepare(encoded.image)
-                self._copied |= place_image(rendered.sample.image, target, mode) != mode
+            if size >= 0:
+                self._copied |= place_image(image, writer.prepare(encoded.image), mode) != mode
+                writer.count_image(size)
 
     def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, dict[str, Any]]:
         """Complete the trees, move them into place, and return their manifests."""
@@ -178,9 +179,9 @@ class Conversion:
         }
         manifests = {}
         for writer in self._writers:
-            codec = CODECS[writer.name]
+            found = find_format(writer.name)
             manifests[str(writer.name)] = writer.finish(
-                lambda subsets, codec=codec: codec.shape(self._settings, subsets),  # type: ignore[misc]
+                partial(found.shape, self._settings),
                 **remarks,
             )
         (self._stage / _STATE).unlink(missing_ok=True)  # spools that are gone can't be resumed
@@ -222,9 +223,9 @@ class Conversion:
         raise ToolkitError(self._out, "was begun with other files or settings", _REPEAT)
 
 
-def finished(out: Path, formats: Sequence[FormatName], settings: Settings, inputs: str) -> dict[str, dict[str, Any]]:
+def finished(out: Path, formats: Sequence[str], settings: Settings, inputs: str) -> dict[str, dict[str, Any]]:
     """Manifests of the trees that an earlier run completed from the same files with the same settings."""
-    manifests: Mapping[FormatName, dict[str, Any] | None] = {name: read_manifest(out / name) for name in formats}
+    manifests: Mapping[str, dict[str, Any] | None] = {name: read_manifest(out / name) for name in formats}
     return {
         name: manifest
         for name, manifest in manifests.items()
@@ -245,7 +246,7 @@ def _folders_to_make(out: Path) -> list[Path]:
     return [folder for folder in (out, *out.parents) if not folder.exists()]
 
 
-def _check_unfinished(out: Path, formats: Iterable[FormatName]) -> None:
+def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
     """Refuse to resume over a tree that is complete, but was made from other files or with other settings.
 
     Raises:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import check_formats
+from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, agreement, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer

@@ -9,34 +9,21 @@ from typing import TYPE_CHECKING
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
-    from converters.formats.label_tree import LabelTree
-    from toolkit.dataset.samples import Dataset, Sample
+    from converters.sources import Source
 
-__all__ = ["image_files", "open_root", "samples_of"]
+__all__ = ["image_files", "open_root"]
 
 
-def open_root(root: Path, categories: list[str] | None) -> Dataset | LabelTree:
+def open_root(root: Path, categories: list[str] | None) -> Source:
     """Open a folder, and keep only some of its products.
 
     Raises:
         ToolkitError: it is neither, it has no such product, or products are asked of a label tree.
     """
     from converters.sources import open_source
-    from toolkit.dataset.samples import Dataset
 
     source = open_source(root)
-    if not categories:
-        return source
-    if not isinstance(source, Dataset):
-        raise ToolkitError("--category", "a label tree has no categories", "leave it out")
-    return source.only(categories)
-
-
-def samples_of(source: Dataset | LabelTree) -> Sequence[Sample]:
-    """The images of a dataset or of a label tree, without their labels."""
-    from toolkit.dataset.samples import Dataset
-
-    return source if isinstance(source, Dataset) else source.samples
+    return source.only(categories) if categories else source
 
 
 def image_files(given: Sequence[Path]) -> list[Path]:
@@ -61,7 +48,7 @@ def _images_in(folder: Path) -> list[Path]:
     from toolkit.imaging.images import is_image
 
     try:
-        images = [sample.image for sample in samples_of(open_source(folder))]
+        images = [member.sample.image for member in open_source(folder).members]
     except ToolkitError:  # a plain folder
         images = []
     there = sorted(image for image in images if image.is_file())

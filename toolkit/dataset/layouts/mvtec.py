@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from toolkit.dataset.reference import compare_with_published
-from toolkit.dataset.samples import GOOD, Dataset, Sample
+from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample
 from toolkit.errors import Problem
 from toolkit.imaging.images import is_image
 
@@ -105,7 +105,7 @@ def _class(
                 place = folder.parent.parent / _MASKS / defect / f"{stem}_mask.png"
                 problems.append(Problem(str(image), "a defect image without a mask", f"put its mask at {place}"))
                 continue
-        yield Sample(key, image, found, category, defect, split)
+        yield Sample(key, image, tuple(map(MaskFile, found)), category, defect, split)
 
 
 def _is_text(name: str) -> bool:
