@@ -12,20 +12,17 @@ from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from finetune.sam import learner as sam
+from finetune.vae import learner as vae
 from tests.commands import PATIENCE, ROOT
+from tests.finetune.classifier import classifying
+from tests.finetune.engine import tiny
 
 __all__ = ["finish", "start"]
 
 # Not the process of the tests, which has threads; a server of its own, which imports and nothing else.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        "tests.finetune.engine.tiny",
-        "tests.finetune.classifier.classifying",
-        "finetune.sam.learner",
-        "finetune.vae.learner",
-    ]
-)
+_FORKS.set_forkserver_preload([module.__name__ for module in (classifying, tiny, sam, vae)])
 
 
 def start(code: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> BaseProcess:
