@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,8 +76,8 @@ def train(
         return
     if resume and out is None:
         raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
-    folder = out or _free_folder(learner)
-    with progress_bar("training") as progress:
+    with ExitStack() as held, progress_bar("training") as progress:
+        folder = out or _free_folder(learner, held)
         run = chosen.train(data, resolved, folder, resume, progress)
     if not is_leader():
         return
@@ -177,10 +179,17 @@ def _predict_words(run: Any, files: list[Path], out: Path, words: str) -> Sequen
     return look_for(run, files, out, [word.strip() for word in words.split(",")])
 
 
-def _free_folder(learner: str) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{learner}-{number}").exists():
-        number += 1
+def _free_folder(learner: str, held: ExitStack) -> Path:
+    """The first folder that is not there, and that no other run is about to make; `held` keeps it until it ends."""
+    from finetune.engine.runs import run_lock
+    from toolkit.files.locks import BusyError
+
+    for number in count(1):
+        folder = Path("runs") / f"{learner}-{number}"
+        with suppress(BusyError):
+            if not folder.exists():
+                held.enter_context(run_lock(folder))
+                break
     return folder
 
 
@@ -212,12 +221,13 @@ def attempts(
     from finetune.experiments.analysis import judge_attempts
     from finetune.experiments.attempts import read_attempts, run_attempts
     from finetune.experiments.report import attempts_json, attempts_rows, write_report
+    from toolkit.files.locks import locked
 
     told = read_attempts(file, data, parse_settings(settings or []))
-    with progress_bar("runs") as progress:
+    with locked(out), progress_bar("runs") as progress:
         outcomes = run_attempts(told, out, progress)
-    judgement = judge_attempts(told.attempts, outcomes)
-    files = write_report(told, judgement, out)
+        judgement = judge_attempts(told.attempts, outcomes)
+        files = write_report(told, judgement, out)
     if as_json:
         print_json({"out": str(out), **attempts_json(judgement)})
         return

@@ -90,7 +90,7 @@ def test_what_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ToolkitError, match=r"is no run directory \(it has no config\.yaml\)"):
         open_run(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(ToolkitError, match="file: is no folder"):
+    with pytest.raises(ToolkitError, match="file: is a file; name a folder"):
         begin(tmp_path / "file")
 
 
