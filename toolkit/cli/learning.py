@@ -152,16 +152,19 @@ def predict(
     from finetune.engine.runs import csv_bytes, open_run
     from finetune.learners import find_learner
     from toolkit.files.publish import write_whole
+    from toolkit.files.staging import check_free, staging
 
     opened = open_run(run)
     files = image_files(images)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ToolkitError(out, "is not empty" if out.is_dir() else "is a file", "choose another folder")
-    if words is None:
-        rows = find_learner(opened.learner).predict(opened, files, out)
-    else:
-        rows = _predict_words(opened, files, out, words)
-    write_whole(out / "predictions.csv", csv_bytes(rows))
+    with staging(out) as stage:
+        check_free(out, remedy="choose another folder")
+        built = stage.begin() / "predictions"
+        if words is None:
+            rows = find_learner(opened.learner).predict(opened, files, built)
+        else:
+            rows = _predict_words(opened, files, built, words)
+        write_whole(built / "predictions.csv", csv_bytes(rows))
+        stage.publish(built)
     if as_json:
         print_json({"run": str(run), "out": str(out), "predictions": [dict(row) for row in rows]})
         return
