@@ -125,7 +125,7 @@ def _take(out: Path, file: Path) -> int:
             continue
         try:
             if not _lock(handle):
-                raise _busy(out, _writer(handle))
+                raise _busy(out, _writer(handle), file)
             if not _is_at(handle, file):  # it was another run's, which has ended and removed it
                 os.close(handle)
                 continue
@@ -208,7 +208,7 @@ def _writer(handle: int) -> str:
     for _ in range(_TRIES):
         process, _, host = _said(handle).partition(" ")
         if process:
-            return process if host == socket.gethostname() else f"{process} on {host}"
+            return process if host in ("", socket.gethostname()) else f"{process} on {host}"
         time.sleep(_PAUSE)  # it has the lock, and has yet to write its name
     return "unknown"
 
@@ -229,6 +229,8 @@ def _lives(said: str) -> bool:
     return True
 
 
-def _busy(out: Path, process: str) -> BusyError:
+def _busy(out: Path, process: str, file: Path | None = None) -> BusyError:
     problem = f"is being written by another run (process {process})"
-    return BusyError(out, problem, "wait for it, or choose another folder")
+    # Whether a process of another host has died cannot be seen from here.
+    more = f", or remove {file} if it has ended" if file is not None and " on " in process else ""
+    return BusyError(out, problem, f"wait for it, or choose another folder{more}")
