@@ -16,7 +16,7 @@ import pytest
 
 from tests.commands import PATIENCE, ROOT, Outcome, defectkit, make_dataset, save, shell, snapshot, stain
 from tests.packing import DATE, edited, files_of, link, pack, pack_tar, pack_zip, special
-from toolkit.files.publish import STAGING
+from toolkit.files.staging import STAGING
 
 Files = Mapping[str, bytes]
 IMAGE = "part/test/dent/evil.png"

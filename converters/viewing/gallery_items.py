@@ -22,6 +22,7 @@ from converters.verification.matching import find_source, match_records, setting
 from converters.viewing.as_written import read_shown
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.staging import check_apart
 from toolkit.gallery import GalleryItem, GalleryPage, GalleryReport, Shapes, Shown, Words, build_gallery
 from toolkit.gallery.building import choose
 from toolkit.gallery.sheets import check_sheet, write_sheet
@@ -96,7 +97,7 @@ def view(
     """
     views = open_views(path, against, categories)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
-    _check_outside(out, views.source.root)
+    check_apart(out, views.source.root)
     if sheet is not None:
         check_sheet(Path(sheet), replace_it=overwrite or resume)
     report = build_gallery(
@@ -112,18 +113,6 @@ def view(
     if sheet is not None:
         write_sheet(choose(views.items, limit), Path(sheet), views.page, limit)
     return report, views
-
-
-def _check_outside(out: Path, root: Path) -> None:
-    """Refuse an output inside what is shown, or around it.
-
-    Raises:
-        ToolkitError: it is.
-    """
-    there, here = out.resolve(), root.resolve()
-    if there.is_relative_to(here) or here.is_relative_to(there):
-        inside = "is" if there == here else "lies inside" if there.is_relative_to(here) else "holds"
-        raise ToolkitError(out, f"{inside} {root}, which is to be shown", "name a folder apart from it with --out DIR")
 
 
 def open_views(path: str | Path, against: str | Path | None = None, categories: Sequence[str] = ()) -> Views:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ from converters.writing.tree_writer import TreeWriter
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.links import place_image
-from toolkit.files.publish import STAGING, publish_folder, remove_staging, write_whole
+from toolkit.files.publish import write_whole
+from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
 __all__ = ["Conversion", "Progress", "Rendered", "fingerprint", "finished"]
 
@@ -89,42 +90,22 @@ class Conversion:
 
         Args:
             resume: go on from a checkpoint, if there is one.
-            anew: begin anew where the checkpoint is another run's, rather than refuse.
+            anew: replace earlier trees; begin anew where the checkpoint is another run's, rather than refuse.
 
         An error removes the folder and all that is in it; a kill leaves it for the next run to resume or remove.
         """
-        made = _folders_to_make(self._out)
-        state = self._load_state(anew) if resume else None  # another run's work must survive a refusal
-        try:
-            if state is None:
-                remove_staging(self._out)
+        with staging(self._out, inside=True, resumable=True) as stage:
+            check_free(self._out, self._formats, overwrite=anew, resume=resume)  # another run may just have ended
+            state = self._load_state(anew) if resume else None  # another run's work must survive a refusal
             try:
-                self._stage.mkdir(parents=True, exist_ok=True)
+                stage.begin(anew=state is None)
                 self._writers = [TreeWriter(self._stage / name, name, self._settings) for name in self._formats]
-            except OSError as error:
-                raise _not_written(self._out, error) from error
-            if state is not None:
-                self._done = state["done"]
-                self.problems = [Problem(**problem) for problem in state["problems"]]
+                if state is not None:
+                    self._restore(state)
+                yield self._done
+            finally:
                 for writer in self._writers:
-                    writer.restore(state["writers"][writer.name])
-            yield self._done
-        except Exception as error:
-            self._abandon(made)
-            if isinstance(error, OSError):
-                raise _not_written(self._out, error) from error
-            raise
-        finally:
-            for writer in self._writers:
-                writer.abandon()
-
-    def _abandon(self, made: Sequence[Path]) -> None:
-        for writer in self._writers:
-            writer.abandon()
-        remove_staging(self._out)
-        for folder in made:
-            with suppress(OSError):  # it was never made, or something else is in it by now
-                folder.rmdir()
+                    writer.abandon()
 
     def consume(self, results: Iterable[Rendered], *, fail: bool, progress: Progress | None) -> None:
         """Write images as they come.
@@ -189,7 +170,6 @@ class Conversion:
             writer.remove_spools()
         for name in self._formats:
             publish_folder(self._stage / name, self._out / name)
-        remove_staging(self._out)
         return manifests
 
     def _mark(self) -> dict[str, Any]:
@@ -205,6 +185,12 @@ class Conversion:
             "writers": {writer.name: writer.checkpoint() for writer in self._writers},
         }
         write_whole(self._stage / _STATE, orjson.dumps(state))
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self._done = state["done"]
+        self.problems = [Problem(**problem) for problem in state["problems"]]
+        for writer in self._writers:
+            writer.restore(state["writers"][writer.name])
 
     def _load_state(self, anew: bool) -> dict[str, Any] | None:
         path = self._stage / _STATE
@@ -236,16 +222,6 @@ def finished(out: Path, formats: Sequence[str], settings: Settings, inputs: str)
     }
 
 
-def _folders_to_make(out: Path) -> list[Path]:
-    """The output folder and those above it that are not there yet, the innermost first.
-
-    A folder that holds nothing but unfinished work counts as not there: a run that was killed has made it.
-    """
-    if out.is_dir() and [path.name for path in out.iterdir()] == [STAGING]:
-        return [out]
-    return [folder for folder in (out, *out.parents) if not folder.exists()]
-
-
 def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
     """Refuse to resume over a tree that is complete, but was made from other files or with other settings.
 
@@ -259,8 +235,3 @@ def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
 
 def _relative(file: str, root: Path) -> str:
     return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
-
-
-def _not_written(out: Path, error: OSError) -> ToolkitError:
-    reason = error.strerror or str(error)
-    return ToolkitError(error.filename or out, f"cannot be written ({reason})", "free space, or choose another folder")

@@ -21,7 +21,7 @@ from toolkit.dataset.samples import GOOD, ClassScheme, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
-from toolkit.files.publish import check_apart, check_free
+from toolkit.files.staging import check_apart, check_free
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
 
@@ -241,7 +241,7 @@ def write_labels(
     settings = Settings(classes=tuple(classes), images=image_mode)
     check_free(out, wanted, overwrite=overwrite, resume=False)
     job = Conversion(out, wanted, settings, 0, "")
-    with job.staged(resume=False):
+    with job.staged(resume=False, anew=overwrite):
         job.consume((_render_labelled(image, wanted, settings) for image in images), fail=True, progress=None)
         return job.finish((), out)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,8 +76,8 @@ def train(
         return
     if resume and out is None:
         raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
-    folder = out or _free_folder(learner)
-    with progress_bar("training") as progress:
+    with ExitStack() as held, progress_bar("training") as progress:
+        folder = out or _free_folder(learner, held)
         run = chosen.train(data, resolved, folder, resume, progress)
     if not is_leader():
         return
@@ -150,16 +152,19 @@ def predict(
     from finetune.engine.runs import csv_bytes, open_run
     from finetune.learners import find_learner
     from toolkit.files.publish import write_whole
+    from toolkit.files.staging import check_free, staging
 
     opened = open_run(run)
     files = image_files(images)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ToolkitError(out, "is not empty" if out.is_dir() else "is a file", "choose another folder")
-    if words is None:
-        rows = find_learner(opened.learner).predict(opened, files, out)
-    else:
-        rows = _predict_words(opened, files, out, words)
-    write_whole(out / "predictions.csv", csv_bytes(rows))
+    with staging(out) as stage:
+        check_free(out, remedy="choose another folder")
+        built = stage.begin() / "predictions"
+        if words is None:
+            rows = find_learner(opened.learner).predict(opened, files, built)
+        else:
+            rows = _predict_words(opened, files, built, words)
+        write_whole(built / "predictions.csv", csv_bytes(rows))
+        stage.publish(built)
     if as_json:
         print_json({"run": str(run), "out": str(out), "predictions": [dict(row) for row in rows]})
         return
@@ -177,10 +182,17 @@ def _predict_words(run: Any, files: list[Path], out: Path, words: str) -> Sequen
     return look_for(run, files, out, [word.strip() for word in words.split(",")])
 
 
-def _free_folder(learner: str) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{learner}-{number}").exists():
-        number += 1
+def _free_folder(learner: str, held: ExitStack) -> Path:
+    """The first folder that is not there, and that no other run is about to make; `held` keeps it until it ends."""
+    from finetune.engine.runs import run_lock
+    from toolkit.files.locks import BusyError
+
+    for number in count(1):
+        folder = Path("runs") / f"{learner}-{number}"
+        with suppress(BusyError):
+            if not folder.exists():
+                held.enter_context(run_lock(folder))
+                break
     return folder
 
 
@@ -212,12 +224,13 @@ def attempts(
     from finetune.experiments.analysis import judge_attempts
     from finetune.experiments.attempts import read_attempts, run_attempts
     from finetune.experiments.report import attempts_json, attempts_rows, write_report
+    from toolkit.files.locks import locked
 
     told = read_attempts(file, data, parse_settings(settings or []))
-    with progress_bar("runs") as progress:
+    with locked(out), progress_bar("runs") as progress:
         outcomes = run_attempts(told, out, progress)
-    judgement = judge_attempts(told.attempts, outcomes)
-    files = write_report(told, judgement, out)
+        judgement = judge_attempts(told.attempts, outcomes)
+        files = write_report(told, judgement, out)
     if as_json:
         print_json({"out": str(out), **attempts_json(judgement)})
         return
