@@ -14,7 +14,7 @@ import numpy.typing as npt
 from converters.formats.base import Holds, Labelled, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
-from toolkit.dataset.layouts import load_dataset, mvtec
+from toolkit.dataset.layouts import detect_layout, load_dataset
 from toolkit.dataset.samples import (
     ClassScheme,
     Dataset,
@@ -289,6 +289,6 @@ def _is_tree(root: Path) -> bool:
         return not find_format(kind).is_dataset(root)
     trees = trees_in(root)
     # Our trees may look like a dataset together: the folders of yolo-classify are those of a product.
-    if trees and (read_manifest(trees[0]) is not None or not mvtec.detect(root)):
+    if trees and (read_manifest(trees[0]) is not None or detect_layout(root) is None):
         return True
-    return not trees and not mvtec.detect(root) and _suspected(root) is not None
+    return not trees and detect_layout(root) is None and _suspected(root) is not None

@@ -180,7 +180,7 @@ def test_a_root_without_a_dataset_is_refused(tmp_path: Path, names: list[str], p
 def test_the_known_layouts_are_named(tmp_path: Path) -> None:
     with pytest.raises(ToolkitError) as caught:
         load_dataset(tree(tmp_path, ["a/b.png"]))
-    assert all(layout.name in str(caught.value) for layout in LAYOUTS)
+    assert all(name in str(caught.value) for name in LAYOUTS)
 
 
 @pytest.mark.parametrize(("name", "problem"), [("gone", "no such folder"), ("file.zip", "not a folder")])
