@@ -152,12 +152,13 @@ class FormatCodec(Protocol):
         ...
 
 
-def check_formats(names: Sequence[str]) -> list[FormatName]:
-    """The formats asked for, each once, in the order of `FORMATS`.
+def check_formats(names: str | Sequence[str]) -> list[FormatName]:
+    """The formats asked for, each once, in the order of `FORMATS`; a text is the name of one.
 
     Raises:
         ToolkitError: none, or an unknown one.
     """
+    names = [names] if isinstance(names, str) else list(names)
     unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:
         problem = f"unknown format {unknown[0]!r}" if unknown else "no format asked for"

@@ -93,6 +93,10 @@ class VerifyReport:
         """Whether nothing is wrong."""
         return not self.failures
 
+    def __bool__(self) -> bool:
+        """Whether nothing is wrong, so that `assert verify("out")` means what it says."""
+        return self.passed
+
     def _repr_html_(self) -> str:
         from toolkit.markup import report_html
 

@@ -66,7 +66,7 @@ class ConvertReport:
 def convert(
     dataset: Dataset | LabelTree | str | Path,
     out: str | Path,
-    formats: Sequence[str],
+    formats: str | Sequence[str],
     *,
     split: Mapping[str, str] | None = None,
     classes: ClassScheme = "defect",
@@ -89,7 +89,7 @@ def convert(
     Args:
         dataset: what `load_dataset` or `read_labels` gave, or a folder for either.
         out: folder to write into; each format gets a folder in it, which appears whole or not at all.
-        formats: names out of `converters.FORMATS`.
+        formats: one name out of `converters.FORMATS`, or several.
         split: key -> subset, as `split_dataset` makes it; without it the dataset's own subsets.
         classes: how to name classes.
         instances: "components", "image" or "merge:GAP"; instances of a label tree stay as they are labelled.
@@ -228,7 +228,7 @@ def _render(item: _Item, formats: Sequence[FormatName], settings: Settings) -> R
 def write_labels(
     images: Iterable[LabelledImage],
     out: str | Path,
-    formats: Sequence[str],
+    formats: str | Sequence[str],
     *,
     classes: Sequence[str],
     image_mode: ImageMode = "hardlink",
@@ -239,7 +239,7 @@ def write_labels(
     Args:
         images: with `subset` set.
         out: folder to write into, as in `convert`.
-        formats: names out of `converters.FORMATS`.
+        formats: one name out of `converters.FORMATS`, or several.
         classes: names of all classes; their order gives the ids.
         image_mode: how image files get into the trees.
         overwrite: replace folders of earlier conversions.
