@@ -1,4 +1,4 @@
-"""What a command's ROOT is: a dataset or a label tree; and which image files its IMAGES are."""
+"""What a command's ROOT is: a dataset or a label tree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from converters.formats.label_tree import LabelTree
     from toolkit.dataset.samples import Dataset, Sample
 
-__all__ = ["image_files", "open_root", "samples_of"]
+__all__ = ["open_root", "samples_of"]
 
 
 def open_root(root: Path, categories: list[str] | None) -> Dataset | LabelTree:
@@ -37,32 +37,3 @@ def samples_of(source: Dataset | LabelTree) -> Sequence[Sample]:
     from toolkit.dataset.samples import Dataset
 
     return source if isinstance(source, Dataset) else source.samples
-
-
-def image_files(given: Sequence[Path]) -> list[Path]:
-    """The files named, and the images in the folders named, sorted; of a dataset or a label tree no masks.
-
-    Raises:
-        ToolkitError: one is not there, or a folder holds no image.
-    """
-    files: list[Path] = []
-    for path in given:
-        if not path.exists():
-            raise ToolkitError(path, "no such file", "check the path")
-        found = [path] if path.is_file() else _images_in(path)
-        if not found:
-            raise ToolkitError(path, "holds no images", "name image files, or a folder of them")
-        files += found
-    return list(dict.fromkeys(files))
-
-
-def _images_in(folder: Path) -> list[Path]:
-    from converters.sources import open_source
-    from toolkit.imaging.images import is_image
-
-    try:
-        images = [sample.image for sample in samples_of(open_source(folder))]
-    except ToolkitError:  # a plain folder
-        images = []
-    there = sorted(image for image in images if image.is_file())
-    return there or sorted(file for file in folder.rglob("*") if is_image(file.name))
