@@ -79,13 +79,14 @@ class VerifyReport:
         """All that is wrong."""
         return tuple(line for tree in self.trees for line in tree.failures)
 
-    def __bool__(self) -> bool:
-        return self.passed
-
     @property
     def passed(self) -> bool:
         """Whether nothing is wrong."""
         return not self.failures
+
+    def __bool__(self) -> bool:
+        """Whether nothing is wrong, so that `assert verify("out")` means what it says."""
+        return self.passed
 
     def _repr_html_(self) -> str:
         from toolkit.markup import report_html

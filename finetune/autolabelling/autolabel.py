@@ -23,7 +23,8 @@ from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, agreement, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
-from finetune.engine.runs import Run, csv_bytes
+from finetune.engine.image_files import image_files
+from finetune.engine.runs import Run, csv_bytes, open_run
 from finetune.metrics.detection import coco_truth
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
@@ -95,15 +96,15 @@ class _Made:
 
 
 def autolabel(
-    detector: Run,
-    images: Sequence[Path],
-    out: Path,
+    detector: Run | str | Path,
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
     *,
-    segmenter: Segments | None = None,
-    formats: Sequence[str] = ("coco",),
-    words: Sequence[str] | None = None,
+    segmenter: Segments | Run | str | Path | None = None,
+    formats: str | Sequence[str] = ("coco",),
+    words: str | Sequence[str] | None = None,
     confidence: float | None = None,
-    against: Path | None = None,
+    against: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> AutolabelReport:
@@ -111,10 +112,11 @@ def autolabel(
 
     Args:
         detector: run of yolo-world or vae; it says where.
-        images: the files.
+        images: image files, folders of them, or a dataset root; one or several.
         out: folder to make.
-        segmenter: cuts objects out of their boxes; None takes the masks of the detector, where it makes any.
-        formats: of the label trees.
+        segmenter: run of sam, or what cuts objects out of their boxes; None takes the masks of the detector, where it
+            makes any.
+        formats: of the label trees; one or several.
         words, confidence: as for `finetune.autolabelling.proposals.open_proposer`.
         against: dataset or label tree that the images are labelled in by people, to compare with.
         overwrite: replace the folder of an earlier call.
@@ -124,12 +126,14 @@ def autolabel(
         ToolkitError: the run, the settings or the images are at fault. Nothing is left behind.
     """
     started = time.monotonic()
+    run, files, out = detector if isinstance(detector, Run) else open_run(detector), image_files(images), Path(out)
+    cutter = _opened_segmenter(segmenter)
     wanted = check_formats(formats)
     with staging(out) as stage:
-        _check_free(out, images, overwrite=overwrite)
-        proposer = open_proposer(detector, words, confidence)
-        truth = None if against is None else open_truth(against, images, proposer.classes)
-        made = list(_label(proposer, segmenter, images, progress))
+        _check_free(out, files, overwrite=overwrite)
+        proposer = open_proposer(run, [words] if isinstance(words, str) else words, confidence)
+        truth = None if against is None else open_truth(Path(against), files, proposer.classes)
+        made = list(_label(proposer, cutter, files, progress))
         built = stage.begin() / "out"
         write_labels((one.image for one in made), built, wanted, classes=proposer.classes, image_mode="hardlink")
         metrics = _write(built, made, proposer, truth)
@@ -156,6 +160,14 @@ def _report(
         (*dict.fromkeys(note for one in made for note in one.notes), *_remarks(truth)),
         seconds,
     )
+
+
+def _opened_segmenter(given: Segments | Run | str | Path | None) -> Segments | None:
+    if given is None or not isinstance(given, Run | str | Path):
+        return given
+    from finetune.sam.learner import load_segmenter
+
+    return load_segmenter(open_run(given.root if isinstance(given, Run) else given, "sam"))
 
 
 def _check_free(out: Path, images: Sequence[Path], *, overwrite: bool) -> None:

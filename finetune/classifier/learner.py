@@ -17,6 +17,7 @@ from finetune.classification.inference import (
     Chosen,
     Predictions,
     choose_examples,
+    classify_image,
     every_example,
     image_batches,
     predict_examples,
@@ -33,6 +34,7 @@ from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner
+from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config, split_sha256, start_run
 from finetune.engine.splits import Example, ExampleSet, open_examples
 from finetune.engine.trainer import fit
@@ -149,7 +151,18 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     return rows
 
 
-LEARNER = Learner(ClassifierConfig, train, evaluate, predict)
+def load_predictor(run: Run) -> Callable[[Path], Prediction]:
+    """The classifier of a run, ready for one image file after the other.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    config, classes = read_config(run, ClassifierConfig), list(run.environment()["classes"])
+    module, device = _trained(run, config)
+    return lambda path: classify_image(module, path, classes, config, device)
+
+
+LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor)
 
 
 def _facts(

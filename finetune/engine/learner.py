@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.engine.config import LearnerConfig
+from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, run_lock
 
 __all__ = ["Learner", "Progress"]
@@ -27,12 +28,14 @@ class Learner:
         train: (data, config, out, resume, progress) -> the finished run; it turns away another that writes `out`.
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
         predict: (run, image files, out) -> a row for each image; files it draws go to `out`.
+        load: (run) -> what tells of one image file, in memory; some learners take more than the file.
     """
 
     config: type[LearnerConfig]
     train: Train
     evaluate: Callable[[Run, Path | None], Mapping[str, Any]]
     predict: Callable[[Run, Sequence[Path], Path], Sequence[Mapping[str, Any]]]
+    load: Callable[[Run], Callable[..., Prediction]]
 
     def __post_init__(self) -> None:
         # Here once for all learners, since a run is written from the first setting to the last plot.

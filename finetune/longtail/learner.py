@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from finetune.classification.inference import (
     Chosen,
     Predictions,
     choose_examples,
+    classify_image,
     every_example,
     predict_examples,
     probability_columns,
@@ -29,6 +31,7 @@ from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import pick_device, seed_all
 from finetune.engine.learner import Learner
+from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config, split_sha256, start_run
 from finetune.engine.splits import Example, ExampleSet, open_examples
 from finetune.longtail.config import LongtailConfig
@@ -253,4 +256,15 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     return module, tuple(told["classes"])
 
 
-LEARNER = Learner(LongtailConfig, train, evaluate, predict)
+def load_predictor(run: Run) -> Callable[[Path], Prediction]:
+    """The classifier of a run, ready for one image file after the other.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    module, classes = _restored(run)
+    device = pick_device(module.config.device)
+    return partial(classify_image, module.to(device), classes=classes, config=module.config, device=device)
+
+
+LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor)

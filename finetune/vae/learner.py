@@ -29,6 +29,7 @@ from finetune.vae.predictor import (
     build_model,
     check_score,
     image_loader,
+    load_predictor,
     load_trained,
     score_files,
     score_images,
@@ -152,7 +153,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     return rows
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict)
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
 
 
 def _formats(config: VaeConfig) -> list[str]:
