@@ -64,6 +64,12 @@ class Run:
         """Whether the run went to its end."""
         return (self.root / "metrics.json").is_file()
 
+    @property
+    def best_checkpoint(self) -> Path:
+        """The checkpoint of the best epoch; the last one where none was chosen."""
+        best = self.checkpoints / "best.ckpt"
+        return best if best.is_file() else self.checkpoints / "last.ckpt"
+
     def environment(self) -> dict[str, Any]:
         """What stands in environment.json.
 
@@ -84,6 +90,24 @@ class Run:
         split = self.environment().get("split_sha256")
         told = {name: _plain(value) for name, value in metrics.items()}
         write_json(self.root / "metrics.json", {**told, "split_sha256": split, "seconds": round(seconds, 3)})
+
+    def log_rows(self) -> list[dict[str, str]]:
+        """The rows of log.csv, one for each epoch; none where it is not there."""
+        log = self.root / "log.csv"
+        if not log.is_file():
+            return []
+        with open(log, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def log_epoch(self, row: Mapping[str, str]) -> None:
+        """Add the row of an epoch to log.csv. What a resumed run repeats replaces what stood there."""
+        rows = [*(old for old in self.log_rows() if int(old["epoch"]) < int(row["epoch"])), row]
+        columns = dict.fromkeys(name for one in rows for name in one)
+        write_whole(self.root / "log.csv", csv_bytes([{name: one.get(name, "") for name in columns} for one in rows]))
+
+    def logged_seconds(self) -> float:
+        """Seconds of all epochs, those before an interruption too."""
+        return sum(float(row["seconds"]) for row in self.log_rows())
 
     def write_predictions(self, rows: Iterable[Mapping[str, Number]], name: str = "predictions.csv") -> None:
         """Write a row for each image; the keys of the first one are the columns."""

@@ -11,7 +11,10 @@ from finetune.engine.config import LearnerConfig
 from finetune.engine.splits import SplitConfig
 from toolkit.dataset.samples import ClassScheme
 
-__all__ = ["Augment", "Freeze", "YoloWorldConfig"]
+__all__ = ["NAME", "Augment", "Freeze", "YoloWorldConfig"]
+
+NAME = "yolo-world"
+"""Of the learner."""
 
 Augment = Literal["stock", "mild", "none"]
 Freeze = Literal["none", "backbone", "neck"]

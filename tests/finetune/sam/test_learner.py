@@ -79,7 +79,7 @@ class TestRun:
 
     def test_the_environment_says_what_was_done(self, run: Run) -> None:
         found = run.environment()
-        assert found["chosen_by"] == "val_iou on the val subset"
+        assert found["best_chosen_on"] == "the val subset"
         assert found["weights"] == "none"
         assert found["instances"] == {"train": 8, "val": 2, "test": 2}
 
@@ -102,8 +102,11 @@ class TestRun:
     def test_evaluating_it_again_gives_its_own_figures(self, run: Run) -> None:
         assert evaluate(open_run(run.root)) == pytest.approx(figures(run))
 
-    def test_all_images_of_other_data_are_judged(self, run: Run, data: Path) -> None:
-        found = evaluate(run, data)
+    def test_of_the_same_data_elsewhere_only_test_images_are_judged(self, run: Run, data: Path) -> None:
+        assert evaluate(run, data) == pytest.approx(figures(run))
+
+    def test_all_images_of_other_data_are_judged(self, run: Run, tmp_path: Path) -> None:
+        found = evaluate(run, write_blobs(tmp_path / "other"))
         assert (found["images"], found["instances_class_bar"], found["instances_class_blob"]) == (12, 6, 6)
 
     def test_the_same_seed_gives_the_same_numbers(self, run: Run, data: Path, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class TestRun:
     def test_the_environment_says_what_was_done(self, run: Run) -> None:
         found = run.environment()
         assert found["phrases"]["broken_teeth"] == "broken teeth of a zipper"
-        assert (found["encoder"], found["weights"], found["evaluated_on"]) == ("hash", "none", "test")
+        assert (found["encoder"], found["weights"], found["metrics_of"]) == ("hash", "none", "test")
 
     @pytest.mark.parametrize(
         "said",
