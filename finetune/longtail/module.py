@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from finetune.classification.backbones import hold_batch_statistics
 from finetune.classification.inference import Chosen
-from finetune.classification.optimizers import choose_optimiser
+from finetune.classification.optimizers import choose_optimizer
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import seed_all
@@ -137,7 +137,7 @@ class LongtailModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule that the config names, over what is not frozen."""
-        return choose_optimiser(self.net.features.parameters(), self.net.head.parameters(), self.config)
+        return choose_optimizer(self.net.features.parameters(), self.net.head.parameters(), self.config)
 
 
 def fit_longtail(

@@ -211,7 +211,8 @@ def _files(images: Sequence[LabelledImage]) -> list[Path]:
 def _loader(
     chosen: Chosen, config: SamConfig, digests: dict[Path, str], cache: EmbeddingCache | None, *, training: bool
 ) -> DataLoader[dict[str, Any]]:
-    task = Task(config.image_size, config.prompts, config.box_share, config.jitter, config.seed, exact=not training)
+    number = config.prompts_per_image
+    task = Task(config.image_size, number, config.box_share, config.jitter, config.seed, exact=not training)
     dataset = PromptedImages(chosen.train if training else chosen.val, task, digests, cache)
     return DataLoader(
         dataset,

@@ -65,7 +65,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     device = pick_device(config.device)
     seed_all(config.seed)
     model, digest = build_model(config, config.weights)
-    augment = config.augment
+    augment = config.augment.preset
     if augment == "auto":
         augment = "turn" if has_random_pose(good.train, config.seed) else "none"
     facts = training_facts(

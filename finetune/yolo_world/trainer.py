@@ -34,6 +34,7 @@ from ultralytics.nn.modules import Detect  # noqa: E402
 
 __all__ = ["PromptedWorldTrainer", "PromptedYoloeTrainer", "make_trainer", "set_text", "trainer_settings"]
 
+_OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "auto": "auto"}
 _AUGMENT: dict[str, dict[str, float]] = {
     "stock": {},
     "mild": {"mosaic": 0.0, "hsv_h": 0.005, "hsv_s": 0.2, "hsv_v": 0.2, "translate": 0.05, "scale": 0.1},
@@ -249,7 +250,7 @@ def trainer_settings(run: Run, config: YoloWorldConfig, source: ModelSource, dat
         "nbs": config.batch_size,
         "imgsz": config.image_size,
         "lr0": config.lr,
-        "optimizer": config.optimizer,
+        "optimizer": _OPTIMIZERS[config.optimizer],
         "weight_decay": config.weight_decay,
         "seed": config.seed,
         "workers": config.workers,
@@ -258,14 +259,14 @@ def trainer_settings(run: Run, config: YoloWorldConfig, source: ModelSource, dat
         "amp": _precision(config),
         "device": _device(config),
         "close_mosaic": min(10, config.epochs // 10),
-        "plots": config.plot,
+        "plots": config.plots,
         "exist_ok": True,
         "verbose": False,
         "save_dir": str((run.plots / "ultralytics").resolve()),
     }
-    if config.optimizer in ("AdamW", "Adam"):
+    if config.optimizer in ("adamw", "adam"):
         told |= {"momentum": 0.9, "warmup_bias_lr": 0.0}  # as ultralytics sets them when it chooses AdamW itself
-    return told | _AUGMENT[config.augment]
+    return told | _AUGMENT[config.augment.preset]
 
 
 def _device(config: YoloWorldConfig) -> str:

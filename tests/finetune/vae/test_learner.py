@@ -30,10 +30,10 @@ SMALL = {
     "epochs": 3,
     "batch_size": 8,
     "image_size": 32,
-    "halvings": 3,
-    "width": 8,
+    "num_downsamples": 3,
+    "base_channels": 8,
     "latent": 4,
-    "patch": 2,
+    "patch_size": 2,
     "model": "pixel",
     "device": "cpu",
 }

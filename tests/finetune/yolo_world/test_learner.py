@@ -64,7 +64,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs [1]")
     split = {"file": str(three_subsets(data, folder / "split.csv"))}
-    return train(data, settings(plot=True, split=split), folder / "run")
+    return train(data, settings(plots=True, split=split), folder / "run")
 
 
 class TestRun:
