@@ -12,10 +12,10 @@ from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, run_lock
 
-__all__ = ["Learner", "Progress"]
-
+__all__ = ["Learner", "Progress", "training_facts"]
 
 Progress = Callable[[int, int], None]
+"""Is called with what is done and what there is to do, mostly epochs."""
 Train = Callable[[Path, Any, Path, bool, Progress | None], Run]
 
 
@@ -51,3 +51,32 @@ def _locked(train: Train) -> Train:
             return train(data, config, out, resume, progress)
 
     return alone
+
+
+def training_facts(
+    *,
+    weights: str,
+    weights_sha256: str | None,
+    device: str,
+    best_chosen_on: str,
+    metrics_of: str,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """What environment.json says of every training, under the same keys.
+
+    Args:
+        weights: what it began with: "none" where all was random.
+        weights_sha256: hash of their file; None without one.
+        device: as `finetune.engine.devices.device_name`.
+        best_chosen_on: the images that the best epoch was chosen on, in words.
+        metrics_of: the subset that metrics.json is of.
+        notes: what a user should know.
+    """
+    return {
+        "weights": weights,
+        "weights_sha256": weights_sha256,
+        "device": device,
+        "best_chosen_on": best_chosen_on,
+        "metrics_of": metrics_of,
+        "notes": list(notes),
+    }

@@ -12,6 +12,7 @@ import pytest
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.runs import (
+    Run,
     csv_bytes,
     file_sha256,
     open_run,
@@ -38,6 +39,7 @@ def test_a_run_says_what_it_used(tmp_path: Path) -> None:
     )
     about = json.loads((run.root / "environment.json").read_text())
     assert (about["learner"], about["images"], about["weights_sha256"]) == ("vae", 2, "abc")
+    assert about["schema"] == 2
     assert about["split_sha256"] == split_sha256(SUBSETS)
     assert "numpy" in about["packages"]
     assert open_run(run.root) == run
@@ -71,6 +73,24 @@ def test_predictions_have_a_row_for_each_image(tmp_path: Path) -> None:
     run.write_predictions([{"key": 'a,"b"', "score": 0.5}, {"key": "ä", "score": 1}])
     assert (run.root / "predictions.csv").read_text() == 'key,score\n"a,""b""",0.5\nä,1\n'
     assert csv_bytes([]) == b""
+
+
+def test_the_log_has_a_row_for_each_epoch_and_what_is_repeated_replaces_what_stood_there(tmp_path: Path) -> None:
+    run = Run(tmp_path, "vae")
+    assert (run.log_rows(), run.logged_seconds()) == ([], 0)
+    for epoch in (0, 1, 2, 1):  # the run was interrupted in epoch 2, and goes on from the end of epoch 0
+        run.log_epoch({"epoch": str(epoch), "seconds": "1.500"})
+    run.log_epoch({"epoch": "2", "val_loss": "0.25", "seconds": "0.250"})
+    assert (tmp_path / "log.csv").read_text() == "epoch,seconds,val_loss\n0,1.500,\n1,1.500,\n2,0.250,0.25\n"
+    assert run.logged_seconds() == 3.25
+
+
+def test_the_last_checkpoint_is_the_best_where_none_was_chosen(tmp_path: Path) -> None:
+    run = Run(tmp_path, "vae")
+    assert run.best_checkpoint == tmp_path / "checkpoints/last.ckpt"
+    run.checkpoints.mkdir()
+    (run.checkpoints / "best.ckpt").touch()
+    assert run.best_checkpoint == tmp_path / "checkpoints/best.ckpt"
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
