@@ -33,7 +33,7 @@ from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner
-from finetune.engine.runs import Run, read_config, split_sha256, start_run
+from finetune.engine.runs import Run, holds_run, read_config, split_sha256, start_run
 from finetune.engine.splits import Example, ExampleSet, open_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
@@ -49,6 +49,7 @@ _MOST_LOOKS = 12  # images on the sheet of what it looked at
 _LEAST_SHOWN = 224  # px; smaller images are enlarged in pictures
 
 
+@holds_run
 def train(
     data: Path, config: ClassifierConfig, out: Path, resume: bool = False, progress: Progress | None = None
 ) -> Run:

@@ -29,7 +29,7 @@ from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import pick_device, seed_all
 from finetune.engine.learner import Learner
-from finetune.engine.runs import Run, read_config, split_sha256, start_run
+from finetune.engine.runs import Run, holds_run, read_config, split_sha256, start_run
 from finetune.engine.splits import Example, ExampleSet, open_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
@@ -44,6 +44,7 @@ _NAME = "longtail"
 Progress = Callable[[int, int], None]
 
 
+@holds_run
 def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Train a classifier on a long tail and measure it on the test images.
 

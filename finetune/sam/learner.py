@@ -18,7 +18,7 @@ from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner
-from finetune.engine.runs import Run, file_sha256, open_run, read_config, split_sha256, start_run
+from finetune.engine.runs import Run, file_sha256, holds_run, open_run, read_config, split_sha256, start_run
 from finetune.engine.splits import open_examples
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
@@ -39,6 +39,7 @@ _PATIENCE = 600.0  # seconds
 Progress = Callable[[int, int], None]
 
 
+@holds_run
 def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Embed the images, train on the embeddings, and judge the best epoch on the test images beside the untuned model.
 

@@ -16,7 +16,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import pick_device, seed_all
 from finetune.engine.learner import Learner
-from finetune.engine.runs import Run, split_sha256, start_run
+from finetune.engine.runs import Run, holds_run, split_sha256, start_run
 from finetune.engine.splits import Example, open_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
@@ -45,6 +45,7 @@ Progress = Callable[[int, int], None]
 _MOST_DRAWN = 24  # overlays of test images in a run
 
 
+@holds_run
 def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Train on good images, set the threshold on held-out ones, and test.
 

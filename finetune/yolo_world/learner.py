@@ -17,7 +17,7 @@ import torch
 from converters.sources import open_source
 from finetune.engine.devices import memory_full, own_determinism, pick_device
 from finetune.engine.learner import Learner
-from finetune.engine.runs import Run, read_config, split_sha256, start_run
+from finetune.engine.runs import Run, holds_run, read_config, split_sha256, start_run
 from finetune.engine.splits import SplitConfig, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import YoloWorldConfig
@@ -48,6 +48,7 @@ _SPECK = 2  # px; ultralytics drops narrower boxes when it trains
 Progress = Callable[[int, int], None]
 
 
+@holds_run
 def train(
     data: Path, config: YoloWorldConfig, out: Path, resume: bool = False, progress: Progress | None = None
 ) -> Run:
