@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -20,6 +21,7 @@ __all__ = ["attempts", "compare", "evaluate", "predict", "settings", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
 _DETAILS = re.compile(r"^(f1|precision|recall)_|^(mask_)?map50_(?!95$)|_(class|size)_")
+_CHOSEN = "DEFECTKIT_RUN"  # names the run directory to the other processes of a training
 _SHOWN = 20  # predictions in the terminal; the file has them all
 
 
@@ -183,16 +185,24 @@ def _predict_words(run: Any, files: list[Path], out: Path, words: str) -> Sequen
 
 
 def _free_folder(learner: str, held: ExitStack) -> Path:
-    """The first folder that is not there, and that no other run is about to make; `held` keeps it until it ends."""
+    """The first folder that is not there, and that no other run is about to make; `held` keeps it until it ends.
+
+    Lightning starts the other processes of a training by the same command: those take the folder of the first.
+    """
+    from finetune.engine.distributed import is_leader
     from finetune.engine.runs import run_lock
     from toolkit.files.locks import BusyError
 
+    if not is_leader() and os.environ.get(_CHOSEN):
+        return Path(os.environ[_CHOSEN])
     for number in count(1):
         folder = Path("runs") / f"{learner}-{number}"
         with suppress(BusyError):
             if not folder.exists():
                 held.enter_context(run_lock(folder))
                 break
+    os.environ[_CHOSEN] = str(folder)
+    held.callback(os.environ.pop, _CHOSEN, None)
     return folder
 
 
