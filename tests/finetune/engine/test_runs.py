@@ -15,6 +15,7 @@ from finetune.engine.runs import (
     Run,
     csv_bytes,
     file_sha256,
+    holds_run,
     open_run,
     read_config,
     read_metrics,
@@ -22,8 +23,10 @@ from finetune.engine.runs import (
     split_sha256,
     start_run,
 )
+from finetune.learners import LEARNERS, find_learner
 from tests.commands import ROOT
 from toolkit.errors import ToolkitError
+from toolkit.files.locks import BusyError
 
 SUBSETS = {"b": "test", "a": "train"}
 
@@ -114,6 +117,27 @@ def test_of_processes_that_train_together_the_first_holds_the_run(
     with run_lock(tmp_path / "run"), ThreadPoolExecutor() as pool:
         monkeypatch.setenv("LOCAL_RANK", rank)
         assert pool.submit(other).result() == refused
+
+
+def test_a_training_holds_its_run_to_the_end(tmp_path: Path) -> None:
+    @holds_run
+    def train(data: Path, out: Path, resume: bool = False) -> Run:
+        with ThreadPoolExecutor() as pool, pytest.raises(BusyError):
+            pool.submit(again).result()
+        return Run(out, "tiny")
+
+    def again() -> None:
+        train(tmp_path, out=tmp_path / "run")
+
+    assert train(tmp_path, tmp_path / "run").root == tmp_path / "run"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_every_learner_does(learner: str, tmp_path: Path) -> None:
+    with run_lock(tmp_path / "run"), ThreadPoolExecutor() as pool:
+        training = pool.submit(find_learner(learner).train, tmp_path, None, tmp_path / "run", False, None)
+        assert isinstance(training.exception(), BusyError)
 
 
 @pytest.mark.parametrize(
