@@ -135,7 +135,7 @@ def expected_labels(member: Sample | Entry, settings: Settings) -> LabelledImage
             return member.labelled(settings.scheme)
         labelled = label_sample(member, member.split, settings)
     except ToolkitError as error:
-        return str(error)
+        return error.with_flags
     return labelled.image if isinstance(labelled, Labelled) else "; ".join(str(problem) for problem in labelled)
 
 
