@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from toolkit.lazy import offer
 
 if TYPE_CHECKING:
-    from converters.formats.base import FORMATS
+    from converters.formats.registry import FORMATS
     from converters.sources import read_labels
     from converters.verification.verify import VerifyReport, verify
     from converters.viewing.gallery_items import view
@@ -21,7 +21,7 @@ __all__ = ["FORMATS", "ConvertReport", "VerifyReport", "convert", "read_labels",
 __getattr__, __dir__ = offer(
     __name__,
     {
-        "formats.base": ("FORMATS",),
+        "formats.registry": ("FORMATS",),
         "sources": ("read_labels",),
         "verification.verify": ("VerifyReport", "verify"),
         "viewing.gallery_items": ("view",),

@@ -18,6 +18,7 @@ from finetune.engine.runs import Run, csv_bytes, open_run, read_metrics
 from finetune.learners import find_learner
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
+from toolkit.files.staging import check_free, staging
 from toolkit.imaging.images import encode_png
 
 __all__ = ["TrainedRun", "evaluate", "load_run", "predict"]
@@ -145,10 +146,12 @@ def predict(
     """
     opened, out = _opened(run), Path(out)
     files = image_files(images)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ToolkitError(out, "is not empty" if out.is_dir() else "is a file", "choose another folder")
-    rows = _rows(opened, files, out, words)
-    write_whole(out / "predictions.csv", csv_bytes(rows))
+    with staging(out) as stage:
+        check_free(out, remedy="choose another folder")
+        built = stage.begin() / "predictions"
+        rows = _rows(opened, files, built, words)
+        write_whole(built / "predictions.csv", csv_bytes(rows))
+        stage.publish(built)
     return [dict(row) for row in rows]
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from finetune.engine.config import LearnerConfig, load_config, parse_config
 from finetune.engine.learner import Progress
+from finetune.engine.runs import run_lock
 from finetune.inference import TrainedRun
 from finetune.learners import find_learner
 from toolkit.errors import ToolkitError
+from toolkit.files.locks import BusyError
 
 __all__ = ["resolve_config", "train"]
 
@@ -42,8 +46,9 @@ def train(
     resolved = resolve_config(chosen.config, config, settings)
     if resume and out is None:
         raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
-    folder = Path(out) if out is not None else _free_folder(learner)
-    run = chosen.train(Path(data), resolved, folder, resume, progress)
+    with ExitStack() as held:
+        folder = Path(out) if out is not None else _free_folder(learner, held)
+        run = chosen.train(Path(data), resolved, folder, resume, progress)
     return TrainedRun(run.root, run.learner)
 
 
@@ -77,8 +82,12 @@ def _merged(given: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return both
 
 
-def _free_folder(learner: str) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{learner}-{number}").exists():
-        number += 1
+def _free_folder(learner: str, held: ExitStack) -> Path:
+    """The first folder that is not there, and that no other run is about to make; `held` keeps it until it ends."""
+    for number in count(1):
+        folder = Path("runs") / f"{learner}-{number}"
+        with suppress(BusyError):
+            if not folder.exists():
+                held.enter_context(run_lock(folder))
+                break
     return folder

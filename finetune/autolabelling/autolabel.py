@@ -9,7 +9,6 @@ OUT/autolabel.json     what was asked for, counts, and the figures against the t
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import check_formats
+from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, agreement, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
@@ -29,7 +28,8 @@ from finetune.engine.runs import Run, csv_bytes, open_run
 from finetune.metrics.detection import coco_truth
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.files.publish import publish_folder, write_json, write_whole
+from toolkit.files.publish import write_json, write_whole
+from toolkit.files.staging import check_free, staging
 from toolkit.gallery import Difference, GalleryItem, GalleryPage, Shown, Words, build_gallery
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -129,23 +129,27 @@ def autolabel(
     run, files, out = detector if isinstance(detector, Run) else open_run(detector), image_files(images), Path(out)
     cutter = _opened_segmenter(segmenter)
     wanted = check_formats(formats)
-    _check_free(out, files, overwrite=overwrite)
-    proposer = open_proposer(run, [words] if isinstance(words, str) else words, confidence)
-    truth = None if against is None else open_truth(Path(against), files, proposer.classes)
-    made = list(_label(proposer, cutter, files, progress))
-    stage = out.parent / f".{out.name}.defectkit-partial"
-    built = stage / "out"  # an older folder steps aside beside it, where nothing of the user's can be
-    shutil.rmtree(stage, ignore_errors=True)
-    try:
+    with staging(out) as stage:
+        _check_free(out, files, overwrite=overwrite)
+        proposer = open_proposer(run, [words] if isinstance(words, str) else words, confidence)
+        truth = None if against is None else open_truth(Path(against), files, proposer.classes)
+        made = list(_label(proposer, cutter, files, progress))
+        built = stage.begin() / "out"
         write_labels((one.image for one in made), built, wanted, classes=proposer.classes, image_mode="hardlink")
         metrics = _write(built, made, proposer, truth)
         _review(built / "review", made, proposer, truth, out.name)
-        publish_folder(built, out)
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
-        raise ToolkitError(out, problem, "free space, or choose another folder with --out") from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        stage.publish(built)
+    return _report(out, made, proposer, truth, metrics, time.monotonic() - started)
+
+
+def _report(
+    out: Path,
+    made: Sequence[_Made],
+    proposer: Proposer,
+    truth: Truth | None,
+    metrics: Mapping[str, float | int],
+    seconds: float,
+) -> AutolabelReport:
     return AutolabelReport(
         out,
         proposer.classes,
@@ -154,7 +158,7 @@ def autolabel(
         sum(not one.image.instances for one in made),
         metrics,
         (*dict.fromkeys(note for one in made for note in one.notes), *_remarks(truth)),
-        time.monotonic() - started,
+        seconds,
     )
 
 
@@ -167,15 +171,11 @@ def _opened_segmenter(given: Segments | Run | str | Path | None) -> Segments | N
 
 
 def _check_free(out: Path, images: Sequence[Path], *, overwrite: bool) -> None:
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ToolkitError(out, "is no folder", "choose another folder with --out")
+    remedy = "choose another folder with --out, or add --overwrite"
+    held = check_free(out, overwrite=overwrite, remedy=remedy)
     if any(path.resolve().is_relative_to(out.resolve()) for path in images):
         raise ToolkitError(out, "holds the images that are to be labelled", "choose another folder with --out")
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not overwrite:
-        raise ToolkitError(out, "is not empty", "choose another folder with --out, or add --overwrite")
-    if not (out / _ABOUT).is_file():
+    if held and not (out / _ABOUT).is_file():
         raise ToolkitError(out, f"was not written by autolabel (it has no {_ABOUT})", "choose another folder")
 
 

@@ -23,7 +23,7 @@ from finetune.engine.prediction import Prediction
 from finetune.engine.splits import Example, ExampleSet
 from finetune.engine.transforms import Flips, eval_transform, flipped_views
 from finetune.metrics.classification import classification_metrics, confusion_counts
-from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.samples import Sample
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_header
 
@@ -150,7 +150,7 @@ def every_example(data: Path) -> list[Example]:
         ToolkitError: it is none of them, or images are missing.
     """
     source = open_source(data)
-    samples: Sequence[Sample] = source if isinstance(source, Dataset) else source.samples
+    samples: Sequence[Sample] = source.dataset
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")

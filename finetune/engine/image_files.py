@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from converters.sources import open_source
-from toolkit.dataset.samples import Dataset
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import is_image
 
@@ -35,8 +34,7 @@ def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
 
 def _images_in(folder: Path) -> list[Path]:
     try:
-        source = open_source(folder)
-        images = [sample.image for sample in (source if isinstance(source, Dataset) else source.samples)]
+        images = [member.sample.image for member in open_source(folder).members]
     except ToolkitError:  # a plain folder
         images = []
     there = sorted(image for image in images if image.is_file())

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict
 
 from converters.sources import open_source
 from toolkit.dataset.samples import GOOD, Sample
-from toolkit.dataset.samples import Dataset as SampleIndex
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
 from toolkit.errors import ToolkitError
 
@@ -102,7 +101,7 @@ def open_examples(data: str | Path, split: SplitConfig | None = None) -> Example
         ToolkitError: it is none of them, files are missing, the split does not fit, or a class has nothing to train on.
     """
     source = open_source(data)
-    samples: Sequence[Sample] = source if isinstance(source, SampleIndex) else source.samples
+    samples: Sequence[Sample] = source.dataset
     if source.layout_problems:
         first = source.layout_problems[0]
         more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from segment_anything import SamAutomaticMaskGenerator
 
 from converters.formats.label_tree import LabelTree
+from converters.formats.registry import find_format
 from converters.sources import read_labels
 from converters.writing.pipeline import write_labels
 from finetune.engine.prediction import Prediction
@@ -155,12 +156,13 @@ def _box_source() -> Callable[[Path], LabelledImage | None]:
             tree = read_labels(folder)
         except ToolkitError:
             return None
-        return tree if tree.kind.startswith(("yolo-", "coco")) and tree.kind != "yolo-classify" else None
+        found = find_format(tree.kind)
+        return tree if found.counts_instances and found.holds != "classes" else None
 
     @cache
     def entries(folder: Path) -> dict[Path, Any]:
         tree = tree_at(folder)
-        return {} if tree is None else {entry.sample.image.resolve(): entry for entry in tree.entries}
+        return {} if tree is None else {entry.sample.image.resolve(): entry for entry in tree.records}
 
     def find(path: Path) -> LabelledImage | None:
         whole = path.resolve()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from converters.formats.base import check_formats
+from converters.formats.registry import check_formats
 from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, write_map_labels
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader

@@ -182,12 +182,13 @@ def attempts(
     from finetune.experiments.analysis import judge_attempts
     from finetune.experiments.attempts import read_attempts, run_attempts
     from finetune.experiments.report import attempts_json, attempts_rows, write_report
+    from toolkit.files.locks import locked
 
     told = read_attempts(file, data, parse_settings(settings or []))
-    with progress_bar("runs") as progress:
+    with locked(out), progress_bar("runs") as progress:
         outcomes = run_attempts(told, out, progress)
-    judgement = judge_attempts(told.attempts, outcomes)
-    files = write_report(told, judgement, out)
+        judgement = judge_attempts(told.attempts, outcomes)
+        files = write_report(told, judgement, out)
     if as_json:
         print_json({"out": str(out), **attempts_json(judgement)})
         return
