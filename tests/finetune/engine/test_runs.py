@@ -53,7 +53,7 @@ def test_a_run_says_what_it_used(tmp_path: Path) -> None:
 
 def test_metrics_are_flat_end_the_run_and_name_the_split(tmp_path: Path) -> None:
     run = start_run(tmp_path / "run", "vae", LearnerConfig(), subsets=SUBSETS, data=tmp_path)
-    with pytest.raises(ToolkitError, match="did not go to its end; train it with --resume"):
+    with pytest.raises(ToolkitError, match="did not go to its end; train it with resume=True"):
         read_metrics(run)
     assert not run.finished
     run.write_metrics({"image_auroc": 0.5, "pixel_auroc": float("nan")}, seconds=1.23456)
@@ -98,7 +98,7 @@ def test_the_last_checkpoint_is_the_best_where_none_was_chosen(tmp_path: Path) -
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     begin(tmp_path / "run")
-    with pytest.raises(ToolkitError, match="run: is not empty; choose another folder with --out, or add --resume"):
+    with pytest.raises(ToolkitError, match="run: is not empty; choose another folder with out, or add resume=True"):
         begin(tmp_path / "run")
     begin(tmp_path / "run", resume=True)
 
