@@ -62,13 +62,13 @@ def train(
     from finetune.engine.config import load_config
     from finetune.engine.distributed import is_leader
     from finetune.engine.runs import read_metrics
-    from finetune.learners import find_learner
+    from finetune.learners import find_config, find_learner
 
-    chosen = find_learner(learner)
+    kind = find_config(learner)
     if lora is not None and learner != "sam":
         raise ToolkitError("--lora", f"{learner} has no image encoder to update", "use it with sam")
     given = [*(settings or []), *([] if lora is None else [f"lora={lora}"])]
-    resolved = load_config(chosen.config, config, given)
+    resolved = load_config(kind, config, given)
     if export_prompts is not None:
         _export_prompts(learner, data, resolved, export_prompts, as_json)
         return
@@ -76,7 +76,7 @@ def train(
         raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
     folder = out or _free_folder(learner)
     with progress_bar("training") as progress:
-        run = chosen.train(data, resolved, folder, resume, progress)
+        run = find_learner(learner).train(data, resolved, folder, resume, progress)
     if not is_leader():
         return
     metrics = read_metrics(run)
@@ -97,9 +97,9 @@ def settings(
 ) -> None:
     """Print all settings of a learner with their defaults and what they mean, as a file for --config."""
     from finetune.engine.settings import settings_yaml
-    from finetune.learners import find_learner
+    from finetune.learners import find_config
 
-    say(settings_yaml(find_learner(learner).config).rstrip())
+    say(settings_yaml(find_config(learner)).rstrip())
 
 
 def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: bool) -> None:
