@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converters.formats.base import FORMATS
+from converters.formats.registry import FORMATS
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from converters.writing.pipeline import convert
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.splits import split_dataset, write_split
-from toolkit.errors import ToolkitError
+from toolkit.files.locks import locked
 from toolkit.files.publish import write_whole
+from toolkit.files.staging import check_free, contents
 from toolkit.imaging.images import encode_png
 from toolkit.plotting.overlays import overlay_sheet
 from toolkit.synthetic.product import PRODUCT_DEFECTS, write_product
@@ -49,13 +50,15 @@ def run_demo(out: Path, *, overwrite: bool = False, progress: Callable[[int, int
     Raises:
         ToolkitError: the folder holds something else.
     """
-    dataset_root, labels, split_file, overlay = (out / name for name in _PARTS)
-    if out.exists() and not out.is_dir():
-        raise ToolkitError(out, "is a file", "name a folder to write into")
-    strange = [path.name for path in out.iterdir() if path.name not in _PARTS] if out.is_dir() else []
-    if out.is_dir() and any(out.iterdir()) and (strange or not overwrite):
+    with locked(out):
+        strange = out.is_dir() and any(path.name not in _PARTS for path in contents(out))
         remedy = "choose another folder" if strange else "choose another folder, or add --overwrite"
-        raise ToolkitError(out, "is not empty", remedy)
+        check_free(out, overwrite=overwrite and not strange, remedy=remedy)
+        return _run(out, progress)
+
+
+def _run(out: Path, progress: Callable[[int, int], None] | None) -> Demo:
+    dataset_root, labels, split_file, overlay = (out / name for name in _PARTS)
     for folder in (dataset_root, labels):
         if folder.exists():
             shutil.rmtree(folder)
@@ -74,8 +77,8 @@ def _sheet(tree: Path) -> Any:
     labels = read_labels(tree)
     chosen = []
     for name in PRODUCT_DEFECTS:
-        entries = [entry for entry in labels.entries if entry.sample.key.split("/")[2] == name]
+        entries = [entry for entry in labels.records if entry.sample.key.split("/")[2] == name]
         chosen += [entry.labelled() for entry in entries[:2]]
-    good = [entry for entry in labels.entries if entry.sample.key.split("/")[1:3] == ["test", "good"]]
+    good = [entry for entry in labels.records if entry.sample.key.split("/")[1:3] == ["test", "good"]]
     chosen += [entry.labelled() for entry in good[:2]]
     return overlay_sheet(chosen, classes=labels.names)

@@ -1,34 +1,215 @@
-"""What images with labels come from: a dataset with masks, or a label tree; recognised, opened, and read one by one."""
+"""What images with labels come from: a dataset with masks, or a label tree; opened once, read one by one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Protocol, get_args
 
-from converters.formats.base import FormatName, Settings
-from converters.formats.coco.reader import find_coco_files
-from converters.formats.label_tree import Entry, LabelTree, read_manifest
-from converters.formats.registry import CODECS, INDEXERS
-from converters.formats.yolo.data_yaml import find_data_yaml, read_data_yaml
-from toolkit.dataset.layouts import load_dataset, mvtec
-from toolkit.dataset.samples import Dataset, Sample, image_class, inspect_sample, instance_class, read_sample
+import numpy as np
+import numpy.typing as npt
+
+from converters.formats.base import Holds, Labelled, Settings
+from converters.formats.label_tree import LabelRecord, LabelTree
+from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
+from toolkit.dataset.layouts import detect_layout, load_dataset
+from toolkit.dataset.samples import (
+    ClassScheme,
+    Dataset,
+    Sample,
+    image_class,
+    inspect_sample,
+    instance_class,
+    read_sample,
+)
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
-from toolkit.geometry.labels import LabelledImage
-from toolkit.imaging.images import is_image
+from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = [
-    "Labelled",
-    "expected_labels",
-    "inspect_member",
-    "key_of",
-    "label_entry",
-    "label_sample",
-    "open_source",
-    "read_labels",
-    "sample_of",
-    "trees_in",
-]
+__all__ = ["DatasetSource", "Member", "Source", "SourceLike", "TreeSource", "open_source", "read_labels", "trees_in"]
+
+
+class Member(Protocol):
+    """One image of a source, before its labels are read. It can be sent to another process."""
+
+    @property
+    def sample(self) -> Sample:
+        """Key, image, class and subset."""
+
+    def read(self, settings: Settings, subset: str = "") -> Labelled:
+        """The image and its instances under some settings, in `subset` or its own.
+
+        Raises:
+            ToolkitError: its files are at fault; `problems` has everything.
+        """
+
+    def inspect(self, settings: Settings) -> tuple[Problem, ...]:
+        """Everything that is wrong with its files."""
+
+    def marked(self) -> npt.NDArray[np.bool_] | None:
+        """What is marked, of whatever class: bool (height, width); None where the labels say nothing of places.
+
+        Raises:
+            ToolkitError: its files are at fault.
+        """
+
+
+class Source(Protocol):
+    """Images with labels: what every command and every learner reads."""
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+
+    @property
+    def layout(self) -> str:
+        """Name of the dataset's layout, or of the tree's format."""
+
+    @property
+    def holds(self) -> Holds:
+        """What the labels consist of."""
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The images, sorted by key."""
+
+    @property
+    def schemes(self) -> tuple[ClassScheme, ...]:
+        """Ways in which classes can be named."""
+
+    @property
+    def layout_problems(self) -> tuple[Problem, ...]:
+        """As in `toolkit.dataset.samples.Dataset`."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """As in `toolkit.dataset.samples.Dataset`."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """The images as samples."""
+
+    @property
+    def reader(self) -> Callable[[Sample], LabelledImage] | None:
+        """Reads the labels of a sample, where they do not stand in masks; else None."""
+
+    @property
+    def tree(self) -> LabelTree | None:
+        """The label tree, if it is one."""
+
+    def classes(self, scheme: ClassScheme = "defect") -> list[str]:
+        """Names of the instance classes, in the order of their ids.
+
+        Raises:
+            ToolkitError: the labels cannot be named so.
+        """
+
+    def only(self, categories: Sequence[str]) -> Source:
+        """The part that belongs to some products.
+
+        Raises:
+            ToolkitError: one is not there, or the labels name no products.
+        """
+
+
+SourceLike = Source | Dataset | LabelTree | str | Path
+"""A source, or what one can be opened from."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedSample:
+    """A sample whose labels are masks."""
+
+    sample: Sample
+
+    def read(self, settings: Settings, subset: str = "") -> Labelled:
+        """Read the masks and find their instances; those of several classes follow each other by class."""
+        sample = self.sample
+        inspected = read_sample(sample, settings.threshold)
+        instances: tuple[Instance, ...] = ()
+        too_small: tuple[int, ...] = ()
+        components = 0
+        for label, mask in inspected.masks.items():
+            name = instance_class(sample, settings.scheme, label)
+            found = find_instances(mask, name, settings.grouping, settings.min_area)
+            instances, too_small = instances + found.instances, too_small + found.too_small
+            components += found.components
+        size = inspected.header.width, inspected.header.height
+        label = image_class(sample, settings.scheme)
+        image = LabelledImage(sample.key, sample.image, *size, instances, subset or sample.split, label)
+        return Labelled(image, components, too_small)
+
+    def inspect(self, settings: Settings) -> tuple[Problem, ...]:
+        """Everything that is wrong with the image and its masks."""
+        return inspect_sample(self.sample, settings.threshold)
+
+    def marked(self) -> npt.NDArray[np.bool_] | None:
+        """The union of its masks."""
+        return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
+
+
+class DatasetSource:
+    """A dataset, whose labels are masks."""
+
+    holds: Holds = "pixels"
+    schemes: tuple[ClassScheme, ...] = get_args(ClassScheme)
+    reader = None
+    tree = None
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.root, self.layout = dataset.root, dataset.layout
+        self.layout_problems, self.notes = dataset.layout_problems, dataset.notes
+        self.members = [MaskedSample(sample) for sample in dataset]
+
+    def classes(self, scheme: ClassScheme = "defect") -> list[str]:
+        """As `Dataset.classes`."""
+        return self.dataset.classes(scheme)
+
+    def only(self, categories: Sequence[str]) -> DatasetSource:
+        """As `Dataset.only`."""
+        return DatasetSource(self.dataset.only(categories))
+
+
+class TreeSource:
+    """A label tree."""
+
+    schemes: tuple[ClassScheme, ...] = ("defect", "binary")
+
+    def __init__(self, tree: LabelTree) -> None:
+        self.tree = tree
+        self.root, self.layout = tree.root, tree.kind
+        self.holds = find_format(tree.kind).holds
+        self.layout_problems, self.notes = tree.layout_problems, tree.notes
+        self.members = tree.records
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images of the tree; their `defect` is the class of the image."""
+        notes = list(self.notes)
+        if self.holds in ("boxes", "oriented boxes"):
+            notes.append("labels are boxes: areas and heat maps are those of boxes")
+        samples = self.tree.samples
+        return Dataset(samples, root=self.root, layout=self.layout, layout_problems=self.layout_problems, notes=notes)
+
+    @property
+    def reader(self) -> Callable[[Sample], LabelledImage]:
+        """Reads the labels of an image of the tree."""
+        return partial(_read_record, records={record.sample.key: record for record in self.tree.records})
+
+    def classes(self, scheme: ClassScheme = "defect") -> list[str]:
+        """As `LabelTree.classes`."""
+        return self.tree.classes(scheme)
+
+    def only(self, categories: Sequence[str]) -> TreeSource:
+        """Refuse: labels name no products."""
+        raise ToolkitError("--category", "a label tree has no categories", "leave it out")
+
+
+def _read_record(sample: Sample, records: dict[str, LabelRecord]) -> LabelledImage:
+    return records[sample.key].labelled()
 
 
 def read_labels(root: str | Path) -> LabelTree:
@@ -42,21 +223,21 @@ def read_labels(root: str | Path) -> LabelTree:
     root = Path(root)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
-    kind = _kind(root)
+    kind = _format_of(root)
     trees = trees_in(root) if kind is None else []
     if not trees:
-        kind = kind or _loose_kind(root)
+        kind = kind or _suspected(root)
     if kind is not None:
         return _indexed(root, kind)
-    if len(trees) == 1:
-        return _indexed(trees[0], _kind(trees[0]) or "masks")
+    if len(trees) == 1 and (kind := _format_of(trees[0])) is not None:
+        return _indexed(trees[0], kind)
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
-    raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(CODECS)}")
+    raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(FORMATS)}")
 
 
-def _indexed(root: Path, kind: FormatName) -> LabelTree:
-    tree = INDEXERS[kind](root)
+def _indexed(root: Path, kind: str) -> LabelTree:
+    tree = find_format(kind).index(root)
     if not len(tree) and not tree.layout_problems:
         raise ToolkitError(root, f"a {kind} tree without images", "check the paths in it")
     return tree
@@ -66,122 +247,48 @@ def trees_in(folder: Path) -> list[Path]:
     """The label trees that stand in a folder, as `convert` leaves them."""
     children = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     ours = [path for path in children if read_manifest(path) is not None]
-    return ours or [path for path in children if _kind(path) is not None]
+    return ours or [path for path in children if _format_of(path) is not None]
 
 
-def _kind(root: Path) -> FormatName | None:
-    """Format of a tree by unmistakable signs."""
+def _format_of(root: Path) -> str | None:
+    """Format of a tree by its manifest, or by a sign that no other format has."""
     manifest = read_manifest(root)
     if manifest is not None:
-        kind: FormatName = manifest["format"]
-        return kind
-    path = find_data_yaml(root)
-    if path is not None:
-        return "semantic" if "masks_dir" in read_data_yaml(path) else "yolo-segment"
-    files = find_coco_files(root)
-    if files:
-        with open(files[0], "rb") as file:
-            return "panoptic" if b'"segments_info"' in file.read() else "coco"
-    return None
+        return str(manifest["format"])
+    return next((found.name for found in every_format() if found.recognise(root)), None)
 
 
-def _loose_kind(root: Path) -> FormatName | None:
-    """Format of a tree that carries no sign but its folders: MVTec masks, or classes within subsets."""
-    if mvtec.detect(root) and any(root.glob("**/ground_truth")):
-        return "masks"
-    images = (path for pattern in ("train/*/*", "val/*/*", "test/*/*") for path in root.glob(pattern))
-    first = next((path for path in images if is_image(path.name)), None)
-    return "yolo-classify" if first is not None and first.parent.name not in ("images", "labels") else None
+def _suspected(root: Path) -> str | None:
+    """Format of a tree that carries no sign but its folders: the one that asks for the most of them."""
+    ranked = sorted(every_format(), key=lambda found: found.rank)
+    return next((found.name for found in ranked if found.suspect(root)), None)
 
 
-def open_source(source: Dataset | LabelTree | str | Path) -> Dataset | LabelTree:
-    """What `load_dataset` or `read_labels` makes of a folder; a dataset or a tree is passed on.
+def open_source(source: SourceLike) -> Source:
+    """What `load_dataset` or `read_labels` makes of a folder, as a source; a source is passed on.
 
     Raises:
         ToolkitError: the folder is neither.
     """
-    if isinstance(source, Dataset | LabelTree):
+    if isinstance(source, Dataset):
+        return DatasetSource(source)
+    if isinstance(source, LabelTree):
+        return TreeSource(source)
+    if not isinstance(source, str | Path):
         return source
     root = Path(source)
-    if root.is_dir():
-        kind = _kind(root)
-        if kind == "masks" and any((root / category).is_dir() for category in _pictured(root)):
-            return load_dataset(root)
-        if kind is not None:
-            return read_labels(root)
-        trees = trees_in(root)
-        # Our trees may look like a dataset together: the folders of yolo-classify are those of a product.
-        if trees and (read_manifest(trees[0]) is not None or not mvtec.detect(root)):
-            return read_labels(root)
-        if not trees and not mvtec.detect(root) and _loose_kind(root) is not None:
-            return read_labels(root)
-    return load_dataset(root)
+    if root.is_dir() and _is_tree(root):
+        return TreeSource(read_labels(root))
+    return DatasetSource(load_dataset(root))
 
 
-def _pictured(root: Path) -> list[str]:
-    """Folders of a masks tree that hold images, not masks alone."""
-    return [str(path.relative_to(root)) for path in root.glob("*/t*/*") if path.parent.name != "ground_truth"]
-
-
-def key_of(member: Sample | Entry) -> str:
-    """Key of an image of a source."""
-    return member.sample.key if isinstance(member, Entry) else member.key
-
-
-def expected_labels(member: Sample | Entry, settings: Settings) -> LabelledImage | str:
-    """What the labels of an image should say under some settings, or why that is not known."""
-    try:
-        if isinstance(member, Entry):
-            return member.labelled(settings.scheme)
-        labelled = label_sample(member, member.split, settings)
-    except ToolkitError as error:
-        return str(error)
-    return labelled.image if isinstance(labelled, Labelled) else "; ".join(str(problem) for problem in labelled)
-
-
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """An image and its instances, the components in its mask, and the areas of those below the minimum area."""
-
-    image: LabelledImage
-    found: int
-    too_small: tuple[int, ...]
-
-
-def sample_of(item: Sample | Entry) -> Sample:
-    """The sample of an image of a dataset or a label tree."""
-    return item.sample if isinstance(item, Entry) else item
-
-
-def inspect_member(item: Sample | Entry, threshold: int | None) -> tuple[Problem, ...]:
-    """Every fault of the files of an image."""
-    if isinstance(item, Sample):
-        return inspect_sample(item, threshold)
-    try:
-        item.labelled()
-    except ToolkitError as error:
-        return error.problems
-    return ()
-
-
-def label_sample(sample: Sample, subset: str, settings: Settings) -> Labelled | tuple[Problem, ...]:
-    """Read a sample's masks and find its instances; or say what is wrong with its files."""
-    inspected = read_sample(sample, settings.threshold)
-    if isinstance(inspected, tuple):
-        return inspected
-    header, label = inspected.header, image_class(sample, settings.scheme)
-    if inspected.mask is None:
-        image = LabelledImage(sample.key, sample.image, header.width, header.height, (), subset, label)
-        return Labelled(image, 0, ())
-    name = instance_class(sample, settings.scheme)
-    found = find_instances(inspected.mask, name, settings.grouping, settings.min_area)
-    image = LabelledImage(sample.key, sample.image, header.width, header.height, found.instances, subset, label)
-    return Labelled(image, found.components, found.too_small)
-
-
-def label_entry(entry: Entry, subset: str, settings: Settings) -> Labelled:
-    """Instances of a label tree stand as they are labelled; those below the minimum area are left out."""
-    image = entry.labelled(settings.scheme)
-    kept = tuple(instance for instance in image.instances if instance.area >= settings.min_area)
-    too_small = tuple(instance.area for instance in image.instances if instance.area < settings.min_area)
-    return Labelled(replace(image, instances=kept, subset=subset), len(image.instances), too_small)
+def _is_tree(root: Path) -> bool:
+    """Whether a folder is to be read as labels rather than as a dataset."""
+    kind = _format_of(root)
+    if kind is not None:
+        return not find_format(kind).is_dataset(root)
+    trees = trees_in(root)
+    # Our trees may look like a dataset together: the folders of yolo-classify are those of a product.
+    if trees and (read_manifest(trees[0]) is not None or detect_layout(root) is None):
+        return True
+    return not trees and detect_layout(root) is None and _suspected(root) is not None

@@ -1,1 +1,37 @@
-"""Learners: each trains on the labels that the converters write. Imports toolkit and converters."""
+"""Learners: each trains on the labels that the converters write. Imports toolkit and converters.
+
+Names are loaded on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toolkit.lazy import offer
+
+if TYPE_CHECKING:
+    from finetune.autolabelling.autolabel import AutolabelReport, autolabel
+    from finetune.engine.prediction import Prediction
+    from finetune.inference import TrainedRun, evaluate, load_run, predict
+    from finetune.training import train
+
+__all__ = [
+    "AutolabelReport",
+    "Prediction",
+    "TrainedRun",
+    "autolabel",
+    "evaluate",
+    "load_run",
+    "predict",
+    "train",
+]
+
+__getattr__, __dir__ = offer(
+    __name__,
+    {
+        "autolabelling.autolabel": ("AutolabelReport", "autolabel"),
+        "engine.prediction": ("Prediction",),
+        "inference": ("TrainedRun", "evaluate", "load_run", "predict"),
+        "training": ("train",),
+    },
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -22,3 +23,12 @@ def mvtec_root() -> Path:
     if not path.is_dir():
         pytest.fail(f"MVTEC_ROOT is {root}, which is not a folder: correct it, or unset it to skip these tests")
     return path
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what was imported until now, which stays: trainers collect after every epoch."""
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # some packages complain of what nobody collects at the end

@@ -183,7 +183,7 @@ def occupy(tmp_path: Path, what: str) -> Path:
     ("what", "said"),
     [
         ("file", "is a file; name a folder"),
-        ("link", "is a link that leads nowhere; name a folder"),
+        ("link", "is a link that leads nowhere; remove it"),
         ("foreign", "thesis.tex: is no part of a card; move it away"),
         ("inside", "lies inside the input"),
         ("around", "holds the input"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import IMAGES, PATIENCE, ROOT, Outcome, defectkit, make_dataset, save, snapshot, stain
-from toolkit.files.publish import STAGING
+from toolkit.files.staging import STAGING
 
 FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panoptic,masks"
 CATEGORIES = 4

@@ -57,6 +57,29 @@ def test_predictions_have_a_row_for_each_image(runs: list[Path], product: Path, 
     assert (again.status, again.err) == (2, f"error: {out}: is not empty; choose another folder\n")
 
 
+def test_an_image_that_cannot_be_read_leaves_no_predictions(runs: list[Path], product: Path, tmp_path: Path) -> None:
+    good, broken = product / "test/good/000.png", tmp_path / "photos/broken.png"
+    broken.parent.mkdir()
+    broken.write_bytes(good.read_bytes()[:200])
+    outcome = defectkit("predict", runs[0], good, broken, "--out", tmp_path / "new" / "out")
+    assert (outcome.status, len(outcome.errors)) == (2, 1)
+    assert "broken.png" in outcome.errors[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_failure_at_the_end_leaves_no_predictions(
+    runs: list[Path], product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("finetune.engine.runs.csv_bytes", full)
+    outcome = defectkit("predict", runs[0], product / "test/rough", "--out", tmp_path / "out")
+    problem = "cannot be written (No space left on device); free space, or choose another folder"
+    assert (outcome.status, outcome.err) == (2, f"error: {tmp_path / 'out'}: {problem}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_runs_are_compared_in_a_table_and_a_figure(runs: list[Path], tmp_path: Path) -> None:
     outcome = defectkit("compare", *runs, "--out", tmp_path / "compared.png")
     assert outcome.status == 0, outcome.err

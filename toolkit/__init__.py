@@ -5,8 +5,9 @@ Names are loaded on first use, so that the command line starts without OpenCV.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from toolkit.lazy import offer
 
 if TYPE_CHECKING:
     from toolkit.card.card import describe_dataset
@@ -38,24 +39,16 @@ __all__ = [
     "write_split",
 ]
 
-_HOMES = {
-    "card.card": ("describe_dataset",),
-    "card.model": ("DatasetCard",),
-    "errors": ("BadInputError", "Problem", "ToolkitError"),
-    "geometry.labels": ("Instance", "LabelledImage"),
-    "dataset.layouts": ("load_dataset",),
-    "dataset.samples": ("Dataset", "Sample"),
-    "dataset.splits": ("Split", "read_split", "split_dataset", "write_split"),
-    "synthetic.product": ("write_product",),
-}
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = offer(
+    __name__,
+    {
+        "card.card": ("describe_dataset",),
+        "card.model": ("DatasetCard",),
+        "dataset.layouts": ("load_dataset",),
+        "dataset.samples": ("Dataset", "Sample"),
+        "dataset.splits": ("Split", "read_split", "split_dataset", "write_split"),
+        "errors": ("BadInputError", "Problem", "ToolkitError"),
+        "geometry.labels": ("Instance", "LabelledImage"),
+        "synthetic.product": ("write_product",),
+    },
+)

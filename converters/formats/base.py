@@ -1,12 +1,16 @@
-"""What every format is made of: the settings of a conversion, one image encoded, and the shape of a label tree."""
+"""What goes through every format: the settings of a conversion, one image encoded, and the shape of a label tree."""
 
 from __future__ import annotations
 
-import re
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import ClassScheme
@@ -17,24 +21,23 @@ from toolkit.geometry.instances import Grouping
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = [
-    "FORMATS",
+    "AsWritten",
     "Encoded",
-    "FormatCodec",
-    "FormatName",
+    "Holds",
     "ImageMode",
+    "Labelled",
     "Pixels",
     "Settings",
     "TreeShape",
     "as_folder",
-    "check_formats",
+    "csv_line",
+    "digest_line",
     "image_name",
-    "quoted",
+    "present_subsets",
 ]
 
-FormatName = Literal[
-    "yolo-detect", "yolo-segment", "yolo-obb", "yolo-classify", "coco", "semantic", "panoptic", "masks"
-]
-FORMATS: tuple[FormatName, ...] = get_args(FormatName)
+Holds = Literal["pixels", "boxes", "oriented boxes", "classes"]
+"""What the labels of a format consist of."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class TreeShape:
         table_is_label: whether the table carries labels, and so belongs to their hash.
         json_file: path of the JSON file of a subset, for formats that have one; "{}" stands for the subset.
         json_lists: for such a file, the members that are not the lists of images and annotations.
+        numbered: whether annotations in it have ids of their own, counted from 1.
         closing: files written last: path and content.
     """
 
@@ -137,32 +141,34 @@ class TreeShape:
     table_is_label: bool = False
     json_file: str | None = None
     json_lists: dict[str, Any] = field(default_factory=dict)
+    numbered: bool = True
     closing: tuple[tuple[str, bytes], ...] = ()
 
 
-class FormatCodec(Protocol):
-    """A format: pure functions from labels to bytes. All that touches the disk is the same for every format."""
+class AsWritten(NamedTuple):
+    """Boxes of an image's instances as they stand in the label file, in the order of the instances.
 
-    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
-        """One image's labels."""
-        ...
-
-    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
-        """The files around them; `subsets` are those that hold images, in the order train, val, test."""
-        ...
-
-
-def check_formats(names: Sequence[str]) -> list[FormatName]:
-    """The formats asked for, each once, in the order of `FORMATS`.
-
-    Raises:
-        ToolkitError: none, or an unknown one.
+    Attributes:
+        boxes: upright boxes (x0, y0, x1, y1) in pixels; None where the file has none.
+        corners: corners (4, 2) of oriented boxes in pixels, in order; None where the file has none.
     """
-    unknown = [name for name in names if name not in FORMATS]
-    if unknown or not names:
-        problem = f"unknown format {unknown[0]!r}" if unknown else "no format asked for"
-        raise ToolkitError("--to", problem, f"use one or more of {', '.join(FORMATS)}")
-    return [name for name in FORMATS if name in names]
+
+    boxes: tuple[tuple[float, float, float, float], ...] | None = None
+    corners: tuple[npt.NDArray[np.float64], ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """An image and its instances, the components in its mask, and the areas of those below the minimum area."""
+
+    image: LabelledImage
+    found: int
+    too_small: tuple[int, ...] = ()
+
+
+def digest_line(path: str, digest: str) -> bytes:
+    """A line of what `labels_sha256` is the hash of: path of a label file, NUL, SHA-256 of its content."""
+    return f"{path}\0{digest}\n".encode()
 
 
 def as_folder(label: str, key: str) -> str:
@@ -181,9 +187,6 @@ def present_subsets(subsets: Sequence[str]) -> list[str]:
     return [name for name in SUBSETS if name in subsets]
 
 
-_CSV_MARKS = re.compile(r'[,"\r\n]')
-
-
 def image_name(image: LabelledImage) -> str:
     """File name of an image in a label tree: its key, with the ending of its file in lower case."""
     return _named(image.key, image.path.name if image.path is not None else ".png")
@@ -194,6 +197,8 @@ def _named(key: str, source: str) -> str:
     return file_name(key) + ("." + source.rpartition(".")[2]).lower()
 
 
-def quoted(cell: str) -> str:
-    """A cell of a CSV line, in quotes where it needs them."""
-    return '"' + cell.replace('"', '""') + '"' if _CSV_MARKS.search(cell) else cell
+def csv_line(*cells: str | int) -> bytes:
+    """A line of CSV without its end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # with these two, both are quoted within a cell
+    return text.getvalue().removesuffix("\r\n").encode()

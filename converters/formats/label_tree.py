@@ -4,50 +4,45 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
+import numpy as np
+import numpy.typing as npt
 
-from converters.formats.base import FORMATS, FormatName
+from converters.formats.base import Labelled, Settings
 from converters.rasterize import Rounding
 from toolkit.dataset.keys import key_of_file_name
-from toolkit.dataset.samples import GOOD, ClassScheme, Sample
+from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_of_image
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
-    "COMBINED",
-    "Entry",
+    "LabelRecord",
     "LabelTree",
     "assign_keys",
-    "class_of_image",
-    "make_entries",
-    "read_manifest",
+    "make_records",
     "subset_of_name",
     "walk_files",
 ]
 
-COMBINED = "combined"
-"""Class of an image that shows several classes, as in MVTec AD."""
-
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LabelRecord:
     """One image of a label tree, before its labels are read.
 
     Attributes:
         sample: key, image, class and subset. `image` may not exist in a tree without images.
-        load: reads the labels; a module-level function, so that an entry can be sent to another process.
+        load: reads the labels; a module-level function, so that a record can be sent to another process.
         payload: what `load` needs, for instance the path of a label file.
-        names: class id -> name, shared by the entries of a tree.
+        names: class id -> name, shared by the records of a tree.
         size: width and height in pixels where the tree tells them, else None.
     """
 
     sample: Sample
-    load: Callable[[Entry, Rounding], Sequence[Instance]]
+    load: Callable[[LabelRecord, Rounding], Sequence[Instance]]
     payload: Any
     names: dict[int, str]
     size: tuple[int, int] | None = None
@@ -71,6 +66,38 @@ class Entry:
         path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
         return LabelledImage(self.sample.key, path, width, height, instances, self.sample.split, label)
 
+    def read(self, settings: Settings, subset: str = "") -> Labelled:
+        """Read the labels as a conversion takes them: instances stand as they are labelled.
+
+        Args:
+            settings: those below its minimum area are left out, and reported.
+            subset: of the image from now on; "" for its own.
+
+        Raises:
+            ToolkitError: the label or the image is at fault.
+        """
+        image = self.labelled(settings.scheme)
+        kept = tuple(instance for instance in image.instances if instance.area >= settings.min_area)
+        too_small = tuple(instance.area for instance in image.instances if instance.area < settings.min_area)
+        told = replace(image, instances=kept, subset=subset or image.subset)
+        return Labelled(told, len(image.instances), too_small)
+
+    def inspect(self, settings: Settings) -> tuple[Problem, ...]:
+        """Everything that is wrong with its files."""
+        try:
+            self.labelled()
+        except ToolkitError as error:
+            return error.problems
+        return ()
+
+    def marked(self) -> npt.NDArray[np.bool_] | None:
+        """The pixels of all instances together, bool (height, width); None where labels say nothing of places.
+
+        Raises:
+            ToolkitError: the label or the image is at fault.
+        """
+        return None if self.sample.kind == "class" else self.labelled().marked()
+
     def image_size(self) -> tuple[int, int]:
         """Width and height in pixels.
 
@@ -92,37 +119,38 @@ class LabelTree:
         root: the tree.
         kind: its format.
         names: class names, in the order of their ids.
-        entries: one for each image, sorted by key.
-        manifest: its manifest, where defectkit wrote it.
+        records: one for each image, sorted by key.
+        manifest: its manifest; None where another tool wrote the tree.
         layout_problems, notes: as in `toolkit.dataset.samples.Dataset`.
     """
 
     def __init__(
         self,
         root: Path,
-        kind: FormatName,
+        kind: str,
         names: Iterable[str],
-        entries: Iterable[Entry],
+        records: Iterable[LabelRecord],
         *,
+        manifest: Mapping[str, Any] | None,
         layout_problems: Iterable[Problem] = (),
         notes: Iterable[str] = (),
     ) -> None:
         self.root = root
         self.kind = kind
         self.names = list(names)
-        self.entries = sorted(entries, key=lambda entry: entry.sample.key)
-        self.manifest = read_manifest(root)
+        self.records = sorted(records, key=lambda record: record.sample.key)
+        self.manifest = manifest
         self.layout_problems = tuple(sorted(layout_problems))
         self.notes = tuple(notes)
-        twice = [key for key, count in Counter(entry.sample.key for entry in self.entries).items() if count > 1]
+        twice = [key for key, count in Counter(record.sample.key for record in self.records).items() if count > 1]
         if twice:
             raise ToolkitError(root, f"two images share the name {twice[0]!r}", "rename one of them")
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.records)
 
     def __iter__(self) -> Iterator[LabelledImage]:
-        return (entry.labelled() for entry in self.entries)
+        return (record.labelled() for record in self.records)
 
     def __repr__(self) -> str:
         return f"LabelTree({str(self.root)!r}, kind={self.kind!r}, images={len(self)})"
@@ -130,7 +158,7 @@ class LabelTree:
     @property
     def samples(self) -> list[Sample]:
         """The images as samples, for `split_dataset`; their `defect` is the class of the image."""
-        return [entry.sample for entry in self.entries]
+        return [record.sample for record in self.records]
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """Class names in the order of their ids.
@@ -147,24 +175,6 @@ class LabelTree:
         )
 
 
-def read_manifest(root: Path) -> dict[str, Any] | None:
-    """The manifest of a tree that defectkit wrote, or None.
-
-    Raises:
-        ToolkitError: there is one, but it is damaged.
-    """
-    path = root / "manifest.json"
-    if not path.is_file():
-        return None
-    try:
-        manifest = orjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ToolkitError(path, f"cannot be read ({error})", "convert again") from error
-    if not isinstance(manifest, dict) or manifest.get("tool") != "defectkit" or manifest.get("format") not in FORMATS:
-        return None
-    return manifest
-
-
 def subset_of_name(name: str) -> str | None:
     """Subset that a folder or file name speaks of, for instance "valid" or "train2017"; None if none."""
     lowered = name.lower()
@@ -172,12 +182,6 @@ def subset_of_name(name: str) -> str | None:
         if lowered.startswith(starts):
             return subset
     return None
-
-
-def class_of_image(classes: Iterable[str]) -> str:
-    """Class of a whole image that shows defects of the given classes."""
-    found = sorted(set(classes))
-    return GOOD if not found else found[0] if len(found) == 1 else COMBINED
 
 
 def assign_keys(names: Sequence[tuple[str, str]], *, ours: bool) -> list[str]:
@@ -209,22 +213,24 @@ class FoundImage:
     size: tuple[int, int] | None = None
 
 
-def make_entries(
+def make_records(
     found: Sequence[FoundImage],
-    load: Callable[[Entry, Rounding], Sequence[Instance]],
+    load: Callable[[LabelRecord, Rounding], Sequence[Instance]],
     names: dict[int, str],
     *,
     ours: bool,
-) -> list[Entry]:
-    """Entries of the images of a tree, with unique keys."""
-    entries = []
+    kind: LabelKind = "masks",
+) -> list[LabelRecord]:
+    """Records of the images of a tree, with unique keys; `kind` says what the labels of defects consist of."""
+    records = []
     for one, key in zip(found, assign_keys([(one.subset, one.stem) for one in found], ours=ours), strict=True):
         parts = key.split("/")
         category = parts[0] if ours and len(parts) == 4 else "product"
         defect = class_of_image(one.classes)
-        sample = Sample(key, one.image, (), category, defect, one.subset)
-        entries.append(Entry(sample, load, one.payload, names, one.size))
-    return entries
+        told = "good" if defect == GOOD and kind != "class" else kind
+        sample = Sample(key, one.image, (), category, defect, one.subset, kind=told)
+        records.append(LabelRecord(sample, load, one.payload, names, one.size))
+    return records
 
 
 def walk_files(folder: Path) -> Iterator[Path]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from converters.formats.base import Encoded, FormatName, Pixels, Settings, TreeShape, as_folder, image_name
-from converters.formats.label_tree import Entry, LabelTree
+from converters.formats.base import Encoded, Pixels, Settings, TreeShape, as_folder, image_name
+from converters.formats.format import Format
+from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.painting import paint_instances
+from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
 from toolkit.dataset.layouts import mvtec
-from toolkit.dataset.samples import GOOD, Dataset, Sample
+from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import Problem
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import Mask, encode_map, read_header, read_mask
 
-__all__ = ["Masks", "index_masks", "load_masks", "mvtec_place"]
+__all__ = ["FORMAT", "mvtec_place"]
 
 
 class _Place(NamedTuple):
@@ -52,28 +55,26 @@ def mvtec_place(image: LabelledImage) -> _Place:
     return _Place("product", subset, label, "__".join(part for part in parts if part))
 
 
-class Masks:
-    """The MVTec tree: `CATEGORY/test/DEFECT/NAME.png` and `CATEGORY/ground_truth/DEFECT/NAME_mask.png`."""
+def _encode(image: LabelledImage, settings: Settings) -> Encoded:
+    """The mask of all instances of an image, 0 and 255; a good image has none."""
+    place = mvtec_place(image)
+    suffix = image_name(image).rpartition(".")[2]
+    target = f"{place.category}/{place.split}/{place.defect}/{place.stem}.{suffix}"
+    if not image.instances:
+        return Encoded(target)
+    mask = paint_instances(image, [255] * len(image.instances), np.uint8)
+    union = int(np.count_nonzero(mask))
+    return Encoded(
+        target,
+        ((f"{place.category}/ground_truth/{place.defect}/{place.stem}_mask.png", encode_map(mask)),),
+        objects=len(image.instances),
+        fidelity=Pixels(union, union),
+    )
 
-    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
-        """The mask of all instances of an image, 0 and 255; a good image has none."""
-        place = mvtec_place(image)
-        suffix = image_name(image).rpartition(".")[2]
-        target = f"{place.category}/{place.split}/{place.defect}/{place.stem}.{suffix}"
-        if not image.instances:
-            return Encoded(target)
-        mask = paint_instances(image, [255] * len(image.instances), np.uint8)
-        union = int(np.count_nonzero(mask))
-        return Encoded(
-            target,
-            ((f"{place.category}/ground_truth/{place.defect}/{place.stem}_mask.png", encode_map(mask)),),
-            objects=len(image.instances),
-            fidelity=Pixels(union, union),
-        )
 
-    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
-        """Nothing beside the images."""
-        return TreeShape()
+def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
+    """Nothing beside the images."""
+    return TreeShape()
 
 
 def _map_size(path: Path) -> tuple[int, int]:
@@ -81,7 +82,7 @@ def _map_size(path: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
-def index_masks(root: Path) -> LabelTree:
+def _index(root: Path) -> LabelTree:
     """Index an MVTec tree as labels. Masks without an image are kept: trees may be written without images."""
     samples: list[Sample] = []
     problems: list[Problem] = []
@@ -97,24 +98,54 @@ def index_masks(root: Path) -> LabelTree:
                 if (category, defect, stem) not in known:
                     key = f"{category}/test/{defect}/{stem}"
                     samples.append(
-                        Sample(key, folder / "test" / defect / f"{stem}.png", masks, category, defect, "test")
+                        Sample(
+                            key,
+                            folder / "test" / defect / f"{stem}.png",
+                            tuple(map(MaskFile, masks)),
+                            category,
+                            defect,
+                            "test",
+                        )
                     )
     names = sorted({sample.defect for sample in samples} - {GOOD})
     shared = dict(enumerate(names))
-    entries = [Entry(sample, load_masks, None, shared, _mask_size(sample)) for sample in samples]
-    kind: FormatName = "masks"
-    return LabelTree(root, kind, names, entries, layout_problems=problems)
+    records = [LabelRecord(sample, _load, None, shared, _mask_size(sample)) for sample in samples]
+    return LabelTree(root, "masks", names, records, manifest=read_manifest(root), layout_problems=problems)
 
 
 def _mask_size(sample: Sample) -> tuple[int, int] | None:
-    return _map_size(sample.masks[0]) if sample.masks else None
+    return _map_size(sample.masks[0].path) if sample.masks else None
 
 
-def load_masks(entry: Entry, rounding: Rounding) -> list[Instance]:
+def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the 8-connected components of its mask."""
     if not entry.sample.masks:
         return []
-    union = read_mask(entry.sample.masks[0])
-    for path in entry.sample.masks[1:]:
-        union = Mask.of(union.pixels() | read_mask(path).pixels(), union.width, union.height)
+    first, *others = (read_mask(file.path) for file in entry.sample.masks)
+    union = reduce(Mask.union, others, first)
     return list(find_instances(union, entry.sample.defect).instances)
+
+
+def _suspect(root: Path) -> bool:
+    return mvtec.detect(root) and any(root.glob("**/ground_truth"))
+
+
+def _has_images(root: Path) -> bool:
+    """Whether a tree in a dataset's layout holds images, not masks alone."""
+    return any(path.is_dir() and path.parent.name != "ground_truth" for path in root.glob("*/t*/*"))
+
+
+FORMAT = Format(
+    name="masks",
+    holds="pixels",
+    encode=_encode,
+    shape=_shape,
+    index=_index,
+    label_files=("*/ground_truth/*/*.png",),
+    rank=40,
+    suspect=_suspect,
+    is_dataset=_has_images,
+    tells_classes=False,  # masks say where, their folders what
+    tells_good=False,
+    counts_instances=False,
+)

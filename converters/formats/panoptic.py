@@ -1,4 +1,4 @@
-"""Labels that are images: class-id maps, panoptic maps, and the masks of the MVTec layout."""
+"""COCO panoptic: `panoptic_<subset>/NAME.png` of segment ids in base 256 (R first), and a JSON that lists them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, image_name
+from converters.formats.coco.categories import coco_categories
 from converters.formats.coco.reader import (
     add_categories,
     check_members,
@@ -21,49 +22,48 @@ from converters.formats.coco.reader import (
     read_coco_file,
     subset_of_file,
 )
-from converters.formats.coco.writer import categories
-from converters.formats.label_tree import Entry, FoundImage, LabelTree, make_entries, read_manifest
+from converters.formats.format import Format
+from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
 from converters.formats.painting import label_name, paint_instances, pixels_kept
+from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import encode_blank_map, encode_map, read_image
 
-__all__ = ["Panoptic", "index_panoptic", "load_panoptic"]
+__all__ = ["FORMAT"]
 
 
-class Panoptic:
-    """COCO panoptic: `panoptic_<subset>/NAME.png` of segment ids in base 256 (R first), and a JSON that lists them."""
+def _encode(image: LabelledImage, settings: Settings) -> Encoded:
+    """The segment map of an image. Instances that others hide wholly cannot be shown and are reported."""
+    values = list(range(1, len(image.instances) + 1))
+    ids = paint_instances(image, values, np.uint32)
+    segments, skipped = [], []
+    for instance, value in zip(image.instances, values, strict=True):
+        segment = _segment(ids, instance, value, settings)
+        if segment is None:
+            skipped.append(("hidden by another instance", instance.area))
+        else:
+            segments.append(segment)
+    name = label_name(image)
+    described = b'"file_name":%b,"segments_info":%b' % (orjson.dumps(name), orjson.dumps(segments))
+    size = b'"width":%d,"height":%d' % (image.width, image.height)
+    return Encoded(
+        f"images/{image.subset}/{image_name(image)}",
+        ((f"panoptic_{image.subset}/{name}", _encode_ids(ids) if values else encode_blank_map((*ids.shape, 3))),),
+        annotations=(described,),
+        header=b'"file_name":%b,%b' % (orjson.dumps(image_name(image)), size),
+        objects=len(segments),
+        fidelity=pixels_kept(ids, image, values),
+        skipped=tuple(skipped),
+    )
 
-    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
-        """The segment map of an image. Instances that others hide wholly cannot be shown and are reported."""
-        values = list(range(1, len(image.instances) + 1))
-        ids = paint_instances(image, values, np.uint32)
-        segments, skipped = [], []
-        for instance, value in zip(image.instances, values, strict=True):
-            segment = _segment(ids, instance, value, settings)
-            if segment is None:
-                skipped.append(("hidden by another instance", instance.area))
-            else:
-                segments.append(segment)
-        name = label_name(image)
-        described = b'"file_name":%b,"segments_info":%b' % (orjson.dumps(name), orjson.dumps(segments))
-        size = b'"width":%d,"height":%d' % (image.width, image.height)
-        return Encoded(
-            f"images/{image.subset}/{image_name(image)}",
-            ((f"panoptic_{image.subset}/{name}", _encode_ids(ids) if values else encode_blank_map((*ids.shape, 3))),),
-            annotations=(described,),
-            header=b'"file_name":%b,%b' % (orjson.dumps(image_name(image)), size),
-            objects=len(segments),
-            fidelity=pixels_kept(ids, image, values),
-            skipped=tuple(skipped),
-        )
 
-    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
-        """One JSON file for each subset."""
-        things = [{**category, "isthing": 1} for category in categories(settings.classes)]
-        return TreeShape(json_file="annotations/panoptic_{}.json", json_lists={"categories": things})
+def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
+    """One JSON file for each subset."""
+    things = [{**category, "isthing": 1} for category in coco_categories(settings.classes)]
+    return TreeShape(json_file="annotations/panoptic_{}.json", json_lists={"categories": things}, numbered=False)
 
 
 def _encode_ids(ids: npt.NDArray[np.uint32]) -> bytes:
@@ -97,9 +97,9 @@ _PANOPTIC: dict[str, Any] = {"file_name": str, "segments_info": list}
 _SEGMENT: dict[str, Any] = {"id": int, "category_id": int}
 
 
-def index_panoptic(root: Path) -> LabelTree:
+def _index(root: Path) -> LabelTree:
     """Index a COCO panoptic tree."""
-    ours = read_manifest(root) is not None
+    manifest = read_manifest(root)
     found: list[FoundImage] = []
     names: dict[int, str] = {}
     for path in find_coco_files(root):
@@ -109,9 +109,9 @@ def index_panoptic(root: Path) -> LabelTree:
         check_members(path, "annotations", document["annotations"], _PANOPTIC)
         for annotation in document["annotations"]:
             check_members(path, f"segments of {annotation['file_name']}", annotation["segments_info"], _SEGMENT)
-        records = {record["id"]: record for record in document["images"]}
+        listed = {record["id"]: record for record in document["images"]}
         for annotation in document["annotations"]:
-            record = records.get(annotation["image_id"])
+            record = listed.get(annotation["image_id"])
             if record is None:
                 raise ToolkitError(path, f"names image {annotation['image_id']}, which is not listed", "correct it")
             places = [folder / annotation["file_name"] for folder in (root / path.stem, path.parent / path.stem)]
@@ -121,11 +121,11 @@ def index_panoptic(root: Path) -> LabelTree:
             size = (int(record["width"]), int(record["height"]))
             payload = (str(png), annotation["segments_info"])
             found.append(FoundImage(subset, splitext(record["file_name"])[0], image, payload, classes, size))
-    entries = make_entries(found, load_panoptic, names, ours=ours)
-    return LabelTree(root, "panoptic", [names[number] for number in sorted(names)], entries)
+    records = make_records(found, _load, names, ours=manifest is not None)
+    return LabelTree(root, "panoptic", [names[number] for number in sorted(names)], records, manifest=manifest)
 
 
-def load_panoptic(entry: Entry, rounding: Rounding) -> list[Instance]:
+def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the segments listed, by their ids in the map."""
     png, segments = entry.payload
     pixels = read_image(Path(png))
@@ -146,3 +146,27 @@ def load_panoptic(entry: Entry, rounding: Rounding) -> list[Instance]:
     if np.count_nonzero(ids) != sum(instance.area for instance in found):
         raise ToolkitError(png, "holds segments that are not listed", "write it again")
     return found
+
+
+def _recognise(root: Path) -> bool:
+    files = find_coco_files(root)
+    return bool(files) and b'"segments_info"' in files[0].read_bytes()
+
+
+def _count(image: LabelledImage, settings: Settings) -> int:
+    """Instances of which something shows."""
+    owners = paint_instances(image, range(1, len(image.instances) + 1), np.uint32)
+    return len(np.unique(owners[owners > 0]))
+
+
+FORMAT = Format(
+    name="panoptic",
+    holds="pixels",
+    encode=_encode,
+    shape=_shape,
+    index=_index,
+    label_files=("annotations/*.json", "panoptic_*/*.png"),
+    rank=10,
+    recognise=_recognise,
+    count=_count,
+)

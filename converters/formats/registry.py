@@ -1,41 +1,85 @@
-"""The formats by name: who writes each, who indexes a tree of it, and which of them a folder is."""
+"""The label formats by name: one line each. A format is loaded when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from converters.formats.base import FormatCodec, FormatName
-from converters.formats.coco.reader import index_coco
-from converters.formats.coco.writer import Coco
-from converters.formats.label_tree import LabelTree
-from converters.formats.masks import Masks, index_masks
-from converters.formats.panoptic import Panoptic, index_panoptic
-from converters.formats.semantic import Semantic, index_semantic
-from converters.formats.yolo.classification import YoloClassify, index_classify
-from converters.formats.yolo.reader import index_yolo
-from converters.formats.yolo.writer import YoloDetect, YoloObb, YoloSegment
+from toolkit.errors import ToolkitError
 
-__all__ = ["CODECS", "INDEXERS"]
+if TYPE_CHECKING:
+    from converters.formats.format import Format
 
-CODECS: dict[FormatName, FormatCodec] = {
-    "yolo-detect": YoloDetect(),
-    "yolo-segment": YoloSegment(),
-    "yolo-obb": YoloObb(),
-    "yolo-classify": YoloClassify(),
-    "coco": Coco(),
-    "semantic": Semantic(),
-    "panoptic": Panoptic(),
-    "masks": Masks(),
+__all__ = ["FORMATS", "check_formats", "every_format", "find_format", "read_manifest"]
+
+FORMATS: dict[str, str] = {
+    "yolo-detect": "converters.formats.yolo.detect",
+    "yolo-segment": "converters.formats.yolo.segment",
+    "yolo-obb": "converters.formats.yolo.oriented",
+    "yolo-classify": "converters.formats.yolo.classification",
+    "coco": "converters.formats.coco.format",
+    "semantic": "converters.formats.semantic",
+    "panoptic": "converters.formats.panoptic",
+    "masks": "converters.formats.masks",
 }
+"""Name -> module, whose `FORMAT` it is. Outputs are made in this order; the first that recognises a tree has it."""
 
-INDEXERS: dict[FormatName, Callable[[Path], LabelTree]] = {
-    "yolo-detect": index_yolo,
-    "yolo-segment": index_yolo,
-    "yolo-obb": index_yolo,
-    "yolo-classify": index_classify,
-    "coco": index_coco,
-    "semantic": index_semantic,
-    "panoptic": index_panoptic,
-    "masks": index_masks,
-}
+
+def find_format(name: str) -> Format:
+    """The format of this name.
+
+    Raises:
+        ToolkitError: there is none.
+    """
+    if name not in FORMATS:
+        raise ToolkitError("--to", f"unknown format {name!r}", f"use one or more of {', '.join(FORMATS)}")
+    found: Format = import_module(FORMATS[name]).FORMAT
+    return found
+
+
+def every_format() -> Iterator[Format]:
+    """All formats, in the order of `FORMATS`."""
+    return (find_format(name) for name in FORMATS)
+
+
+def check_formats(names: str | Iterable[str]) -> list[str]:
+    """The formats asked for, each once, in the order of `FORMATS`; a string is one format.
+
+    Raises:
+        ToolkitError: none, or an unknown one.
+    """
+    asked = [names] if isinstance(names, str) else list(names)
+    if not asked:
+        raise ToolkitError("--to", "no format asked for", f"use one or more of {', '.join(FORMATS)}")
+    for name in asked:
+        find_format(name)
+    return [name for name in FORMATS if name in asked]
+
+
+_SCHEMA = 2  # of manifests; those of version 0.1.0 have none
+
+
+def read_manifest(root: Path) -> dict[str, Any] | None:
+    """The manifest of a tree that defectkit wrote, or None.
+
+    Raises:
+        ToolkitError: there is one, but it is damaged, or a newer version wrote it.
+    """
+    import orjson
+
+    path = root / "manifest.json"
+    if not path.is_file():
+        return None
+    try:
+        manifest = orjson.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ToolkitError(path, f"cannot be read ({error})", "convert again") from error
+    if not isinstance(manifest, dict) or manifest.get("tool") != "defectkit" or manifest.get("format") not in FORMATS:
+        return None
+    schema = manifest.get("schema", 1)
+    if not isinstance(schema, int) or schema > _SCHEMA:
+        version = manifest.get("version", "a newer one")
+        raise ToolkitError(path, f"has schema {schema}, which this version cannot read", f"use defectkit {version}")
+    return manifest

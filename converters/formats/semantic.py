@@ -1,4 +1,4 @@
-"""Reading labels that are images: class-id maps, and the masks of the MVTec layout."""
+"""Class-id maps: `masks/<subset>/NAME.png`, 0 background, 255 ignored, beside `images/<subset>/`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.formats.base import Encoded, Settings, TreeShape, image_name
-from converters.formats.label_tree import Entry, FoundImage, LabelTree, make_entries, read_manifest
+from converters.formats.format import Format
+from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
 from converters.formats.painting import label_name, paint_instances, pixels_kept
+from converters.formats.registry import read_manifest
 from converters.formats.yolo.data_yaml import data_yaml, find_data_yaml, image_folders, read_data_yaml
 from converters.rasterize import Rounding
 from toolkit.errors import Problem, ToolkitError
@@ -19,15 +21,16 @@ from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import Mask, encode_blank_map, encode_map, is_image, read_class_ids
 
-__all__ = ["IGNORE", "Semantic", "index_semantic"]
+__all__ = ["FORMAT", "IGNORE"]
 
 
-def index_semantic(root: Path) -> LabelTree:
+def _index(root: Path) -> LabelTree:
     """Index a tree of images/ and class-id maps in masks/ (or what `masks_dir` says)."""
     path = find_data_yaml(root)
     if path is None:
         raise ToolkitError(root, "has no data.yaml", "name the folder that holds it")
     document = read_data_yaml(path)
+    manifest = read_manifest(root)
     part = str(document.get("masks_dir", "masks"))
     names = {number: name for number, name in document["names"].items() if number > 0}
     found: list[FoundImage] = []
@@ -46,13 +49,15 @@ def index_semantic(root: Path) -> LabelTree:
             Problem(str(images[stem]), "an image without a class map", remedy)
             for stem in sorted(images.keys() - labels)
         ]
-    entries = make_entries(found, load_semantic, names, ours=read_manifest(root) is not None)
-    return LabelTree(root, "semantic", [names[n] for n in sorted(names)], entries, layout_problems=problems)
+    records = make_records(found, load_semantic, names, ours=manifest is not None)
+    return LabelTree(
+        root, "semantic", [names[n] for n in sorted(names)], records, manifest=manifest, layout_problems=problems
+    )
 
 
 def _beside(root: Path, folder: Path, part: str) -> Path:
     """The folder of images that belongs to a folder of maps."""
-    parts = [("images" if piece == part else piece) for piece in folder.relative_to(root.resolve()).parts]
+    parts = [("images" if piece == part else piece) for piece in folder.resolve().relative_to(root.resolve()).parts]
     return root.joinpath(*parts)
 
 
@@ -62,7 +67,7 @@ def _present(ids: npt.NDArray[np.uint8]) -> list[int]:
     return [number for number in np.flatnonzero(counts).tolist() if number not in (0, IGNORE)]
 
 
-def load_semantic(entry: Entry, rounding: Rounding) -> list[Instance]:
+def load_semantic(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the 8-connected components of each class."""
     ids = read_class_ids(Path(entry.payload))
     found: list[Instance] = []
@@ -81,28 +86,44 @@ IGNORE = 255
 _MOST_CLASSES = 254
 
 
-class Semantic:
-    """`masks/<subset>/NAME.png` of class ids, 0 background, beside `images/<subset>/`."""
+def _encode(image: LabelledImage, settings: Settings) -> Encoded:
+    """The class-id map of an image."""
+    values = [settings.class_id(instance.label) + 1 for instance in image.instances]
+    ids = paint_instances(image, values, np.uint8)
+    label = f"masks/{image.subset}/{label_name(image)}"
+    return Encoded(
+        f"images/{image.subset}/{image_name(image)}",
+        ((label, encode_map(ids) if values else encode_blank_map(ids.shape)),),
+        objects=len(image.instances),
+        fidelity=pixels_kept(ids, image, values),
+    )
 
-    def encode(self, image: LabelledImage, settings: Settings) -> Encoded:
-        """The class-id map of an image."""
-        values = [settings.class_id(instance.label) + 1 for instance in image.instances]
-        ids = paint_instances(image, values, np.uint8)
-        label = f"masks/{image.subset}/{label_name(image)}"
-        return Encoded(
-            f"images/{image.subset}/{image_name(image)}",
-            ((label, encode_map(ids) if values else encode_blank_map(ids.shape)),),
-            objects=len(image.instances),
-            fidelity=pixels_kept(ids, image, values),
-        )
 
-    def shape(self, settings: Settings, subsets: Sequence[str]) -> TreeShape:
-        """The dataset file that ultralytics' semantic task reads.
+def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
+    """The dataset file that ultralytics' semantic task reads.
 
-        Raises:
-            ToolkitError: more classes than a byte has values.
-        """
-        if len(settings.classes) > _MOST_CLASSES:
-            raise ToolkitError("semantic", f"holds {_MOST_CLASSES} classes at most", "use --classes binary")
-        document = data_yaml(["background", *settings.classes], subsets, masks_dir="masks")
-        return TreeShape(closing=(("data.yaml", document),))
+    Raises:
+        ToolkitError: more classes than a byte has values.
+    """
+    if len(settings.classes) > _MOST_CLASSES:
+        raise ToolkitError("semantic", f"holds {_MOST_CLASSES} classes at most", "use --classes binary")
+    document = data_yaml(["background", *settings.classes], subsets, masks_dir="masks")
+    return TreeShape(closing=(("data.yaml", document),))
+
+
+def _recognise(root: Path) -> bool:
+    path = find_data_yaml(root)
+    return path is not None and "masks_dir" in read_data_yaml(path)
+
+
+FORMAT = Format(
+    name="semantic",
+    holds="pixels",
+    encode=_encode,
+    shape=_shape,
+    index=_index,
+    label_files=("masks/*/*.png",),
+    rank=30,
+    recognise=_recognise,
+    counts_instances=False,  # a map keeps classes, and its reader takes components for instances
+)

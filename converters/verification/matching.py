@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import get_args
 
 from converters.formats.base import Settings
-from converters.formats.label_tree import Entry, LabelTree
-from converters.sources import key_of, open_source
+from converters.formats.label_tree import LabelRecord, LabelTree
+from converters.formats.registry import find_format
+from converters.sources import Member, Source, SourceLike, open_source
 from toolkit.dataset.keys import file_name
-from toolkit.dataset.samples import ClassScheme, Dataset, Sample
 from toolkit.geometry.instances import parse_grouping
 
-__all__ = ["Match", "Matches", "find_source", "match_entries", "settings_of"]
+__all__ = ["Match", "Matches", "find_source", "match_records", "settings_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +21,11 @@ class Match:
 
     Attributes:
         member: the image in the source; None for labels whose image is not in the source.
-        entries: number of the tree and entry, for each tree that labels the image.
+        records: number of the tree and record, for each tree that labels the image.
     """
 
-    member: Sample | Entry | None
-    entries: tuple[tuple[int, Entry], ...]
+    member: Member | None
+    records: tuple[tuple[int, LabelRecord], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +43,7 @@ class Matches:
     images: int
 
 
-def find_source(
-    against: Dataset | LabelTree | str | Path | None, trees: Sequence[LabelTree]
-) -> Dataset | LabelTree | None:
+def find_source(against: SourceLike | None, trees: Sequence[LabelTree]) -> Source | None:
     """What to compare trees with: what was named, or what the first manifest that names a source does; else None.
 
     Raises:
@@ -63,20 +59,19 @@ def find_source(
     return None
 
 
-def settings_of(tree: LabelTree, source: Dataset | LabelTree | None) -> Settings:
+def settings_of(tree: LabelTree, source: Source | None) -> Settings:
     """The settings that a tree was made with. For other tools' trees the scheme is told by the class names."""
-    if tree.kind == "masks" and tree.manifest is None:
-        return Settings(classes=("defect",), scheme="binary")
+    tells_classes = find_format(tree.kind).tells_classes
     if tree.manifest is None:
-        schemes: tuple[ClassScheme, ...] = get_args(ClassScheme) if isinstance(source, Dataset) else ("defect",)
-        fitting = [
-            scheme for scheme in schemes if source is not None and set(tree.names) <= set(source.classes(scheme))
-        ]
+        if not tells_classes:
+            return Settings(classes=("defect",), scheme="binary")
+        schemes = () if source is None else source.schemes
+        fitting = [scheme for scheme in schemes if source and set(tree.names) <= set(source.classes(scheme))]
         return Settings(classes=tuple(tree.names), scheme=fitting[0] if fitting else "defect")
     options = tree.manifest["options"]
     return Settings(
         classes=tuple(tree.manifest["classes"]),
-        scheme="binary" if tree.kind == "masks" else options["classes"],  # masks say where, their folders what
+        scheme=options["classes"] if tells_classes else "binary",
         grouping=parse_grouping(options["instances"]),
         min_area=options["min_area"],
         min_iou=options["min_iou"],
@@ -85,32 +80,29 @@ def settings_of(tree: LabelTree, source: Dataset | LabelTree | None) -> Settings
     )
 
 
-def match_entries(trees: Sequence[LabelTree], source: Dataset | LabelTree | None) -> Matches:
-    """For each image of the source the entries that label it, so that its masks are read once.
+def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
+    """For each image of the source the records that label it, so that its masks are read once.
 
-    An entry is matched by its key, by the file name that stands for a key, or by its bare name where only one image of
+    A record is matched by its key, by the file name that stands for a key, or by its bare name where only one image of
     the source has it.
     """
-    members: Sequence[Sample | Entry] = (
-        () if source is None else source.entries if isinstance(source, LabelTree) else source
-    )
-    by_key = {key_of(member): member for member in members}
+    by_key = {member.sample.key: member for member in (() if source is None else source.members)}
     by_name = {file_name(key): key for key in by_key} | {key: key for key in by_key}
     stems: dict[str, list[str]] = {}
     for key in by_key:
         stems.setdefault(key.rpartition("/")[2], []).append(key)
-    found: dict[str, list[tuple[int, Entry]]] = {key: [] for key in by_key}
-    strangers: list[Match] = []
+    found: dict[str, list[tuple[int, LabelRecord]]] = {key: [] for key in by_key}
+    unmatched: list[Match] = []
     missing = []
     for number, tree in enumerate(trees):
-        for entry in tree.entries:
-            name = entry.sample.key
+        for record in tree.records:
+            name = record.sample.key
             same = stems.get(name.rpartition("/")[2], [])
             match = by_name.get(name) or (same[0] if len(same) == 1 else None)
             if match is None:
-                strangers.append(Match(None, ((number, entry),)))
+                unmatched.append(Match(None, ((number, record),)))
             else:
-                found[match].append((number, entry))
-        missing.append(tuple(sorted(key for key, entries in found.items() if all(n != number for n, _ in entries))))
-    matched = [Match(by_key[key], tuple(entries)) for key, entries in sorted(found.items()) if entries]
-    return Matches((*matched, *strangers), tuple(missing), len(by_key))
+                found[match].append((number, record))
+        missing.append(tuple(sorted(key for key, records in found.items() if all(n != number for n, _ in records))))
+    matched = [Match(by_key[key], tuple(records)) for key, records in sorted(found.items()) if records]
+    return Matches((*matched, *unmatched), tuple(missing), len(by_key))

@@ -7,7 +7,6 @@ hundredth of a pixel; oriented boxes must contain every pixel square.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,21 +14,14 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from converters.formats.base import FormatName, Settings
-from converters.formats.label_tree import Entry, LabelTree, read_manifest
-from converters.formats.registry import INDEXERS
-from converters.rasterize import ROUNDINGS
-from converters.sources import expected_labels, read_labels, trees_in
-from converters.verification.comparison import (
-    ImageFidelity,
-    annotation_faults,
-    box_faults,
-    compare_pixels,
-    objects_wanted,
-)
-from converters.verification.matching import Match, find_source, match_entries, settings_of
-from converters.writing.tree_writer import digest_line
-from toolkit.dataset.samples import Dataset
+from converters.formats.base import Settings
+from converters.formats.format import Format
+from converters.formats.label_tree import LabelRecord, LabelTree
+from converters.formats.registry import find_format, read_manifest
+from converters.sources import Source, SourceLike, read_labels, trees_in
+from converters.verification.comparison import ImageFidelity, box_faults, compare_pixels
+from converters.verification.matching import Match, find_source, match_records, settings_of
+from toolkit.dataset.samples import ClassScheme
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
 from toolkit.geometry.labels import LabelledImage
@@ -38,7 +30,6 @@ __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
 
 _WORST = 5
 _NO_SOURCE = "no source to compare with: counts, classes, boxes and hashes were checked; name it with --against ROOT"
-_BOXES: tuple[FormatName, ...] = ("yolo-detect", "yolo-obb", "yolo-classify")
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class TreeReport:
     """
 
     tree: Path
-    kind: FormatName
+    kind: str
     images: int
     compared: int
     min_iou: float
@@ -93,6 +84,10 @@ class VerifyReport:
         """Whether nothing is wrong."""
         return not self.failures
 
+    def __bool__(self) -> bool:
+        """Whether nothing is wrong, so that `assert verify("out")` means what it says."""
+        return self.passed
+
     def _repr_html_(self) -> str:
         from toolkit.markup import report_html
 
@@ -122,7 +117,7 @@ class _Tree:
 class _Way(NamedTuple):
     """How a tree was written."""
 
-    kind: FormatName
+    format: Format
     settings: Settings
 
 
@@ -137,7 +132,7 @@ class _Checked(NamedTuple):
 
 def verify(
     out: str | Path,
-    against: Dataset | LabelTree | str | Path | None = None,
+    against: SourceLike | None = None,
     *,
     min_iou: float = 1.0,
     workers: int = 1,
@@ -162,7 +157,7 @@ def verify(
     trees: list[_Tree] = []
     for folder, kind in _folders(Path(out)):
         try:
-            tree = INDEXERS[kind](folder)
+            tree = find_format(kind).index(folder)
         except ToolkitError as error:
             reports.append(TreeReport(folder, kind, 0, 0, 0.0, 0.0, 0, (), (str(error),)))
             continue
@@ -170,7 +165,7 @@ def verify(
     source = find_source(against, [one.tree for one in trees])
     notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE,)
     work = _work(trees, source)
-    ways = [_Way(one.tree.kind, settings_of(one.tree, source)) for one in trees]
+    ways = [_Way(find_format(one.tree.kind), settings_of(one.tree, source)) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None)
     checked: list[list[_Checked]] = [[] for _ in trees]
     for done, results in enumerate(ordered_map(check, work, workers=workers), 1):
@@ -189,7 +184,7 @@ def verify(
     return VerifyReport(tuple(sorted(reports, key=lambda report: report.tree)), notes)
 
 
-def _folders(out: Path) -> list[tuple[Path, FormatName]]:
+def _folders(out: Path) -> list[tuple[Path, str]]:
     """The trees to check."""
     if out.is_dir() and read_manifest(out) is None:
         found = [(path, manifest["format"]) for path in trees_in(out) if (manifest := read_manifest(path))]
@@ -199,9 +194,9 @@ def _folders(out: Path) -> list[tuple[Path, FormatName]]:
     return [(out, manifest["format"] if manifest else read_labels(out).kind)]
 
 
-def _work(trees: Sequence[_Tree], source: Dataset | LabelTree | None) -> Sequence[Match]:
+def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:
     """The labels to check, image by image; what the source has and a whole tree lacks is a failure."""
-    matches = match_entries([one.tree for one in trees], source)
+    matches = match_records([one.tree for one in trees], source)
     for one, lost in zip(trees, matches.missing, strict=True):
         if lost and (one.tree.manifest is None or (_images_said(one.tree) or 0) > len(one.tree)):
             shown = ", ".join(lost[:_WORST]) + (", ..." if len(lost) > _WORST else "")
@@ -213,7 +208,9 @@ def _work(trees: Sequence[_Tree], source: Dataset | LabelTree | None) -> Sequenc
 
 def _images_said(tree: LabelTree) -> int | None:
     """Images that a manifest speaks of; None without one, and where good images leave no trace."""
-    if tree.manifest is None or (tree.kind == "masks" and tree.manifest["options"]["images"] == "none"):
+    if tree.manifest is None:
+        return None
+    if not find_format(tree.kind).tells_good and tree.manifest["options"]["images"] == "none":
         return None
     return sum(int(counts["images"]) for counts in tree.manifest["subsets"].values())
 
@@ -222,51 +219,53 @@ def _check_sample(match: Match, ways: Sequence[_Way], compare: bool) -> list[_Ch
     """Check all the labels of one image."""
     expected: dict[tuple[Any, ...], LabelledImage | str] = {}
     results = []
-    for number, entry in match.entries:
+    for number, record in match.records:
         settings = ways[number].settings
         how = (settings.scheme, settings.grouping, settings.min_area, settings.threshold)
         if how not in expected and match.member is not None:
-            expected[how] = expected_labels(match.member, settings)
+            try:
+                expected[how] = match.member.read(settings).image
+            except ToolkitError as error:
+                expected[how] = "; ".join(str(problem) for problem in error.problems)
         truth = expected.get(how)
         if isinstance(truth, str) or (truth is None and compare):
-            results.append(_Checked(number, None, 0, (truth or f"{entry.sample.key}: is not in the source",)))
+            results.append(_Checked(number, None, 0, (truth or f"{record.sample.key}: is not in the source",)))
             continue
         try:
-            results.append(_check_entry(number, entry, truth, ways[number]))
+            results.append(_check_record(number, record, truth, ways[number]))
         except ToolkitError as error:
-            fidelity = ImageFidelity(0.0, entry.sample.key, 0, 0)
+            fidelity = ImageFidelity(0.0, record.sample.key, 0, 0)
             results.append(_Checked(number, fidelity, 0, (str(error),)))
     return results
 
 
-def _check_entry(number: int, entry: Entry, truth: LabelledImage | None, way: _Way) -> _Checked:
+def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way) -> _Checked:
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
-    kind, key = way.kind, entry.sample.key
-    readings = [
-        entry.labelled("binary" if kind == "masks" else "defect", rounding)
-        for rounding in (ROUNDINGS if kind == "yolo-segment" else ROUNDINGS[:1])
-    ]
+    found, key = way.format, record.sample.key
+    scheme: ClassScheme = "defect" if found.tells_classes else "binary"
+    readings = [record.labelled(scheme, rounding) for rounding in found.roundings]
     shown = readings[0]
-    objects = 1 if kind == "yolo-classify" else len(shown.instances)
+    whole = found.holds == "classes"
+    objects = 1 if whole else len(shown.instances)
     # Simplified rings keep the box and the area of the mask that they stand for.
     simplified = way.settings.min_iou < 1 and truth is not None and len(truth.instances) == len(shown.instances)
     described = truth.instances if simplified and truth is not None else shown.instances
-    failures = annotation_faults(entry.payload[1], described, key) if kind == "coco" else []
+    failures = found.self_faults(record, described)
     if truth is None:
         return _Checked(number, None, objects, tuple(failures))
     if (shown.width, shown.height) != (truth.width, truth.height):
         sizes = f"{shown.width} x {shown.height} pixels, the source is {truth.width} x {truth.height}"
         return _Checked(number, ImageFidelity(0.0, key, 0, 0), objects, (*failures, f"{key}: labelled as {sizes}"))
-    if kind in _BOXES:
-        wrong = box_faults(kind, entry, truth)
-        fidelity = ImageFidelity(float(not wrong), key, 0, 0)
-        failures += wrong
-    else:
+    if found.holds == "pixels":
         fidelity = min(compare_pixels(reading, truth) for reading in readings)
-        wanted = objects_wanted(kind, truth, join_parts=way.settings.join_parts)
+        wanted = found.count(truth, way.settings)
         if wanted is not None and objects != wanted:
             failures.append(f"{key}: {objects} labelled objects where the source has {wanted}")
-    compared = bool(truth.instances or shown.instances or kind == "yolo-classify")
+    else:
+        wrong = box_faults(found, record, shown, truth)
+        fidelity = ImageFidelity(float(not wrong), key, 0, 0)
+        failures += wrong
+    compared = bool(truth.instances or shown.instances or whole)
     return _Checked(number, fidelity if compared else None, objects, tuple(failures))
 
 
@@ -282,27 +281,12 @@ def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
     if images is not None and images != len(one.tree):
         one.failures.append(f"{path}: says {images} images, {len(one.tree)} are there")
     found = sum(result.objects for result in results)
-    if one.tree.kind not in ("semantic", "masks") and found != instances:
+    if find_format(one.tree.kind).counts_instances and found != instances:
         one.failures.append(f"{path}: says {instances} instances, {found} are there")
     if components["found"] != components["written"] + len(components["skipped"]):
         one.failures.append(f"{path}: components found are not those written and those skipped")
-    if labels_hash(root, one.tree.kind) != manifest["labels_sha256"]:
+    if find_format(one.tree.kind).labels_sha256(root) != manifest["labels_sha256"]:
         one.failures.append(f"{path}: the label files are not those that were written (labels_sha256)")
-
-
-def labels_hash(root: Path, kind: FormatName) -> str:
-    """`labels_sha256` of the label files in a tree: SHA-256 over lines of path, NUL and SHA-256, sorted."""
-    patterns = {
-        "yolo-classify": ("labels.csv",),
-        "coco": ("annotations/*.json",),
-        "panoptic": ("annotations/*.json", "panoptic_*/*.png"),
-        "semantic": ("masks/*/*.png",),
-        "masks": ("*/ground_truth/*/*.png",),
-    }.get(kind, ("labels/*/*.txt",))
-    lines = []
-    for path in (path for pattern in patterns for path in root.glob(pattern)):
-        lines.append(digest_line(path.relative_to(root).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()))
-    return hashlib.sha256(b"".join(sorted(lines))).hexdigest()
 
 
 def _report(one: _Tree, results: Sequence[_Checked], min_iou: float) -> TreeReport:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from converters.formats.base import FormatName, Settings
-from converters.formats.label_tree import Entry, LabelTree, read_manifest
-from converters.sources import Labelled, label_sample, open_source, read_labels, trees_in
-from converters.verification.matching import find_source, match_entries, settings_of
-from converters.viewing.as_written import BOX_SHAPES, read_shown
-from toolkit.dataset.samples import Dataset, Sample
+from converters.formats.base import Holds, Settings
+from converters.formats.format import Format
+from converters.formats.label_tree import LabelRecord, LabelTree
+from converters.formats.registry import find_format, read_manifest
+from converters.sources import Member, Source, open_source, read_labels, trees_in
+from converters.verification.matching import find_source, match_records, settings_of
+from converters.viewing.as_written import read_shown
+from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.staging import check_apart
 from toolkit.gallery import GalleryItem, GalleryPage, GalleryReport, Shapes, Shown, Words, build_gallery
 from toolkit.gallery.building import choose
 from toolkit.gallery.sheets import check_sheet, write_sheet
@@ -27,17 +30,12 @@ from toolkit.imaging.images import is_image
 
 __all__ = ["Views", "open_views", "view"]
 
-# Of several trees of one conversion the first of these is shown: those that tell the most come first.
-_BEST: tuple[FormatName, ...] = (
-    "coco",
-    "panoptic",
-    "yolo-segment",
-    "semantic",
-    "masks",
-    "yolo-obb",
-    "yolo-detect",
-    "yolo-classify",
-)
+_SHAPES: dict[Holds, Shapes] = {
+    "pixels": "pixels",
+    "boxes": "boxes",
+    "oriented boxes": "oriented",
+    "classes": "classes",
+}
 _WITHOUT: dict[Shapes, tuple[str, tuple[str, ...]]] = {
     "pixels": ("", ()),
     "boxes": ("these labels are boxes, which have no", ("fill", "outline", "oriented")),
@@ -61,7 +59,7 @@ class Views:
         notes: what to say at the terminal.
     """
 
-    source: Dataset | LabelTree
+    source: Source
     page: GalleryPage
     items: tuple[GalleryItem, ...]
     notes: tuple[str, ...]
@@ -99,7 +97,7 @@ def view(
     """
     views = open_views(path, against, categories)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
-    _check_outside(out, views.source.root)
+    check_apart(out, views.source.root)
     if sheet is not None:
         check_sheet(Path(sheet), replace_it=overwrite or resume)
     report = build_gallery(
@@ -117,18 +115,6 @@ def view(
     return report, views
 
 
-def _check_outside(out: Path, root: Path) -> None:
-    """Refuse an output inside what is shown, or around it.
-
-    Raises:
-        ToolkitError: it is.
-    """
-    there, here = out.resolve(), root.resolve()
-    if there.is_relative_to(here) or here.is_relative_to(there):
-        inside = "is" if there == here else "lies inside" if there.is_relative_to(here) else "holds"
-        raise ToolkitError(out, f"{inside} {root}, which is to be shown", "name a folder apart from it with --out DIR")
-
-
 def open_views(path: str | Path, against: str | Path | None = None, categories: Sequence[str] = ()) -> Views:
     """What there is to see at a path; labels are read when an item is loaded.
 
@@ -139,80 +125,77 @@ def open_views(path: str | Path, against: str | Path | None = None, categories: 
         ToolkitError: there is nothing, or `against` is no dataset, or a category is not there.
     """
     shown, notes = _open(Path(path), compared=against is not None)
-    if isinstance(shown, Dataset):
+    if shown.tree is None:
         views = _of_dataset(shown.only(categories) if categories else shown)
     else:
-        views = _of_tree(shown, against, categories)
+        views = _of_tree(shown, shown.tree, against, categories)
     return replace(views, notes=(*notes, *views.notes))
 
 
-def _open(path: Path, *, compared: bool) -> tuple[Dataset | LabelTree, tuple[str, ...]]:
-    """The dataset or the tree at a path, and what to say of the choice."""
+def _open(path: Path, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
+    """What stands at a path, and what to say of the choice; of several trees the one that tells the most."""
     if path.is_dir() and read_manifest(path) is not None:
-        return read_labels(path), ()
+        return open_source(read_labels(path)), ()
     manifests = {folder: read_manifest(folder) for folder in trees_in(path)} if path.is_dir() else {}
     kinds = {folder: manifest["format"] for folder, manifest in manifests.items() if manifest is not None}
     if not kinds:
-        return read_labels(path) if compared else open_source(path), ()
-    best = min(kinds, key=lambda folder: (_BEST.index(kinds[folder]), folder.name))
+        return open_source(read_labels(path) if compared else path), ()
+    best = min(kinds, key=lambda folder: (find_format(kinds[folder]).rank, folder.name))
     others = ", ".join(folder.name for folder in kinds if folder != best)
     note = f"{path} holds {len(kinds)} label trees; {best.name} is shown, name another one to see it: {others}"
-    return read_labels(best), (note,) if others else ()
+    return open_source(read_labels(best)), (note,) if others else ()
 
 
-def _of_dataset(dataset: Dataset) -> Views:
-    classes = tuple(dataset.classes())
+def _of_dataset(source: Source) -> Views:
+    classes = tuple(source.classes())
     settings = Settings(classes=classes)
     items = [
         GalleryItem(
-            key=sample.key,
-            subset=sample.split,
-            product=sample.category,
-            image_class=sample.defect,
-            image=sample.image,
-            stamp=_lengths(sample.masks),
-            load=partial(_masks_of, sample, settings),
-            count=partial(_counted, partial(_masks_of, sample, settings)) if sample.masks else _none,
+            key=member.sample.key,
+            subset=member.sample.split,
+            product=member.sample.category,
+            image_class=image_class(member.sample, "defect"),
+            image=member.sample.image,
+            stamp=_lengths(mask.path for mask in member.sample.masks),
+            load=partial(_masks_of, member, settings),
+            count=partial(_counted, partial(_masks_of, member, settings)) if member.sample.masks else _none,
         )
-        for sample in dataset
+        for member in source.members
     ]
-    items += _faulty(dataset.layout_problems, dataset.root)
-    words = Words(_name(dataset.root), "masks of the dataset")
-    page = GalleryPage(words, classes, "pixels", {"source": _ITSELF, "difference": _ITSELF}, (dataset.root,))
-    return Views(dataset, page, _sorted(items), dataset.notes)
+    items += _faulty(source.layout_problems, source.root)
+    words = Words(_name(source.root), "masks of the dataset")
+    page = GalleryPage(words, classes, "pixels", {"source": _ITSELF, "difference": _ITSELF}, (source.root,))
+    return Views(source, page, _sorted(items), source.notes)
 
 
-def _masks_of(sample: Sample, settings: Settings) -> Shown:
+def _masks_of(member: Member, settings: Settings) -> Shown:
     """The masks of a sample, each component an instance."""
-    found = label_sample(sample, sample.split, settings)
-    if not isinstance(found, Labelled):
-        raise BadInputError(found)
-    return Shown(found.image)
+    return Shown(member.read(settings).image)
 
 
-def _of_tree(tree: LabelTree, against: str | Path | None, categories: Sequence[str]) -> Views:
+def _of_tree(shown: Source, tree: LabelTree, against: str | Path | None, categories: Sequence[str]) -> Views:
     source, notes = _source(tree, against)
     settings = settings_of(tree, source)
-    shapes = _shapes(tree)
+    found = find_format(tree.kind)
+    shapes = _shapes(found, tree)
     items: list[GalleryItem] = []
     borrowed = False
-    for match in match_entries([tree], source).found:
-        for _, entry in match.entries:
-            origin = match.member.sample if isinstance(match.member, Entry) else match.member
-            own = entry.sample.image if entry.sample.image.name and entry.sample.image.exists() else None
-            image = own or (origin.image if origin is not None and origin.image.exists() else None)
+    for match in match_records([tree], source).found:
+        for _, record in match.records:
+            true = match.member.sample if match.member is not None else None
+            own = record.sample.image if record.sample.image.name and record.sample.image.exists() else None
+            image = own or (true.image if true is not None and true.image.exists() else None)
             borrowed |= image is not own
-            read = partial(read_shown, entry, match.member, tree.kind, shapes, settings, compare=source is not None)
             items.append(
                 GalleryItem(
-                    key=entry.sample.key,
-                    subset=entry.sample.split,
-                    product=origin.category if origin is not None else entry.sample.category,
-                    image_class=entry.sample.defect,
+                    key=record.sample.key,
+                    subset=record.sample.split,
+                    product=true.category if true is not None else record.sample.category,
+                    image_class=record.sample.defect,
                     image=image,
-                    stamp=_stamp(entry, origin),
-                    load=read,
-                    count=partial(_counted, partial(_as_written, entry)),
+                    stamp=_stamp(record, true),
+                    load=partial(read_shown, record, match.member, found, shapes, settings, compare=source is not None),
+                    count=partial(_counted, partial(_as_written, record)),
                 )
             )
     _mark_missing(items, tree)
@@ -224,10 +207,10 @@ def _of_tree(tree: LabelTree, against: str | Path | None, categories: Sequence[s
     words = Words(_name(tree.root, 2), f"{tree.kind} labels", compared, told)
     roots = (tree.root,) if source is None else (tree.root, source.root)
     page = GalleryPage(words, tuple(tree.names), shapes, layers, roots)
-    return Views(tree, page, _sorted(items), (*notes, *told, *tree.notes))
+    return Views(shown, page, _sorted(items), (*notes, *told, *tree.notes))
 
 
-def _source(tree: LabelTree, against: str | Path | None) -> tuple[Dataset | LabelTree | None, tuple[str, ...]]:
+def _source(tree: LabelTree, against: str | Path | None) -> tuple[Source | None, tuple[str, ...]]:
     """What to compare a tree with, and a note where that is nothing."""
     try:
         source = find_source(against, [tree])
@@ -238,7 +221,7 @@ def _source(tree: LabelTree, against: str | Path | None) -> tuple[Dataset | Labe
     return source, () if source is not None else (_NO_SOURCE,)
 
 
-def _remarks(settings: Settings, source: Dataset | LabelTree | None, layers: dict[str, str]) -> tuple[str, ...]:
+def _remarks(settings: Settings, source: Source | None, layers: dict[str, str]) -> tuple[str, ...]:
     """What a conversion was told to do that shows as a difference; or why there is no difference."""
     if source is None or "difference" in layers:
         return () if source is None else (layers["difference"],)
@@ -252,12 +235,10 @@ def _remarks(settings: Settings, source: Dataset | LabelTree | None, layers: dic
     return tuple(found)
 
 
-def _shapes(tree: LabelTree) -> Shapes:
-    """What the labels of a tree consist of; COCO files may hold boxes alone."""
-    if tree.kind == "coco":
-        annotations = [one for entry in tree.entries for one in entry.payload[1]]
-        return "boxes" if annotations and not any(one.get("segmentation") for one in annotations) else "pixels"
-    return BOX_SHAPES.get(tree.kind, "pixels")
+def _shapes(found: Format, tree: LabelTree) -> Shapes:
+    """What the labels of a tree consist of; a format of pixels may be given boxes alone."""
+    kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
+    return "boxes" if found.holds == "pixels" and kinds == {"boxes"} else _SHAPES[found.holds]
 
 
 def _layers(shapes: Shapes, compared: bool) -> dict[str, str]:
@@ -312,8 +293,8 @@ def _none() -> int:
     return 0
 
 
-def _as_written(entry: Entry) -> Shown:
-    return Shown(entry.labelled())
+def _as_written(record: LabelRecord) -> Shown:
+    return Shown(record.labelled())
 
 
 def _counted(load: Callable[[], Shown]) -> int:
@@ -340,18 +321,18 @@ def _sorted(items: list[GalleryItem]) -> tuple[GalleryItem, ...]:
     return tuple(sorted(items, key=lambda item: item.key))
 
 
-def _lengths(files: Sequence[Path]) -> str:
+def _lengths(files: Iterable[Path]) -> str:
     """Lengths of files, -1 for those that are not there."""
     return ",".join(str(path.stat().st_size) if path.is_file() else "-1" for path in files)
 
 
-def _stamp(entry: Entry, origin: Sample | None) -> str:
+def _stamp(record: LabelRecord, true: Sample | None) -> str:
     """What tells the labels of an image from others: a digest of what the tree's own file says, lengths of the rest."""
-    payload = entry.payload
+    payload = record.payload
     path, rest = payload if isinstance(payload, tuple) else (payload, "")
     files = [Path(path)] if isinstance(path, str) and not path.endswith(".json") else []
     said = hashlib.sha256(repr(rest).encode(errors="backslashreplace")).hexdigest() if rest else ""
-    return f"{_lengths([*files, *(origin.masks if origin is not None else ())])} {said}"
+    return f"{_lengths([*files, *((mask.path for mask in true.masks) if true is not None else ())])} {said}"
 
 
 def _name(root: Path, parts: int = 1) -> str:

@@ -6,21 +6,22 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from converters.formats.base import Encoded, FormatName, Settings
-from converters.formats.label_tree import read_manifest
-from converters.formats.registry import CODECS
+from converters.formats.base import Encoded, Settings
+from converters.formats.registry import find_format, read_manifest
 from converters.writing.tree_writer import TreeWriter
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.links import place_image
-from toolkit.files.publish import STAGING, publish_folder, remove_staging, write_whole
+from toolkit.files.publish import write_whole
+from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
 __all__ = ["Conversion", "Progress", "Rendered", "fingerprint", "finished"]
 
@@ -56,7 +57,7 @@ def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
     digest = hashlib.sha256()
     for sample, subset in samples:
         lengths = []
-        for path in (sample.image, *sample.masks):
+        for path in (sample.image, *(mask.path for mask in sample.masks)):
             try:
                 lengths.append(os.stat(path).st_size)
             except OSError:
@@ -68,7 +69,7 @@ def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
 class Conversion:
     """Takes rendered images in order and leaves finished trees, or nothing."""
 
-    def __init__(self, out: Path, formats: Sequence[FormatName], settings: Settings, total: int, inputs: str) -> None:
+    def __init__(self, out: Path, formats: Sequence[str], settings: Settings, total: int, inputs: str) -> None:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self._out = out
@@ -81,7 +82,7 @@ class Conversion:
         self._writers: list[TreeWriter] = []
         self._copied = False
         # The shape of a tree but for the subsets, which are known at the end.
-        self._shapes = [CODECS[name].shape(settings, ["train"]) for name in formats]
+        self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
 
     @contextmanager
     def staged(self, *, resume: bool, anew: bool = False) -> Iterator[int]:
@@ -89,42 +90,22 @@ class Conversion:
 
         Args:
             resume: go on from a checkpoint, if there is one.
-            anew: begin anew where the checkpoint is another run's, rather than refuse.
+            anew: replace earlier trees; begin anew where the checkpoint is another run's, rather than refuse.
 
         An error removes the folder and all that is in it; a kill leaves it for the next run to resume or remove.
         """
-        made = _folders_to_make(self._out)
-        state = self._load_state(anew) if resume else None  # another run's work must survive a refusal
-        try:
-            if state is None:
-                remove_staging(self._out)
+        with staging(self._out, inside=True, resumable=True) as stage:
+            check_free(self._out, self._formats, overwrite=anew, resume=resume)  # another run may just have ended
+            state = self._load_state(anew) if resume else None  # another run's work must survive a refusal
             try:
-                self._stage.mkdir(parents=True, exist_ok=True)
+                stage.begin(anew=state is None)
                 self._writers = [TreeWriter(self._stage / name, name, self._settings) for name in self._formats]
-            except OSError as error:
-                raise _not_written(self._out, error) from error
-            if state is not None:
-                self._done = state["done"]
-                self.problems = [Problem(**problem) for problem in state["problems"]]
+                if state is not None:
+                    self._restore(state)
+                yield self._done
+            finally:
                 for writer in self._writers:
-                    writer.restore(state["writers"][writer.name])
-            yield self._done
-        except Exception as error:
-            self._abandon(made)
-            if isinstance(error, OSError):
-                raise _not_written(self._out, error) from error
-            raise
-        finally:
-            for writer in self._writers:
-                writer.abandon()
-
-    def _abandon(self, made: Sequence[Path]) -> None:
-        for writer in self._writers:
-            writer.abandon()
-        remove_staging(self._out)
-        for folder in made:
-            with suppress(OSError):  # it was never made, or something else is in it by now
-                folder.rmdir()
+                    writer.abandon()
 
     def consume(self, results: Iterable[Rendered], *, fail: bool, progress: Progress | None) -> None:
         """Write images as they come.
@@ -153,7 +134,8 @@ class Conversion:
             raise BadInputError(sorted(self.problems))
 
     def _write(self, rendered: Rendered) -> None:
-        mode = self._settings.images
+        mode, image = self._settings.images, rendered.sample.image
+        size = -1 if mode == "none" or not image.exists() else image.stat().st_size
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
             writer.add(
                 encoded,
@@ -163,9 +145,9 @@ class Conversion:
                 found=rendered.found,
                 too_small=rendered.too_small,
             )
-            if mode != "none" and rendered.sample.image.exists():
-                target = writer.prepare(encoded.image)
-                self._copied |= place_image(rendered.sample.image, target, mode) != mode
+            if size >= 0:
+                self._copied |= place_image(image, writer.prepare(encoded.image), mode) != mode
+                writer.count_image(size)
 
     def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, dict[str, Any]]:
         """Complete the trees, move them into place, and return their manifests."""
@@ -178,9 +160,9 @@ class Conversion:
         }
         manifests = {}
         for writer in self._writers:
-            codec = CODECS[writer.name]
+            found = find_format(writer.name)
             manifests[str(writer.name)] = writer.finish(
-                lambda subsets, codec=codec: codec.shape(self._settings, subsets),  # type: ignore[misc]
+                partial(found.shape, self._settings),
                 **remarks,
             )
         (self._stage / _STATE).unlink(missing_ok=True)  # spools that are gone can't be resumed
@@ -188,7 +170,6 @@ class Conversion:
             writer.remove_spools()
         for name in self._formats:
             publish_folder(self._stage / name, self._out / name)
-        remove_staging(self._out)
         return manifests
 
     def _mark(self) -> dict[str, Any]:
@@ -204,6 +185,12 @@ class Conversion:
             "writers": {writer.name: writer.checkpoint() for writer in self._writers},
         }
         write_whole(self._stage / _STATE, orjson.dumps(state))
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self._done = state["done"]
+        self.problems = [Problem(**problem) for problem in state["problems"]]
+        for writer in self._writers:
+            writer.restore(state["writers"][writer.name])
 
     def _load_state(self, anew: bool) -> dict[str, Any] | None:
         path = self._stage / _STATE
@@ -222,9 +209,9 @@ class Conversion:
         raise ToolkitError(self._out, "was begun with other files or settings", _REPEAT)
 
 
-def finished(out: Path, formats: Sequence[FormatName], settings: Settings, inputs: str) -> dict[str, dict[str, Any]]:
+def finished(out: Path, formats: Sequence[str], settings: Settings, inputs: str) -> dict[str, dict[str, Any]]:
     """Manifests of the trees that an earlier run completed from the same files with the same settings."""
-    manifests: Mapping[FormatName, dict[str, Any] | None] = {name: read_manifest(out / name) for name in formats}
+    manifests: Mapping[str, dict[str, Any] | None] = {name: read_manifest(out / name) for name in formats}
     return {
         name: manifest
         for name, manifest in manifests.items()
@@ -235,17 +222,7 @@ def finished(out: Path, formats: Sequence[FormatName], settings: Settings, input
     }
 
 
-def _folders_to_make(out: Path) -> list[Path]:
-    """The output folder and those above it that are not there yet, the innermost first.
-
-    A folder that holds nothing but unfinished work counts as not there: a run that was killed has made it.
-    """
-    if out.is_dir() and [path.name for path in out.iterdir()] == [STAGING]:
-        return [out]
-    return [folder for folder in (out, *out.parents) if not folder.exists()]
-
-
-def _check_unfinished(out: Path, formats: Iterable[FormatName]) -> None:
+def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
     """Refuse to resume over a tree that is complete, but was made from other files or with other settings.
 
     Raises:
@@ -258,8 +235,3 @@ def _check_unfinished(out: Path, formats: Iterable[FormatName]) -> None:
 
 def _relative(file: str, root: Path) -> str:
     return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
-
-
-def _not_written(out: Path, error: OSError) -> ToolkitError:
-    reason = error.strerror or str(error)
-    return ToolkitError(error.filename or out, f"cannot be written ({reason})", "free space, or choose another folder")

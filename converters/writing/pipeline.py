@@ -13,27 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from converters.formats.base import FormatName, ImageMode, Settings, check_formats
-from converters.formats.label_tree import Entry, LabelTree
-from converters.formats.registry import CODECS
-from converters.sources import inspect_member, label_entry, label_sample, open_source, sample_of
+from converters.formats.base import ImageMode, Settings
+from converters.formats.registry import FORMATS, check_formats, find_format
+from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Progress, Rendered, fingerprint, finished
-from toolkit.dataset.samples import (
-    GOOD,
-    ClassScheme,
-    Dataset,
-    Sample,
-)
+from toolkit.dataset.samples import GOOD, ClassScheme, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
-from toolkit.files.publish import check_apart, check_free
+from toolkit.files.staging import check_apart, check_free
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["ConvertReport", "convert", "write_labels"]
 
-_Item = tuple[Sample | Entry, str]  # what to read, and its subset
+_Item = tuple[Member, str]  # what to read, and its subset
 
 
 @dataclass(frozen=True)
@@ -64,9 +58,9 @@ class ConvertReport:
 
 
 def convert(
-    dataset: Dataset | LabelTree | str | Path,
+    dataset: SourceLike,
     out: str | Path,
-    formats: Sequence[str],
+    formats: str | Iterable[str],
     *,
     split: Mapping[str, str] | None = None,
     classes: ClassScheme = "defect",
@@ -87,9 +81,9 @@ def convert(
     """Write a dataset, or the labels of any label tree, in one or more formats.
 
     Args:
-        dataset: what `load_dataset` or `read_labels` gave, or a folder for either.
+        dataset: what `load_dataset` or `read_labels` gave, a source, or a folder.
         out: folder to write into; each format gets a folder in it, which appears whole or not at all.
-        formats: names out of `converters.FORMATS`.
+        formats: names out of `converters.FORMATS`, or one of them.
         split: key -> subset, as `split_dataset` makes it; without it the dataset's own subsets.
         classes: how to name classes.
         instances: "components", "image" or "merge:GAP"; instances of a label tree stay as they are labelled.
@@ -130,9 +124,9 @@ def convert(
     items = _items(source, split)
     fail = on_problem == "fail"
     if fail and source.layout_problems:
-        found = (problem for item, _ in items for problem in inspect_member(item, threshold))
+        found = (problem for item, _ in items for problem in item.inspect(settings))
         raise BadInputError([*source.layout_problems, *sorted(found)])
-    inputs = fingerprint((sample_of(item), subset) for item, subset in items)
+    inputs = fingerprint((item.sample, subset) for item, subset in items)
     manifests = finished(out, wanted, settings, inputs) if resume else {}
     missing = [name for name in wanted if name not in manifests]
     job = Conversion(out, missing, settings, len(items), inputs)
@@ -147,7 +141,7 @@ def convert(
     return ConvertReport(out, manifests, skipped, notes, time.monotonic() - started)
 
 
-def _check(settings: Settings, on_problem: str, formats: Sequence[FormatName], source: Dataset | LabelTree) -> None:
+def _check(settings: Settings, on_problem: str, formats: Sequence[str], source: Source) -> None:
     """Refuse settings that mean nothing."""
     choices = {
         "--images": (settings.images, get_args(ImageMode)),
@@ -163,72 +157,64 @@ def _check(settings: Settings, on_problem: str, formats: Sequence[FormatName], s
         raise ToolkitError("--min-area", f"{settings.min_area} is no area", "give 0 or more pixels")
     if settings.threshold is not None and not 0 < settings.threshold <= 65535:
         raise ToolkitError("--threshold", f"{settings.threshold} is no grey value", "give a number from 1 to 65535")
-    if isinstance(source, LabelTree) and source.kind == "yolo-classify" and formats != ["yolo-classify"]:
+    beyond = [name for name in formats if find_format(name).holds != "classes"]
+    if source.holds == "classes" and beyond:
+        within = [name for name in FORMATS if find_format(name).holds == "classes"]
         raise ToolkitError(
-            source.root, "a classification tree says nothing of where defects are", "use --to yolo-classify"
+            source.root, "a classification tree says nothing of where defects are", f"use --to {','.join(within)}"
         )
 
 
-def _items(source: Dataset | LabelTree, split: Mapping[str, str] | None) -> list[_Item]:
+def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
     """What to convert, and the subset of each."""
-    members: Sequence[Sample | Entry] = source.entries if isinstance(source, LabelTree) else source
-    samples = [sample_of(member) for member in members]
-    subsets = {sample.key: sample.split for sample in samples} if split is None else split
+    subsets = {one.sample.key: one.sample.split for one in source.members} if split is None else split
     unknown = sorted(set(subsets.values()) - set(SUBSETS))
     if unknown:
         raise ToolkitError(source.root, f"unknown subset {unknown[0]!r}", f"use {', '.join(SUBSETS)}")
-    pairs = zip(members, samples, strict=True)
-    items = [(member, subsets[sample.key]) for member, sample in pairs if sample.key in subsets]
+    items = [(one, subsets[one.sample.key]) for one in source.members if one.sample.key in subsets]
     if split is not None and len(items) < len(split):
-        strange = sorted(set(split) - {sample_of(item).key for item, _ in items})
+        strange = sorted(set(split) - {one.sample.key for one, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
     return items
 
 
-def _advice(source: Dataset | LabelTree, items: Sequence[_Item]) -> tuple[str, ...]:
+def _advice(source: Source, items: Sequence[_Item]) -> tuple[str, ...]:
     """What to know of a split that gives a detector nothing to learn from."""
-    defects = {subset for item, subset in items if sample_of(item).defect != GOOD}
+    defects = {subset for item, subset in items if item.sample.defect != GOOD}
     if not defects or "train" in defects:
         return ()
     where = " and ".join(name for name in SUBSETS if name in defects)
     trained = any(subset == "train" for _, subset in items)
     what = "train holds good images only" if trained else "there are no train images"
-    why = ", as MVTec AD is split for anomaly detection" if isinstance(source, Dataset) else ""
+    why = ", as MVTec AD is split for anomaly detection" if source.layout == "mvtec" else ""
     remedy = f"--strategy stratified draws the images of {where} into train, val and test"
     return (f"{what}, all defects are in {where}{why}; to train a detector or segmenter, {remedy}",)
 
 
 def _results(
-    items: Sequence[_Item], formats: Sequence[FormatName], settings: Settings, workers: int, cluster: str | None
+    items: Sequence[_Item], formats: Sequence[str], settings: Settings, workers: int, cluster: str | None
 ) -> Iterator[Rendered]:
     """Every image in every format, in order."""
     return ordered_map(partial(_render, formats=formats, settings=settings), items, workers=workers, cluster=cluster)
 
 
-def _render(item: _Item, formats: Sequence[FormatName], settings: Settings) -> Rendered:
+def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered:
     """One image in every format, or what is wrong with it. Runs in a worker; pure but for reading the files."""
-    source, subset = item
-    sample = sample_of(source)
+    member, subset = item
     try:
-        labelled = (
-            label_sample(source, subset, settings)
-            if isinstance(source, Sample)
-            else label_entry(source, subset, settings)
-        )
-        if isinstance(labelled, tuple):
-            return Rendered(sample, subset, labelled, ())
-        encoded = tuple(CODECS[name].encode(labelled.image, settings) for name in formats)
+        labelled = member.read(settings, subset)
+        encoded = tuple(find_format(name).encode(labelled.image, settings) for name in formats)
     except ToolkitError as error:
-        return Rendered(sample, subset, error.problems, ())
-    return Rendered(sample, subset, (), encoded, labelled.found, labelled.too_small)
+        return Rendered(member.sample, subset, error.problems, ())
+    return Rendered(member.sample, subset, (), encoded, labelled.found, labelled.too_small)
 
 
 def write_labels(
     images: Iterable[LabelledImage],
     out: str | Path,
-    formats: Sequence[str],
+    formats: str | Iterable[str],
     *,
     classes: Sequence[str],
     image_mode: ImageMode = "hardlink",
@@ -239,7 +225,7 @@ def write_labels(
     Args:
         images: with `subset` set.
         out: folder to write into, as in `convert`.
-        formats: names out of `converters.FORMATS`.
+        formats: names out of `converters.FORMATS`, or one of them.
         classes: names of all classes; their order gives the ids.
         image_mode: how image files get into the trees.
         overwrite: replace folders of earlier conversions.
@@ -255,12 +241,12 @@ def write_labels(
     settings = Settings(classes=tuple(classes), images=image_mode)
     check_free(out, wanted, overwrite=overwrite, resume=False)
     job = Conversion(out, wanted, settings, 0, "")
-    with job.staged(resume=False):
+    with job.staged(resume=False, anew=overwrite):
         job.consume((_render_labelled(image, wanted, settings) for image in images), fail=True, progress=None)
         return job.finish((), out)
 
 
-def _render_labelled(image: LabelledImage, formats: Sequence[FormatName], settings: Settings) -> Rendered:
+def _render_labelled(image: LabelledImage, formats: Sequence[str], settings: Settings) -> Rendered:
     sample = Sample(image.key, image.path or Path(), (), "", image.image_label, image.subset)
-    encoded = tuple(CODECS[name].encode(image, settings) for name in formats)
+    encoded = tuple(find_format(name).encode(image, settings) for name in formats)
     return Rendered(sample, image.subset, (), encoded, len(image.instances))

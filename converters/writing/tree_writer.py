@@ -16,11 +16,11 @@ from typing import IO, Any
 
 import orjson
 
-from converters.formats.base import Encoded, FormatName, Settings, TreeShape, present_subsets
+from converters.formats.base import Encoded, Settings, TreeShape, digest_line, present_subsets
 from toolkit import __version__
 from toolkit.files.publish import write_json
 
-__all__ = ["TreeWriter", "digest_line"]
+__all__ = ["TreeWriter"]
 
 _BLOCK = 1 << 20
 
@@ -28,7 +28,7 @@ _BLOCK = 1 << 20
 class TreeWriter:
     """Writes one format's tree into a staging folder, image by image, in order."""
 
-    def __init__(self, folder: Path, name: FormatName, settings: Settings) -> None:
+    def __init__(self, folder: Path, name: str, settings: Settings) -> None:
         self.folder = folder
         self.name = name
         self._settings = settings
@@ -36,7 +36,15 @@ class TreeWriter:
         self._spools: dict[str, IO[bytes]] = {}
         self._folders: set[str] = set()
         self._subsets: dict[str, dict[str, int]] = {}
-        self._totals = {"found": 0, "skipped": 0, "bridges": 0, "compared": 0, "exact": 0}
+        self._totals = {
+            "found": 0,
+            "skipped": 0,
+            "bridges": 0,
+            "compared": 0,
+            "exact": 0,
+            "images": 0,
+            "image_bytes": 0,
+        }
         self._iou_sum = 0.0
         self._min_iou = 1.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +68,7 @@ class TreeWriter:
         if counts is None:
             counts = self._subsets[subset] = {"images": 0, "instances": 0, "background": 0, "annotations": 0}
         if shape.json_file is not None:
-            self._add_json(encoded, subset, counts)
+            self._add_json(encoded, subset, counts, shape)
         if encoded.row:
             self._spool("table", encoded.row + b"\n")
         counts["images"] += 1
@@ -82,17 +90,21 @@ class TreeWriter:
         self._totals["skipped"] += len(left_out)
         self._totals["bridges"] += encoded.bridges
 
-    def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int]) -> None:
+    def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int], shape: TreeShape) -> None:
         image_id = counts["images"] + 1
         comma = b"," if image_id > 1 else b""
         self._spool(f"images.{subset}", b'%b\n{"id":%d,%b}' % (comma, image_id, encoded.header))
-        numbered = self.name == "coco"  # panoptic annotations go by their image
         for annotation in encoded.annotations:
             counts["annotations"] += 1
             comma = b"," if counts["annotations"] > 1 else b""
-            own = b'"id":%d,' % counts["annotations"] if numbered else b""
+            own = b'"id":%d,' % counts["annotations"] if shape.numbered else b""
             line = b'%b\n{%b"image_id":%d,%b}' % (comma, own, image_id, annotation)
             self._spool(f"annotations.{subset}", line)
+
+    def count_image(self, size: int) -> None:
+        """Say that an image file of so many bytes was put into the tree."""
+        self._totals["images"] += 1
+        self._totals["image_bytes"] += size
 
     def prepare(self, path: str) -> str:
         """Where a file of the tree goes, its folder made."""
@@ -205,6 +217,7 @@ class TreeWriter:
         skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
         totals = self._totals
         manifest: dict[str, Any] = {
+            "schema": 2,
             "tool": "defectkit",
             "version": __version__,
             "format": self.name,
@@ -225,14 +238,10 @@ class TreeWriter:
                 "images": totals["compared"],
             },
             "options": self._settings.described(),
+            "images": {"count": totals["images"], "bytes": totals["image_bytes"]},
             "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
             **remarks,
         }
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
-
-
-def digest_line(path: str, digest: str) -> bytes:
-    """What one label file adds to `labels_sha256`: its path in the tree and its own SHA-256."""
-    return b"%b\0%b\n" % (path.encode(), digest.encode())

@@ -9,7 +9,6 @@ OUT/autolabel.json     what was asked for, counts, and the figures against the t
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,16 +19,18 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import check_formats
+from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, agreement, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
+from finetune.engine.image_files import image_files
 from finetune.engine.learner import Progress
-from finetune.engine.runs import Run, csv_bytes
+from finetune.engine.runs import Run, csv_bytes, open_run
 from finetune.metrics.detection import coco_truth
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.files.publish import publish_folder, write_json, write_whole
+from toolkit.files.publish import write_json, write_whole
+from toolkit.files.staging import check_free, staging
 from toolkit.gallery import Difference, GalleryItem, GalleryPage, Shown, Words, build_gallery
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -95,15 +96,15 @@ class _Made:
 
 
 def autolabel(
-    detector: Run,
-    images: Sequence[Path],
-    out: Path,
+    detector: Run | str | Path,
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
     *,
-    segmenter: Segments | None = None,
-    formats: Sequence[str] = ("coco",),
-    words: Sequence[str] | None = None,
+    segmenter: Segments | Run | str | Path | None = None,
+    formats: str | Sequence[str] = ("coco",),
+    words: str | Sequence[str] | None = None,
     confidence: float | None = None,
-    against: Path | None = None,
+    against: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> AutolabelReport:
@@ -111,10 +112,11 @@ def autolabel(
 
     Args:
         detector: run of yolo-world or vae; it says where.
-        images: the files.
+        images: image files, folders of them, or a dataset root; one or several.
         out: folder to make.
-        segmenter: cuts objects out of their boxes; None takes the masks of the detector, where it makes any.
-        formats: of the label trees.
+        segmenter: run of sam, or what cuts objects out of their boxes; None takes the masks of the detector, where it
+            makes any.
+        formats: of the label trees; one or several.
         words, confidence: as for `finetune.autolabelling.proposals.open_proposer`.
         against: dataset or label tree that the images are labelled in by people, to compare with.
         overwrite: replace the folder of an earlier call.
@@ -124,24 +126,30 @@ def autolabel(
         ToolkitError: the run, the settings or the images are at fault. Nothing is left behind.
     """
     started = time.monotonic()
+    run, files, out = detector if isinstance(detector, Run) else open_run(detector), image_files(images), Path(out)
+    cutter = _opened_segmenter(segmenter)
     wanted = check_formats(formats)
-    _check_free(out, images, overwrite=overwrite)
-    proposer = open_proposer(detector, words, confidence)
-    truth = None if against is None else open_truth(against, images, proposer.classes)
-    made = list(_label(proposer, segmenter, images, progress))
-    stage = out.parent / f".{out.name}.defectkit-partial"
-    built = stage / "out"  # an older folder steps aside beside it, where nothing of the user's can be
-    shutil.rmtree(stage, ignore_errors=True)
-    try:
+    with staging(out) as stage:
+        _check_free(out, files, overwrite=overwrite)
+        proposer = open_proposer(run, [words] if isinstance(words, str) else words, confidence)
+        truth = None if against is None else open_truth(Path(against), files, proposer.classes)
+        made = list(_label(proposer, cutter, files, progress))
+        built = stage.begin() / "out"
         write_labels((one.image for one in made), built, wanted, classes=proposer.classes, image_mode="hardlink")
         metrics = _write(built, made, proposer, truth)
         _review(built / "review", made, proposer, truth, out.name)
-        publish_folder(built, out)
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
-        raise ToolkitError(out, problem, "free space, or choose another folder with --out") from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        stage.publish(built)
+    return _report(out, made, proposer, truth, metrics, time.monotonic() - started)
+
+
+def _report(
+    out: Path,
+    made: Sequence[_Made],
+    proposer: Proposer,
+    truth: Truth | None,
+    metrics: Mapping[str, float | int],
+    seconds: float,
+) -> AutolabelReport:
     return AutolabelReport(
         out,
         proposer.classes,
@@ -150,20 +158,24 @@ def autolabel(
         sum(not one.image.instances for one in made),
         metrics,
         (*dict.fromkeys(note for one in made for note in one.notes), *_remarks(truth)),
-        time.monotonic() - started,
+        seconds,
     )
 
 
+def _opened_segmenter(given: Segments | Run | str | Path | None) -> Segments | None:
+    if given is None or not isinstance(given, Run | str | Path):
+        return given
+    from finetune.sam.learner import load_segmenter
+
+    return load_segmenter(open_run(given.root if isinstance(given, Run) else given, "sam"))
+
+
 def _check_free(out: Path, images: Sequence[Path], *, overwrite: bool) -> None:
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ToolkitError(out, "is no folder", "choose another folder with --out")
+    remedy = "choose another folder with --out, or add --overwrite"
+    held = check_free(out, overwrite=overwrite, remedy=remedy)
     if any(path.resolve().is_relative_to(out.resolve()) for path in images):
         raise ToolkitError(out, "holds the images that are to be labelled", "choose another folder with --out")
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not overwrite:
-        raise ToolkitError(out, "is not empty", "choose another folder with --out, or add --overwrite")
-    if not (out / _ABOUT).is_file():
+    if held and not (out / _ABOUT).is_file():
         raise ToolkitError(out, f"was not written by autolabel (it has no {_ABOUT})", "choose another folder")
 
 

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from converters.formats.base import Settings
-from converters.formats.label_tree import Entry, LabelTree
-from converters.sources import Labelled, label_sample, open_source
+from converters.sources import open_source
 from finetune.engine.runs import file_sha256
 from finetune.metrics.detection import average_precision, coco_truth
-from toolkit.dataset.samples import Sample
-from toolkit.errors import BadInputError, ToolkitError
+from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = ["Truth", "agreement", "open_truth"]
@@ -52,8 +50,8 @@ def open_truth(root: Path, images: Sequence[Path], classes: Sequence[str]) -> Tr
         ToolkitError: `root` is neither, or knows one of the images not at all.
     """
     source = open_source(root)
-    members = list(source.entries) if isinstance(source, LabelTree) else list(source)
-    files = [_image_of(member) for member in members]
+    members = source.members
+    files = [member.sample.image for member in members]
     places = {path.resolve(): place for place, path in enumerate(files)}
     elsewhere = any(path.resolve() not in places for path in images)
     by_bytes = {file_sha256(path): place for place, path in enumerate(files) if path.is_file()} if elsewhere else {}
@@ -65,22 +63,9 @@ def open_truth(root: Path, images: Sequence[Path], classes: Sequence[str]) -> Tr
             place = by_bytes.get(file_sha256(path))
         if place is None:
             raise ToolkitError(path, f"is not in {root}", "name the labels of these images with --against")
-        found[path] = _labels_of(members[place], settings)
+        found[path] = members[place].read(settings).image
     names = {one.label for image in found.values() for one in image.instances}
     return Truth(found, not names & set(classes))
-
-
-def _image_of(member: Sample | Entry) -> Path:
-    return member.sample.image if isinstance(member, Entry) else member.image
-
-
-def _labels_of(member: Sample | Entry, settings: Settings) -> LabelledImage:
-    if isinstance(member, Entry):
-        return member.labelled()
-    told = label_sample(member, member.split, settings)
-    if not isinstance(told, Labelled):
-        raise BadInputError(told)
-    return told.image
 
 
 def agreement(

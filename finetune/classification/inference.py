@@ -19,10 +19,12 @@ from torch.utils.data import DataLoader
 from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
+from finetune.engine.prediction import Prediction
 from finetune.engine.splits import Example, ExampleSet
 from finetune.engine.transforms import eval_transform, flipped_views
 from finetune.metrics.classification import classification_metrics, confusion_counts
 from toolkit.errors import ToolkitError
+from toolkit.imaging.images import read_header
 
 __all__ = [
     "Chosen",
@@ -30,6 +32,7 @@ __all__ = [
     "check_classes",
     "choose_examples",
     "class_probabilities",
+    "classify_image",
     "evaluating",
     "image_batches",
     "predict_examples",
@@ -186,6 +189,31 @@ def predict_examples(
     """
     chances = class_probabilities(model, examples, config, device, tta=config.tta, classes=len(classes))
     return Predictions(list(examples), list(classes), chances)
+
+
+def classify_image(
+    model: nn.Module, path: Path, classes: Sequence[str], config: Any, device: torch.device
+) -> Prediction:
+    """The class of one image file, and the probability of each.
+
+    Args:
+        model, classes, config, device: as for `predict_examples`.
+        path: the file.
+
+    Raises:
+        ToolkitError: it cannot be read.
+    """
+    header, unlabelled = read_header(path), Example(str(path), path, classes[0], "", "test")
+    chances = predict_examples(model, [unlabelled], classes, config, device).probabilities[0]
+    best = int(chances.argmax())
+    return Prediction(
+        path,
+        header.width,
+        header.height,
+        classes=(classes[best],),
+        scores=chances[[best]],
+        probabilities=dict(zip(classes, chances.tolist(), strict=True)),
+    )
 
 
 def class_probabilities(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from finetune.classification.inference import (
     Predictions,
     check_classes,
     choose_examples,
+    classify_image,
     image_batches,
     predict_examples,
     probability_columns,
@@ -33,6 +34,7 @@ from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
@@ -138,7 +140,18 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     return rows
 
 
-LEARNER = Learner(ClassifierConfig, train, evaluate, predict)
+def load_predictor(run: Run) -> Callable[[Path], Prediction]:
+    """The classifier of a run, ready for one image file after the other.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    config, classes = read_config(run, ClassifierConfig), list(run.environment()["classes"])
+    module, device = _trained(run, config)
+    return lambda path: classify_image(module, path, classes, config, device)
+
+
+LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor)
 
 
 def _facts(

@@ -16,6 +16,7 @@ import hashlib
 import io
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -27,9 +28,21 @@ from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, 
 from finetune.engine.distributed import is_leader
 from toolkit import __version__
 from toolkit.errors import ToolkitError
+from toolkit.files.locks import locked
 from toolkit.files.publish import write_json, write_whole
+from toolkit.files.staging import check_free
 
-__all__ = ["Run", "csv_bytes", "file_sha256", "open_run", "read_config", "read_metrics", "split_sha256", "start_run"]
+__all__ = [
+    "Run",
+    "csv_bytes",
+    "file_sha256",
+    "open_run",
+    "read_config",
+    "read_metrics",
+    "run_lock",
+    "split_sha256",
+    "start_run",
+]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
 _SCHEMA = 2  # of run directories; 1, which named none, is that of version 0.1.0
@@ -118,6 +131,11 @@ class Run:
             write_whole(self.root / name, csv_bytes(list(rows)))
 
 
+def run_lock(out: Path) -> AbstractContextManager[None]:
+    """Keeps other runs out of a run directory. Of several processes that train together, the first holds it for all."""
+    return locked(out) if is_leader() else nullcontext()
+
+
 def start_run(
     out: Path,
     learner: str,
@@ -145,11 +163,7 @@ def start_run(
     run, digest, settings = Run(out, learner), split_sha256(subsets), dump_config(config)
     if not is_leader():
         return run
-    if out.is_file() or out.is_symlink():
-        raise ToolkitError(out, "is no folder", "choose another folder with --out")
-    if out.is_dir() and any(out.iterdir()):
-        if not resume:
-            raise ToolkitError(out, "is not empty", _HINT)
+    if check_free(out, resume=resume, remedy=_HINT):
         _check_same(open_run(out), learner, config, digest)
         return run
     write_whole(out / "config.yaml", settings.encode())

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from converters.sources import open_source
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
-from toolkit.dataset.samples import Dataset as SampleIndex
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
 from toolkit.errors import ToolkitError
 
@@ -102,7 +101,7 @@ def open_examples(data: str | Path, split: SplitConfig | None = None) -> Example
         ToolkitError: it is none of them, files are missing, the split does not fit, or a class has nothing to train on.
     """
     source = open_source(data)
-    samples: Sequence[Sample] = source if isinstance(source, SampleIndex) else source.samples
+    samples: Sequence[Sample] = source.dataset
     if source.layout_problems:
         first = source.layout_problems[0]
         more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""
@@ -127,7 +126,7 @@ def every_example(data: Path) -> list[Example]:
         ToolkitError: it is none of them, or images are missing.
     """
     source = open_source(data)
-    samples: Sequence[Sample] = source if isinstance(source, SampleIndex) else source.samples
+    samples: Sequence[Sample] = source.dataset
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")

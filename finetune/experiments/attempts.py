@@ -30,7 +30,7 @@ from finetune.engine.learner import Learner, Progress
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.engine.splits import open_examples
 from finetune.learners import find_config, find_learner
-from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.samples import Sample
 from toolkit.dataset.splits import split_dataset, write_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 
@@ -354,7 +354,7 @@ def _write_folds(attempts: Attempts, out: Path) -> Iterator[tuple[tuple[int, int
     """Stratified folds over the images of the baseline's split: each image is tested once for each seed."""
     examples = open_examples(attempts.data, _split(attempts.attempts[0].config))
     source = open_source(attempts.data)
-    every: Sequence[Sample] = source if isinstance(source, Dataset) else source.samples
+    every: Sequence[Sample] = source.dataset
     used = [sample for sample in every if sample.key in examples.subsets]
     for seed in attempts.seeds:
         for fold in range(attempts.folds):

@@ -11,7 +11,8 @@ reslt              branches for head, medium and tail, summed up (arXiv 2101.106
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from finetune.classification.inference import (
     Predictions,
     check_classes,
     choose_examples,
+    classify_image,
     predict_examples,
     probability_columns,
     unlabelled_examples,
@@ -29,6 +31,7 @@ from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.longtail.config import LongtailConfig
@@ -229,4 +232,15 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     return module, tuple(told["classes"])
 
 
-LEARNER = Learner(LongtailConfig, train, evaluate, predict)
+def load_predictor(run: Run) -> Callable[[Path], Prediction]:
+    """The classifier of a run, ready for one image file after the other.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    module, classes = _restored(run)
+    device = pick_device(module.config.device)
+    return partial(classify_image, module.to(device), classes=classes, config=module.config, device=device)
+
+
+LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor)

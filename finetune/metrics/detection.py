@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.coco.writer import categories
+from converters.formats.coco.categories import coco_categories
 from converters.rasterize import compress_rle, uncompressed_rle
 from toolkit.dataset.keys import file_name
 from toolkit.errors import ToolkitError
@@ -119,7 +119,7 @@ def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[
                     "segmentation": _run_lengths(instance, image.width, image.height),
                 }
             )
-    return {"images": rows, "annotations": annotations, "categories": categories(classes)}
+    return {"images": rows, "annotations": annotations, "categories": coco_categories(classes)}
 
 
 def coco_results(detections: Iterable[Detections], truth: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,9 +6,8 @@ Prompts depend on the seed, the epoch and the image alone.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,13 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch.utils.data import Dataset
 
 from converters.formats.base import Settings
-from converters.formats.label_tree import LabelTree
-from converters.sources import label_sample, open_source
+from converters.sources import open_source
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import Example, ExampleSet
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache, read_padded
 from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside, whole_mask
-from toolkit.dataset.samples import Dataset as SampleIndex
-from toolkit.errors import BadInputError, ToolkitError
+from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -69,34 +66,13 @@ def read_instances(
         ToolkitError: labels are faulty, or say nothing of pixels.
     """
     source = open_source(data)
-    loaders: Mapping[str, Callable[[], LabelledImage]]
-    if isinstance(source, SampleIndex):
-        settings = Settings(
-            tuple(source.classes("defect")), grouping=parse_grouping(instances), min_area=min_area, images="none"
-        )
-        loaders = {sample.key: partial(_of_sample, sample, settings) for sample in source}
-    else:
-        _check_masks(source)
-        loaders = {entry.sample.key: entry.labelled for entry in source.entries}
-    found = []
-    for example in examples:
-        image = loaders[example.key]()
-        kept = tuple(one for one in image.instances if one.area >= max(1, min_area))
-        found.append(replace(image, path=example.image, subset=example.subset, instances=kept))
-    return found
-
-
-def _of_sample(sample: Any, settings: Settings) -> LabelledImage:
-    labelled = label_sample(sample, sample.split, settings)
-    if isinstance(labelled, tuple):
-        raise BadInputError(labelled)
-    return labelled.image
-
-
-def _check_masks(tree: LabelTree) -> None:
-    told = _WITHOUT_MASKS.get(tree.kind)
-    if told is not None:
-        raise ToolkitError(tree.root, f"holds {told} without masks", "name a tree of masks or polygons, or the dataset")
+    if source.holds != "pixels":
+        remedy = "name a tree of masks or polygons, or the dataset"
+        raise ToolkitError(source.root, f"holds {source.holds} without masks", remedy)
+    settings = Settings(tuple(source.classes()), grouping=parse_grouping(instances), min_area=max(1, min_area))
+    members = {member.sample.key: member for member in source.members}
+    labels = ((example, members[example.key].read(settings).image) for example in examples)
+    return [replace(image, path=example.image, subset=example.subset) for example, image in labels]
 
 
 def choose_images(examples: ExampleSet, data: Path, config: SamConfig) -> Chosen:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, file_sha256, open_run, read_config, start_run
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.engine.trainer import fit
@@ -23,9 +25,9 @@ from finetune.sam.config import SamConfig
 from finetune.sam.data import Chosen, PromptedImages, Task, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
 from finetune.sam.evaluation import Judged, detector_ap, judge_images, write_report
+from finetune.sam.inference import predict_image, predict_images
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
-from finetune.sam.predict import predict_images
 from finetune.sam.predictor import Segmenter, mask_ap
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import LabelledImage
@@ -144,7 +146,16 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     return predict_images(load_segmenter(run), read_config(run, SamConfig), images, out)
 
 
-LEARNER = Learner(SamConfig, train, evaluate, predict)
+def load_predictor(run: Run) -> Callable[..., Prediction]:
+    """The segmenter of a run, ready for one image file after the other, with boxes or without.
+
+    Raises:
+        ToolkitError: as `load_segmenter`.
+    """
+    return partial(predict_image, load_segmenter(run), read_config(run, SamConfig))
+
+
+LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor)
 
 
 def load_segmenter(run: Run) -> Segmenter:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from converters.formats.label_tree import Entry, LabelTree
 from converters.sources import open_source
 from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import Example, ExampleSet
 from finetune.vae.config import Augment
-from toolkit.dataset.samples import GOOD, Sample, read_sample
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 
 __all__ = ["GoodImages", "choose_good", "has_random_pose", "train_views", "truth_masks", "unit_range"]
@@ -144,23 +142,4 @@ def truth_masks(data: str | Path) -> dict[str, Callable[[], BoolMap | None]]:
     Raises:
         ToolkitError: `data` is neither.
     """
-    source = open_source(data)
-    if isinstance(source, LabelTree):
-        told = source.kind != "yolo-classify"
-        return {entry.sample.key: partial(_entry_mask, entry, told) for entry in source.entries}
-    return {sample.key: partial(_sample_mask, sample) for sample in source}
-
-
-def _sample_mask(sample: Sample) -> BoolMap | None:
-    found = read_sample(sample)
-    if isinstance(found, tuple):
-        raise ToolkitError(found[0].file, found[0].problem, found[0].remedy)
-    if found.mask is None:
-        return np.zeros((found.header.height, found.header.width), np.bool_)
-    return found.mask.pixels() > 0
-
-
-def _entry_mask(entry: Entry, told: bool) -> BoolMap | None:
-    if not told:
-        return None
-    return entry.labelled().marked()
+    return {member.sample.key: member.marked for member in open_source(data).members}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from converters.formats.base import check_formats
+from converters.formats.registry import check_formats
 from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, write_map_labels
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
@@ -28,6 +28,7 @@ from finetune.vae.predictor import (
     build_model,
     check_score,
     image_loader,
+    load_predictor,
     load_trained,
     score_files,
     score_images,
@@ -147,7 +148,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     return rows
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict)
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
 
 
 def _formats(config: VaeConfig) -> list[str]:

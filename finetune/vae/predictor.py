@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from finetune.anomaly.maps import ScoredImage, smooth
+from finetune.anomaly.maps import ScoredImage, label_map, smooth
 from finetune.classification.backbones import build_backbone
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import pick_device
 from finetune.engine.distributed import gather_rows
+from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
 from finetune.engine.splits import Example
 from finetune.vae.config import VaeConfig
@@ -34,6 +36,7 @@ __all__ = [
     "build_model",
     "check_score",
     "image_loader",
+    "load_predictor",
     "load_trained",
     "score_files",
     "score_images",
@@ -131,6 +134,34 @@ def load_trained(run: Run) -> TrainedVae:
     load_weights(module, run.best_checkpoint)
     device = pick_device(config.device)
     return TrainedVae(module.model.to(device).eval(), config, device, environment)
+
+
+def load_predictor(run: Run) -> Callable[[Path], Prediction]:
+    """The model of a run, ready for one image file after the other.
+
+    Raises:
+        ToolkitError: as `load_trained`.
+    """
+    ready = load_trained(run)
+
+    def predict(path: Path) -> Prediction:
+        scored = score_files(ready, [path])[0]
+        scores, instances = scored.enlarged(), label_map(scored, ready.threshold).instances
+        peaks = [scores[y0:y1, x0:x1][one.mask].max() for one in instances for x0, y0, x1, y1 in [one.bbox]]
+        return Prediction(
+            path,
+            scored.width,
+            scored.height,
+            classes=tuple(one.label for one in instances),
+            scores=np.array(peaks, np.float64),
+            boxes=np.array([one.bbox for one in instances], np.float64).reshape(-1, 4),
+            instances=instances,
+            map=scores,
+            score=scored.score,
+            threshold=ready.threshold,
+        )
+
+    return predict
 
 
 def build_model(config: VaeConfig, weights: str) -> tuple[Model, str | None]:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from converters import convert
-from converters.formats.base import FormatName, Settings
-from converters.formats.label_tree import LabelTree
-from converters.sources import label_sample, open_source
+from converters.formats.base import Settings
+from converters.sources import Source, open_source
 from finetune.engine.runs import Run
 from finetune.engine.splits import ExampleSet, open_examples
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.prompts import phrases_of
-from toolkit.dataset.samples import GOOD, Dataset, instance_class
-from toolkit.errors import BadInputError, ToolkitError
+from toolkit.dataset.samples import GOOD, instance_class
+from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
@@ -38,7 +37,7 @@ class DetectionData:
         phrases: class -> phrase, in the same order.
     """
 
-    source: Dataset | LabelTree
+    source: Source
     examples: ExampleSet
     classes: tuple[str, ...]
     phrases: dict[str, str]
@@ -60,7 +59,7 @@ def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
         ToolkitError: the data, the split or the phrases are at fault, or no train image shows an instance.
     """
     source = open_source(data)
-    if isinstance(source, LabelTree) and source.kind == "yolo-classify":
+    if source.holds == "classes":
         raise ToolkitError(
             source.root, "says nothing of where defects are", "name a tree with boxes, or a dataset root"
         )
@@ -76,7 +75,7 @@ def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
         )
     if GOOD in classes:
         raise ToolkitError(data, f"labels instances {GOOD!r}", "good images have no labels; leave that class out")
-    samples = list(source) if isinstance(source, Dataset) else source.samples
+    samples = list(source.dataset)
     products: dict[str, set[str]] = {}
     for sample in samples:
         name = instance_class(sample, config.classes)
@@ -93,7 +92,7 @@ def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
 
 
 def labelled_images(
-    source: Dataset | LabelTree, chosen: Mapping[str, str], config: YoloWorldConfig, classes: Sequence[str]
+    source: Source, chosen: Mapping[str, str], config: YoloWorldConfig, classes: Sequence[str]
 ) -> Iterator[LabelledImage]:
     """The labels of some images, read one at a time, sorted by key.
 
@@ -106,20 +105,11 @@ def labelled_images(
     Raises:
         ToolkitError: a file is at fault.
     """
-    if isinstance(source, LabelTree):
-        for entry in source.entries:
-            if entry.sample.key in chosen:
-                image = entry.labelled(config.classes)
-                yield replace(image, instances=tuple(one for one in image.instances if one.area >= config.min_area))
-        return
     grouping = parse_grouping(config.instances)
     settings = Settings(classes=tuple(classes), scheme=config.classes, grouping=grouping, min_area=config.min_area)
-    for sample in source:
-        if sample.key in chosen:
-            found = label_sample(sample, chosen[sample.key], settings)
-            if isinstance(found, tuple):
-                raise BadInputError(found)
-            yield found.image
+    for member in source.members:
+        if member.sample.key in chosen:
+            yield member.read(settings, chosen[member.sample.key]).image
 
 
 def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks: bool) -> Path:
@@ -137,12 +127,12 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     Raises:
         ToolkitError: files are at fault.
     """
-    kind: FormatName = "yolo-segment" if masks else "yolo-detect"
+    kind = "yolo-segment" if masks else "yolo-detect"
     folder = run.root / "data"
     convert(
         data.source,
         folder,
-        formats=[kind],
+        formats=kind,
         split=data.examples.subsets,
         classes=config.classes,
         instances=config.instances,

@@ -22,7 +22,7 @@ from finetune.metrics.detection import Detections, average_precision, coco_resul
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, labelled_images, open_detection_data, write_tree
 from finetune.yolo_world.plots import draw_detections
-from finetune.yolo_world.predictor import Detector, load_detector
+from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextTable, encode_phrases, write_table
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from toolkit.dataset.keys import file_name
@@ -142,7 +142,7 @@ def predict(run: Run, images: Sequence[Path], out: Path, words: Sequence[str] | 
     return rows
 
 
-LEARNER = Learner(YoloWorldConfig, train, evaluate, predict)
+LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor)
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:

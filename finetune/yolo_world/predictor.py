@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from finetune.engine.devices import pick_device
+from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
 from finetune.metrics.detection import Detections
 from finetune.yolo_world.config import NAME, YoloWorldConfig
@@ -23,7 +24,7 @@ from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.images import read_image
 
-__all__ = ["MOST", "Detector", "checkpoint_of", "load_detector"]
+__all__ = ["MOST", "Detector", "checkpoint_of", "load_detector", "load_predictor"]
 
 MOST = 100
 """Detections in an image, at most; COCO's figures look at no more."""
@@ -167,6 +168,23 @@ def checkpoint_of(run: Run) -> Path:
     if not best.is_file():
         raise ToolkitError(run.root, "has no checkpoint: it did not go to its end", "train it with --resume")
     return best
+
+
+def load_predictor(run: Run) -> Callable[..., Prediction]:
+    """The detector of a run, ready for one image file after the other, with other words or its own.
+
+    Raises:
+        ToolkitError: as `load_detector`.
+    """
+    detector, confidence = load_detector(run), read_config(run, YoloWorldConfig).confidence
+
+    def predict(path: Path, *, words: Sequence[str] | None = None) -> Prediction:
+        found = next(detector.detect([path], words=words, confidence=confidence))
+        return Prediction(
+            path, found.width, found.height, found.labels, found.scores, found.boxes, instances=found.masks
+        )
+
+    return predict
 
 
 _Item = tuple[str, Path, npt.NDArray[np.uint8]]

@@ -12,10 +12,17 @@ from types import ModuleType
 import pytest
 
 import converters
+import finetune
 import toolkit
 
-PACKAGES = [toolkit, converters]
 ROOT = Path(toolkit.__file__).parent.parent
+LEARNERS = ("classifier", "longtail", "sam", "vae", "yolo_world")
+PACKAGES = [
+    toolkit,
+    converters,
+    finetune,
+    *(importlib.import_module(f"finetune.{name}") for name in LEARNERS),
+]
 HEAVY = ("torch", "cv2", "ultralytics", "numpy", "matplotlib", "supervision")
 
 
@@ -36,7 +43,29 @@ def offered_to_type_checkers(package: ModuleType) -> set[str]:
 def test_all_is_what_type_checkers_see(package: ModuleType) -> None:
     assert sorted(package.__all__, key=str.lower) == sorted(offered_to_type_checkers(package), key=str.lower)
     assert len(set(package.__all__)) == len(package.__all__)
-    assert set(package.__all__) <= set(dir(package))
+    assert set(package.__all__) == {name for name in dir(package) if not name.startswith("__")}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_no_module_has_the_name_of_what_its_package_offers(package: ModuleType) -> None:
+    """Else which of the two a package shows would hang on what was imported before."""
+    assert package.__file__ is not None
+    inside = {path.stem for path in Path(package.__file__).parent.iterdir()}
+    assert not inside & set(package.__all__)
+
+
+WAYS_OF_0_1_0 = {
+    "classifier": "LEARNER ClassifierConfig ClassifierModule evaluate predict train",
+    "longtail": "LEARNER LongtailConfig evaluate group_accuracies predict prepare train train_net",
+    "sam": "LEARNER SamConfig Segmenter evaluate load_segmenter mask_ap predict train",
+    "vae": "LEARNER TrainedVae VaeConfig VaeModule evaluate load_trained measure predict score_files train",
+    "yolo_world": "LEARNER Detector YoloWorldConfig evaluate export_prompts load_detector predict train",
+}
+
+
+@pytest.mark.parametrize("learner", WAYS_OF_0_1_0)
+def test_a_learner_is_imported_as_it_was_when_it_was_one_file(learner: str) -> None:
+    assert set(WAYS_OF_0_1_0[learner].split()) <= set(importlib.import_module(f"finetune.{learner}").__all__)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +89,7 @@ def test_other_names_are_not_there(package: ModuleType) -> None:
 
 MODULES = sorted(
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
-    for package in ("toolkit", "converters")
+    for package in ("toolkit", "converters", "finetune")
     for path in (ROOT / package).rglob("*.py")
     if path.name != "__init__.py"
 )
@@ -81,7 +110,16 @@ def loaded_by(statement: str) -> list[str]:
     return run.stdout.split()
 
 
-@pytest.mark.parametrize("statement", ["import toolkit.cli", "import toolkit", "import converters"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import toolkit.cli",
+        "import toolkit",
+        "import converters",
+        "import finetune",
+        *(f"import finetune.{name}" for name in LEARNERS),
+    ],
+)
 def test_the_front_door_opens_at_once(statement: str) -> None:
     assert loaded_by(statement) == []
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.card.distributions import HEAT_CELLS, Distribution, FloatArray, coverage_grid, distribution, paint
 from toolkit.dataset.samples import GOOD, Sample, read_sample
-from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import ImageHeader, read_header
@@ -124,9 +124,8 @@ def _masked(sample: Sample) -> tuple[ImageHeader, Sequence[Instance]]:
         BadInputError: its files are at fault.
     """
     found = read_sample(sample)
-    if isinstance(found, tuple):
-        raise BadInputError(found)
-    return found.header, () if found.mask is None else find_instances(found.mask, sample.defect).instances
+    parts = (find_instances(mask, label).instances for label, mask in found.masks.items())
+    return found.header, [instance for part in parts for instance in part]
 
 
 def _labelled(image: LabelledImage) -> tuple[ImageHeader, Sequence[Instance]]:

@@ -137,7 +137,7 @@ def _extra(package: str) -> str:
 
 def _remedy(problem: str) -> str:
     """A hint for the mistake that is made most: formats with spaces between them."""
-    from converters.formats.base import FORMATS
+    from converters.formats.registry import FORMATS
 
     extra = problem.partition("unexpected extra argument")[2].partition("(")[2]
     named = [word for word in extra.strip("s() ").replace(",", " ").split() if word.rstrip(")") in FORMATS]

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.options import JsonOpt, OverwriteOpt
-from toolkit.cli.sources import image_files
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 __all__ = ["autolabel"]
@@ -42,20 +41,13 @@ def autolabel(
 ) -> None:
     """Label images: words to boxes to masks to labels of any format, and a gallery, the doubtful ones first."""
     from finetune.autolabelling.autolabel import autolabel as run
-    from finetune.engine.runs import open_run
 
-    opened = open_run(detector)
-    cutter = None
-    if segmenter is not None:
-        from finetune.sam.learner import load_segmenter
-
-        cutter = load_segmenter(open_run(segmenter, "sam"))
     with progress_bar("labelling") as progress:
         report = run(
-            opened,
-            image_files(images),
+            detector,
+            images,
             out,
-            segmenter=cutter,
+            segmenter=segmenter,
             formats=[name.strip() for name in to.split(",") if name.strip()],
             words=None if words is None else [word.strip() for word in words.split(",")],
             confidence=confidence,

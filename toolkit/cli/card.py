@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,19 +24,13 @@ from toolkit.cli.options import (
     ValOpt,
     WorkersOpt,
 )
-from toolkit.cli.sources import open_root, samples_of
+from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 if TYPE_CHECKING:
-    from converters.formats.label_tree import Entry, LabelTree
     from toolkit.card.model import DatasetCard
-    from toolkit.card.statistics import LabelReader
-    from toolkit.dataset.samples import Dataset, Sample
-    from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["describe", "print_card"]
-
-_BOXES = ("yolo-detect", "yolo-obb")
 
 
 def describe(
@@ -66,16 +59,15 @@ def describe(
 
     source = open_root(root, category)
     numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
-    chosen = choose_split(samples_of(source), split_file, strategy, numbers)
+    chosen = choose_split(source.dataset, split_file, strategy, numbers)
     if out is not None:
         check_card(out, source.root, overwrite=overwrite)
     with progress_bar("measuring") as progress:
-        dataset, labels, names = _members(source)
         card = describe_dataset(
-            dataset,
+            source.dataset,
             split=chosen,
-            labels=labels,
-            names=names,
+            labels=source.reader,
+            names=None if source.tree is None else source.tree.names,
             workers=workers or os.cpu_count() or 1,
             progress=progress,
         )
@@ -88,26 +80,6 @@ def describe(
     print_notes(card.notes)
     if out is not None:
         say(f"{out}: card.md, card.json and plots")
-
-
-def _members(source: Dataset | LabelTree) -> tuple[Dataset, LabelReader | None, list[str] | None]:
-    """What to describe: a dataset; of a label tree its images as one, what reads their labels, and its class names."""
-    from toolkit.dataset.samples import Dataset
-
-    if isinstance(source, Dataset):
-        return source, None, None
-    notes = list(source.notes)
-    if source.kind in _BOXES:
-        notes.append("labels are boxes: areas and heat maps are those of boxes")
-    dataset = Dataset(
-        source.samples, root=source.root, layout=source.kind, layout_problems=source.layout_problems, notes=notes
-    )
-    entries = {entry.sample.key: entry for entry in source.entries}
-    return dataset, partial(_read_labels, entries=entries), source.names
-
-
-def _read_labels(sample: Sample, entries: dict[str, Entry]) -> LabelledImage:
-    return entries[sample.key].labelled()
 
 
 _WIDTH = 100  # columns of a paragraph in a terminal

@@ -20,7 +20,7 @@ from toolkit.cli.options import (
     TestPerClassOpt,
     ValOpt,
 )
-from toolkit.cli.sources import open_root, samples_of
+from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 __all__ = ["split", "synth"]
@@ -75,7 +75,7 @@ def split(
 
     check_csv(out)
     source = open_root(root, category)
-    samples = samples_of(source)
+    samples = source.dataset
     numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
     made = make_split(samples, strategy.value, numbers)
     write_split(made, out)

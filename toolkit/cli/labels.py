@@ -27,7 +27,7 @@ from toolkit.cli.options import (
     ValOpt,
     WorkersOpt,
 )
-from toolkit.cli.sources import open_root, samples_of
+from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import (
     print_failures,
     print_json,
@@ -43,7 +43,7 @@ __all__ = ["convert", "demo", "verify"]
 
 def _complete_formats(incomplete: str) -> list[str]:
     """Formats that a comma-separated list may go on with."""
-    from converters.formats.base import FORMATS
+    from converters.formats.registry import FORMATS
 
     before, comma, last = incomplete.rpartition(",")
     return [before + comma + name for name in FORMATS if name.startswith(last) and name not in before.split(",")]
@@ -97,7 +97,7 @@ def convert(
 
     source = open_root(root, category)
     numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
-    chosen = choose_split(samples_of(source), split_file, strategy, numbers)
+    chosen = choose_split(source.dataset, split_file, strategy, numbers)
     with progress_bar("converting") as progress:
         report = run(
             source,

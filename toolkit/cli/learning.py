@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from toolkit.cli.options import JsonOpt
-from toolkit.cli.sources import image_files
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 from toolkit.errors import ToolkitError
 
@@ -61,8 +60,8 @@ def train(
     """Train a learner, evaluate it on the test images, and leave a run directory."""
     from finetune.engine.config import load_config
     from finetune.engine.distributed import is_leader
-    from finetune.engine.runs import read_metrics
-    from finetune.learners import find_config, find_learner
+    from finetune.learners import find_config
+    from finetune.training import train as run
 
     kind = find_config(learner)
     if lora is not None and learner != "sam":
@@ -72,19 +71,16 @@ def train(
     if export_prompts is not None:
         _export_prompts(learner, data, resolved, export_prompts, as_json)
         return
-    if resume and out is None:
-        raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
-    folder = out or _free_folder(learner)
     with progress_bar("training") as progress:
-        run = find_learner(learner).train(data, resolved, folder, resume, progress)
+        made = run(learner, data, out, resolved, resume, progress)
     if not is_leader():
         return
-    metrics = read_metrics(run)
+    metrics = made.metrics
     if as_json:
-        print_json({"run": str(run.root), "learner": learner, "metrics": metrics})
+        print_json({"run": str(made.root), "learner": learner, "metrics": metrics})
         return
-    _print_metrics(f"{run.root} ({metrics['seconds']:.1f} s)", metrics, str(run.root / "metrics.json"))
-    print_notes(run.environment().get("notes", []))
+    _print_metrics(f"{made.root} ({metrics['seconds']:.1f} s)", metrics, str(made.root / "metrics.json"))
+    print_notes(made.notes)
 
 
 def settings(
@@ -122,13 +118,12 @@ def evaluate(
     as_json: JsonOpt = False,
 ) -> None:
     """Evaluate the best checkpoint of a run, on its own test images or on other data."""
-    from finetune.engine.runs import open_run
-    from finetune.learners import find_learner
+    from finetune.inference import load_run
 
-    opened = open_run(run)
-    metrics = find_learner(opened.learner).evaluate(opened, data)
+    opened = load_run(run)
+    metrics = opened.evaluate(data)
     if as_json:
-        print_json({"run": str(run), "learner": opened.learner, "metrics": dict(metrics)})
+        print_json({"run": str(run), "learner": opened.learner, "metrics": metrics})
     else:
         _print_metrics(str(run), metrics, "--json")
 
@@ -147,41 +142,16 @@ def predict(
     as_json: JsonOpt = False,
 ) -> None:
     """Predict on images that need no labels."""
-    from finetune.engine.runs import csv_bytes, open_run
-    from finetune.learners import find_learner
-    from toolkit.files.publish import write_whole
+    from finetune.inference import predict as run_on
 
-    opened = open_run(run)
-    files = image_files(images)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ToolkitError(out, "is not empty" if out.is_dir() else "is a file", "choose another folder")
-    if words is None:
-        rows = find_learner(opened.learner).predict(opened, files, out)
-    else:
-        rows = _predict_words(opened, files, out, words)
-    write_whole(out / "predictions.csv", csv_bytes(rows))
+    rows = run_on(run, images, out, words=None if words is None else [word.strip() for word in words.split(",")])
     if as_json:
-        print_json({"run": str(run), "out": str(out), "predictions": [dict(row) for row in rows]})
+        print_json({"run": str(run), "out": str(out), "predictions": rows})
         return
     header = list(rows[0])
     print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
     if len(rows) > _SHOWN:
         say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
-
-
-def _predict_words(run: Any, files: list[Path], out: Path, words: str) -> Sequence[Mapping[str, Any]]:
-    if run.learner != "yolo-world":
-        raise ToolkitError("--words", f"{run.root} is a run of {run.learner}", "use it with a run of yolo-world")
-    from finetune.yolo_world.learner import predict as look_for
-
-    return look_for(run, files, out, [word.strip() for word in words.split(",")])
-
-
-def _free_folder(learner: str) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{learner}-{number}").exists():
-        number += 1
-    return folder
 
 
 def _print_metrics(title: str, metrics: Mapping[str, Any], rest: str) -> None:
@@ -212,12 +182,13 @@ def attempts(
     from finetune.experiments.analysis import judge_attempts
     from finetune.experiments.attempts import read_attempts, run_attempts
     from finetune.experiments.report import attempts_json, attempts_rows, write_report
+    from toolkit.files.locks import locked
 
     told = read_attempts(file, data, parse_settings(settings or []))
-    with progress_bar("runs") as progress:
+    with locked(out), progress_bar("runs") as progress:
         outcomes = run_attempts(told, out, progress)
-    judgement = judge_attempts(told.attempts, outcomes)
-    files = write_report(told, judgement, out)
+        judgement = judge_attempts(told.attempts, outcomes)
+        files = write_report(told, judgement, out)
     if as_json:
         print_json({"out": str(out), **attempts_json(judgement)})
         return

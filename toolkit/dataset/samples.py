@@ -7,26 +7,67 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args, overload
 
-from toolkit.errors import Problem, ToolkitError
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.imaging.images import ImageHeader, Mask, read_header, read_mask
 from toolkit.markup import report_html
 
 __all__ = [
+    "COMBINED",
     "GOOD",
     "ClassScheme",
     "Dataset",
     "Inspected",
+    "LabelKind",
+    "MaskFile",
     "Sample",
     "class_names",
+    "class_of_image",
     "dataset_html",
     "image_class",
     "inspect_sample",
     "instance_class",
     "read_sample",
 ]
+
+
+GOOD = "good"
+"""Name of the folder and of the class of images without a defect, as in MVTec AD."""
+
+COMBINED = "combined"
+"""Class of an image that shows several classes, as in MVTec AD."""
+
+ClassScheme = Literal["defect", "binary", "category", "category-defect"]
+LabelKind = Literal["masks", "boxes", "class", "good", "unlabelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile(PathLike[str]):
+    """A mask of an image: its file, which of its values are marked, and as what. It can stand for its path.
+
+    Attributes:
+        path: the file.
+        values: values that count, palette indices as they stand; empty for a mask that holds 0 and one full value.
+        threshold: values of this or more count, in the file's own range; None where `values` decides.
+        label: class of what is marked; "" for that of the sample.
+    """
+
+    path: Path
+    values: tuple[int, ...] = ()
+    threshold: int | None = None
+    label: str = ""
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +77,37 @@ class Sample:
     Attributes:
         key: unique name, "category/split/defect/stem" with "/" between the parts.
         image: the image file.
-        masks: mask files, whose union is the defect; empty if the image is good.
+        masks: its masks; those of one class together are what is marked of it. Empty where there are none. A bare path
+            stands for a mask of 0 and one full value.
         category: product, for instance "screw".
-        defect: kind of defect, or "good".
+        defect: kind of defect of the whole image, or "good"; "" where only its masks tell.
         split: subset in the dataset's own layout, for instance "train" or "test".
+        group: what must not be torn apart by a split, for instance the item that was photographed; "" for none.
+        kind: what its label consists of: masks, boxes, a class for the whole image, good (nothing to mark), or nothing.
     """
 
     key: str
     image: Path
-    masks: tuple[Path, ...]
+    masks: tuple[MaskFile, ...]
     category: str
     defect: str
     split: str
+    group: str = ""
+    kind: LabelKind | None = None
+
+    def __post_init__(self) -> None:
+        whole = tuple(mask if isinstance(mask, MaskFile) else MaskFile(mask) for mask in self.masks)
+        object.__setattr__(self, "masks", whole)
+        if self.kind is None:
+            kind = "masks" if whole else "good" if self.defect == GOOD else "class"
+            object.__setattr__(self, "kind", kind)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes that it shows, sorted; none if it is good or unlabelled."""
+        if self.kind in ("good", "unlabelled") or self.defect == GOOD:
+            return ()
+        return tuple(sorted({mask.label or self.defect for mask in self.masks} or {self.defect}))
 
 
 class Dataset(Sequence[Sample]):
@@ -145,47 +205,58 @@ class Dataset(Sequence[Sample]):
 
 @dataclass(frozen=True, eq=False)
 class Inspected:
-    """A sample's size and mask, read and checked.
+    """A sample's size and masks, read and checked.
 
     Attributes:
         header: the image's size in pixels and its channels.
-        mask: the union of its masks; None for a good sample.
+        masks: class -> the union of its masks, in the order in which the classes first come; empty for a good sample.
     """
 
     header: ImageHeader
-    mask: Mask | None
+    masks: dict[str, Mask]
+
+    def marked(self) -> npt.NDArray[np.bool_]:
+        """What is marked, of whatever class: bool (height, width)."""
+        whole = np.zeros((self.header.height, self.header.width), np.bool_)
+        for mask in self.masks.values():
+            whole |= mask.pixels() > 0
+        return whole
 
 
-def read_sample(sample: Sample, threshold: int | None = None) -> Inspected | tuple[Problem, ...]:
-    """Read an image's header and its masks, or say everything that is wrong with them.
+def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
+    """Read an image's header and its masks.
 
     Args:
         sample: which files to read.
-        threshold: as in `read_mask`.
+        threshold: as in `read_mask`, for masks that have none of their own.
+
+    Raises:
+        BadInputError: with everything that is wrong with the files.
     """
     problems: list[Problem] = []
     header: ImageHeader | None = None
-    union: Mask | None = None
+    masks: dict[str, Mask] = {}
     try:
         header = read_header(sample.image)
     except ToolkitError as error:
         problems += error.problems
-    for path in sample.masks:
+    for file in sample.masks:
         try:
-            mask = read_mask(path, threshold)
+            mask = read_mask(file.path, threshold if file.threshold is None else file.threshold, file.values)
         except ToolkitError as error:
             problems += error.problems
             continue
         if header is not None and (mask.width, mask.height) != (header.width, header.height):
-            problems.append(_sizes_differ(sample, path, mask, header))
+            problems.append(_sizes_differ(sample, file.path, mask, header))
         elif not problems:
-            union = mask if union is None else Mask.of(union.pixels() | mask.pixels(), mask.width, mask.height)
-    if problems or header is None:
-        return tuple(problems)
-    if union is not None and not union.crop.size:
+            label = file.label or sample.defect
+            masks[label] = masks[label].union(mask) if label in masks else mask
+    if not problems and masks and not any(mask.crop.size for mask in masks.values()):
         remedy = "move the image to test/good, or mark its defect"
-        return (Problem(str(sample.masks[0]), "the mask of a defect image is all zero", remedy),)
-    return Inspected(header, union)
+        problems.append(Problem(str(sample.masks[0]), "the mask of a defect image is all zero", remedy))
+    if problems or header is None:
+        raise BadInputError(problems)
+    return Inspected(header, masks)
 
 
 def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader) -> Problem:
@@ -198,32 +269,36 @@ def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader) -
 
 def inspect_sample(sample: Sample, threshold: int | None = None) -> tuple[Problem, ...]:
     """Every fault of one sample's files; none if they are sound."""
-    found = read_sample(sample, threshold)
-    return found if isinstance(found, tuple) else ()
+    try:
+        read_sample(sample, threshold)
+    except ToolkitError as error:
+        return error.problems
+    return ()
 
 
-GOOD = "good"
-"""Name of the folder and of the class of images without a defect, as in MVTec AD."""
+def class_of_image(classes: Iterable[str]) -> str:
+    """Class of a whole image that shows defects of the given classes."""
+    found = sorted(set(classes))
+    return GOOD if not found else found[0] if len(found) == 1 else COMBINED
 
 
-ClassScheme = Literal["defect", "binary", "category", "category-defect"]
-
-
-def instance_class(sample: Sample, scheme: ClassScheme) -> str:
-    """Class name of every defect of `sample` under `scheme`."""
+def instance_class(sample: Sample, scheme: ClassScheme, label: str = "") -> str:
+    """Class name under `scheme` of what is marked in `sample` as `label`, by default as its defect."""
+    defect = label or sample.defect
     return {
-        "defect": sample.defect,
+        "defect": defect,
         "binary": "defect",
         "category": sample.category,
-        "category-defect": f"{sample.category}-{sample.defect}",
+        "category-defect": f"{sample.category}-{defect}",
     }[scheme]
 
 
 def image_class(sample: Sample, scheme: ClassScheme) -> str:
     """Class name of the whole image under `scheme`; a good image is "good" unless the scheme names products."""
-    if scheme == "binary" and sample.defect == GOOD:
+    defect = sample.defect or class_of_image(sample.labels)
+    if scheme == "binary" and defect == GOOD:
         return GOOD
-    return instance_class(sample, scheme)
+    return instance_class(sample, scheme, defect)
 
 
 def class_names(samples: Iterable[Sample], scheme: ClassScheme) -> list[str]:
@@ -234,7 +309,7 @@ def class_names(samples: Iterable[Sample], scheme: ClassScheme) -> list[str]:
     """
     if scheme not in get_args(ClassScheme):
         raise ToolkitError("--classes", f"unknown scheme {scheme!r}", f"use one of {', '.join(get_args(ClassScheme))}")
-    return sorted({instance_class(sample, scheme) for sample in samples if sample.defect != GOOD})
+    return sorted({instance_class(sample, scheme, label) for sample in samples for label in sample.labels})
 
 
 def dataset_html(dataset: Dataset) -> str:

@@ -269,6 +269,7 @@ def write_split(split: Mapping[str, str], path: str | Path) -> None:
     Raises:
         ToolkitError: the file cannot be written.
     """
+    from toolkit.files.locks import locked
     from toolkit.files.publish import write_whole
 
     strategy = split.strategy if isinstance(split, Split) else "file"
@@ -277,7 +278,8 @@ def write_split(split: Mapping[str, str], path: str | Path) -> None:
         f"{name}={value}" for name, value in {"strategy": strategy, **settings, "samples": len(split)}.items()
     )
     rows = [f"# {told}", "key,subset", *(f"{_quote(key)},{split[key]}" for key in sorted(split))]
-    write_whole(Path(path), ("\n".join(rows) + "\n").encode())
+    with locked(path):
+        write_whole(Path(path), ("\n".join(rows) + "\n").encode())
 
 
 def _quote(key: str) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +20,8 @@ from toolkit import __version__
 from toolkit.errors import ToolkitError
 from toolkit.files.links import place_image
 from toolkit.files.parallel import ordered_map
-from toolkit.files.publish import publish_folder, write_json
+from toolkit.files.publish import write_json
+from toolkit.files.staging import Staging, check_free, staging
 from toolkit.gallery.items import GalleryItem, GalleryPage, GalleryReport
 from toolkit.gallery.pages import write_pages
 from toolkit.gallery.rendering import Rendered, render
@@ -77,21 +77,21 @@ def build_gallery(
     if not chosen:
         raise ToolkitError(page.words.title, "nothing to show", "check the folder and --category")
     mark = _fingerprint(chosen, page, (limit, len(items)))
-    _check_free(out, overwrite=overwrite, resume=resume)
-    if resume and _told_of(out).get("input_sha256") == mark:
-        return _report_of(out)
-    stage = out.parent / f".{out.name}.defectkit-partial"
-    with _staged(stage, mark, resume=resume, overwrite=overwrite) as (built, done):
-        with open(stage / _LINES, "ab") as lines:
+    with staging(out, resumable=True) as stage:
+        _check_free(out, overwrite=overwrite, resume=resume)
+        if resume and _told_of(out).get("input_sha256") == mark:
+            return _report_of(out)
+        built, done = _begin(stage, mark, resume=resume, overwrite=overwrite)
+        with open(stage.folder / _LINES, "ab") as lines:
             results = ordered_map(partial(render, page=page), chosen[done:], workers=workers, batch=4)
             for number, rendered in enumerate(results, done):
                 _write(built, number, rendered, lines)
                 if progress is not None:
                     progress(number + 1, len(chosen))
         totals = _totals(items, chosen, workers)
-        told = write_pages(built, stage / _LINES, page, totals)
+        told = write_pages(built, stage.folder / _LINES, page, totals)
         write_json(built / "manifest.json", {**told, "input_sha256": mark})
-        publish_folder(built, out)
+        stage.publish(built)
     return _report_of(out)
 
 
@@ -141,43 +141,19 @@ def _check_free(out: Path, *, overwrite: bool, resume: bool) -> None:
     Raises:
         ToolkitError: `out` is a file, or holds what is no gallery; or a gallery that must not be replaced.
     """
-    if out.is_symlink() and not out.exists():
-        raise ToolkitError(out, "is a link that leads nowhere", "remove it")
-    if out.exists() and not out.is_dir():
-        raise ToolkitError(out, "is a file", "name a folder to write into")
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not (overwrite or resume):
-        raise ToolkitError(out, "is not empty", "choose another folder with --out, or add --overwrite (or --resume)")
-    if not _told_of(out):
+    remedy = "choose another folder with --out, or add --overwrite (or --resume)"
+    if check_free(out, overwrite=overwrite, resume=resume, remedy=remedy) and not _told_of(out):
         raise ToolkitError(out, "is no gallery that defectkit wrote", "choose another folder with --out")
 
 
-@contextmanager
-def _staged(stage: Path, mark: str, *, resume: bool, overwrite: bool) -> Iterator[tuple[Path, int]]:
-    """The folder to build in, and how many images are in it already.
-
-    An error removes it; a kill or Ctrl-C leaves it for the next run to resume or remove.
-    """
-    made = [folder for folder in stage.parents if not folder.exists()]
-    done = _resumed(stage, mark, overwrite=overwrite) if resume else 0
-    try:
-        if not done:
-            shutil.rmtree(stage, ignore_errors=True)
-        for name in ("images", "thumbs", "data/images", "assets"):
-            (stage / _BUILT / name).mkdir(parents=True, exist_ok=True)
-        (stage / _MARK).write_text(mark)
-        yield stage / _BUILT, done
-        shutil.rmtree(stage)
-    except Exception as error:
-        shutil.rmtree(stage, ignore_errors=True)
-        for folder in made:
-            with suppress(OSError):
-                folder.rmdir()
-        if isinstance(error, OSError):
-            problem = f"cannot be written ({error.strerror or error})"
-            raise ToolkitError(error.filename or stage, problem, "free space, or choose another folder") from error
-        raise
+def _begin(stage: Staging, mark: str, *, resume: bool, overwrite: bool) -> tuple[Path, int]:
+    """The folder to build in, and how many images are in it already."""
+    done = _resumed(stage.folder, mark, overwrite=overwrite) if resume else 0
+    built = stage.begin(anew=not done) / _BUILT
+    for name in ("images", "thumbs", "data/images", "assets"):
+        (built / name).mkdir(parents=True, exist_ok=True)
+    (stage.folder / _MARK).write_text(mark)
+    return built, done
 
 
 def _resumed(stage: Path, mark: str, *, overwrite: bool) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,6 +90,10 @@ class Mask:
         whole[self.y : self.y + h, self.x : self.x + w] = self.crop
         return whole
 
+    def union(self, other: Mask) -> Mask:
+        """What is marked in this mask, in another one of the same size, or in both."""
+        return Mask.of(self.pixels() | other.pixels(), self.width, self.height)
+
 
 def is_image(name: str) -> bool:
     """Whether a file name ends like an image's. Hidden files are not images."""
@@ -136,7 +140,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def read_mask(path: Path, threshold: int | None = None) -> Mask:
+def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = ()) -> Mask:
     """Decode a defect mask.
 
     Grey, RGB with equal channels, RGBA (alpha is ignored), palette, 1-bit and 16-bit masks are read. Without a
@@ -145,11 +149,16 @@ def read_mask(path: Path, threshold: int | None = None) -> Mask:
     Args:
         path: the mask file.
         threshold: grey values of this or more are defect, in the file's own range.
+        values: values that are defect, without a threshold; a palette file counts by its indices.
 
     Raises:
         ToolkitError: as `read_header`; channels that differ; grey values where the mask should be binary.
     """
     data = _read_bytes(path)
+    if threshold is None and values:
+        _check_whole(path, data)
+        ids = _decode_grey(path, data, by_colour=False)
+        return Mask.of(np.isin(ids, values).view(np.uint8), ids.shape[1], ids.shape[0])
     if is_grey_png(data):
         return _read_grey_png(path, data, threshold)
     _check_whole(path, data)

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.reference import differences
 from toolkit.dataset.samples import Dataset
 from toolkit.errors import Problem, ToolkitError
-from toolkit.files.publish import STAGING, check_apart, check_free, publish_folder, remove_staging, write_json
+from toolkit.files.publish import write_json
+from toolkit.files.staging import STAGING, check_apart, check_free, publish_folder, staging
 from toolkit.intake.archives import Limits, Member, Source, members, recognise
 from toolkit.intake.places import Placing
 
@@ -104,7 +105,7 @@ def prepare(
     source, dest, limits = recognise(Path(archive)), Path(dest), limits or Limits()
     if source.kind == "folder":
         check_apart(dest, source.path)
-    check_free(dest, (), overwrite=overwrite, resume=resume)
+    check_free(dest, overwrite=overwrite, resume=resume)
     job = _Job(source, dest, tuple(sorted(set(categories))), limits, overwrite)
     notes: tuple[str, ...] = ()
     products = job.finished() if resume else []
@@ -204,25 +205,18 @@ class _Job:
 
         An error removes the folder and all that is in it; a kill leaves it for the next call to resume or remove.
         """
-        made = _folders_to_make(self.dest)
-        state = _read_json(self._stage / _STATE) if resume else {}
-        if state and state.get("mark") != self._mark and not self.overwrite:
-            raise ToolkitError(self.dest, "was begun with another archive or other products", _REPEAT)
-        try:
-            if not state or state.get("mark") != self._mark:
+        with staging(self.dest, inside=True, resumable=True) as stage:
+            check_free(self.dest, overwrite=self.overwrite, resume=resume)  # another call may just have ended
+            state = _read_json(self._stage / _STATE) if resume else {}
+            if state and state.get("mark") != self._mark:
+                if not self.overwrite:
+                    raise ToolkitError(self.dest, "was begun with another archive or other products", _REPEAT)
                 state = {}
-                remove_staging(self.dest)
-                self._tree.mkdir(parents=True)
+            stage.begin(anew=not state)
+            if not state:
+                self._tree.mkdir()
                 write_json(self._stage / _STATE, {"mark": self._mark})
             yield state.get("complete")
-        except Exception as error:
-            remove_staging(self.dest)
-            for folder in made:
-                with suppress(OSError):  # it was never made, or something else is in it by now
-                    folder.rmdir()
-            if isinstance(error, OSError):
-                raise _not_written(self.dest, error) from error
-            raise
 
     def _unpack(self, placing: Placing, progress: Progress | None) -> bool:
         """Everything that is wanted, into the staging folder; whether files of a folder had to be copied."""
@@ -330,7 +324,6 @@ class _Job:
                 publish_folder(path, self.dest / path.name)
         for path in kept:
             os.replace(path, self.dest / path.name)
-        remove_staging(self.dest)
 
 
 def _link(source: Path, target: Path) -> bool:
@@ -341,16 +334,6 @@ def _link(source: Path, target: Path) -> bool:
     return True
 
 
-def _folders_to_make(dest: Path) -> list[Path]:
-    """The folder and those above it that are not there yet, the innermost first.
-
-    A folder that holds nothing but unfinished work counts as not there: a call that was killed has made it.
-    """
-    if dest.is_dir() and [path.name for path in dest.iterdir()] == [STAGING]:
-        return [dest]
-    return [folder for folder in (dest, *dest.parents) if not folder.exists()]
-
-
 def _read_json(path: Path) -> Mapping[str, Any]:
     """A record of ours; empty where there is none, or none that can be read."""
     try:
@@ -358,8 +341,3 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _not_written(dest: Path, error: OSError) -> ToolkitError:
-    reason = error.strerror or str(error)
-    return ToolkitError(error.filename or dest, f"cannot be written ({reason})", "free space, or choose another folder")

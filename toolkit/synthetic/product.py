@@ -7,9 +7,7 @@ which the image differs from the same product without its defect, and on no othe
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import numpy.typing as npt
 
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
+from toolkit.files.staging import contents, staging
 from toolkit.imaging.images import encode_png
 from toolkit.synthetic.defects import DEFECTS
 from toolkit.synthetic.zipper import draw_zipper, expose, make_zipper
@@ -68,25 +67,12 @@ def write_product(
     out = Path(out)
     _check_arguments(product, image_size, per_class, train_good, seed)
     target = out / product
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ToolkitError(target, "exists already", "remove it, or choose another folder or --product")
-    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".synth-", dir=out) as scratch:
-            built = Path(scratch) / product
-            _write_tree(built, image_size, per_class, train_good, seed, progress)
-            if target.exists():
-                target.rmdir()
-            built.rename(target)
-    except BaseException as error:
-        for folder in missing:
-            with suppress(OSError):
-                folder.rmdir()
-        if isinstance(error, OSError):
-            problem = f"cannot be written ({error.strerror or error})"
-            raise ToolkitError(target, problem, "choose a folder that can be written to, with room left") from error
-        raise
+    with staging(target) as stage:
+        if target.exists() and not (target.is_dir() and not contents(target)):
+            raise ToolkitError(target, "exists already", "remove it, or choose another folder or --product")
+        built = stage.begin() / product
+        _write_tree(built, image_size, per_class, train_good, seed, progress)
+        stage.publish(built)
     return target
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from converters.formats.label_tree import Entry, FoundImage, LabelTree, make_entries, read_manifest, subset_of_name
+from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records, subset_of_name
+from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding, fill_edges, paint_rle
+from toolkit.dataset.samples import LabelKind
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
@@ -96,7 +98,7 @@ def find_image(root: Path, annotations: Path, subset: str, name: str) -> Path:
 
 def index_coco(root: Path) -> LabelTree:
     """Index a COCO instances tree. Its annotation files are held in memory."""
-    ours = read_manifest(root) is not None
+    manifest = read_manifest(root)
     found: list[FoundImage] = []
     names: dict[int, str] = {}
     for path in find_coco_files(root):
@@ -116,17 +118,19 @@ def index_coco(root: Path) -> LabelTree:
             classes = tuple(names.get(annotation.get("category_id", -1), "") for annotation in annotations)
             size = (int(record["width"]), int(record["height"]))
             found.append(FoundImage(subset, splitext(record["file_name"])[0], image, payload, classes, size))
-    entries = make_entries(found, load_coco, names, ours=ours)
-    return LabelTree(root, "coco", [names[number] for number in sorted(names)], entries)
+    drawn = any(one.get("segmentation") for image in found for one in image.payload[1])
+    kind: LabelKind = "masks" if drawn else "boxes"
+    records = make_records(found, load_coco, names, ours=manifest is not None, kind=kind)
+    return LabelTree(root, "coco", [names[number] for number in sorted(names)], records, manifest=manifest)
 
 
-def load_coco(entry: Entry, rounding: Rounding) -> list[Instance]:
+def load_coco(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     """Instances of an image, as pycocotools rasterises them. Crowds are instances too: tools mark holes so."""
     path, annotations = entry.payload
     return [_instance(annotation, entry, path) for annotation in annotations]
 
 
-def _instance(annotation: dict[str, Any], entry: Entry, path: str) -> Instance:
+def _instance(annotation: dict[str, Any], entry: LabelRecord, path: str) -> Instance:
     place = f"{path}: annotation {annotation.get('id')} of {entry.sample.image.name}"
     label = entry.names.get(annotation.get("category_id", -1))
     if label is None:
@@ -140,7 +144,7 @@ def _instance(annotation: dict[str, Any], entry: Entry, path: str) -> Instance:
     return found
 
 
-def _pixels(annotation: dict[str, Any], entry: Entry, label: str) -> Instance | None:
+def _pixels(annotation: dict[str, Any], entry: LabelRecord, label: str) -> Instance | None:
     width, height = entry.image_size()
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):

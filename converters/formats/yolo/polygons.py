@@ -1,4 +1,11 @@
-"""YOLO polygons: rings through pixel centres, and the text that gives them back."""
+"""YOLO polygons: rings through pixel centres, and the text that gives them back.
+
+Polygons go through pixel centres, as their reader fills them (see `converters.rasterize`). Coordinates are those of the
+pixel's corner plus a quarter, so that truncating and rounding give the same pixel. The training loader of ultralytics
+puts further points on the straight lines between vertices before it truncates. On rows, columns and falling diagonals
+these land on the pixels of the line; on a rising diagonal step they cross a row and a column at different places, and
+touch a third pixel, unless both crossings lie half-way: there the offset is just under a half.
+"""
 
 from __future__ import annotations
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import FormatName
 from converters.formats.label_tree import (
-    Entry,
     FoundImage,
+    LabelRecord,
     LabelTree,
-    make_entries,
-    read_manifest,
+    make_records,
     walk_files,
 )
+from converters.formats.registry import read_manifest
 from converters.formats.yolo.data_yaml import find_data_yaml, image_folders, listed_places, read_data_yaml
 from converters.rasterize import Rounding, fill_edges, fill_pixels, to_pixels
+from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
@@ -50,11 +50,11 @@ def index_yolo(root: Path) -> LabelTree:
     sizes = root / "images.csv"
     if manifest and sizes.is_file():
         found += _without_images(root, sizes, names)
-    kind: FormatName = manifest["format"] if manifest else _kind(found)
-    load = load_obb if kind == "yolo-obb" else load_yolo
-    entries = make_entries(found, load, names, ours=manifest is not None)
+    kind: str = manifest["format"] if manifest else _format_of(found)
+    load, told = _LOADS[kind]
+    records = make_records(found, load, names, ours=manifest is not None, kind=told)
     ordered = [names[number] for number in sorted(names)]
-    return LabelTree(root, kind, ordered, entries, layout_problems=problems)
+    return LabelTree(root, kind, ordered, records, manifest=manifest, layout_problems=problems)
 
 
 def _listed(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
@@ -137,7 +137,7 @@ def _classes_in(label: Path) -> list[int]:
     return sorted({int(float(word)) for word in words if word.replace(".", "", 1).isdigit()})
 
 
-def _kind(found: Sequence[FoundImage]) -> FormatName:
+def _format_of(found: Sequence[FoundImage]) -> str:
     """Boxes or polygons, by the first rows met."""
     for one in found:
         if one.classes:
@@ -193,7 +193,7 @@ def _whole(word: str) -> int:
     return int(number)
 
 
-def load_yolo(entry: Entry, rounding: Rounding) -> list[Instance]:
+def load_yolo(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     """Instances of an image: boxes as rectangles, polygons filled as ultralytics fills them."""
     width, height = entry.image_size()
     found = []
@@ -210,7 +210,7 @@ def load_yolo(entry: Entry, rounding: Rounding) -> list[Instance]:
     return found
 
 
-def load_obb(entry: Entry, rounding: Rounding) -> list[Instance]:
+def load_obb(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the pixels whose centres lie in each oriented box."""
     width, height = entry.image_size()
     found = []
@@ -241,3 +241,10 @@ def polygon_instance(pixels: npt.NDArray[np.int32], size: tuple[int, int], label
     span = (int(high[1] - low[1]) + 1, int(high[0] - low[0]) + 1)
     filled = fill_pixels([pixels - low.astype(np.int32)], *span)
     return crop_to_bbox(filled, label, (int(low[0]), int(low[1])))
+
+
+_LOADS: dict[str, tuple[Callable[[LabelRecord, Rounding], list[Instance]], LabelKind]] = {
+    "yolo-detect": (load_yolo, "boxes"),
+    "yolo-segment": (load_yolo, "masks"),
+    "yolo-obb": (load_obb, "boxes"),
+}

@@ -13,7 +13,7 @@ from hypothesis import settings as examples
 
 from converters import convert, write_labels
 from converters.formats.base import Settings
-from converters.formats.coco.writer import Coco
+from converters.formats.registry import find_format
 from tests.converters.support import (
     Bools,
     boxes_of,
@@ -75,7 +75,9 @@ def test_good_images_are_listed_without_annotations(shapes: Path) -> None:
 @examples(max_examples=150)
 @given(mask=masks())
 def test_any_mask_comes_back_bit_for_bit(segmentation: Literal["polygon", "rle"], mask: Bools) -> None:
-    encoded = Coco().encode(label_mask("any", mask), Settings(classes=("defect",), segmentation=segmentation))
+    encoded = find_format("coco").encode(
+        label_mask("any", mask), Settings(classes=("defect",), segmentation=segmentation)
+    )
     annotations = [json.loads(b'{"image_id":1,%b}' % members) for members in encoded.annotations]
     image = {"id": 1, "file_name": "any.png", "height": mask.shape[0], "width": mask.shape[1]}
     read = coco_masks({"images": [image], "annotations": annotations})["any"]

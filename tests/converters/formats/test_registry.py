@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pytest
 
 from converters import FORMATS, convert, read_labels, write_labels
-from converters.formats.base import FormatName
 from converters.formats.label_tree import LabelTree
 from tests.converters.support import class_map, label_mask, relabel
 from tests.masks import SHAPES
@@ -18,8 +17,8 @@ from toolkit.dataset.splits import Split
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import read_mask
 
-EXACT: tuple[FormatName, ...] = ("coco", "yolo-segment", "semantic", "panoptic", "masks")
-BOXES: tuple[FormatName, ...] = ("yolo-detect", "yolo-obb")
+EXACT: tuple[str, ...] = ("coco", "yolo-segment", "semantic", "panoptic", "masks")
+BOXES: tuple[str, ...] = ("yolo-detect", "yolo-obb")
 WHERE = tuple(name for name in FORMATS if name != "yolo-classify")
 
 
@@ -50,7 +49,7 @@ def filled(image: LabelledImage) -> set[tuple[str, tuple[int, int, int, int]]]:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_tree_is_recognised_and_counted(trees: Path, product: Dataset, kind: FormatName) -> None:
+def test_a_tree_is_recognised_and_counted(trees: Path, product: Dataset, kind: str) -> None:
     tree = read_labels(trees / kind)
     assert (tree.kind, len(tree), tree.classes()) == (kind, len(product), product.classes())
 

@@ -63,6 +63,7 @@ def test_what_convert_wrote_passes(labels: Path, source: Dataset, kind: str) -> 
 def test_all_trees_of_a_folder_are_checked_at_once(labels: Path, source: Dataset) -> None:
     seen: list[tuple[int, int]] = []
     report = verify(labels, source, workers=2, progress=lambda done, total: seen.append((done, total)))
+    assert report
     assert report.passed
     assert sorted(tree.kind for tree in report.trees) == sorted(FORMATS)
     assert seen == [(number, len(source)) for number in range(1, len(source) + 1)]
@@ -284,7 +285,7 @@ def test_label_trees_are_a_source_too(labels: Path, tmp_path: Path) -> None:
 
 def test_the_wrong_source_does_not_pass(labels: Path, product: Dataset) -> None:
     report = verify(labels / "coco", product)
-    assert not report.passed
+    assert not report
     assert any(KEY in line and "is not in the source" in line for line in report.failures)
 
 
@@ -368,7 +369,7 @@ def test_a_yolo_tree_of_another_tool_is_measured(
             ways = (fill_rows(path, truth.shape, rounding=rounding) for rounding in (False, True))
             expected[sample.key] = min(iou(way, truth) for way in ways)
     report = verify(tmp_path / "foreign", source)
-    assert not report.passed
+    assert not report
     assert report.min_iou == pytest.approx(min(expected.values()), abs=1e-12)
     assert report.min_iou < 1
     assert report.trees[0].worst[0].key == min(expected, key=lambda key: expected[key])

@@ -43,6 +43,13 @@ def instances(tree: Path) -> dict[str, list[int]]:
     return {image.key: [instance.area for instance in image.instances] for image in read_labels(tree)}
 
 
+def test_a_text_is_one_format(dataset: Dataset, tmp_path: Path) -> None:
+    assert list(convert(dataset, tmp_path / "out", "coco", images="none").manifests) == ["coco"]
+    images = list(read_labels(tmp_path / "out"))
+    written = write_labels(images, tmp_path / "again", "masks", classes=dataset.classes(), image_mode="none")
+    assert list(written) == ["masks"]
+
+
 @pytest.mark.parametrize("least", [0, 2, 5, 100])
 def test_components_found_are_those_written_and_those_skipped(dataset: Dataset, tmp_path: Path, least: int) -> None:
     report = convert(dataset, tmp_path / "out", ["coco", "yolo-segment", "semantic"], min_area=least, images="none")

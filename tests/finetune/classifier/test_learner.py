@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +26,16 @@ from finetune.classifier.module import ClassifierModule
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, open_run
 from finetune.engine.splits import Example, SplitConfig, open_examples
-from tests.commands import PATIENCE, ROOT, picture, save, stain
+from tests.commands import picture, save, stain
+from tests.finetune.classifier import classifying
 from tests.finetune.classifier.classifying import config
+from tests.finetune.processes import finish, start
 from toolkit import write_product
 from toolkit.dataset.splits import write_split
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image
+
+PROGRAM = "from tests.finetune.classifier.classifying import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -189,11 +190,8 @@ class TestInterruption:
 
     def test_a_run_killed_in_mid_epoch_ends_with_the_same_figures(self, whole, product, tmp_path):
         out = tmp_path / "run"
-        words = ["train", str(product), str(out), "6"]  # of 4 steps an epoch
-        killed = subprocess.run(
-            [sys.executable, "-m", "tests.finetune.classifier.classifying", *words], cwd=ROOT, check=False
-        )
-        assert killed.returncode == -signal.SIGKILL
+        killed = start(PROGRAM, "train", product, out, "6")  # of 4 steps an epoch
+        assert finish(killed) == -signal.SIGKILL
         assert not (out / "metrics.json").exists()
         resumed = train(product, config(split={"strategy": "stratified"}, backbone="resnet18"), out, resume=True)
         assert (out / "predictions.csv").read_bytes() == (whole.root / "predictions.csv").read_bytes()
@@ -205,16 +203,9 @@ class TestInterruption:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
         place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-        words = ["evaluate", str(whole.root), str(tmp_path / "found")]
-        both = [
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.finetune.classifier.classifying", *words],
-                cwd=ROOT,
-                env={**os.environ, **place, "RANK": str(rank)},
-            )
-            for rank in range(2)
-        ]
-        assert [one.wait(PATIENCE) for one in both] == [0, 0]
+        words = ["evaluate", whole.root, tmp_path / "found"]
+        both = [start(PROGRAM, *words, environment={**place, "RANK": str(rank)}) for rank in range(2)]
+        assert [finish(one) for one in both] == [0, 0]
         alone = evaluate(whole)
         assert alone["images"] % 2 == 1
         for rank in range(2):
@@ -222,8 +213,8 @@ class TestInterruption:
 
     def test_two_processes_train_one_run(self, product, tmp_path):
         out = tmp_path / "run"
-        words = ["-m", "tests.finetune.classifier.classifying", "share", str(product), str(out)]
-        subprocess.run([sys.executable, *words], cwd=ROOT, check=True, timeout=PATIENCE)
+        code = f"import sys; sys.argv[0] = {classifying.__file__!r}; {PROGRAM}"  # which Lightning starts once more
+        assert finish(start(code, "share", product, out)) == 0
         run = open_run(out)
         told, alone = metrics(run), evaluate(run)
         assert told["images"] == 17

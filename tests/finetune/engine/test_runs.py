@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from finetune.engine.runs import (
     open_run,
     read_config,
     read_metrics,
+    run_lock,
     split_sha256,
     start_run,
 )
@@ -98,6 +100,22 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     begin(tmp_path / "run", resume=True)
 
 
+@pytest.mark.parametrize(("rank", "refused"), [("", True), ("0", True), ("1", False)])
+def test_of_processes_that_train_together_the_first_holds_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str, refused: bool
+) -> None:
+    def other() -> bool:
+        try:
+            with run_lock(tmp_path / "run"):
+                return False
+        except ToolkitError:
+            return True
+
+    with run_lock(tmp_path / "run"), ThreadPoolExecutor() as pool:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert pool.submit(other).result() == refused
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -118,7 +136,7 @@ def test_what_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ToolkitError, match=r"is no run directory \(it has no config\.yaml\)"):
         open_run(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(ToolkitError, match="file: is no folder"):
+    with pytest.raises(ToolkitError, match="file: is a file; name a folder"):
         begin(tmp_path / "file")
 
 

@@ -9,8 +9,7 @@ import os
 import pickle
 import signal
 import socket
-import subprocess
-import sys
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,9 @@ from finetune.engine.config import TrainedConfig
 from finetune.engine.devices import pick_device
 from finetune.engine.runs import Run
 from finetune.engine.splits import SplitConfig, open_examples
-from tests.commands import PATIENCE, ROOT, make_dataset
+from tests.commands import ROOT, make_dataset
 from tests.finetune.engine.tiny import Tiny, predict, train
+from tests.finetune.processes import finish, start
 from toolkit.errors import ToolkitError
 
 CONFIG = {"epochs": 3, "batch_size": 2, "image_size": 16, "lr": 0.01, "device": "cpu"}
@@ -58,17 +58,9 @@ def same(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def program(
-    *words: str | Path, told: dict[str, Any], environment: dict[str, str] | None = None
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.finetune.engine.tiny", *map(str, words), json.dumps(told)],
-        cwd=ROOT,
-        env={**os.environ, **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def program(*words: str | Path, told: dict[str, Any], environment: dict[str, str] | None = None) -> BaseProcess:
+    code = "from tests.finetune.engine.tiny import main; main()"
+    return start(code, *words, json.dumps(told), environment=environment)
 
 
 def test_a_run_leaves_checkpoints_and_a_log(whole: Run) -> None:
@@ -96,8 +88,7 @@ def test_the_same_seed_gives_the_same_weights(data: Path, whole: Run, tmp_path: 
 def test_a_run_killed_in_mid_epoch_ends_as_one_left_alone(data: Path, whole: Run, tmp_path: Path) -> None:
     steps = torch.load(whole.checkpoints / "last.ckpt", weights_only=True)["global_step"] // 3
     killed = program(data, tmp_path / "run", told={"config": CONFIG, "kill": steps + steps // 2})
-    killed.communicate(timeout=PATIENCE)
-    assert killed.returncode == -signal.SIGKILL
+    assert finish(killed) == -signal.SIGKILL
     assert len(log(tmp_path / "run")) == 1
     run, ended = train(data, tmp_path / "run", TrainedConfig(**CONFIG), resume=True)
     assert same(whole.checkpoints / "last.ckpt", run.checkpoints / "last.ckpt")
@@ -176,9 +167,7 @@ def test_two_processes_evaluate_as_one(data: Path, whole: Run, tmp_path: Path) -
     told = {"checkpoint": str(checkpoint)}
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     pair = [program(data, tmp_path / "rows.json", told=told, environment={**shared, "RANK": r}) for r in "01"]
-    for process in pair:
-        _, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, err
+    assert [finish(process) for process in pair] == [0, 0]
     alone = predict(open_examples(data, SplitConfig(strategy="native")), checkpoint)
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [index for index, _ in rows] == [index for index, _ in alone] == list(range(7))

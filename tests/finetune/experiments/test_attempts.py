@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from finetune.engine.datasets import read_rgb
 from finetune.experiments.analysis import judge_attempts
 from finetune.experiments.attempts import (
     Attempt,
@@ -102,7 +104,8 @@ class TestTheCoursework:
         told = json.loads(files[2].read_text())
         assert [one["epochs"] for one in told["attempts"]] == [1, 2, 2, 2, 2]
 
-    def test_it_runs_on_real_screws(self, mvtec_root, tmp_path):
+    def test_it_runs_on_real_screws(self, mvtec_root, tmp_path, monkeypatch):
+        monkeypatch.setattr("finetune.engine.datasets.read_rgb", cache(read_rgb))  # all runs read the same
         attempts = small_coursework(tmp_path, mvtec_root / "screw", folds=0)
         found = run_attempts(attempts, tmp_path / "out")
         judgement = judge_attempts(attempts.attempts, found)

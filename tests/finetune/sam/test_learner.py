@@ -7,8 +7,6 @@ import json
 import os
 import platform
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,8 @@ from finetune.sam.data import read_instances
 from finetune.sam.learner import LEARNER, SamConfig, evaluate, load_segmenter, mask_ap, predict, train
 from finetune.sam.metrics import FIGURES, PROMPTS
 from finetune.sam.models import build_sam, read_sam_weights, save_sam
-from tests.commands import PATIENCE, ROOT, defectkit
+from tests.commands import defectkit
+from tests.finetune.processes import finish, start
 from tests.finetune.sam.segmenting import SMALL, config, write_blobs
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
@@ -123,9 +122,7 @@ class TestRun:
             "train(Path(sys.argv[1]), parse_config(SamConfig, json.loads(sys.argv[2])), Path(sys.argv[3]), False, stop)"
         )
         out = tmp_path / "run"
-        words = [sys.executable, "-c", program, str(data), json.dumps(SMALL), str(out)]
-        ended = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False)
-        assert ended.returncode == -signal.SIGKILL
+        assert finish(start(program, data, json.dumps(SMALL), out)) == -signal.SIGKILL
         assert not (out / "metrics.json").exists()
         assert figures(train(data, config(), out, resume=True)) == figures(run)
 

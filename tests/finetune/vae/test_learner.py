@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,8 @@ from converters.verification.verify import verify
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.vae.learner import LEARNER, VaeConfig, evaluate, predict, train
-from tests.commands import PATIENCE, ROOT, make_dataset
+from tests.commands import make_dataset
+from tests.finetune.processes import finish, start
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.synthetic.product import write_product
@@ -113,9 +112,7 @@ class TestRun:
             "train(Path(sys.argv[1]), parse_config(VaeConfig, json.loads(sys.argv[2])), Path(sys.argv[3]), False, stop)"
         )
         out = tmp_path / "run"
-        words = [sys.executable, "-c", program, str(data), json.dumps(SMALL), str(out)]
-        ended = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False)
-        assert ended.returncode == -signal.SIGKILL
+        assert finish(start(program, data, json.dumps(SMALL), out)) == -signal.SIGKILL
         assert not (out / "metrics.json").exists()
         train(data, config(), out, resume=True)
         assert figures(out) == figures(run.root)

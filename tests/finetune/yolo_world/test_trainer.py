@@ -22,6 +22,7 @@ from finetune.yolo_world.data import open_detection_data, write_tree
 from finetune.yolo_world.learner import text_features, train
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from tests.commands import PATIENCE, ROOT
+from tests.finetune.processes import finish, start
 from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, split_file
 from toolkit.errors import ToolkitError
 
@@ -173,11 +174,11 @@ class TestOffline:
 
 class TestResume:
     def test_a_run_that_is_killed_goes_on(self, data: Path, tmp_path: Path) -> None:
-        config = {**SMALL, "epochs": 3}
+        config = json.dumps({**SMALL, "epochs": 3})
         stop = "lambda done, all: os.kill(os.getpid(), signal.SIGKILL) if done == 2 else None"
         out = tmp_path / "run"
-        done = program(data, config, out, after=f"train(data, config, out, False, {stop})")
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        code = _PROGRAM.format(before="", after=f"train(data, config, out, False, {stop})")
+        assert finish(start(code, data, config, out)) == -signal.SIGKILL
         assert not (out / "metrics.json").exists()
         begun = losses(out / "log.csv")
         seen: list[tuple[int, int]] = []

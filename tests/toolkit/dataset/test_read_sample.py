@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from toolkit.dataset.samples import Inspected, Sample, inspect_sample, read_sample
-from toolkit.errors import Problem
+from toolkit.dataset.samples import MaskFile, Sample, class_names, image_class, inspect_sample, read_sample
+from toolkit.errors import BadInputError, Problem
 from toolkit.imaging.images import ImageHeader, encode_map
 
 Pixels = npt.NDArray[np.uint8]
@@ -32,8 +33,7 @@ def sample(folder: Path, *masks: Pixels | bytes, image: Pixels | bytes | None = 
 
 def test_a_good_sample_has_a_size_and_no_mask(tmp_path: Path) -> None:
     found = read_sample(sample(tmp_path))
-    assert isinstance(found, Inspected)
-    assert (found.header, found.mask) == (ImageHeader(8, 6, 1), None)
+    assert (found.header, found.masks) == (ImageHeader(8, 6, 1), {})
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,13 @@ def test_a_good_sample_has_a_size_and_no_mask(tmp_path: Path) -> None:
 )
 def test_the_mask_is_the_union_of_all(tmp_path: Path, masks: list[Pixels]) -> None:
     found = read_sample(sample(tmp_path, *masks))
-    assert isinstance(found, Inspected)
-    assert found.mask is not None
-    assert np.array_equal(found.mask.pixels() > 0, np.any(masks, axis=0))
+    assert list(found.masks) == ["dent"]
+    assert np.array_equal(found.marked(), np.any(masks, axis=0))
 
 
 def test_an_empty_mask_beside_another_is_no_fault(tmp_path: Path) -> None:
     found = read_sample(sample(tmp_path, np.zeros((6, 8), np.uint8), marked(1, 1)))
-    assert isinstance(found, Inspected)
-    assert found.mask is not None
-    assert found.mask.pixels().sum() == 255
+    assert found.marked().sum() == 1
 
 
 @pytest.mark.parametrize(
@@ -77,7 +74,9 @@ def test_everything_that_is_wrong_is_said(
 ) -> None:
     bad = sample(tmp_path, *masks, image=image)
     found = inspect_sample(bad)
-    assert found == read_sample(bad)
+    with pytest.raises(BadInputError) as caught:
+        read_sample(bad)
+    assert caught.value.problems == found
     assert [Path(problem.file).name for problem in found] == [name for name, _ in problems]
     assert all(problem.problem.startswith(start) for problem, (_, start) in zip(found, problems, strict=True))
     assert all(isinstance(problem, Problem) and problem.remedy for problem in found)
@@ -95,3 +94,23 @@ def test_a_threshold_decides(tmp_path: Path, threshold: int | None, faults: int)
 
 def test_a_sound_sample_has_no_problems(tmp_path: Path) -> None:
     assert inspect_sample(sample(tmp_path, marked(1, 2))) == ()
+
+
+def test_masks_of_several_classes_stay_apart(tmp_path: Path) -> None:
+    ids = np.zeros((6, 8), np.uint8)
+    ids[1, 1:3], ids[4, 4], ids[5, 5] = 3, 7, 200
+    plain = sample(tmp_path, ids)
+    path = plain.masks[0].path
+    masks = (MaskFile(path, (3,), label="dent"), MaskFile(path, (7, 9), label="rust"), MaskFile(path, threshold=200))
+    several = replace(plain, masks=masks, defect="other", group="item 4")
+    found = read_sample(several)
+    assert {label: int((mask.pixels() > 0).sum()) for label, mask in found.masks.items()} == {
+        "dent": 2,
+        "rust": 1,
+        "other": 1,
+    }
+    assert found.marked().sum() == 4
+    assert several.labels == ("dent", "other", "rust")
+    assert class_names([several], "defect") == ["dent", "other", "rust"]
+    assert image_class(replace(several, defect=""), "defect") == "combined"
+    assert class_names([replace(several, kind="unlabelled")], "defect") == []

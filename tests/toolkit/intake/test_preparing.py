@@ -11,7 +11,7 @@ import pytest
 from tests.commands import make_dataset, save, snapshot, stain
 from tests.packing import files_of, link, pack, pack_tar
 from toolkit.errors import ToolkitError
-from toolkit.files.publish import STAGING
+from toolkit.files.staging import STAGING
 from toolkit.intake.archives import Limits
 from toolkit.intake.preparing import RECORD, find_faults, prepare
 

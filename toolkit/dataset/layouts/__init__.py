@@ -1,34 +1,30 @@
-"""One file per on-disk layout. A layout recognises a root and turns it into samples."""
+"""The on-disk layouts by name: one line each. A layout recognises a root and turns it into samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
-from toolkit.dataset.layouts import mvtec
+from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.samples import Dataset
 from toolkit.errors import ToolkitError
 
-__all__ = ["LAYOUTS", "Layout", "index_root", "load_dataset"]
+__all__ = ["LAYOUTS", "Layout", "detect_layout", "index_root", "load_dataset"]
+
+LAYOUTS: dict[str, str] = {
+    "mvtec": "toolkit.dataset.layouts.mvtec",
+}
+"""Name -> module, whose `LAYOUT` it is. The first that detects a folder has it."""
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How to recognise a layout and how to read it.
-
-    Attributes:
-        name: as it stands in `Dataset.layout`.
-        detect: whether a folder is the root of such a dataset, by names alone.
-        index: the samples below such a root.
-    """
-
-    name: str
-    detect: Callable[[Path], bool]
-    index: Callable[[Path], Dataset]
+def _every_layout() -> Iterator[Layout]:
+    return (import_module(module).LAYOUT for module in LAYOUTS.values())
 
 
-LAYOUTS: tuple[Layout, ...] = (Layout("mvtec", mvtec.detect, mvtec.index),)
+def detect_layout(root: Path) -> Layout | None:
+    """The layout of a folder, by names alone; None if it is the root of no dataset."""
+    return next((layout for layout in _every_layout() if layout.detect(root)), None)
 
 
 def index_root(root: Path) -> Dataset:
@@ -43,24 +39,21 @@ def index_root(root: Path) -> Dataset:
         raise ToolkitError(root, "not a folder", "name the folder that holds the dataset")
     children = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     for folder in (root, *children):
-        for layout in LAYOUTS:
-            if layout.detect(folder):
-                dataset = layout.index(folder)
-                if not len(dataset) and not dataset.layout_problems:
-                    raise ToolkitError(folder, "holds no images", "name the folder that holds the dataset")
-                return dataset
+        layout = detect_layout(folder)
+        if layout is not None:
+            dataset = layout.index(folder)
+            if not len(dataset) and not dataset.layout_problems:
+                raise ToolkitError(folder, "holds no images", "name the folder that holds the dataset")
+            return dataset
     place = root.resolve()
     for folder in place.parents[:2]:
-        if place.relative_to(folder).parts[0] in mvtec.PARTS and any(layout.detect(folder) for layout in LAYOUTS):
+        layout = detect_layout(folder)
+        if layout is not None and place.relative_to(folder).parts[0] in layout.parts:
             raise ToolkitError(root, "is a part of a dataset", f"name its category, {folder}")
     if not any(root.iterdir()):
         raise ToolkitError(root, "the folder is empty", "name the folder that holds the dataset")
-    raise ToolkitError(
-        root,
-        "unknown layout",
-        f"known are {', '.join(layout.name for layout in LAYOUTS)} (CATEGORY/test/DEFECT/*.png beside "
-        "CATEGORY/ground_truth/DEFECT/*_mask.png) and the label trees that 'defectkit convert' writes",
-    )
+    known = ", ".join(f"{layout.name} ({layout.shown})" for layout in _every_layout())
+    raise ToolkitError(root, "unknown layout", f"known are {known} and the label trees that 'defectkit convert' writes")
 
 
 def load_dataset(root: str | Path) -> Dataset:

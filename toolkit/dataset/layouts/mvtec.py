@@ -13,12 +13,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.reference import compare_with_published
-from toolkit.dataset.samples import GOOD, Dataset, Sample
+from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample
 from toolkit.errors import Problem
 from toolkit.imaging.images import is_image
 
-__all__ = ["PARTS", "detect", "index", "mask_files"]
+__all__ = ["LAYOUT", "PARTS", "detect", "index", "mask_files"]
 
 _SUBSETS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _MASKS = "ground_truth"
@@ -105,7 +106,7 @@ def _class(
                 place = folder.parent.parent / _MASKS / defect / f"{stem}_mask.png"
                 problems.append(Problem(str(image), "a defect image without a mask", f"put its mask at {place}"))
                 continue
-        yield Sample(key, image, found, category, defect, split)
+        yield Sample(key, image, tuple(map(MaskFile, found)), category, defect, split)
 
 
 def _is_text(name: str) -> bool:
@@ -132,3 +133,12 @@ def mask_files(folder: Path) -> dict[tuple[str, str], tuple[Path, ...]]:
                 key = (class_folder.name, image_folder.name)
                 found[key] = (*found.get(key, ()), *(image_folder / name for name in names))
     return found
+
+
+LAYOUT = Layout(
+    name="mvtec",
+    shown="CATEGORY/test/DEFECT/*.png beside CATEGORY/ground_truth/DEFECT/*_mask.png",
+    detect=detect,
+    index=index,
+    parts=PARTS,
+)

@@ -13,8 +13,8 @@ from hypothesis import settings as examples
 from shapely import MultiPoint, Polygon
 
 from converters import convert, write_labels
-from converters.formats.base import FormatName, Settings
-from converters.formats.yolo.writer import YoloSegment
+from converters.formats.base import Settings
+from converters.formats.registry import find_format
 from tests.converters.support import (
     Bools,
     boxes_of,
@@ -68,7 +68,7 @@ def test_each_part_is_a_row_of_three_points_or_more(shapes: Path, name: str) -> 
 @given(mask=masks())
 def test_rows_fill_to_any_mask(mask: Bools) -> None:
     image = label_mask("any", mask)
-    ((_, text),) = YoloSegment().encode(image, Settings(classes=("defect",))).files
+    ((_, text),) = find_format("yolo-segment").encode(image, Settings(classes=("defect",))).files
     rows = [np.array(line.split()[1:], np.float32).reshape(-1, 2) for line in text.decode().splitlines()]
     assert len(rows) == parts_of(mask)
     for rounding in (False, True):
@@ -210,14 +210,14 @@ def test_fewer_vertices_keep_the_iou_asked_for(tmp_path: Path, threshold: float)
 
 
 @pytest.mark.parametrize("kind", ["yolo-detect", "yolo-segment", "yolo-obb"])
-def test_good_images_get_an_empty_label_file(trees: Path, product: Dataset, kind: FormatName) -> None:
+def test_good_images_get_an_empty_label_file(trees: Path, product: Dataset, kind: str) -> None:
     good = {file_name(sample.key) for sample in product if not sample.masks}
     empty = {path.stem for path in (trees / kind / "labels").glob("*/*.txt") if not path.stat().st_size}
     assert empty == good
 
 
 @pytest.mark.parametrize("kind", ["yolo-detect", "yolo-segment", "yolo-obb"])
-def test_data_yaml_has_folders_and_names_and_no_path(trees: Path, product: Dataset, kind: FormatName) -> None:
+def test_data_yaml_has_folders_and_names_and_no_path(trees: Path, product: Dataset, kind: str) -> None:
     document = yaml.safe_load((trees / kind / "data.yaml").read_text("utf-8"))
     assert document == {
         "train": "images/train",
@@ -252,7 +252,7 @@ def test_bridges_never_lose_a_pixel(mask: Bools) -> None:
     height, width = mask.shape
     found = find_instances(Mask.of(mask.view(np.uint8), width, height), "defect", Grouping("image"))
     image = LabelledImage("any", None, width, height, found.instances, "train", "defect")
-    encoded = YoloSegment().encode(image, Settings(classes=("defect",), join_parts=True))
+    encoded = find_format("yolo-segment").encode(image, Settings(classes=("defect",), join_parts=True))
     ((_, text),) = encoded.files
     (row,) = text.decode().splitlines()
     polygon = np.array(row.split()[1:], np.float32).reshape(-1, 2)

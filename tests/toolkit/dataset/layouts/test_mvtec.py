@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.dataset.layouts import LAYOUTS, load_dataset
-from toolkit.dataset.samples import Dataset
+from toolkit.dataset.samples import Dataset, MaskFile
 from toolkit.dataset.splits import find_duplicates
 from toolkit.errors import ToolkitError
 
@@ -57,7 +57,11 @@ def test_a_sample_says_what_its_place_says(tmp_path: Path) -> None:
     dent, good, *_ = load_dataset(tree(tmp_path, CATEGORY, "screw"))
     home = tmp_path / "screw"
     assert (dent.category, dent.split, dent.defect) == ("screw", "test", "dent")
-    assert (dent.image, dent.masks) == (home / "test/dent/000.png", (home / "ground_truth/dent/000_mask.png",))
+    assert (dent.image, dent.masks) == (
+        home / "test/dent/000.png",
+        (MaskFile(home / "ground_truth/dent/000_mask.png"),),
+    )
+    assert (dent.kind, good.kind) == ("masks", "good")
     assert (good.defect, good.masks) == ("good", ())
 
 
@@ -107,7 +111,7 @@ def test_masks_are_found_by_their_names(tmp_path: Path, masks: list[str]) -> Non
     tree(tmp_path, [*names, *(f"ground_truth/dent/{mask}" for mask in masks)], "screw")
     dataset = load_dataset(tmp_path)
     home = tmp_path / "screw/ground_truth/dent"
-    assert sorted(dataset[0].masks) == sorted(home / mask for mask in masks)
+    assert sorted(mask.path for mask in dataset[0].masks) == sorted(home / mask for mask in masks)
     assert dataset.layout_problems == ()
 
 
@@ -147,7 +151,7 @@ def test_names_are_taken_as_they_are(tmp_path: Path, name: str) -> None:
     tree(tmp_path, [f"test/{name}/{name}.png", f"ground_truth/{name}/{name}_mask.png"], name)
     (sample,) = load_dataset(tmp_path)
     assert (sample.key, sample.category, sample.defect) == (f"{name}/test/{name}/{name}", name, name)
-    assert sample.masks == (tmp_path / name / "ground_truth" / name / f"{name}_mask.png",)
+    assert sample.masks == (MaskFile(tmp_path / name / "ground_truth" / name / f"{name}_mask.png"),)
 
 
 def test_images_of_every_ending_and_case_are_found(tmp_path: Path) -> None:
@@ -176,7 +180,7 @@ def test_a_root_without_a_dataset_is_refused(tmp_path: Path, names: list[str], p
 def test_the_known_layouts_are_named(tmp_path: Path) -> None:
     with pytest.raises(ToolkitError) as caught:
         load_dataset(tree(tmp_path, ["a/b.png"]))
-    assert all(layout.name in str(caught.value) for layout in LAYOUTS)
+    assert all(name in str(caught.value) for name in LAYOUTS)
 
 
 @pytest.mark.parametrize(("name", "problem"), [("gone", "no such folder"), ("file.zip", "not a folder")])

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from segment_anything import SamAutomaticMaskGenerator
 
 from converters.formats.label_tree import LabelTree
+from converters.formats.registry import find_format
 from converters.sources import read_labels
 from converters.writing.pipeline import write_labels
+from finetune.engine.prediction import Prediction
 from finetune.sam.config import SamConfig
 from finetune.sam.plots import draw_masks
 from finetune.sam.predictor import Segmenter
@@ -23,9 +25,9 @@ from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import LabelledImage
-from toolkit.imaging.images import encode_map, read_image
+from toolkit.imaging.images import encode_map, read_header, read_image
 
-__all__ = ["predict_images"]
+__all__ = ["predict_image", "predict_images"]
 
 THING = "object"
 """Class of what is found without a box."""
@@ -33,7 +35,8 @@ THING = "object"
 _ABOVE = 4  # folders between an image and the label tree that it stands in, at most
 _MOST_NUMBERED = 255  # instances that a mask of 8 bits can tell apart
 Bools = npt.NDArray[np.bool_]
-Found = tuple[str, Bools, list[str]]
+Floats = npt.NDArray[np.float64]
+Found = tuple[str, Bools, list[str], Floats]
 
 
 def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
@@ -50,7 +53,8 @@ def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Pat
     rows: list[dict[str, Any]] = []
     labelled: list[LabelledImage] = []
     for key, path, known in zip(keys, paths, found, strict=True):
-        prompts, masks, labels = _everything(segmenter, config, path) if known is None else _boxed(segmenter, known)
+        found_in = _everything(segmenter, config, path) if known is None else _boxed(segmenter, known)
+        prompts, masks, labels, _ = found_in
         picture = read_image(path)
         name = f"{file_name(key)}.png"
         write_whole(out / "masks" / name, _numbered(masks, picture.shape[:2]))
@@ -66,12 +70,53 @@ def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Pat
     return rows
 
 
+def predict_image(
+    segmenter: Segmenter, config: SamConfig, path: Path, *, boxes: npt.ArrayLike | None = None
+) -> Prediction:
+    """Segment one image file.
+
+    Args:
+        segmenter, config: of the run.
+        path: the file.
+        boxes: (N, 4), x0 y0 x1 y1 in pixels; None takes the boxes of the label tree that the image stands in, or cuts
+            out everything.
+
+    Raises:
+        ToolkitError: the image or its labels cannot be read, or the boxes are none.
+    """
+    header = read_header(path)
+    if boxes is None:
+        known = _box_source()(path)
+        _, masks, labels, fits = _everything(segmenter, config, path) if known is None else _boxed(segmenter, known)
+    else:
+        masks, fits = segmenter.segment(path, _as_boxes(boxes))
+        labels = [THING] * len(masks)
+    cut = [crop_to_bbox(mask, label) for mask, label in zip(masks, labels, strict=True)]
+    instances = tuple(one for one in cut if one is not None)
+    return Prediction(
+        path,
+        header.width,
+        header.height,
+        classes=tuple(one.label for one in instances),
+        scores=fits[[one is not None for one in cut]],
+        boxes=np.array([one.bbox for one in instances], np.float64).reshape(-1, 4),
+        instances=instances,
+    )
+
+
+def _as_boxes(given: npt.ArrayLike) -> Floats:
+    boxes = np.asarray(given, np.float64)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
+        raise ToolkitError("boxes", f"are an array of {boxes.shape}", "give (N, 4), x0 y0 x1 y1 in pixels")
+    return boxes
+
+
 def _boxed(segmenter: Segmenter, known: LabelledImage) -> Found:
     if known.path is None:
         raise ToolkitError(known.key, "has no image file", "convert with --images hardlink")
     boxes = np.array([one.bbox for one in known.instances], np.float64).reshape(-1, 4)
-    masks, _ = segmenter.segment(known.path, boxes)
-    return "boxes", masks, [one.label for one in known.instances]
+    masks, fits = segmenter.segment(known.path, boxes)
+    return "boxes", masks, [one.label for one in known.instances], fits
 
 
 def _everything(segmenter: Segmenter, config: SamConfig, path: Path) -> Found:
@@ -87,7 +132,8 @@ def _everything(segmenter: Segmenter, config: SamConfig, path: Path) -> Found:
     found.sort(key=lambda one: (-one["area"], one["bbox"]))
     masks = [np.asarray(one["segmentation"], np.bool_) for one in found]
     shape = (len(masks), *picture.shape[:2])
-    return "points", np.stack(masks) if masks else np.zeros(shape, np.bool_), [THING] * len(masks)
+    fits = np.array([one["predicted_iou"] for one in found], np.float64)
+    return "points", np.stack(masks) if masks else np.zeros(shape, np.bool_), [THING] * len(masks), fits
 
 
 def _numbered(masks: Bools, shape: tuple[int, ...]) -> bytes:
@@ -110,12 +156,13 @@ def _box_source() -> Callable[[Path], LabelledImage | None]:
             tree = read_labels(folder)
         except ToolkitError:
             return None
-        return tree if tree.kind.startswith(("yolo-", "coco")) and tree.kind != "yolo-classify" else None
+        found = find_format(tree.kind)
+        return tree if found.counts_instances and found.holds != "classes" else None
 
     @cache
     def entries(folder: Path) -> dict[Path, Any]:
         tree = tree_at(folder)
-        return {} if tree is None else {entry.sample.image.resolve(): entry for entry in tree.entries}
+        return {} if tree is None else {entry.sample.image.resolve(): entry for entry in tree.records}
 
     def find(path: Path) -> LabelledImage | None:
         whole = path.resolve()

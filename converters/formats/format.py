@@ -1,0 +1,85 @@
+"""What a label format is: one record, which all the rest of the program reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from converters.formats.base import AsWritten, Encoded, Holds, Settings, TreeShape, digest_line
+from converters.formats.label_tree import LabelRecord, LabelTree
+from converters.rasterize import ROUNDINGS, Rounding
+from toolkit.geometry.labels import Instance, LabelledImage
+
+__all__ = ["Format"]
+
+
+def _no_count(image: LabelledImage, settings: Settings) -> int | None:
+    return None
+
+
+def _nothing_written(record: LabelRecord, shown: LabelledImage) -> AsWritten:
+    return AsWritten()
+
+
+def _no_faults(record: LabelRecord, instances: Sequence[Instance]) -> list[str]:
+    return []
+
+
+def _never(root: Path) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Format:
+    """All that the rest of the program needs to know of a label format.
+
+    Pure functions turn labels into bytes; all that touches the disk is the same for every format.
+
+    Attributes:
+        name: as `--to` and manifests have it.
+        holds: what its labels consist of.
+        encode: one image's labels as bytes.
+        shape: the files around them; it is told the subsets that hold images, in the order train, val, test.
+        index: a tree of this format below a folder.
+        label_files: patterns of the files that `labels_sha256` is over.
+        rank: of several trees of one conversion the gallery shows the one of the lowest rank, which tells the most.
+        recognise: whether a folder is such a tree, by a sign that no other format has.
+        suspect: whether a folder looks like such a tree, where no format recognises it.
+        is_dataset: whether such a tree is a dataset as well, and tells more as one.
+        roundings: ways in which its readers make pixels of its coordinates; it counts as good as the worst of them.
+        count: objects that a label file should hold; None where the format does not tell objects apart.
+        as_written: boxes as they stand in the file.
+        self_faults: what labels say wrongly of their own instances (or of those that they were simplified from).
+        tells_classes: whether the labels themselves, and not the folders, say which class is marked.
+        tells_good: whether a good image leaves a trace in a tree without images.
+        counts_instances: whether the instances that a reader finds are those that the manifest counts.
+    """
+
+    name: str
+    holds: Holds
+    encode: Callable[[LabelledImage, Settings], Encoded]
+    shape: Callable[[Settings, Sequence[str]], TreeShape]
+    index: Callable[[Path], LabelTree]
+    label_files: tuple[str, ...]
+    rank: int
+    recognise: Callable[[Path], bool] = _never
+    suspect: Callable[[Path], bool] = _never
+    is_dataset: Callable[[Path], bool] = _never
+    roundings: tuple[Rounding, ...] = ROUNDINGS[:1]
+    count: Callable[[LabelledImage, Settings], int | None] = _no_count
+    as_written: Callable[[LabelRecord, LabelledImage], AsWritten] = _nothing_written
+    self_faults: Callable[[LabelRecord, Sequence[Instance]], list[str]] = _no_faults
+    tells_classes: bool = True
+    tells_good: bool = True
+    counts_instances: bool = True
+
+    def labels_sha256(self, root: Path) -> str:
+        """SHA-256 over lines of path, NUL and SHA-256 of each label file below `root`, sorted."""
+        files = (path for pattern in self.label_files for path in root.glob(pattern))
+        lines = [
+            digest_line(path.relative_to(root).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in files
+        ]
+        return hashlib.sha256(b"".join(sorted(lines))).hexdigest()

@@ -1,0 +1,61 @@
+"""YOLO polygons: rows of class and polygon; one row for each part of an instance that does not touch the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from converters.formats.base import Encoded, Pixels, Settings
+from converters.formats.format import Format
+from converters.formats.yolo.data_yaml import find_data_yaml, read_data_yaml
+from converters.formats.yolo.polygons import pixel_rings, polygon_row
+from converters.formats.yolo.reader import index_yolo
+from converters.formats.yolo.writer import encoded_rows, yolo_shape
+from converters.rasterize import ROUNDINGS, fill_pixels
+from toolkit.geometry.labels import LabelledImage
+
+__all__ = ["FORMAT"]
+
+
+def _encode(image: LabelledImage, settings: Settings) -> Encoded:
+    """Rows that fill to the instance's pixels, and the pixels that they do fill."""
+    lines: list[str] = []
+    intersection = union = bridges = 0
+    for instance in image.instances:
+        label = f"{settings.class_id(instance.label)} "
+        rings, added = pixel_rings(instance, settings)
+        rows = [polygon_row(ring, instance, image) for ring in rings]
+        lines += [label + text for text, _ in rows]
+        filled = fill_pixels([read_back for _, read_back in rows], *instance.mask.shape)
+        both = int(np.count_nonzero(filled & instance.mask))
+        intersection += both
+        union += int(np.count_nonzero(filled)) + instance.area - both
+        bridges += added
+    return encoded_rows(image, lines, settings, Pixels(intersection, union), bridges)
+
+
+def _count(image: LabelledImage, settings: Settings) -> int:
+    if settings.join_parts:
+        return len(image.instances)
+    return sum(not ring.hole for instance in image.instances for ring in instance.outline.rings8)
+
+
+def _recognise(root: Path) -> bool:
+    """Whether there is a dataset file that speaks of no class maps; its rows say later what they are."""
+    path = find_data_yaml(root)
+    return path is not None and "masks_dir" not in read_data_yaml(path)
+
+
+FORMAT = Format(
+    name="yolo-segment",
+    holds="pixels",
+    encode=_encode,
+    shape=yolo_shape,
+    index=index_yolo,
+    label_files=("labels/*/*.txt",),
+    rank=20,
+    recognise=_recognise,
+    roundings=ROUNDINGS,
+    count=_count,
+)

@@ -1,0 +1,184 @@
+"""Finished runs at work: tested, asked for predictions on disk, or for what they make of one image in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finetune.engine.image_files import image_files
+from finetune.engine.prediction import Prediction
+from finetune.engine.runs import Run, csv_bytes, open_run, read_metrics
+from finetune.learners import find_learner
+from toolkit.errors import ToolkitError
+from toolkit.files.publish import write_whole
+from toolkit.files.staging import check_free, staging
+from toolkit.imaging.images import encode_png
+
+__all__ = ["TrainedRun", "evaluate", "load_run", "predict"]
+
+
+@dataclass(frozen=True)
+class TrainedRun(Run):
+    """A run directory that answers. Its model is loaded when it is first asked for a prediction, and kept.
+
+    Attributes:
+        root: the folder.
+        learner: name of the learner, for instance "classifier".
+    """
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What stands in metrics.json.
+
+        Raises:
+            ToolkitError: the run did not go to its end.
+        """
+        return read_metrics(self)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the run."""
+        return tuple(self.environment().get("notes", ()))
+
+    def evaluate(self, data: str | Path | None = None) -> dict[str, Any]:
+        """As `finetune.evaluate`."""
+        return evaluate(self, data)
+
+    def predict(
+        self,
+        image: str | Path | npt.NDArray[np.uint8],
+        *,
+        words: str | Sequence[str] | None = None,
+        boxes: npt.ArrayLike | None = None,
+    ) -> Prediction:
+        """What the model makes of one image.
+
+        Args:
+            image: a file, or uint8 (height, width, 3), RGB.
+            words: yolo-world: other things to look for than the classes that it was trained on.
+            boxes: sam: what to cut out, (N, 4), x0 y0 x1 y1 in pixels; None cuts out everything that it finds.
+
+        Raises:
+            ToolkitError: the run did not go to its end, the image cannot be read or is no such array, or the learner
+                takes no words or boxes.
+        """
+        asked: dict[str, Any] = {}
+        if words is not None:
+            _check_taken(self, "--words", "yolo-world")
+            asked["words"] = _listed(words)
+        if boxes is not None:
+            _check_taken(self, "boxes", "sam")
+            asked["boxes"] = boxes
+        if not isinstance(image, np.ndarray):
+            return self._predictor(Path(image), **asked)
+        with TemporaryDirectory(prefix="defectkit-") as folder:
+            file = Path(folder) / "image.png"  # every learner reads files; this one loses nothing
+            file.write_bytes(encode_png(_as_bgr(image)))
+            return replace(self._predictor(file, **asked), path=None)
+
+    @cached_property
+    def _predictor(self) -> Callable[..., Prediction]:
+        return find_learner(self.learner).load(self)
+
+    def _repr_html_(self) -> str:
+        from toolkit.markup import report_html
+
+        figures = self.metrics.items() if self.finished else ()
+        rows = [[name, f"{value:.4f}" if isinstance(value, float) else value] for name, value in figures]
+        about = self.learner if self.finished else f"{self.learner}, not finished"
+        return report_html(f"Run {self.root}", about, ["metric", "value"], rows, lists={"Notes": self.notes})
+
+
+def load_run(root: str | Path) -> TrainedRun:
+    """Open a run directory.
+
+    Raises:
+        ToolkitError: there is none.
+    """
+    found = open_run(root)
+    return TrainedRun(found.root, found.learner)
+
+
+def evaluate(run: Run | str | Path, data: str | Path | None = None) -> dict[str, Any]:
+    """Evaluate the best checkpoint of a run.
+
+    Args:
+        run: a run directory.
+        data: None for the test images of the data that it was trained on; or other data, all of which is test.
+
+    Returns:
+        As metrics.json.
+
+    Raises:
+        ToolkitError: the run or the data are at fault.
+    """
+    opened = _opened(run)
+    return dict(find_learner(opened.learner).evaluate(opened, None if data is None else Path(data)))
+
+
+def predict(
+    run: Run | str | Path,
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    words: str | Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Predict on images that need no labels, and leave predictions.csv and what else the learner makes.
+
+    Args:
+        run: a run directory.
+        images: image files, folders of them, or a dataset root; one or several.
+        out: a new or empty folder.
+        words: yolo-world: other things to look for than the classes that it was trained on.
+
+    Returns:
+        A row for each image, as in predictions.csv.
+
+    Raises:
+        ToolkitError: the run is at fault, an image cannot be read, or `out` holds something.
+    """
+    opened, out = _opened(run), Path(out)
+    files = image_files(images)
+    with staging(out) as stage:
+        check_free(out, remedy="choose another folder")
+        built = stage.begin() / "predictions"
+        rows = _rows(opened, files, built, words)
+        write_whole(built / "predictions.csv", csv_bytes(rows))
+        stage.publish(built)
+    return [dict(row) for row in rows]
+
+
+def _rows(run: Run, files: list[Path], out: Path, words: str | Sequence[str] | None) -> Sequence[Mapping[str, Any]]:
+    if words is None:
+        return find_learner(run.learner).predict(run, files, out)
+    _check_taken(run, "--words", "yolo-world")
+    from finetune.yolo_world.learner import predict as look_for
+
+    return look_for(run, files, out, _listed(words))
+
+
+def _opened(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else open_run(run)
+
+
+def _listed(words: str | Sequence[str]) -> list[str]:
+    return [words] if isinstance(words, str) else list(words)
+
+
+def _check_taken(run: Run, setting: str, learner: str) -> None:
+    if run.learner != learner:
+        raise ToolkitError(setting, f"{run.root} is a run of {run.learner}", f"use it with a run of {learner}")
+
+
+def _as_bgr(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        found = f"{image.dtype} {image.shape}"
+        raise ToolkitError("image", f"is an array of {found}", "give uint8 (height, width, 3), RGB, or a path")
+    return np.ascontiguousarray(image[:, :, ::-1])

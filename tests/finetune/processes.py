@@ -1,0 +1,51 @@
+"""Programs of tests that need torch, in processes that are forked where it is loaded: importing it takes seconds.
+
+What a test wants to know of a fresh interpreter, as what it imports, needs `subprocess` all the same.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from finetune.sam import learner as sam
+from finetune.vae import learner as vae
+from tests.commands import PATIENCE, ROOT
+from tests.finetune.classifier import classifying
+from tests.finetune.engine import tiny
+
+__all__ = ["finish", "start"]
+
+# Not the process of the tests, which has threads; a server of its own, which imports and nothing else.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([module.__name__ for module in (classifying, tiny, sam, vae)])
+
+
+def start(code: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> BaseProcess:
+    """Begin what `python -c code words...` would do."""
+    process = _FORKS.Process(target=_run, args=(code, [str(word) for word in words], dict(environment or {})))
+    process.start()
+    return process
+
+
+def finish(process: BaseProcess) -> int:
+    """Wait for a process: its exit status, or the negative number of the signal that ended it."""
+    process.join(PATIENCE)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f"a process hangs: {process}")
+    return process.exitcode
+
+
+def _run(code: str, words: list[str], environment: dict[str, str]) -> None:
+    import torch
+
+    os.chdir(ROOT)
+    os.environ |= environment
+    sys.argv = ["-c", *words]
+    torch.set_num_threads(1)
+    exec(code, {"__name__": "__main__"})

@@ -1,0 +1,128 @@
+"""Runs that answer in a notebook: each learner trained, tested and asked from Python."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import finetune
+from finetune import Prediction, TrainedRun, load_run
+from finetune.learners import LEARNERS
+from tests.finetune.runs import TINY, make_data
+from toolkit import ToolkitError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def image(data: Path) -> Path:
+    return sorted((data / "test").glob("*/000.png"))[0]
+
+
+@pytest.fixture(scope="module", params=LEARNERS)
+def run(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    out = tmp_path_factory.mktemp("runs") / request.param
+    return finetune.train(request.param, str(data), str(out), TINY[request.param], seed=1)
+
+
+@pytest.fixture(scope="module")
+def vae(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    return finetune.train("vae", data, tmp_path_factory.mktemp("runs") / "vae", TINY["vae"])
+
+
+def same(first: Prediction, second: Prediction) -> bool:
+    arrays = [(first.scores, second.scores), (first.boxes, second.boxes), (first.masks, second.masks)]
+    alike = all(np.array_equal(one, other) for one, other in [*arrays, (first.map, second.map)] if one is not None)
+    return alike and first.classes == second.classes and first.probabilities == second.probabilities
+
+
+def test_a_run_is_trained_and_opened_again(run: TrainedRun, data: Path) -> None:
+    again = load_run(str(run.root))
+    assert again == run
+    assert again.metrics["seconds"] > 0
+    assert "<table" in again._repr_html_()
+    assert finetune.evaluate(str(run.root), str(data))["images"] >= again.evaluate()["images"] > 0
+
+
+def test_a_file_and_its_pixels_are_told_the_same_of(run: TrainedRun, image: Path) -> None:
+    pixels = cv2.cvtColor(cv2.imread(str(image)), cv2.COLOR_BGR2RGB)
+    of_file, of_array = run.predict(image), run.predict(np.asarray(pixels, np.uint8))
+    assert same(of_file, of_array)
+    assert (of_file.path, of_array.path) == (image, None)
+    assert (of_file.width, of_file.height) == (64, 64)
+
+
+def test_what_is_told_fits_together(run: TrainedRun, image: Path) -> None:
+    told = run.predict(str(image))
+    assert len(told.classes) == len(told.scores)
+    if run.learner in ("classifier", "longtail"):
+        assert sum(told.probabilities.values()) == pytest.approx(1)
+        assert told.probabilities[told.classes[0]] == max(told.probabilities.values()) == told.scores[0]
+        assert told.masks is None
+        return
+    assert told.boxes.shape == (len(told.classes), 4)
+    if run.learner in ("vae", "sam"):
+        assert told.masks is not None
+        assert told.masks.shape == (len(told.classes), 64, 64)
+    if run.learner == "vae":
+        assert told.map is not None
+        assert told.map.shape == (64, 64)
+        assert told.score == pytest.approx(told.map.max())
+        assert np.array_equal(told.masks.any(axis=0), told.map > told.threshold)  # type: ignore[union-attr]
+
+
+def test_memory_and_disk_tell_the_same(run: TrainedRun, image: Path, tmp_path: Path) -> None:
+    rows = finetune.predict(run, image, tmp_path / "out")
+    with open(tmp_path / "out" / "predictions.csv", newline="") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == [str(image)] == [row["file"] for row in rows]
+    told, row = run.predict(image), rows[0]
+    if run.learner in ("classifier", "longtail"):
+        assert (row["predicted"],) == told.classes
+        assert row["probability"] == round(float(told.scores[0]), 6)
+    elif run.learner == "vae":
+        assert (row["score"], row["instances"]) == (told.score, len(told.classes))
+    else:
+        assert row["detections" if run.learner == "yolo-world" else "instances"] == len(told.classes)
+
+
+def test_what_only_some_learners_take_is_refused_by_the_others(run: TrainedRun, image: Path) -> None:
+    words, boxes = {"words": ["rust"]}, {"boxes": [[8, 8, 40, 40]]}
+    for learner, asked in (("yolo-world", words), ("sam", boxes)):
+        if run.learner == learner:
+            assert set(run.predict(image, **asked).classes) <= {"rust", "object"}  # type: ignore[arg-type]
+        else:
+            with pytest.raises(ToolkitError, match=f"is a run of {run.learner}; use it with a run of {learner}"):
+                run.predict(image, **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8)],
+    ids=lambda array: f"{array.dtype} {array.shape}",
+)
+def test_other_arrays_are_refused(vae: TrainedRun, pixels: Any) -> None:
+    with pytest.raises(
+        ToolkitError, match=r"image: is an array of .*; give uint8 \(height, width, 3\), RGB, or a path"
+    ):
+        vae.predict(pixels)
+
+
+def test_images_are_labelled_from_paths_and_a_text_is_one_format(vae: TrainedRun, data: Path, tmp_path: Path) -> None:
+    report = finetune.autolabel(str(vae.root), str(data / "test" / "good"), str(tmp_path / "out"), formats="masks")
+    assert report.images == 5
+    assert (tmp_path / "out" / "masks" / "manifest.json").is_file()
+    assert not (tmp_path / "out" / "coco").exists()
+
+
+def test_an_out_that_holds_something_is_refused(vae: TrainedRun, image: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    with pytest.raises(ToolkitError, match="is not empty"):
+        finetune.predict(vae, [image], tmp_path)
