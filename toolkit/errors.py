@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.flags import in_python
+
 __all__ = ["BadInputError", "Problem", "ToolkitError"]
 
 
@@ -28,7 +30,8 @@ class Problem:
 class ToolkitError(Exception):
     """The user's input is at fault. `str()` is one line: ``FILE: what is wrong; what to do``.
 
-    The command line prints it after ``error: `` and exits with status 2.
+    Texts are given with flags, as the command line has them, and `str()` tells of keyword arguments in their place. The
+    command line prints the problems themselves after ``error: ``, and exits with status 2.
     """
 
     def __init__(self, file: str | Path, problem: str, remedy: str = "") -> None:
@@ -36,6 +39,11 @@ class ToolkitError(Exception):
         self.problems: tuple[Problem, ...] = (Problem(str(file), problem, remedy),)
 
     def __str__(self) -> str:
+        return in_python(self.with_flags)
+
+    @property
+    def with_flags(self) -> str:
+        """What `str()` says, in the words of the command line; reports and galleries have it so."""
         return "\n".join(str(problem) for problem in self.problems)
 
 

@@ -159,7 +159,7 @@ def verify(
         try:
             tree = find_format(kind).index(folder)
         except ToolkitError as error:
-            reports.append(TreeReport(folder, kind, 0, 0, 0.0, 0.0, 0, (), (str(error),)))
+            reports.append(TreeReport(folder, kind, 0, 0, 0.0, 0.0, 0, (), (error.with_flags,)))
             continue
         trees.append(_Tree(tree, [str(problem) for problem in tree.layout_problems]))
     source = find_source(against, [one.tree for one in trees])
@@ -235,7 +235,7 @@ def _check_sample(match: Match, ways: Sequence[_Way], compare: bool) -> list[_Ch
             results.append(_check_record(number, record, truth, ways[number]))
         except ToolkitError as error:
             fidelity = ImageFidelity(0.0, record.sample.key, 0, 0)
-            results.append(_Checked(number, fidelity, 0, (str(error),)))
+            results.append(_Checked(number, fidelity, 0, (error.with_flags,)))
     return results
 
 

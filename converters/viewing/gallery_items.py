@@ -217,7 +217,7 @@ def _source(tree: LabelTree, against: str | Path | None) -> tuple[Source | None,
     except ToolkitError as error:
         if against is not None:
             raise
-        return None, (f"{_NO_SOURCE} ({error})",)  # the one that the manifest names is no more
+        return None, (f"{_NO_SOURCE} ({error.with_flags})",)  # the one that the manifest names is no more
     return source, () if source is not None else (_NO_SOURCE,)
 
 

@@ -35,7 +35,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner, Progress, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, read_config, start_run
+from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
@@ -49,6 +49,7 @@ _MOST_LOOKS = 12  # images on the sheet of what it looked at
 _LEAST_SHOWN = 224  # px; smaller images are enlarged in pictures
 
 
+@holds_run
 def train(
     data: Path, config: ClassifierConfig, out: Path, resume: bool = False, progress: Progress | None = None
 ) -> Run:

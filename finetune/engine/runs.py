@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import io
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import wraps
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
@@ -36,6 +38,7 @@ __all__ = [
     "Run",
     "csv_bytes",
     "file_sha256",
+    "holds_run",
     "open_run",
     "read_config",
     "read_metrics",
@@ -49,6 +52,7 @@ _SCHEMA = 2  # of run directories; 1, which named none, is that of version 0.1.0
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
 _HINT = "choose another folder with --out, or add --resume to go on with it"
 Config = TypeVar("Config", bound=LearnerConfig)
+Training = ParamSpec("Training")
 Number = float | int | str | None
 
 
@@ -134,6 +138,22 @@ class Run:
 def run_lock(out: Path) -> AbstractContextManager[None]:
     """Keeps other runs out of a run directory. Of several processes that train together, the first holds it for all."""
     return locked(out) if is_leader() else nullcontext()
+
+
+def holds_run(train: Callable[Training, Run]) -> Callable[Training, Run]:
+    """A training that turns away another one into the same run directory, its `out`, from its first line to its last.
+
+    Raises:
+        BusyError: another run writes there.
+    """
+    signature = inspect.signature(train)
+
+    @wraps(train)
+    def held(*args: Training.args, **kwargs: Training.kwargs) -> Run:
+        with run_lock(signature.bind(*args, **kwargs).arguments["out"]):
+            return train(*args, **kwargs)
+
+    return held
 
 
 def start_run(

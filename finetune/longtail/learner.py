@@ -32,7 +32,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, Progress, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, read_config, start_run
+from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
@@ -46,6 +46,7 @@ __all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict
 _NAME = "longtail"
 
 
+@holds_run
 def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Train a classifier on a long tail and measure it on the test images.
 

@@ -18,7 +18,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner, Progress, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, file_sha256, open_run, read_config, start_run
+from finetune.engine.runs import Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
@@ -38,6 +38,7 @@ NAME, _DETECTOR = "sam", "yolo-world"
 _PATIENCE = 600.0  # seconds
 
 
+@holds_run
 def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Embed the images, train on the embeddings, and judge the best epoch on the test images beside the untuned model.
 

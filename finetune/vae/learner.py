@@ -15,7 +15,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, Progress, training_facts
-from finetune.engine.runs import Run, start_run
+from finetune.engine.runs import Run, holds_run, start_run
 from finetune.engine.splits import Example, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
@@ -44,6 +44,7 @@ _MAP_RESOLUTION = "maps at image_size, enlarged bilinearly to each image for pix
 _MOST_DRAWN = 24  # overlays of test images in a run
 
 
+@holds_run
 def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Train on good images, set the threshold on held-out ones, and test.
 

@@ -16,7 +16,7 @@ import torch
 from converters.sources import open_source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import Learner, Progress, training_facts
-from finetune.engine.runs import Run, read_config, start_run
+from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import NAME, YoloWorldConfig
@@ -45,6 +45,7 @@ _MOST_DRAWN = 24
 _SPECK = 2  # px; ultralytics drops narrower boxes when it trains
 
 
+@holds_run
 def train(
     data: Path, config: YoloWorldConfig, out: Path, resume: bool = False, progress: Progress | None = None
 ) -> Run:

@@ -38,7 +38,7 @@ def test_its_overlay_can_be_looked_at(demo: Demo) -> None:
 
 
 def test_it_leaves_alone_what_is_not_its_own(demo: Demo, tmp_path: Path) -> None:
-    with pytest.raises(ToolkitError, match="is not empty; choose another folder, or add --overwrite"):
+    with pytest.raises(ToolkitError, match="is not empty; choose another folder, or add overwrite=True"):
         run_demo(demo.labels.parent)
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ToolkitError, match="is not empty; choose another folder"):

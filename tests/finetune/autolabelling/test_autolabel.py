@@ -173,7 +173,7 @@ class TestSegmenter:
     ) -> None:
         box = Detections("a", images[0], 64, 64, np.array([[1.0, 2.0, 9.0, 8.0]]), np.array([0.9]), ("dent",))
         monkeypatch.setattr(Proposer, "propose", lambda *_: iter([Proposal(box, 0.0)]))
-        with pytest.raises(ToolkitError, match=r"--segmenter: is missing.*name a run of sam"):
+        with pytest.raises(ToolkitError, match=r"segmenter: is missing.*name a run of sam"):
             autolabel(run, images[:1], tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
@@ -195,7 +195,7 @@ class TestTruth:
 
     def test_other_images_are_refused(self, run: Run, images: list[Path], data: Path, tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "other.png"), np.zeros((64, 64, 3), np.uint8))
-        with pytest.raises(ToolkitError, match=r"other.png: is not in .*--against"):
+        with pytest.raises(ToolkitError, match=r"other.png: is not in .*against"):
             autolabel(run, [*images, tmp_path / "other.png"], tmp_path / "out", against=data)
         assert not (tmp_path / "out").exists()
 
@@ -257,8 +257,8 @@ class TestProposals:
             (["a", "b"], None, "tells? no kinds of defects apart"),
             ([""], None, "names nothing"),
             (["a", "a"], None, "a word twice"),
-            (None, 0.0, "--confidence: 0 is not between 0 and 1"),
-            (None, 1.0, "--confidence: 1 is not between 0 and 1"),
+            (None, 0.0, "confidence: 0 is not between 0 and 1"),
+            (None, 1.0, "confidence: 1 is not between 0 and 1"),
         ],
     )
     def test_what_does_not_go_together(

@@ -92,7 +92,7 @@ def test_an_unknown_name_lists_the_nearest(name, like):
     [("vit_b_16", 100, 96), ("inception_v3", 32, 96), ("maxvit_t", 128, 224), ("vgg11", 16, 32)],
 )
 def test_a_size_that_does_not_fit_is_refused(name, size, instead):
-    with pytest.raises(ToolkitError, match=rf"{name} cannot take images of this size; use --set image_size={instead}$"):
+    with pytest.raises(ToolkitError, match=rf"{name} cannot take images of this size; use image_size={instead}$"):
         build_backbone(name, "none", 3, image_size=size)
 
 
@@ -226,5 +226,5 @@ class TestFreezing:
 
     def test_more_stages_than_there_are_is_an_error(self):
         backbone = build_backbone("resnet18", "none", 3, image_size=64)
-        with pytest.raises(ToolkitError, match="resnet18 has 5 stages; use --set freeze=5"):
+        with pytest.raises(ToolkitError, match="resnet18 has 5 stages; use freeze=5"):
             frozen_parts(backbone, 6)

@@ -55,14 +55,14 @@ def test_what_is_dumped_loads_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["lrr=1"], "--set lrr=1: unknown key 'lrr'; did you mean lr?"),
-        (["tail.imbalnce=1"], "--set tail.imbalnce=1: unknown key 'tail.imbalnce'; did you mean imbalance?"),
-        (["xyzzy=1"], "--set xyzzy=1: unknown key 'xyzzy'; use one of epochs, batch_size"),
-        (["epochs=0"], "--set epochs=0: epochs: input should be greater than or equal to 1 (it is 0); correct"),
-        (["lr=fast"], "--set lr=fast: lr: input should be a valid number"),
-        (["device=gpu"], "--set device=gpu: device: string should match"),
-        (["lr"], "--set lr: is no setting; write it as --set lr=0.01"),
-        (["lr=[1"], "--set lr=[1: the value is not valid YAML"),
+        (["lrr=1"], "lrr=1: unknown key 'lrr'; did you mean lr?"),
+        (["tail.imbalnce=1"], """tail={"imbalnce": 1}: unknown key 'tail.imbalnce'; did you mean imbalance?"""),
+        (["xyzzy=1"], "xyzzy=1: unknown key 'xyzzy'; use one of epochs, batch_size"),
+        (["epochs=0"], "epochs=0: epochs: input should be greater than or equal to 1 (it is 0); correct"),
+        (["lr=fast"], 'lr="fast": lr: input should be a valid number'),
+        (["device=gpu"], 'device="gpu": device: string should match'),
+        (["lr"], "lr: is no setting; write it as lr=0.01"),
+        (["lr=[1"], 'lr="[1": the value is not valid YAML'),
     ],
 )
 def test_settings_that_are_refused(settings: list[str], message: str) -> None:

@@ -90,7 +90,7 @@ def test_seeds_of_neighbours_have_nothing_in_common() -> None:
 
 def test_labels_without_images_cannot_be_learnt_from(root: Path, tmp_path: Path) -> None:
     convert(root, tmp_path / "out", ["coco"], images="none")
-    with pytest.raises(ToolkitError, match=r"has no image file for part/.*; convert with --images hardlink"):
+    with pytest.raises(ToolkitError, match=r'has no image file for part/.*; convert with images="hardlink"'):
         open_examples(tmp_path / "out" / "coco")
 
 

@@ -15,6 +15,7 @@ from finetune.engine.runs import (
     Run,
     csv_bytes,
     file_sha256,
+    holds_run,
     open_run,
     read_config,
     read_metrics,
@@ -22,8 +23,10 @@ from finetune.engine.runs import (
     split_sha256,
     start_run,
 )
+from finetune.learners import LEARNERS, find_learner
 from tests.commands import ROOT
 from toolkit.errors import ToolkitError
+from toolkit.files.locks import BusyError
 
 SUBSETS = {"b": "test", "a": "train"}
 
@@ -50,7 +53,7 @@ def test_a_run_says_what_it_used(tmp_path: Path) -> None:
 
 def test_metrics_are_flat_end_the_run_and_name_the_split(tmp_path: Path) -> None:
     run = start_run(tmp_path / "run", "vae", LearnerConfig(), subsets=SUBSETS, data=tmp_path)
-    with pytest.raises(ToolkitError, match="did not go to its end; train it with --resume"):
+    with pytest.raises(ToolkitError, match="did not go to its end; train it with resume=True"):
         read_metrics(run)
     assert not run.finished
     run.write_metrics({"image_auroc": 0.5, "pixel_auroc": float("nan")}, seconds=1.23456)
@@ -95,7 +98,7 @@ def test_the_last_checkpoint_is_the_best_where_none_was_chosen(tmp_path: Path) -
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     begin(tmp_path / "run")
-    with pytest.raises(ToolkitError, match="run: is not empty; choose another folder with --out, or add --resume"):
+    with pytest.raises(ToolkitError, match="run: is not empty; choose another folder with out, or add resume=True"):
         begin(tmp_path / "run")
     begin(tmp_path / "run", resume=True)
 
@@ -114,6 +117,27 @@ def test_of_processes_that_train_together_the_first_holds_the_run(
     with run_lock(tmp_path / "run"), ThreadPoolExecutor() as pool:
         monkeypatch.setenv("LOCAL_RANK", rank)
         assert pool.submit(other).result() == refused
+
+
+def test_a_training_holds_its_run_to_the_end(tmp_path: Path) -> None:
+    @holds_run
+    def train(data: Path, out: Path, resume: bool = False) -> Run:
+        with ThreadPoolExecutor() as pool, pytest.raises(BusyError):
+            pool.submit(again).result()
+        return Run(out, "tiny")
+
+    def again() -> None:
+        train(tmp_path, out=tmp_path / "run")
+
+    assert train(tmp_path, tmp_path / "run").root == tmp_path / "run"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_every_learner_does(learner: str, tmp_path: Path) -> None:
+    with run_lock(tmp_path / "run"), ThreadPoolExecutor() as pool:
+        training = pool.submit(find_learner(learner).train, tmp_path, None, tmp_path / "run", False, None)
+        assert isinstance(training.exception(), BusyError)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
 def test_a_device_that_is_not_there() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(ToolkitError, match=r"device cuda:3: there is no such GPU \(0 found\); use --set device=cpu"):
+    with pytest.raises(ToolkitError, match=r'device cuda:3: there is no such GPU \(0 found\); use device="cpu"'):
         pick_device("cuda:3")
     assert pick_device("auto") == torch.device("cpu")
 

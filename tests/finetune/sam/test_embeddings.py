@@ -115,7 +115,7 @@ def test_a_damaged_entry_is_made_anew_and_said(damage: object, images: list[Path
     sound = file.read_bytes()
     file.write_bytes(damage(sound))  # type: ignore[operator]
     assert cache.state(digests[images[1]]) == "damaged"
-    with pytest.raises(ToolkitError, match=r"is no sound embedding .*--resume"):
+    with pytest.raises(ToolkitError, match=r"is no sound embedding .*resume=True"):
         cache.read(digests[images[1]])
     _, notes = embed_images(images, encoder, cache)
     assert counter.seen == len(images) + 1
@@ -139,7 +139,7 @@ def test_a_full_disk_ends_it_and_leaves_the_rest_valid(images: list[Path], cache
     embed_images(images[:2], encoder, cache)
     third = file_sha256(images[2])
     (cache.folder / f".{third}.{platform.node()}.{os.getpid()}.partial").symlink_to("/dev/full")
-    with pytest.raises(ToolkitError, match=r"No space left on device.*stays valid: free space and --resume"):
+    with pytest.raises(ToolkitError, match=r"No space left on device.*stays valid: free space and resume=True"):
         embed_images(images, encoder, cache)
     assert sorted(path.name for path in cache.folder.iterdir()) == sorted(
         f"{file_sha256(path)}.emb" for path in images[:2]
@@ -160,7 +160,7 @@ def test_what_a_killed_run_left_is_removed_in_time(images: list[Path], cache: Em
 
 
 def test_numbers_beyond_half_precision_are_refused(cache: EmbeddingCache) -> None:
-    with pytest.raises(ToolkitError, match=r"beyond fp16; use --set cache=none"):
+    with pytest.raises(ToolkitError, match=r'beyond fp16; use cache="none"'):
         cache.write("0" * 64, torch.full((1, 2, 2), 1e6))
     assert not cache.folder.exists()
 

@@ -322,7 +322,7 @@ class TestRefusals:
     def test_weights_of_another_model(self, data: Path, tmp_path: Path) -> None:
         save_sam(build_sam("tiny", 64), tmp_path / "tiny.pth")
         told = {"model": "vit_b", "image_size": 1024, "weights": str(tmp_path / "tiny.pth")}
-        self.refuse(data, tmp_path / "run", "is a checkpoint of tiny, not of vit_b; use --set model=tiny", **told)
+        self.refuse(data, tmp_path / "run", 'is a checkpoint of tiny, not of vit_b; use model="tiny"', **told)
 
     def test_an_image_size_that_meta_does_not_have(self) -> None:
         with pytest.raises(ToolkitError, match="vit_b takes images of 1024 px"):
@@ -359,7 +359,7 @@ class TestRefusals:
     def test_a_run_that_did_not_end(self, run: Run, tmp_path: Path) -> None:
         for name in ("config.yaml", "environment.json"):
             (tmp_path / name).write_bytes((run.root / name).read_bytes())
-        with pytest.raises(ToolkitError, match=r"has no checkpoints/best\.pth.*--resume"):
+        with pytest.raises(ToolkitError, match=r"has no checkpoints/best\.pth.*resume=True"):
             load_segmenter(open_run(tmp_path))
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

@@ -211,7 +211,7 @@ def broken(tmp_path: Path, kind: str) -> Path:
         ("cut", "is damaged or cut short; download the checkpoint again"),
         ("end", "is damaged or cut short; download the checkpoint again"),
         ("code", "holds code or objects beside weights, and was not loaded"),
-        ("larger", "is a checkpoint of vit_l, not of tiny; use --set model=vit_l"),
+        ("larger", 'is a checkpoint of vit_l, not of tiny; use model="vit_l"'),
         ("width", "is a checkpoint of another model, not of tiny"),
         ("other", "is no checkpoint of SAM"),
         ("size", "does not fit tiny at 64 px"),
@@ -236,6 +236,6 @@ def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_leaves_no_half_checkpoint(tmp_path: Path) -> None:
     (tmp_path / ".sam.pth.partial").symlink_to("/dev/full")
-    with pytest.raises(ToolkitError, match=r"sam\.pth: cannot be written .*--resume"):
+    with pytest.raises(ToolkitError, match=r"sam\.pth: cannot be written .*resume=True"):
         save_sam(tiny(), tmp_path / "sam.pth")
     assert list(tmp_path.iterdir()) == []

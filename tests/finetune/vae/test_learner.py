@@ -219,7 +219,7 @@ class TestRefusals:
         told = {name: value for name, value in run.environment().items() if name != "threshold"}
         (tmp_path / "config.yaml").write_text((run.root / "config.yaml").read_text())
         (tmp_path / "environment.json").write_text(json.dumps(told))
-        with pytest.raises(ToolkitError, match=r"has no threshold.*--resume"):
+        with pytest.raises(ToolkitError, match=r"has no threshold.*resume=True"):
             evaluate(open_run(tmp_path))
 
 

@@ -217,8 +217,8 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("changed", "said"),
         [
-            ({"device": "cuda"}, r"device cuda: there is no such GPU \(0 found\); use --set device=cpu or auto"),
-            ({"devices": 2}, r"devices 2: there are 0 GPUs; use --set devices=1 or fewer"),
+            ({"device": "cuda"}, r'device cuda: there is no such GPU \(0 found\); use device="cpu" or auto'),
+            ({"devices": 2}, r"devices 2: there are 0 GPUs; use devices=1 or fewer"),
         ],
     )
     def test_gpus_that_are_not_there(self, changed: Any, said: str, data: Path, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ class TestRuns:
     def test_one_that_did_not_go_to_its_end(self, begun: Run, tmp_path: Path) -> None:
         for ask in (evaluate, load_detector, lambda run: export_onnx(run, tmp_path / "model.onnx")):
             with pytest.raises(
-                ToolkitError, match="has no checkpoint: it did not go to its end; train it with --resume"
+                ToolkitError, match="has no checkpoint: it did not go to its end; train it with resume=True"
             ):
                 ask(begun)
 

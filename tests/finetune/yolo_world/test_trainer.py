@@ -215,7 +215,7 @@ class TestResume:
                 monkeypatch.setattr(Path, "write_bytes", full)
 
         with pytest.raises(
-            ToolkitError, match=r"cannot be written \(No space left on device\); free space; then --resume"
+            ToolkitError, match=r"cannot be written \(No space left on device\); free space; then resume=True"
         ):
             train(data, settings(epochs=2), tmp_path / "run", False, fill)
         assert read_ultralytics(tmp_path / "run/checkpoints/last.pt")[1]["epoch"] == 0

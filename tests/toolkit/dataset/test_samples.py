@@ -95,7 +95,7 @@ def test_classes_are_named_by_a_scheme(dataset: Dataset, scheme: str, names: lis
 
 
 def test_an_unknown_scheme_is_refused(dataset: Dataset) -> None:
-    with pytest.raises(ToolkitError, match="--classes: unknown scheme 'colour'; use one of defect, binary, category"):
+    with pytest.raises(ToolkitError, match="classes: unknown scheme 'colour'; use one of defect, binary, category"):
         dataset.classes("colour")  # type: ignore[arg-type]
 
 

@@ -94,7 +94,7 @@ def test_stratified_gives_every_subset_of_a_tiny_class_an_image(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("size", "shares", "message"),
     [
-        (2, {}, "nut/dent: has 2 images, too few for 3 subsets; set --val or --test to 0, or leave this class out"),
+        (2, {}, "nut/dent: has 2 images, too few for 3 subsets; set val or test to 0, or leave this class out"),
         (1, {"val": 0.0}, "nut/dent: has 1 image, too few for 2 subsets"),
     ],
 )
@@ -122,7 +122,7 @@ def test_uniform_takes_so_many_of_every_class_and_nothing_else(
 def test_uniform_refuses_a_class_that_is_too_small(dataset: list[Sample]) -> None:
     with pytest.raises(ToolkitError) as caught:
         split_dataset(dataset, "uniform", per_class=6)
-    assert str(caught.value) == ("nut/crack: has 5 distinct images, --per-class asks for 6; use --per-class 5 or less")
+    assert str(caught.value) == ("nut/crack: has 5 distinct images, per_class asks for 6; use per_class=5 or less")
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
@@ -157,25 +157,25 @@ def test_kfold_leaves_something_of_every_class_to_train_on(tmp_path: Path, val: 
 def test_kfold_refuses_a_class_that_is_too_small(dataset: list[Sample]) -> None:
     with pytest.raises(ToolkitError) as caught:
         split_dataset(dataset, "kfold", folds=6)
-    assert str(caught.value) == "nut/crack: has 5 images, too few for 6 folds; use --folds 5 or less"
+    assert str(caught.value) == "nut/crack: has 5 images, too few for 6 folds; use folds=5 or less"
 
 
 NUMBERS: list[tuple[str, dict[str, Any], str]] = [
-    ("stratified", {"val": 0.5, "test": 0.5}, "--val 0.5, --test 0.5: the shares do not add up"),
-    ("stratified", {"val": -0.1}, "--val -0.1"),
-    ("stratified", {"test": 1.0}, "--val 0.1, --test 1"),
-    ("stratified", {"test": float("nan")}, "--val 0.1, --test nan"),
-    ("uniform", {"per_class": 0}, "--per-class 0"),
-    ("uniform", {"per_class": 2, "test_per_class": 2}, "--per-class 2 --test-per-class 2: leaves nothing to train on"),
-    ("uniform", {"per_class": 2, "test_per_class": -1}, "--per-class 2 --test-per-class -1"),
-    ("kfold", {"folds": 1}, "--folds 1 --fold 0: no such fold"),
-    ("kfold", {"folds": 3, "fold": 3}, "--folds 3 --fold 3: no such fold"),
-    ("kfold", {"folds": 3, "fold": -1}, "--folds 3 --fold -1: no such fold"),
-    ("kfold", {"val": 1.0}, "--val 1"),
-    ("stratified", {"seed": -1}, "--seed"),
-    ("uniform", {"per_class": 3, "seed": -1}, "--seed"),
-    ("kfold", {"seed": -1}, "--seed"),
-    ("random", {}, "--strategy: 'random' is unknown; use one of native, stratified, uniform, kfold"),
+    ("stratified", {"val": 0.5, "test": 0.5}, "val=0.5, test=0.5: the shares do not add up"),
+    ("stratified", {"val": -0.1}, "val=-0.1"),
+    ("stratified", {"test": 1.0}, "val=0.1, test=1"),
+    ("stratified", {"test": float("nan")}, "val=0.1, test=nan"),
+    ("uniform", {"per_class": 0}, "per_class=0"),
+    ("uniform", {"per_class": 2, "test_per_class": 2}, "per_class=2 test_per_class=2: leaves nothing to train on"),
+    ("uniform", {"per_class": 2, "test_per_class": -1}, "per_class=2 test_per_class=-1"),
+    ("kfold", {"folds": 1}, "folds=1 fold=0: no such fold"),
+    ("kfold", {"folds": 3, "fold": 3}, "folds=3 fold=3: no such fold"),
+    ("kfold", {"folds": 3, "fold": -1}, "folds=3 fold=-1: no such fold"),
+    ("kfold", {"val": 1.0}, "val=1"),
+    ("stratified", {"seed": -1}, "seed"),
+    ("uniform", {"per_class": 3, "seed": -1}, "seed"),
+    ("kfold", {"seed": -1}, "seed"),
+    ("random", {}, "strategy: 'random' is unknown; use one of native, stratified, uniform, kfold"),
 ]
 
 

@@ -184,7 +184,7 @@ class TestThreads:
         assert done.stderr.strip().rpartition("\n")[2] == last_words
 
 
-@pytest.mark.parametrize(("option", "problem"), [({"workers": 0}, "--workers: 0 is"), ({"batch": 0}, "batch: 0 is")])
+@pytest.mark.parametrize(("option", "problem"), [({"workers": 0}, "workers: 0 is"), ({"batch": 0}, "batch: 0 is")])
 def test_fewer_than_one_is_refused_at_once(option: dict[str, int], problem: str) -> None:
     with pytest.raises(ToolkitError, match=problem):
         ordered_map(square, [], **option)  # type: ignore[arg-type]
@@ -196,7 +196,7 @@ class TestWithoutACluster:
         with pytest.raises(ToolkitError) as raised:
             ordered_map(square, [1], cluster="tcp://127.0.0.1:8786")
         problem, _, remedy = str(raised.value).partition("; ")
-        assert problem == "--cluster: needs the packages of the cluster extra"
+        assert problem == "cluster: needs the packages of the cluster extra"
         assert remedy == "pip install 'defectkit[cluster]'"
 
     @pytest.mark.usefixtures("impatient")

@@ -160,7 +160,7 @@ def test_other_groupings_are_refused(text: str) -> None:
     with pytest.raises(ToolkitError) as caught:
         parse_grouping(text)
     assert str(caught.value) == (
-        f"--instances: {text!r} is none of the ways to group; use components, image or merge:GAP"
+        f"instances: {text!r} is none of the ways to group; use components, image or merge:GAP"
     )
 
 

@@ -45,7 +45,7 @@ def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(ToolkitError) as caught:
         class_names([], "defects")  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "--classes: unknown scheme 'defects'; use one of defect, binary, category, category-defect"
+        "classes: unknown scheme 'defects'; use one of defect, binary, category, category-defect"
     )
 
 

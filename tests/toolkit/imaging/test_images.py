@@ -133,7 +133,7 @@ def test_a_jpeg_needs_a_threshold_and_is_read_with_one(tmp_path: Path, quality: 
     path = saved(tmp_path, encoded(grey(OVAL), "JPEG", quality=quality), "mask.jpg")
     with pytest.raises(ToolkitError, match="grey values in a mask that should be binary") as caught:
         read_mask(path)
-    assert str(caught.value).endswith("say with --threshold N which count as defect")
+    assert str(caught.value).endswith("say with threshold=N which count as defect")
     assert np.array_equal(read_mask(path, 128).pixels() > 0, OVAL)
 
 
@@ -245,7 +245,7 @@ def test_a_file_that_is_no_image_is_refused(
         read(path)
     assert str(caught.value).startswith(f"{path}: {problem}")
     assert str(caught.value).count("\n") == 0
-    assert str(caught.value).endswith("; replace the file, or leave the sample out with --on-problem skip")
+    assert str(caught.value).endswith('; replace the file, or leave the sample out with on_problem="skip"')
 
 
 @pytest.mark.parametrize("read", [read_image, read_mask, read_class_ids])

@@ -183,14 +183,14 @@ def test_a_product_is_replaced_only_where_it_was_unpacked(files: dict[str, bytes
     out, archive = tmp_path / "out", pack(tmp_path / "data.tar", files)
     make_dataset(out, "plate")
     before = snapshot(out)
-    with pytest.raises(ToolkitError, match="is not empty; choose another folder, or add --overwrite"):
+    with pytest.raises(ToolkitError, match="is not empty; choose another folder, or add overwrite=True"):
         prepare(archive, out)
     with pytest.raises(ToolkitError, match=f"{out}/plate: was not unpacked by defectkit; move it away"):
         prepare(archive, out, overwrite=True)
     assert snapshot(out) == before
     prepare(archive, out, overwrite=True, categories=["part"])
     (out / "part" / "test" / "good" / "extra.png").write_bytes(b"x")
-    with pytest.raises(ToolkitError, match=f"{out}/part: exists already; add --overwrite"):
+    with pytest.raises(ToolkitError, match=f"{out}/part: exists already; add overwrite=True"):
         prepare(pack(tmp_path / "other.tar", {**files, "x": b"x"}), out, resume=True, categories=["part"])
     prepare(archive, out, overwrite=True, categories=["part"])
     assert not (out / "part/test/good/extra.png").exists()
