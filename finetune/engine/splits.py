@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import open_source
 from finetune.engine.runs import Run, split_sha256
@@ -20,29 +20,28 @@ __all__ = ["Example", "ExampleSet", "SplitConfig", "evaluated_examples", "every_
 
 
 class SplitConfig(BaseModel):
-    """Which images are train, val and test.
-
-    Attributes:
-        file: a split CSV; the other keys are then unused.
-        strategy: as in `split_dataset`; "auto" keeps the data's own subsets where each class can be learnt from them,
-            and else draws a stratified split, since MVTec's train folder holds only good images.
-        val, test: of a "stratified" draw, shares of the images, .1 and .2 where null; "kfold" takes `val` alone, 0.
-        per_class, test_per_class: of "uniform", images of each class, and how many of them are test.
-        folds, fold: of "kfold", their number, and which of them is test, from 0.
-        seed: of the draw.
-    """
+    """Which images are train, val and test."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: Path | None = None
-    strategy: Literal["auto", "native", "stratified", "uniform", "kfold"] = "auto"
-    val: float | None = None
-    test: float | None = None
-    per_class: int = 10
-    test_per_class: int = 2
-    folds: int = 5
-    fold: int = 0
-    seed: int = 0
+    file: Path | None = Field(default=None, description="a split CSV; the other keys are then unused.")
+    strategy: Literal["auto", "native", "stratified", "uniform", "kfold"] = Field(
+        default="auto",
+        description=(
+            'as in `split_dataset`; "auto" keeps the data\'s own subsets where each class can be learnt from them, and '
+            "else draws a stratified split, since MVTec's train folder holds only good images."
+        ),
+    )
+    val: float | None = Field(
+        default=None,
+        description='of a "stratified" draw, share of the images, .1 where null; "kfold" takes it too, 0 where null.',
+    )
+    test: float | None = Field(default=None, description='of a "stratified" draw, share of the images, .2 where null.')
+    per_class: int = Field(default=10, description='of "uniform", images of each class.')
+    test_per_class: int = Field(default=2, description='of "uniform", how many of them are test.')
+    folds: int = Field(default=5, description='of "kfold", their number.')
+    fold: int = Field(default=0, description='of "kfold", which of them is test, from 0.')
+    seed: int = Field(default=0, description="of the draw.")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from finetune.engine.config import LearnerConfig, nearest, parse_config
 from finetune.engine.learner import Learner, Progress
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.engine.splits import open_examples
-from finetune.learners import find_learner
+from finetune.learners import find_config, find_learner
 from toolkit.dataset.samples import Sample
 from toolkit.dataset.splits import split_dataset, write_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -148,7 +148,7 @@ def read_attempts(
     """
     file = Path(file)
     told = _parse(file)
-    learner = find_learner(told.learner)
+    kind = find_config(told.learner)
     baseline = told.baseline or next(iter(told.attempts))
     if baseline not in told.attempts:
         raise ToolkitError(file, f"has no attempt named {baseline!r}", nearest(baseline, list(told.attempts)))
@@ -159,7 +159,7 @@ def read_attempts(
         problems += _name_problems(file, name)
         given = _merged(_merged(told.settings, told.attempts[name]), settings or {})
         try:
-            configs[name] = parse_config(learner.config, given, dict.fromkeys(given, f"{file}: {name}"))
+            configs[name] = parse_config(kind, given, dict.fromkeys(given, f"{file}: {name}"))
         except ToolkitError as error:
             problems += error.problems
         else:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,12 +17,12 @@ from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import Example, ExampleSet
+from finetune.vae.config import Augment
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 
-__all__ = ["Augment", "GoodImages", "choose_good", "has_random_pose", "train_views", "truth_masks", "unit_range"]
+__all__ = ["GoodImages", "choose_good", "has_random_pose", "train_views", "truth_masks", "unit_range"]
 
-Augment = Literal["auto", "none", "flip", "turn"]
 BoolMap = npt.NDArray[np.bool_]
 
 _CHANCE = 0.05  # level of the test for a random pose

@@ -14,8 +14,9 @@ import torch
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, smooth, write_map_labels
-from finetune.vae.models import PixelVae, Reconstruction, VaeShape
+from finetune.vae.models import PixelVae, Reconstruction
 from finetune.vae.scores import gradient_map, residual_map, ssim_map
+from finetune.vae.shape import VaeShape
 from toolkit.dataset.keys import unique_keys
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import Grouping
