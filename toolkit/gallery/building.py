@@ -88,8 +88,7 @@ def build_gallery(
                 _write(built, number, rendered, lines)
                 if progress is not None:
                     progress(number + 1, len(chosen))
-        totals = _totals(items, chosen, workers)
-        told = write_pages(built, stage.folder / _LINES, page, totals)
+        told = write_pages(built, stage.folder / _LINES, page, _totals(items, chosen, workers))
         write_json(built / "manifest.json", {**told, "input_sha256": mark})
         stage.publish(built)
     return _report_of(out)

@@ -111,10 +111,7 @@ def prepare(
     products = job.finished() if resume else []
     if not products:
         products, notes = job.run(resume=resume, progress=progress)
-    whole = load_dataset(dest)
-    dataset = whole.only([name for name in products if name in whole.categories])
-    folders = tuple(f"{dest / name}{os.sep}" for name in products)
-    problems = tuple(problem for problem in whole.layout_problems if problem.file.startswith(folders))
+    dataset, problems = _read_back(dest, products)
     return PrepareReport(
         dest,
         source.kind,
@@ -125,6 +122,14 @@ def prepare(
         (*notes, *dataset.notes),
         time.monotonic() - started,
     )
+
+
+def _read_back(dest: Path, products: Sequence[str]) -> tuple[Dataset, tuple[Problem, ...]]:
+    """The products as they lie in a dataset root now, and what is wrong with their layout."""
+    whole = load_dataset(dest)
+    folders = tuple(f"{dest / name}{os.sep}" for name in products)
+    problems = tuple(problem for problem in whole.layout_problems if problem.file.startswith(folders))
+    return whole.only([name for name in products if name in whole.categories]), problems
 
 
 def find_faults(dataset: Dataset, progress: Progress | None = None) -> tuple[Problem, ...]:
