@@ -132,7 +132,7 @@ def cached_rows(place: Place) -> Iterator[Row]:
         module.log = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer to log to
         trained = [one for one in module.parameters() if one.requires_grad]
         optimiser = torch.optim.AdamW(trained, 1e-4)
-        data = PromptedImages(place.images, Task(place.size, config.prompts), digests, cache)
+        data = PromptedImages(place.images, Task(place.size, config.prompts_per_image), digests, cache)
         items = default_collate([data[0, number % len(data)] for number in range(batch)])
         moved = {name: value.to(place.device) for name, value in items.items()}
         if place.device.type == "cuda":

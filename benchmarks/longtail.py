@@ -74,7 +74,7 @@ def settings(name: str, seed: int, arguments: argparse.Namespace) -> LongtailCon
             "batch_size": 32,
             "image_size": 16,
             "lr": 2e-3,
-            "optimiser": "adamw",
+            "optimizer": "adamw",
             "weight_decay": 1e-2,
             "schedule": "cosine",
             "weights": "none",

@@ -38,7 +38,14 @@ from finetune.sam.predictor import Segmenter
 from toolkit import write_product
 from toolkit.geometry.labels import LabelledImage
 
-SMALL = {"model": "tiny", "train_prompt_encoder": True, "rounds": 0, "box_share": 1.0, "lr": 2e-3, "prompts": 1}
+SMALL = {
+    "model": "tiny",
+    "train_prompt_encoder": True,
+    "refinement_steps": 0,
+    "box_share": 1.0,
+    "lr": 2e-3,
+    "prompts_per_image": 1,
+}
 PER_CLASS = (
     3  # of the data that `fit` trains on: the third image of each class is for choosing an epoch, which is unused
 )
@@ -68,7 +75,11 @@ def speed(told: argparse.Namespace, folder: Path) -> None:
     for name, prompts, rounds in cases:
         tasks = {}
         for kind, store in (("again", None), ("kept", cache)):
-            told_config = {"model": told.model, "rounds": rounds, "cache": "none" if store is None else "auto"}
+            told_config = {
+                "model": told.model,
+                "refinement_steps": rounds,
+                "cache": "none" if store is None else "auto",
+            }
             module = SamModule(sam, parse_config(SamConfig, told_config)).to(device).train()
             data = PromptedImages(images, Task(size, prompts), digests, store)
             tasks[kind] = epoch(module, data, device)

@@ -33,7 +33,7 @@ from toolkit import load_dataset, write_product
 
 
 def settings(**changed: Any) -> YoloWorldConfig:
-    common = {"model": "yolov8n-worldv2.yaml", "prompts": "hash", "image_size": 128, "plot": False}
+    common = {"model": "yolov8n-worldv2.yaml", "prompts": "hash", "image_size": 128, "plots": False}
     return parse_config(YoloWorldConfig, {**common, **changed})
 
 
@@ -50,7 +50,12 @@ def fit(folder: Path, epochs: int, device: str) -> None:
     data, split = sixteen(folder)
     # Specks of a pixel belong to the defect beside them; a detector cannot learn them by themselves.
     config = settings(
-        epochs=epochs, batch_size=4, augment="none", instances="image", split={"file": str(split)}, device=device
+        epochs=epochs,
+        batch_size=4,
+        augment={"preset": "none"},
+        instances="image",
+        split={"file": str(split)},
+        device=device,
     )
     started = time.perf_counter()
     run = train(data, config, folder / "fit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from itertools import count
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.engine.config import LearnerConfig, load_config, parse_config
+from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Progress
 from finetune.engine.runs import run_lock
 from finetune.inference import TrainedRun
@@ -17,6 +19,8 @@ from toolkit.errors import ToolkitError
 from toolkit.files.locks import BusyError
 
 __all__ = ["resolve_config", "train"]
+
+_CHOSEN = "DEFECTKIT_RUN"  # tells the other processes of a training which folder the first one took
 
 
 def train(
@@ -83,11 +87,18 @@ def _merged(given: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _free_folder(learner: str, held: ExitStack) -> Path:
-    """The first folder that is not there, and that no other run is about to make; `held` keeps it until it ends."""
+    """The first folder that is not there, and that no other run is about to make; `held` keeps it until it ends.
+
+    Lightning starts the other processes of a training by the same command: those take the folder of the first.
+    """
+    if not is_leader() and os.environ.get(_CHOSEN):
+        return Path(os.environ[_CHOSEN])
     for number in count(1):
         folder = Path("runs") / f"{learner}-{number}"
         with suppress(BusyError):
             if not folder.exists():
                 held.enter_context(run_lock(folder))
                 break
+    os.environ[_CHOSEN] = str(folder)
+    held.callback(os.environ.pop, _CHOSEN, None)
     return folder

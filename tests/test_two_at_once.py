@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import PATIENCE, ROOT, defectkit, make_dataset, snapshot
+from tests.commands import PATIENCE, ROOT, defectkit, make_dataset, shell, snapshot
 from toolkit import write_product
 from toolkit.files.locks import LOCK
 
@@ -170,15 +171,14 @@ def test_a_killed_training_is_gone_on_with(product: Path, tmp_path: Path) -> Non
     assert [path.name for path in out.parent.iterdir()] == ["run"]
 
 
-def test_trainings_that_choose_their_folder_choose_different_ones(
-    product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs").mkdir()
+def test_trainings_that_choose_their_folder_choose_different_ones(product: Path, tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     first = ["train", "classifier", product, *TINY, "--out", tmp_path / "runs/classifier-1"]
     with held(tmp_path / "home", OPENED, *first) as process:
         assert not (tmp_path / "runs/classifier-1").exists()
-        assert defectkit("train", "classifier", product, *TINY).status == 0
+        # Of two processes, since the other one has to find the folder that the first has chosen.
+        two = shell("train", "classifier", product, *TINY, "--set=devices=2", environment=environment, cwd=tmp_path)
+        assert two.status == 0, two.err
         release(tmp_path / "home", process)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["classifier-1", "classifier-2"]
 

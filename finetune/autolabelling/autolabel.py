@@ -10,7 +10,7 @@ OUT/autolabel.json     what was asked for, counts, and the figures against the t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, agreement, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
 from finetune.engine.image_files import image_files
+from finetune.engine.learner import Progress
 from finetune.engine.runs import Run, csv_bytes, open_run
 from finetune.metrics.detection import coco_truth
 from toolkit.dataset.samples import GOOD
@@ -37,7 +38,6 @@ __all__ = ["AutolabelReport", "Segments", "autolabel"]
 
 _ABOUT = "autolabel.json"
 _SUBSET = "train"  # what labels are made for
-Progress = Callable[[int, int], None]
 
 
 class Segments(Protocol):

@@ -16,28 +16,27 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from converters.sources import open_source
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
 from finetune.engine.prediction import Prediction
 from finetune.engine.splits import Example, ExampleSet
 from finetune.engine.transforms import Flips, eval_transform, flipped_views
 from finetune.metrics.classification import classification_metrics, confusion_counts
-from toolkit.dataset.samples import Sample
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_header
 
 __all__ = [
     "Chosen",
     "Predictions",
+    "check_classes",
     "choose_examples",
     "class_probabilities",
     "classify_image",
     "evaluating",
-    "every_example",
     "image_batches",
     "predict_examples",
     "probability_columns",
+    "unlabelled_examples",
 ]
 
 Probabilities = npt.NDArray[np.float64]
@@ -105,6 +104,11 @@ class Predictions:
         return told
 
 
+def unlabelled_examples(images: Sequence[Path], classes: Sequence[str]) -> list[Example]:
+    """Image files to be predicted; the class that they are given means nothing."""
+    return [Example(str(path), Path(path), classes[0], "", "test") for path in images]
+
+
 def probability_columns(classes: Sequence[str], chances: npt.NDArray[np.float64]) -> dict[str, float]:
     """Name of the column -> probability, in six decimals."""
     return {f"p_{name}": round(float(chance), 6) for name, chance in zip(classes, chances, strict=True)}
@@ -143,20 +147,6 @@ def choose_examples(examples: ExampleSet, hold_out: float, seed: int) -> Chosen:
     return Chosen(kept, [example for example in train if example.key in held], f"{len(held)} images of train, held out")
 
 
-def every_example(data: Path) -> list[Example]:
-    """All images of a dataset root, a category folder or a label tree, whatever their subset.
-
-    Raises:
-        ToolkitError: it is none of them, or images are missing.
-    """
-    source = open_source(data)
-    samples: Sequence[Sample] = source.dataset
-    missing = next((sample for sample in samples if not sample.image.is_file()), None)
-    if missing is not None:
-        raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
-    return [Example(one.key, one.image, one.defect, one.category, one.split) for one in samples]
-
-
 def _check_trainable(examples: ExampleSet, train: Sequence[Example]) -> None:
     there = {example.label for example in train}
     empty = [label for label in examples.classes if label not in there]
@@ -165,6 +155,23 @@ def _check_trainable(examples: ExampleSet, train: Sequence[Example]) -> None:
         raise ToolkitError(
             examples.root, f"has no training images of {names}", "use --set split.strategy=stratified or uniform"
         )
+
+
+def check_classes(examples: Sequence[Example], classes: Sequence[str], data: Path) -> None:
+    """Refuse images of a class that a run does not know.
+
+    Args:
+        examples: images that are to be told apart.
+        classes: names of the classes that it knows.
+        data: where the images are, for the message.
+
+    Raises:
+        ToolkitError: there is one.
+    """
+    foreign = sorted({example.label for example in examples} - set(classes))
+    if foreign:
+        remedy = f"it knows {', '.join(classes)}"
+        raise ToolkitError(data, f"has a class that the run does not know: {foreign[0]!r}", remedy)
 
 
 def predict_examples(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -13,7 +13,7 @@ from finetune.engine.config import TrainedConfig, nearest
 from finetune.engine.splits import SplitConfig
 from finetune.engine.transforms import AugmentConfig, Flips
 
-__all__ = ["BackboneConfig", "choose_optimiser"]
+__all__ = ["BackboneConfig", "choose_optimizer"]
 
 _MOMENTUM = 0.9
 
@@ -24,7 +24,7 @@ class BackboneConfig(TrainedConfig):
     Attributes:
         weights: "default" are torchvision's own, "none" random ones, else a file.
         backbone: of torchvision, by name.
-        optimiser: "adam", "adamw" or "sgd" (with momentum 0.9).
+        optimizer: "adam", "adamw" or "sgd" (with momentum 0.9).
         weight_decay: of the optimiser.
         schedule: of the learning rate: "constant", "cosine" (down to 0), or "step" (a tenth after one half of the
             epochs, a hundredth after three quarters).
@@ -37,8 +37,10 @@ class BackboneConfig(TrainedConfig):
         split: which images are train, val and test.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"optimiser": "optimizer"}
+
     backbone: str = "resnet18"
-    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     weight_decay: float = Field(default=0.0, ge=0)
     schedule: Literal["constant", "cosine", "step"] = "constant"
     backbone_lr_scale: float = Field(default=1.0, gt=0)
@@ -57,7 +59,7 @@ class BackboneConfig(TrainedConfig):
         return value
 
 
-def choose_optimiser(
+def choose_optimizer(
     body: Iterable[torch.nn.Parameter], head: Iterable[torch.nn.Parameter], config: BackboneConfig
 ) -> dict[str, Any]:
     """Optimiser and schedule that the config names, as Lightning takes them; frozen parameters are left out."""
@@ -66,18 +68,18 @@ def choose_optimiser(
         for part, scale in ((body, config.backbone_lr_scale), (head, config.head_lr_scale))
     ]
     groups = [group for group in groups if group["params"]]
-    optimiser: torch.optim.Optimizer
-    if config.optimiser == "sgd":
-        optimiser = torch.optim.SGD(groups, config.lr, momentum=_MOMENTUM, weight_decay=config.weight_decay)
+    optimizer: torch.optim.Optimizer
+    if config.optimizer == "sgd":
+        optimizer = torch.optim.SGD(groups, config.lr, momentum=_MOMENTUM, weight_decay=config.weight_decay)
     else:
-        kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
-        optimiser = kind(groups, config.lr, weight_decay=config.weight_decay)
+        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        optimizer = kind(groups, config.lr, weight_decay=config.weight_decay)
     if config.schedule == "constant":
-        return {"optimizer": optimiser}
+        return {"optimizer": optimizer}
     scheduler: torch.optim.lr_scheduler.LRScheduler
     if config.schedule == "cosine":
-        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs)
+        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
     else:
         milestones = sorted({max(1, config.epochs // 2), max(1, config.epochs * 3 // 4)})
-        scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=0.1)
-    return {"optimizer": optimiser, "lr_scheduler": scheduler}
+        scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.1)
+    return {"optimizer": optimizer, "lr_scheduler": scheduler}

@@ -16,7 +16,7 @@ class ClassifierConfig(BackboneConfig):
 
     Attributes:
         mode: "finetune" trains the backbone; "linear-probe" computes its features once, as they are, and fits logistic
-            regression on them, so that epochs, lr, optimiser and augmentation are unused.
+            regression on them, so that epochs, lr, optimizer and augmentation are unused.
         probe_strength: inverse strength of that regression's regularisation.
         label_smoothing: share of the target that is spread over all classes.
         plots: draw the confusion matrix and what the classifier looked at.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,12 +15,13 @@ from finetune.classification.backbones import Backbone, build_backbone
 from finetune.classification.inference import (
     Chosen,
     Predictions,
+    check_classes,
     choose_examples,
     classify_image,
-    every_example,
     image_batches,
     predict_examples,
     probability_columns,
+    unlabelled_examples,
 )
 from finetune.classification.plots import draw_confusion
 from finetune.classifier.config import ClassifierConfig
@@ -31,26 +31,25 @@ from finetune.classifier.module import ClassifierModule
 from finetune.classifier.plots import Look, draw_attention, overlay_attention
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
-from finetune.engine.devices import pick_device, seed_all
+from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
-from finetune.engine.learner import Learner
+from finetune.engine.learner import Learner, Progress, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, read_config, split_sha256, start_run
-from finetune.engine.splits import Example, ExampleSet, open_examples
+from finetune.engine.runs import Run, holds_run, read_config, start_run
+from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
-from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.imaging.images import encode_png
 
 __all__ = ["LEARNER", "evaluate", "predict", "train"]
 
 NAME = "classifier"
-Progress = Callable[[int, int], None]
 _MOST_LOOKS = 12  # images on the sheet of what it looked at
 _LEAST_SHOWN = 224  # px; smaller images are enlarged in pictures
 
 
+@holds_run
 def train(
     data: Path, config: ClassifierConfig, out: Path, resume: bool = False, progress: Progress | None = None
 ) -> Run:
@@ -87,7 +86,7 @@ def train(
     run.write_predictions(predictions.rows())
     if config.plots and is_leader():
         _draw(run, module, predictions.only(tested), config, device)
-    seconds = _training_seconds(run) if config.mode == "finetune" else time.monotonic() - started
+    seconds = run.logged_seconds() if config.mode == "finetune" else time.monotonic() - started
     run.write_metrics(_metrics(predictions, tested), seconds=seconds)
     return run
 
@@ -97,7 +96,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
 
     Args:
         run: what `train` made.
-        data: None for the data that it was trained on, whose test images are then used; of other data, all images.
+        data: None for the data that it was trained on; images are chosen as by `evaluated_examples`.
 
     Returns:
         As metrics.json.
@@ -108,16 +107,8 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     config, environment = read_config(run, ClassifierConfig), run.environment()
     module, device = _trained(run, config)
     classes = list(environment["classes"])
-    if data is None:
-        examples = open_examples(environment["data"], config.split)
-        if split_sha256(examples.subsets) != environment["split_sha256"]:
-            raise ToolkitError(environment["data"], "is not as it was: other images or another split", "name the data")
-        chosen = examples.subset(environment["metrics_of"])
-    else:
-        chosen = _other_images(Path(data), config, str(environment["split_sha256"]), str(environment["metrics_of"]))
-    foreign = sorted({example.label for example in chosen} - set(classes))
-    if foreign:
-        raise ToolkitError(data or run.root, f"has a class that the run does not know: {foreign[0]!r}", "train on it")
+    root, chosen = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
+    check_classes(chosen, classes, root)
     predictions = predict_examples(module, chosen, classes, config, device)
     return {**predictions.metrics(), "images": len(chosen)}
 
@@ -138,8 +129,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     """
     config, classes = read_config(run, ClassifierConfig), list(run.environment()["classes"])
     module, device = _trained(run, config)
-    examples = [Example(str(path), Path(path), classes[0], "", "test") for path in images]
-    predictions = predict_examples(module, examples, classes, config, device)
+    predictions = predict_examples(module, unlabelled_examples(images, classes), classes, config, device)
     rows: list[dict[str, Any]] = []
     for index, look in enumerate(_looks(module, predictions, config, device)):
         name = f"{index:05d}_{Path(images[index]).stem}.png"
@@ -169,15 +159,15 @@ def _facts(
     examples: ExampleSet, chosen: Chosen, backbone: Backbone, config: ClassifierConfig, tested: str
 ) -> dict[str, Any]:
     """What environment.json says of a run."""
-    return {
-        "classes": list(examples.classes),
-        "weights": config.weights,
-        "weights_sha256": backbone.weights_sha256,
-        "best_chosen_on": chosen.how if config.mode == "finetune" else "nothing: it has no epochs",
-        "metrics_of": tested,
-        "device": _device_name(pick_device(config.device)),
-        "notes": list(examples.notes),
-    }
+    told = training_facts(
+        weights=config.weights,
+        weights_sha256=backbone.weights_sha256,
+        device=device_name(pick_device(config.device)),
+        best_chosen_on=chosen.how if config.mode == "finetune" else "nothing: it has no epochs",
+        metrics_of=tested,
+        notes=examples.notes,
+    )
+    return {"classes": list(examples.classes), **told}
 
 
 def _fit(
@@ -206,22 +196,10 @@ def _fit(
 def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
     """The classifier of a run, ready for use."""
     classes, device = list(run.environment().get("classes", [])), pick_device(config.device)
-    best, last = run.checkpoints / "best.ckpt", run.checkpoints / "last.ckpt"
     backbone = build_backbone(config.backbone, "none", len(classes), image_size=config.image_size)
     module = ClassifierModule(backbone, config)
-    load_weights(module, best if best.is_file() else last)
+    load_weights(module, run.best_checkpoint)
     return module.to(device).eval(), device
-
-
-def _other_images(data: Path, config: ClassifierConfig, digest: str, tested: str) -> list[Example]:
-    """All images of other data; of the same data in another place those that the metrics are of."""
-    try:
-        same = open_examples(data, config.split)
-    except ToolkitError:
-        same = None  # a split that other data does not allow
-    if same is not None and split_sha256(same.subsets) == digest:
-        return same.subset(tested)
-    return every_example(data)
 
 
 def _metrics(predictions: Predictions, tested: str) -> dict[str, float | int]:
@@ -266,13 +244,3 @@ def _looks(
         )
         for index, example in enumerate(predictions.examples)
     ]
-
-
-def _training_seconds(run: Run) -> float:
-    """Seconds of all epochs, those before an interruption too."""
-    with open(run.root / "log.csv", newline="", encoding="utf-8") as file:
-        return sum(float(row["seconds"]) for row in csv.DictReader(file))
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from finetune.classification.backbones import Backbone, frozen_parts, hold_batch_statistics
-from finetune.classification.optimizers import choose_optimiser
+from finetune.classification.optimizers import choose_optimizer
 from finetune.classifier.config import ClassifierConfig
 
 __all__ = ["ClassifierModule"]
@@ -61,8 +61,8 @@ class ClassifierModule(lightning.LightningModule):
             self.log(name, value, on_epoch=True, batch_size=len(labels), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """As `finetune.classification.optimizers.choose_optimiser`."""
+        """As `finetune.classification.optimizers.choose_optimizer`."""
         head = list(self.model.get_submodule(self._head).parameters())
         known = {id(parameter) for parameter in head}
         body = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
-        return choose_optimiser(body, head, self._config)
+        return choose_optimizer(body, head, self._config)

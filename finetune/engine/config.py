@@ -6,14 +6,24 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 
-__all__ = ["LearnerConfig", "TrainedConfig", "dump_config", "load_config", "nearest", "parse_config", "parse_settings"]
+__all__ = [
+    "LearnerConfig",
+    "TrainedConfig",
+    "dump_config",
+    "in_todays_words",
+    "load_config",
+    "nearest",
+    "parse_config",
+    "parse_settings",
+    "read_settings",
+]
 
 _COMMAND_LINE = "--set"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
@@ -34,6 +44,10 @@ class LearnerConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Word of version 0.1.0 -> what it is called now. A "group.key" may be in a group that has the old word's name: the
+    old word is then meant where a value stands instead of a group."""
 
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(16, ge=1)
@@ -77,7 +91,7 @@ def load_config(kind: type[Config], file: Path | None = None, settings: Sequence
     Raises:
         ToolkitError: the file cannot be read; a key is unknown (the nearest one is named) or a value does not fit.
     """
-    given: dict[str, Any] = {} if file is None else _read_yaml(file)
+    given: dict[str, Any] = {} if file is None else read_settings(file)
     sources = dict.fromkeys(given, str(file))
     for setting in settings:
         sources[_put(given, setting)] = f"{_COMMAND_LINE} {setting}"
@@ -117,6 +131,15 @@ def parse_config(kind: type[Config], given: Mapping[str, Any], sources: Mapping[
         raise BadInputError([_problem(kind, fault, places) for fault in error.errors()]) from error
 
 
+def in_todays_words(kind: type[LearnerConfig], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that version 0.1.0 wrote under the names that they have now; those of today stay as they are."""
+    told = dict(given)
+    for old, new in kind.renamed.items():
+        if old in told and not (_is_group(old, new) and isinstance(told[old], Mapping)):
+            _put_at(told, new.split("."), told.pop(old))
+    return told
+
+
 def dump_config(config: LearnerConfig) -> str:
     """All settings as YAML, in the order in which the model names them."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -130,7 +153,12 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return "use one of " + ", ".join(known)
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def read_settings(file: Path) -> dict[str, Any]:
+    """What a YAML file of settings says, whatever it is.
+
+    Raises:
+        ToolkitError: it cannot be read, or is no mapping.
+    """
     try:
         value = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -162,20 +190,30 @@ def _put(given: dict[str, Any], setting: str) -> str:
     if not equals or not name.strip():
         raise ToolkitError(f"{_COMMAND_LINE} {setting}", "is no setting", f"write it as {_COMMAND_LINE} lr=0.01")
     path = name.strip().split(".")
-    value = _value(setting, text)
+    _put_at(given, path, _value(setting, text))
+    return path[0]
+
+
+def _put_at(given: dict[str, Any], path: Sequence[str], value: object) -> None:
     for part in path[:-1]:
         inner = given.get(part)
         given[part] = dict(inner) if isinstance(inner, dict) else {}
         given = given[part]
     given[path[-1]] = value
-    return path[0]
 
 
-def _problem(kind: type[BaseModel], fault: Any, sources: Mapping[str, str]) -> Problem:
+def _is_group(old: str, new: str) -> bool:
+    """Whether a setting became a key of a group of its own name."""
+    return new.startswith(f"{old}.")
+
+
+def _problem(kind: type[LearnerConfig], fault: Any, sources: Mapping[str, str]) -> Problem:
     """One fault that pydantic found, in our words."""
     path = [str(part) for part in fault["loc"]]
     name = ".".join(path)
     place = sources.get(path[0] if path else "", "config")
+    if name in kind.renamed and fault["type"] in ("extra_forbidden", "model_type"):
+        return _renamed(name, kind.renamed[name], fault["input"], place)
     if fault["type"] == "extra_forbidden":
         model = _model_at(kind, path[:-1])
         known = list(model.model_fields) if model is not None else []
@@ -184,6 +222,18 @@ def _problem(kind: type[BaseModel], fault: Any, sources: Mapping[str, str]) -> P
     told = fault.get("input")
     shown = f" (it is {told!r})" if not isinstance(told, dict) else ""
     return Problem(place, f"{name or 'config'}: {message[:1].lower()}{message[1:]}{shown}", "correct the value")
+
+
+def _renamed(old: str, new: str, value: object, place: str) -> Problem:
+    """A setting under a name that it no longer has."""
+    told = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
+    if place.startswith(_COMMAND_LINE):
+        return Problem(old, f"is called {new} now", f"use {_COMMAND_LINE} {new}={told}")
+    *groups, last = new.split(".")
+    line = f"{last}: {told}"
+    for group in reversed(groups):
+        line = f"{group}: {{{line}}}"
+    return Problem(place, f"{old} is called {new} now", f"write {line}")
 
 
 def _model_at(kind: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:

@@ -13,7 +13,7 @@ from finetune.engine.config import LearnerConfig
 from finetune.engine.runs import Run
 from toolkit.errors import ToolkitError
 
-__all__ = ["memory_full", "mixed_seed", "own_determinism", "pick_device", "seed_all"]
+__all__ = ["device_name", "memory_full", "mixed_seed", "own_determinism", "pick_device", "seed_all"]
 
 
 def mixed_seed(*numbers: int) -> int:
@@ -36,6 +36,11 @@ def pick_device(name: str) -> torch.device:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ToolkitError("device mps", "there is no such GPU", "use --set device=cpu or auto")
     return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """What environment.json calls a device: a GPU by its model, else "cpu" or "mps"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def seed_all(*numbers: int) -> None:

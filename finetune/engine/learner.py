@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, run_lock
+from finetune.engine.runs import Run
 
-__all__ = ["Learner", "Progress"]
-
+__all__ = ["Learner", "Progress", "training_facts"]
 
 Progress = Callable[[int, int], None]
-Train = Callable[[Path, Any, Path, bool, Progress | None], Run]
+"""Is called with what is done and what there is to do, mostly epochs."""
 
 
 @dataclass(frozen=True)
@@ -25,29 +23,43 @@ class Learner:
 
     Attributes:
         config: model of its settings.
-        train: (data, config, out, resume, progress) -> the finished run; it turns away another that writes `out`.
+        train: (data, config, out, resume, progress) -> the finished run.
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
         predict: (run, image files, out) -> a row for each image; files it draws go to `out`.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
     """
 
     config: type[LearnerConfig]
-    train: Train
+    train: Callable[[Path, Any, Path, bool, Progress | None], Run]
     evaluate: Callable[[Run, Path | None], Mapping[str, Any]]
     predict: Callable[[Run, Sequence[Path], Path], Sequence[Mapping[str, Any]]]
     load: Callable[[Run], Callable[..., Prediction]]
 
-    def __post_init__(self) -> None:
-        # Here once for all learners, since a run is written from the first setting to the last plot.
-        object.__setattr__(self, "train", _locked(self.train))
 
+def training_facts(
+    *,
+    weights: str,
+    weights_sha256: str | None,
+    device: str,
+    best_chosen_on: str,
+    metrics_of: str,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """What environment.json says of every training, under the same keys.
 
-def _locked(train: Train) -> Train:
-    """A training that holds its run directory."""
-
-    @wraps(train)
-    def alone(data: Path, config: Any, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
-        with run_lock(out):
-            return train(data, config, out, resume, progress)
-
-    return alone
+    Args:
+        weights: what it began with: "none" where all was random.
+        weights_sha256: hash of their file; None without one.
+        device: as `finetune.engine.devices.device_name`.
+        best_chosen_on: the images that the best epoch was chosen on, in words.
+        metrics_of: the subset that metrics.json is of.
+        notes: what a user should know.
+    """
+    return {
+        "weights": weights,
+        "weights_sha256": weights_sha256,
+        "device": device,
+        "best_chosen_on": best_chosen_on,
+        "metrics_of": metrics_of,
+        "notes": list(notes),
+    }

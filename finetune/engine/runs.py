@@ -1,7 +1,7 @@
 """A run directory: settings, environment, metrics, predictions, checkpoints, plots; it loads without torch.
 
 RUN/config.yaml        every setting, resolved
-RUN/environment.json   learner, data, hash of the split, weights and their hash, versions, device
+RUN/environment.json   schema, learner, data, hash of the split, weights and their hash, versions, device
 RUN/log.csv            a row for each epoch
 RUN/checkpoints/       last.* and best.*
 RUN/predictions.csv    a row for each image
@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import io
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import wraps
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
-from finetune.engine.config import LearnerConfig, dump_config, load_config
+from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, parse_config, read_settings
 from finetune.engine.distributed import is_leader
 from toolkit import __version__
 from toolkit.errors import ToolkitError
@@ -36,6 +38,7 @@ __all__ = [
     "Run",
     "csv_bytes",
     "file_sha256",
+    "holds_run",
     "open_run",
     "read_config",
     "read_metrics",
@@ -45,8 +48,11 @@ __all__ = [
 ]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
+_SCHEMA = 2  # of run directories; 1, which named none, is that of version 0.1.0
+_OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
 _HINT = "choose another folder with --out, or add --resume to go on with it"
 Config = TypeVar("Config", bound=LearnerConfig)
+Training = ParamSpec("Training")
 Number = float | int | str | None
 
 
@@ -77,13 +83,20 @@ class Run:
         """Whether the run went to its end."""
         return (self.root / "metrics.json").is_file()
 
+    @property
+    def best_checkpoint(self) -> Path:
+        """The checkpoint of the best epoch; the last one where none was chosen."""
+        best = self.checkpoints / "best.ckpt"
+        return best if best.is_file() else self.checkpoints / "last.ckpt"
+
     def environment(self) -> dict[str, Any]:
-        """What stands in environment.json.
+        """What stands in environment.json, under the names that it has today.
 
         Raises:
             ToolkitError: it cannot be read.
         """
-        return _read_json(self.root / "environment.json")
+        told = _read_json(self.root / "environment.json")
+        return told if "schema" in told else _todays_facts(told)
 
     def note(self, **facts: Any) -> None:
         """Add facts to environment.json."""
@@ -98,6 +111,24 @@ class Run:
         told = {name: _plain(value) for name, value in metrics.items()}
         write_json(self.root / "metrics.json", {**told, "split_sha256": split, "seconds": round(seconds, 3)})
 
+    def log_rows(self) -> list[dict[str, str]]:
+        """The rows of log.csv, one for each epoch; none where it is not there."""
+        log = self.root / "log.csv"
+        if not log.is_file():
+            return []
+        with open(log, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def log_epoch(self, row: Mapping[str, str]) -> None:
+        """Add the row of an epoch to log.csv. What a resumed run repeats replaces what stood there."""
+        rows = [*(old for old in self.log_rows() if int(old["epoch"]) < int(row["epoch"])), row]
+        columns = dict.fromkeys(name for one in rows for name in one)
+        write_whole(self.root / "log.csv", csv_bytes([{name: one.get(name, "") for name in columns} for one in rows]))
+
+    def logged_seconds(self) -> float:
+        """Seconds of all epochs, those before an interruption too."""
+        return sum(float(row["seconds"]) for row in self.log_rows())
+
     def write_predictions(self, rows: Iterable[Mapping[str, Number]], name: str = "predictions.csv") -> None:
         """Write a row for each image; the keys of the first one are the columns."""
         if is_leader():
@@ -107,6 +138,22 @@ class Run:
 def run_lock(out: Path) -> AbstractContextManager[None]:
     """Keeps other runs out of a run directory. Of several processes that train together, the first holds it for all."""
     return locked(out) if is_leader() else nullcontext()
+
+
+def holds_run(train: Callable[Training, Run]) -> Callable[Training, Run]:
+    """A training that turns away another one into the same run directory, its `out`, from its first line to its last.
+
+    Raises:
+        BusyError: another run writes there.
+    """
+    signature = inspect.signature(train)
+
+    @wraps(train)
+    def held(*args: Training.args, **kwargs: Training.kwargs) -> Run:
+        with run_lock(signature.bind(*args, **kwargs).arguments["out"]):
+            return train(*args, **kwargs)
+
+    return held
 
 
 def start_run(
@@ -137,10 +184,11 @@ def start_run(
     if not is_leader():
         return run
     if check_free(out, resume=resume, remedy=_HINT):
-        _check_same(open_run(out), learner, settings, digest)
+        _check_same(open_run(out), learner, config, digest)
         return run
     write_whole(out / "config.yaml", settings.encode())
     about = {
+        "schema": _SCHEMA,
         "defectkit": __version__,
         "learner": learner,
         "data": str(data.resolve()).encode(errors="backslashreplace").decode(),
@@ -157,10 +205,11 @@ def start_run(
     return run
 
 
-def _check_same(found: Run, learner: str, settings: str, digest: str) -> None:
+def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) -> None:
+    """Refuse to go on with another run; one of an older version is brought up to date."""
     if found.learner != learner:
         raise ToolkitError(found.root, f"is a run of {found.learner}, not of {learner}", "choose another folder")
-    before = (found.root / "config.yaml").read_text(encoding="utf-8")
+    before, settings = dump_config(read_config(found, type(config))), dump_config(config)
     if before != settings:
         changed = sorted(set(before.splitlines()) ^ set(settings.splitlines()))
         names = ", ".join(dict.fromkeys(line.partition(":")[0].strip() for line in changed))
@@ -169,32 +218,44 @@ def _check_same(found: Run, learner: str, settings: str, digest: str) -> None:
         )
     if found.environment().get("split_sha256") != digest:
         raise ToolkitError(found.root, "was begun with other images or another split", "choose another --out")
+    if not found.finished and "schema" not in found.environment():
+        write_whole(found.root / "config.yaml", settings.encode())
+        found.note(schema=_SCHEMA)
 
 
 def open_run(root: str | Path, learner: str | None = None) -> Run:
     """Open a run directory, of a certain learner if one is named.
 
     Raises:
-        ToolkitError: there is none, or it is another learner's.
+        ToolkitError: there is none, it is another learner's, or a newer version made it.
     """
     root = Path(root)
     if not root.is_dir():
         raise ToolkitError(root, "no such run" if not root.exists() else "not a folder", "name a run directory")
     if not (root / "config.yaml").is_file() or not (root / "environment.json").is_file():
         raise ToolkitError(root, "is no run directory (it has no config.yaml)", "name what 'defectkit train' made")
-    run = Run(root, str(_read_json(root / "environment.json").get("learner", "")))
+    told = _read_json(root / "environment.json")
+    schema = told.get("schema", 1)
+    if not isinstance(schema, int) or schema > _SCHEMA:
+        problem = f"was made by a newer version (its schema is {schema}, and {_SCHEMA} is the newest known)"
+        raise ToolkitError(root, problem, "update defectkit")
+    run = Run(root, str(told.get("learner", "")))
     if learner is not None and run.learner != learner:
         raise ToolkitError(root, f"is a run of {run.learner}, not of {learner}", f"name a run of {learner}")
     return run
 
 
 def read_config(run: Run, kind: type[Config]) -> Config:
-    """The settings of a run.
+    """The settings of a run, those of version 0.1.0 under the names that they have today.
 
     Raises:
         ToolkitError: they are not those of such a learner.
     """
-    return load_config(kind, run.root / "config.yaml")
+    file = run.root / "config.yaml"
+    given = read_settings(file)
+    if "schema" not in run.environment():
+        given = in_todays_words(kind, given)
+    return parse_config(kind, given, dict.fromkeys(given, str(file)))
 
 
 def read_metrics(run: Run) -> dict[str, Any]:
@@ -242,6 +303,14 @@ def _plain(value: Number) -> Number:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value
+
+
+def _todays_facts(told: Mapping[str, Any]) -> dict[str, Any]:
+    """environment.json of version 0.1.0, whose learners had different names for the same things."""
+    facts = {_OLD_FACTS.get(name, name): value for name, value in told.items()}
+    if "chosen_by" in told:
+        facts["best_chosen_on"] = str(told["chosen_by"]).removeprefix("val_iou on ")
+    return {"metrics_of": "test", **facts}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,11 +11,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from converters.sources import open_source
+from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
 from toolkit.errors import ToolkitError
 
-__all__ = ["Example", "ExampleSet", "SplitConfig", "open_examples"]
+__all__ = ["Example", "ExampleSet", "SplitConfig", "evaluated_examples", "every_example", "open_examples"]
 
 
 class SplitConfig(BaseModel):
@@ -117,6 +118,55 @@ def open_examples(data: str | Path, split: SplitConfig | None = None) -> Example
     )
     classes = sorted({example.label for example in examples}, key=lambda name: (name != GOOD, name))
     return ExampleSet(source.root, examples, tuple(classes), tuple(getattr(subsets, "notes", ())))
+
+
+def every_example(data: Path) -> list[Example]:
+    """All images of a dataset root, a category folder or a label tree, whatever their subset.
+
+    Raises:
+        ToolkitError: it is none of them, or images are missing.
+    """
+    source = open_source(data)
+    samples: Sequence[Sample] = source.dataset
+    missing = next((sample for sample in samples if not sample.image.is_file()), None)
+    if missing is not None:
+        raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
+    return [Example(one.key, one.image, one.defect, one.category, one.split) for one in samples]
+
+
+def evaluated_examples(
+    run: Run, data: Path | None, opened: Callable[[Path], ExampleSet], *, own_tests: bool = False
+) -> tuple[Path, list[Example]]:
+    """The images that a run is evaluated on, and where they are.
+
+    Of the data that it was trained on, wherever that stands now, they are those that its metrics are of, so that none
+    was trained on; of other data they are all.
+
+    Args:
+        run: what was trained.
+        data: None for the data that it was trained on.
+        opened: opens and splits data as the training did.
+        own_tests: of other data take those alone that it calls test itself, if there are any.
+
+    Raises:
+        ToolkitError: the data is at fault, or is not as it was.
+    """
+    told = run.environment()
+    place = Path(told["data"]) if data is None else Path(data)
+    try:
+        own = opened(place)
+    except ToolkitError:
+        if data is None:
+            raise
+        own = None  # a split that other data does not allow
+    if own is not None and split_sha256(own.subsets) == told["split_sha256"]:
+        return place, own.subset(told["metrics_of"]) or (list(own.examples) if own_tests else [])
+    if data is None:
+        raise ToolkitError(place, "is not as it was: other images or another split", "name the data")
+    if not own_tests:
+        return place, every_example(place)
+    other = open_examples(place, SplitConfig(strategy="native"))
+    return place, other.subset("test") or list(other.examples)
 
 
 def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]:

@@ -6,12 +6,11 @@ run and the number of the epoch, and training goes on from the end of the last e
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +25,12 @@ from torch.utils.data import DataLoader
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.config import TrainedConfig
 from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
-from finetune.engine.runs import Run, csv_bytes
+from finetune.engine.learner import Progress
+from finetune.engine.runs import Run
 from toolkit.errors import ToolkitError
-from toolkit.files.publish import write_whole
 
 __all__ = ["Fit", "fit"]
 
-Progress = Callable[[int, int], None]
 _QUIET = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 
 
@@ -79,7 +77,6 @@ def fit(
         ToolkitError: no such device, the loss is no number, memory or the disk is full.
     """
     started = time.monotonic()
-    last = run.checkpoints / "last.ckpt"
     watched = monitor if val is not None else None
     best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
     callbacks: list[Callback] = [_Repeatable(config.seed), _FiniteLoss(run), _EpochLog(run, progress)]
@@ -108,14 +105,14 @@ def fit(
             use_distributed_sampler=False,
         )
         seed_all(config.seed)
+        last = run.checkpoints / "last.ckpt"
         resumed = last if last.is_file() else None
         ended = None if resumed is None else _ended_early(read_checkpoint(resumed))
         if ended is None:
             trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
-    chosen = run.checkpoints / "best.ckpt"
     epochs, score = ended or (trainer.current_epoch, best.best_model_score)
     return Fit(
-        best=chosen if chosen.is_file() else last,
+        best=run.best_checkpoint,
         epochs=epochs,
         seconds=time.monotonic() - started,
         score=None if score is None else float(score),
@@ -179,10 +176,10 @@ class _FiniteLoss(Callback):
 
 
 class _EpochLog(Callback):
-    """Writes log.csv, a row for each epoch. What a resumed run repeats replaces what stood there."""
+    """Writes log.csv, a row for each epoch."""
 
     def __init__(self, run: Run, progress: Progress | None) -> None:
-        self._path, self._progress = run.root / "log.csv", progress
+        self._run, self._progress = run, progress
         self._started = time.monotonic()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -195,17 +192,9 @@ class _EpochLog(Callback):
             }
             row = {"epoch": str(trainer.current_epoch), **dict(sorted(figures.items()))}
             row["seconds"] = f"{time.monotonic() - self._started:.3f}"
-            rows = [old for old in self._rows() if int(old["epoch"]) < trainer.current_epoch]
-            columns = dict.fromkeys([name for one in (*rows, row) for name in one])
-            write_whole(self._path, csv_bytes([{name: one.get(name, "") for name in columns} for one in (*rows, row)]))
+            self._run.log_epoch(row)
             if self._progress is not None:
                 self._progress(trainer.current_epoch + 1, trainer.max_epochs or 0)
-
-    def _rows(self) -> list[dict[str, str]]:
-        if not self._path.is_file():
-            return []
-        with open(self._path, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
 
 
 @contextmanager

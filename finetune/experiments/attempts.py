@@ -16,7 +16,7 @@ OUT/splits/seedS-foldF.csv        those folds
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import open_source
 from finetune.engine.config import LearnerConfig, nearest, parse_config
-from finetune.engine.learner import Learner
+from finetune.engine.learner import Learner, Progress
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.engine.splits import open_examples
 from finetune.learners import find_learner
@@ -46,8 +46,6 @@ __all__ = [
     "read_outcomes",
     "run_attempts",
 ]
-
-Progress = Callable[[int, int], None]
 
 
 class _File(BaseModel):
@@ -236,7 +234,7 @@ def read_outcomes(planned: Sequence[Planned]) -> list[Outcome]:
     for one in planned:
         run = open_run(one.out)
         seconds = float(read_metrics(run)["seconds"])
-        outcomes.append(Outcome(one, read_correct(run), seconds, _epochs(run)))
+        outcomes.append(Outcome(one, read_correct(run), seconds, len(run.log_rows())))
     return outcomes
 
 
@@ -254,14 +252,6 @@ def read_correct(run: Run) -> dict[str, bool]:
         raise ToolkitError(path, f"cannot be read ({error.strerror})", "train the run again") from error
     except KeyError as error:
         raise ToolkitError(path, f"has no column {error}", "name runs of classifiers") from error
-
-
-def _epochs(run: Run) -> int:
-    log = run.root / "log.csv"
-    if not log.is_file():
-        return 0
-    with open(log, newline="", encoding="utf-8") as file:
-        return sum(1 for _ in csv.DictReader(file))
 
 
 def _make(one: Planned, learner: Learner, data: Path) -> None:

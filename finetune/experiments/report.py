@@ -16,7 +16,7 @@ from toolkit.plotting.markdown import markdown_table, markdown_text
 
 __all__ = ["attempts_json", "attempts_markdown", "attempts_rows", "draw_attempts", "write_report"]
 
-_ALWAYS = ("epochs", "lr", "optimiser")
+_ALWAYS = ("epochs", "lr", "optimizer")
 """Settings that the table shows whether they differ or not."""
 
 _COLOURS = {"better": "#009E73", "worse": "#D55E00"}

@@ -10,43 +10,43 @@ reslt              branches for head, medium and tail, summed up (arXiv 2101.106
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from finetune.classification.backbones import build_backbone, feature_map, frozen_parts
+from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts
 from finetune.classification.inference import (
     Chosen,
     Predictions,
+    check_classes,
     choose_examples,
     classify_image,
-    every_example,
     predict_examples,
     probability_columns,
+    unlabelled_examples,
 )
 from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
-from finetune.engine.devices import pick_device, seed_all
-from finetune.engine.learner import Learner
+from finetune.engine.devices import device_name, pick_device, seed_all
+from finetune.engine.learner import Learner, Progress, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, read_config, split_sha256, start_run
-from finetune.engine.splits import Example, ExampleSet, open_examples
+from finetune.engine.runs import Run, holds_run, read_config, start_run
+from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, imbalance_factor
-from finetune.longtail.module import LongtailModule, fit_longtail
+from finetune.longtail.module import LongtailModule, first_stage, fit_longtail
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 
 __all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict", "prepare", "train", "train_net"]
 
 _NAME = "longtail"
-Progress = Callable[[int, int], None]
 
 
+@holds_run
 def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Train a classifier on a long tail and measure it on the test images.
 
@@ -72,9 +72,7 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
         subsets=examples.subsets,
         data=data,
         resume=resume,
-        **_facts(examples, chosen, tail),
-        weights=config.weights,
-        weights_sha256=backbone.weights_sha256,
+        **_facts(examples, chosen, tail, backbone, config),
     )
     if not run.finished:
         train_net(module, run, examples, chosen, progress)
@@ -127,7 +125,7 @@ def train_net(
         name="classes.csv",
     )
     write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), classes))
-    run.write_metrics(figures, seconds=_training_seconds(run))
+    run.write_metrics(figures, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 
 def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
@@ -135,7 +133,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
 
     Args:
         run: what `train` made.
-        data: None for the data that it was trained on, whose test images are then used; of other data, all images.
+        data: None for the data that it was trained on; images are chosen as by `evaluated_examples`.
 
     Returns:
         The figures of metrics.json.
@@ -144,18 +142,9 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
         ToolkitError: the run or the data is at fault, or the data has a class that the run does not know.
     """
     module, classes = _restored(run)
-    told, config = run.environment(), module.config
-    if data is None:
-        examples = _open(Path(told["data"]), config)
-        if split_sha256(examples.subsets) != told["split_sha256"]:
-            raise ToolkitError(told["data"], "is not as it was: other images or another split", "name the data")
-        chosen = examples.subset("test")
-    else:
-        chosen = _other_images(Path(data), config, str(told["split_sha256"]))
-    foreign = sorted({example.label for example in chosen} - set(classes))
-    if foreign:
-        remedy = f"it knows {', '.join(classes)}"
-        raise ToolkitError(data or run.root, f"has a class that the run does not know: {foreign[0]!r}", remedy)
+    config = module.config
+    root, chosen = evaluated_examples(run, data, lambda place: _open(place, config))
+    check_classes(chosen, classes, root)
     device = pick_device(config.device)
     return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
 
@@ -170,7 +159,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
         ToolkitError: the run is at fault, or an image cannot be read.
     """
     module, classes = _restored(run)
-    examples = [Example(str(path), Path(path), classes[0], "", "test") for path in images]
+    examples = unlabelled_examples(images, classes)
     device = pick_device(module.config.device)
     found = predict_examples(module.to(device), examples, classes, module.config, device)
     rows: list[dict[str, Any]] = []
@@ -207,40 +196,29 @@ def _recalls(found: Predictions) -> list[float]:
     return [figures[f"recall_{label}"] for label in found.classes]
 
 
-def _other_images(data: Path, config: LongtailConfig, digest: str) -> list[Example]:
-    """All images of other data; of the same data in another place its test images."""
-    try:
-        same = _open(data, config)
-    except ToolkitError:
-        return every_example(data)  # a split that other data does not allow
-    return same.subset("test") if split_sha256(same.subsets) == digest else every_example(data)
-
-
-def _training_seconds(run: Run) -> float:
-    """Seconds of all epochs, of both stages of cRT and those before an interruption too."""
-    total = 0.0
-    for path in (run.root / "representation" / "log.csv", run.root / "log.csv"):
-        if path.is_file():
-            with open(path, newline="", encoding="utf-8") as file:
-                total += sum(float(row["seconds"]) for row in csv.DictReader(file))
-    return total
-
-
 def _open(data: Path, config: LongtailConfig) -> ExampleSet:
     examples = open_examples(data, config.split)
     return examples if config.longtail is None else make_tail(examples, config.longtail)
 
 
-def _facts(examples: ExampleSet, chosen: Chosen, tail: Tail) -> dict[str, Any]:
-    """What environment.json remembers of the classes."""
+def _facts(
+    examples: ExampleSet, chosen: Chosen, tail: Tail, backbone: Backbone, config: LongtailConfig
+) -> dict[str, Any]:
+    """What environment.json says of a run."""
+    told = training_facts(
+        weights=config.weights,
+        weights_sha256=backbone.weights_sha256,
+        device=device_name(pick_device(config.device)),
+        best_chosen_on=chosen.how,
+        metrics_of="test",
+        notes=examples.notes,
+    )
     return {
         "classes": list(examples.classes),
         "train_images": list(tail.counts),
         "groups": list(tail.groups),
         "imbalance_factor": round(tail.imbalance_factor, 4),
-        "best_chosen_on": chosen.how,
-        "metrics_of": "test",
-        "notes": list(examples.notes),
+        **told,
     }
 
 
@@ -251,8 +229,7 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     tail = Tail(counts, tuple(told["groups"]), imbalance_factor(counts))
     backbone = build_backbone(config.backbone, "none", len(counts), image_size=config.image_size)
     module = LongtailModule(*feature_map(backbone), tail, config)
-    best = run.checkpoints / "best.ckpt"
-    load_weights(module, best if best.is_file() else run.checkpoints / "last.ckpt")
+    load_weights(module, run.best_checkpoint)
     return module, tuple(told["classes"])
 
 

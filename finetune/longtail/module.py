@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -14,11 +14,12 @@ from torch.utils.data import DataLoader
 
 from finetune.classification.backbones import hold_batch_statistics
 from finetune.classification.inference import Chosen
-from finetune.classification.optimizers import choose_optimiser
+from finetune.classification.optimizers import choose_optimizer
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import seed_all
 from finetune.engine.distributed import gather_rows
+from finetune.engine.learner import Progress
 from finetune.engine.runs import Run
 from finetune.engine.trainer import Fit, fit
 from finetune.engine.transforms import eval_transform, train_transform
@@ -35,10 +36,9 @@ from finetune.longtail.losses import (
 from finetune.longtail.models import LongtailNet, PlainHead, ResLTHead
 from toolkit.files.publish import write_json
 
-__all__ = ["LongtailModule", "fit_longtail"]
+__all__ = ["LongtailModule", "first_stage", "fit_longtail"]
 
 MONITOR = "val_balanced_accuracy"
-Progress = Callable[[int, int], None]
 Batch = dict[str, Any]
 
 
@@ -137,7 +137,7 @@ class LongtailModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule that the config names, over what is not frozen."""
-        return choose_optimiser(self.net.features.parameters(), self.net.head.parameters(), self.config)
+        return choose_optimizer(self.net.features.parameters(), self.net.head.parameters(), self.config)
 
 
 def fit_longtail(
@@ -172,6 +172,11 @@ def fit_longtail(
     return found
 
 
+def first_stage(run: Run) -> Run:
+    """Where the first stage of cRT has its checkpoints and its log; nothing stands there of other methods."""
+    return Run(run.root / "representation", run.learner)
+
+
 def _fit_twice(
     module: LongtailModule,
     chosen: Chosen,
@@ -183,7 +188,8 @@ def _fit_twice(
     """Both stages of cRT: all of the net on images as they come, then a new classifier on images drawn by class."""
     retrain = int(config.retrain_epochs or 0)
     total = config.epochs + retrain
-    stage, ended = Run(run.root / "representation", run.learner), run.root / "representation" / "stage.json"
+    stage = first_stage(run)
+    ended = stage.root / "stage.json"
     if not ended.is_file():
         loaders, told = _loaders(chosen, classes, config, balanced=False), _within(progress, 0, total)
         first = fit(module, *loaders, stage, config, monitor=MONITOR, mode="max", progress=told)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,9 +26,9 @@ class SamConfig(TrainedConfig):
         weights: Meta's checkpoint file of that model, or "none" for random ones; "tiny" has no others.
         image_size: images are scaled so that their longer side has so many pixels, 1024 for Meta's models, and for
             "tiny" any multiple of 16 (256 if none is told). The masks have a quarter of it, and are then enlarged.
-        batch_size: images in a step; each comes with `prompts` prompts.
-        prompts: instances of an image that are asked for in a step, each by a prompt of its own.
-        rounds: corrective clicks after the first prompt of each, with the mask so far fed back.
+        batch_size: images in a step; each comes with `prompts_per_image` prompts.
+        prompts_per_image: instances of an image that are asked for in a step, each by a prompt of its own.
+        refinement_steps: corrective clicks after the first prompt of each, with the mask so far fed back.
         box_share: share of prompts that begin with a box; the others begin with a point.
         jitter: standard deviation of the noise on boxes, as a share of their sides; it stays below 20 pixels.
         train_prompt_encoder: whether the prompt encoder learns too; the mask decoder always does.
@@ -46,13 +47,15 @@ class SamConfig(TrainedConfig):
         split: which images are train, val and test.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"prompts": "prompts_per_image", "rounds": "refinement_steps"}
+
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(4, ge=1)
     image_size: int = Field(META_SIZE, ge=64, le=META_SIZE, multiple_of=16)
     lr: float = Field(2e-4, gt=0)
     model: Literal["vit_b", "vit_l", "vit_h", "tiny"] = "vit_b"
-    prompts: int = Field(default=4, ge=1)
-    rounds: int = Field(default=2, ge=0, le=16)
+    prompts_per_image: int = Field(default=4, ge=1)
+    refinement_steps: int = Field(default=2, ge=0, le=16)
     box_share: float = Field(default=0.5, ge=0, le=1)
     jitter: float = Field(default=0.1, ge=0, le=1)
     train_prompt_encoder: bool = False

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from finetune.engine.distributed import sharing_process
+from finetune.engine.learner import Progress
 from finetune.engine.runs import file_sha256
 from finetune.sam.models import encode, weights_hash
 from toolkit.errors import ToolkitError
@@ -35,7 +36,6 @@ __all__ = ["EmbeddingCache", "Encoder", "PaddedImages", "embed_images", "open_ca
 
 _STALE = 3600  # seconds after which a file that was never finished is taken for one of a run that was killed
 Halves = npt.NDArray[np.float16]
-Progress = Callable[[int, int], None]
 
 
 class _DamagedEntry(Exception):  # noqa: N818 - it is caught, and the entry made anew

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,15 +12,14 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from finetune.classification.inference import every_example
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.datasets import EpochSampler
-from finetune.engine.devices import pick_device, seed_all
+from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
-from finetune.engine.learner import Learner
+from finetune.engine.learner import Learner, Progress, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, file_sha256, open_run, read_config, split_sha256, start_run
-from finetune.engine.splits import open_examples
+from finetune.engine.runs import Run, file_sha256, holds_run, open_run, read_config, start_run
+from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
 from finetune.sam.data import Chosen, PromptedImages, Task, choose_images, read_instances
@@ -38,9 +36,9 @@ __all__ = ["LEARNER", "SamConfig", "Segmenter", "evaluate", "load_segmenter", "m
 
 NAME, _DETECTOR = "sam", "yolo-world"
 _PATIENCE = 600.0  # seconds
-Progress = Callable[[int, int], None]
 
 
+@holds_run
 def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Embed the images, train on the embeddings, and judge the best epoch on the test images beside the untuned model.
 
@@ -55,20 +53,21 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         ToolkitError: data, split, weights or device are at fault, the disk is full, or training fails.
     """
     device = pick_device(config.device)
-    if config.detector and (found := open_run(config.detector)).learner != _DETECTOR:
-        raise ToolkitError(found.root, f"is a run of {found.learner}, not of {_DETECTOR}", "name a run of a detector")
+    if config.detector:
+        open_run(config.detector, _DETECTOR)  # which refuses another learner's
     examples = open_examples(data, config.split)
     chosen = choose_images(examples, data, config)
     sam, digest = _untuned(config, _weights(config))
-    facts = {
-        "weights": _weights(config) if digest is None else str(Path(config.weights).resolve()),
-        "weights_sha256": digest,
-        "chosen_by": f"val_iou on {chosen.how}",
-        "instances": {
-            name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
-        },
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-        "notes": list(examples.notes),
+    facts = training_facts(
+        weights=_weights(config) if digest is None else str(Path(config.weights).resolve()),
+        weights_sha256=digest,
+        device=device_name(device),
+        best_chosen_on=chosen.how,
+        metrics_of="test",
+        notes=examples.notes,
+    )
+    facts["instances"] = {
+        name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
     }
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
@@ -83,7 +82,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         run.note(notes=[*examples.notes, *notes])
     _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
     judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
-    write_report(run, judged, _seconds(run))
+    write_report(run, judged, run.logged_seconds())
     return run
 
 
@@ -111,7 +110,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
 
     Args:
         run: what `train` made.
-        data: None for the data that it was trained on.
+        data: None for the data that it was trained on; images are chosen as by `evaluated_examples`.
 
     Returns:
         As metrics.json.
@@ -119,12 +118,8 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     Raises:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
-    config, environment = read_config(run, SamConfig), run.environment()
-    root = Path(environment["data"]) if data is None else Path(data)
-    examples = open_examples(root, config.split).examples if data is None else every_example(root)
-    if data is None and split_sha256({one.key: one.subset for one in examples}) != environment["split_sha256"]:
-        raise ToolkitError(root, "is not as it was: other images or another split", "name the data")
-    tested = [one for one in examples if one.subset == "test"] if data is None else examples
+    config = read_config(run, SamConfig)
+    root, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
     images = read_instances(tested, root, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
         raise ToolkitError(root, "holds no instance: there is nothing to segment", "name data with masks")
@@ -228,7 +223,8 @@ def _files(images: Sequence[LabelledImage]) -> list[Path]:
 def _loader(
     chosen: Chosen, config: SamConfig, digests: dict[Path, str], cache: EmbeddingCache | None, *, training: bool
 ) -> DataLoader[dict[str, Any]]:
-    task = Task(config.image_size, config.prompts, config.box_share, config.jitter, config.seed, exact=not training)
+    number = config.prompts_per_image
+    task = Task(config.image_size, number, config.box_share, config.jitter, config.seed, exact=not training)
     dataset = PromptedImages(chosen.train if training else chosen.val, task, digests, cache)
     return DataLoader(
         dataset,
@@ -272,8 +268,3 @@ def _judge(sam: Any, run: Run, config: SamConfig, images: Sequence[LabelledImage
     if not config.detector:
         return judged
     return replace(judged, metrics={**judged.metrics, **detector_ap(tuned, untuned, images, config.detector)})
-
-
-def _seconds(run: Run) -> float:
-    with open(run.root / "log.csv", newline="", encoding="utf-8") as file:
-        return sum(float(row["seconds"]) for row in csv.DictReader(file))

@@ -37,7 +37,9 @@ class SamModule(lightning.LightningModule):
         sam.mask_decoder.requires_grad_(True)
         for name, parameter in sam.prompt_encoder.named_parameters():
             # Where no mask is fed back, nothing would ever teach how to read one.
-            parameter.requires_grad = config.train_prompt_encoder and (bool(config.rounds) or "mask_down" not in name)
+            parameter.requires_grad = config.train_prompt_encoder and (
+                bool(config.refinement_steps) or "mask_down" not in name
+            )
         if config.lora:
             add_lora(sam.image_encoder, config.lora)
         elif config.train_encoder:
@@ -57,11 +59,11 @@ class SamModule(lightning.LightningModule):
         }
 
     def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
-        """Mean loss over the prompts of a batch and their rounds."""
+        """Mean loss over the prompts of a batch and their refinement steps."""
         embeddings = self._embeddings(batch)
         prompts, truth, valid = first_prompts(batch)
         losses, found = [], None
-        for number in range(self._config.rounds + 1):
+        for number in range(self._config.refinement_steps + 1):
             if found is not None:
                 prompts = self._clicked(prompts, found, truth, valid)
             logits, predicted = decode(self.parts, embeddings, prompts)

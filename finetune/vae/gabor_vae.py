@@ -40,7 +40,7 @@ class BandVae(nn.Module):
     variances: torch.Tensor
 
     def __init__(self, shape: VaeShape, *, beta: float = 1.0) -> None:
-        """Random weights, from torch's generator; the bands have a value for each `shape.patch` pixels.
+        """Random weights, from torch's generator; the bands have a value for each `shape.patch_size` pixels.
 
         Raises:
             ToolkitError: the images do not fit the shape.
@@ -127,7 +127,10 @@ class BandVae(nn.Module):
     def _contrasts(self, images: torch.Tensor) -> torch.Tensor:
         """Bands before scaling: float32 (B, bands, side / patch, side / patch)."""
         opponent = functional.conv2d(images, self.colours)
-        side, found = self.shape.image_size // self.shape.patch, [functional.avg_pool2d(opponent, self.shape.patch)]
+        side, found = (
+            self.shape.image_size // self.shape.patch_size,
+            [functional.avg_pool2d(opponent, self.shape.patch_size)],
+        )
         level, reach = opponent[:, :1], self.filters.shape[-1] // 2
         for octave in range(_OCTAVES):
             level = functional.avg_pool2d(level, 2) if octave else level

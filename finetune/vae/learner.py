@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from converters.formats.registry import check_formats
 from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, write_map_labels
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
-from finetune.engine.devices import pick_device, seed_all
-from finetune.engine.learner import Learner
-from finetune.engine.runs import Run, split_sha256, start_run
-from finetune.engine.splits import Example, open_examples
+from finetune.engine.devices import device_name, pick_device, seed_all
+from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.runs import Run, holds_run, start_run
+from finetune.engine.splits import Example, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
 from finetune.vae.config import VaeConfig
@@ -36,16 +35,16 @@ from finetune.vae.predictor import (
 )
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
-from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 
 __all__ = ["LEARNER", "VaeConfig", "evaluate", "measure", "predict", "train"]
 
 NAME = "vae"
-Progress = Callable[[int, int], None]
+_MAP_RESOLUTION = "maps at image_size, enlarged bilinearly to each image for pixel figures and labels"
 _MOST_DRAWN = 24  # overlays of test images in a run
 
 
+@holds_run
 def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progress: Progress | None = None) -> Run:
     """Train on good images, set the threshold on held-out ones, and test.
 
@@ -68,18 +67,18 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     device = pick_device(config.device)
     seed_all(config.seed)
     model, digest = build_model(config, config.weights)
-    augment = config.augment
+    augment = config.augment.preset
     if augment == "auto":
         augment = "turn" if has_random_pose(good.train, config.seed) else "none"
-    facts = {
-        "weights": config.weights if config.model == "feature" else "none",
-        "weights_sha256": digest,
-        "augment": augment,
-        "held_out": good.how,
-        "map_resolution": "maps at image_size, enlarged bilinearly to each image for pixel figures and labels",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-        "notes": list(examples.notes),
-    }
+    facts = training_facts(
+        weights=config.weights if config.model == "feature" else "none",
+        weights_sha256=digest,
+        device=device_name(device),
+        best_chosen_on=good.how,
+        metrics_of="test",
+        notes=examples.notes,
+    )
+    facts |= {"augment": augment, "map_resolution": _MAP_RESOLUTION}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -108,7 +107,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
 
     Args:
         run: what `train` made.
-        data: None for the data that it was trained on; test images are used, or all where there are none.
+        data: None for the data that it was trained on; images are chosen as by `evaluated_examples`.
 
     Returns:
         As metrics.json.
@@ -117,11 +116,8 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
         ToolkitError: the run or the data are at fault.
     """
     ready = load_trained(run)
-    root = Path(ready.environment["data"]) if data is None else Path(data)
-    examples = open_examples(root, ready.config.split)
-    if data is None and split_sha256(examples.subsets) != ready.environment["split_sha256"]:
-        raise ToolkitError(root, "is not as it was: other images or another split", "name the data")
-    chosen = examples.subset("test") or list(examples.examples)
+    split = ready.config.split
+    root, chosen = evaluated_examples(run, data, lambda place: open_examples(place, split), own_tests=True)
     scored = score_images(ready.model, chosen, ready.config, ready.device)
     return measure(chosen, scored, root, ready.threshold)
 
@@ -178,9 +174,7 @@ def _report(
     run.write_predictions(rows)
     for image in sorted(scored, key=lambda image: -image.score)[:_MOST_DRAWN]:
         write_whole(run.plots / "overlays" / f"{file_name(image.key)}.png", draw_map(image, threshold))
-    with open(run.root / "log.csv", newline="", encoding="utf-8") as file:
-        seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
-    run.write_metrics(measure(tested, scored, data, threshold), seconds=seconds)
+    run.write_metrics(measure(tested, scored, data, threshold), seconds=run.logged_seconds())
 
 
 def _row(image: ScoredImage, threshold: float) -> dict[str, Any]:

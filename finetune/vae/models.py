@@ -45,38 +45,42 @@ class VaeShape:
     """The form of the network.
 
     Attributes:
-        image_size: side of the images in pixels, a multiple of 2 ** `halvings`.
-        patch: side of the squares of pixels that the first layer strides over and the last one writes, a power of 2.
-        halvings: the latent map has image_size / 2 ** halvings to a side.
-        width: channels behind the first layer, a multiple of 8; they double with each halving, up to `widest`.
-        widest: most channels.
+        image_size: side of the images in pixels, a multiple of 2 ** `num_downsamples`.
+        patch_size: side of the squares of pixels that the first layer strides over and the last one writes, a power of
+            2.
+        num_downsamples: the latent map has image_size / 2 ** num_downsamples to a side.
+        base_channels: channels behind the first layer, a multiple of 8; they double with each further halving, up to
+            `max_channels`.
+        max_channels: most channels.
         latent: channels of the latent map.
     """
 
     image_size: int
-    patch: int = 2
-    halvings: int = 4
-    width: int = 32
-    widest: int = 128
+    patch_size: int = 2
+    num_downsamples: int = 4
+    base_channels: int = 32
+    max_channels: int = 128
     latent: int = 32
 
     @property
     def channels(self) -> list[int]:
         """Channels behind the first layer and behind each further halving."""
-        further = self.halvings - int(math.log2(self.patch))
-        return [min(self.width * 2**step, self.widest) for step in range(further + 1)]
+        further = self.num_downsamples - int(math.log2(self.patch_size))
+        return [min(self.base_channels * 2**step, self.max_channels) for step in range(further + 1)]
 
     def check(self) -> None:
         """Raise where the images do not fit.
 
         Raises:
-            ToolkitError: `image_size` is no multiple, or `patch` alone halves them more often.
+            ToolkitError: `image_size` is no multiple, or `patch_size` alone halves them more often.
         """
-        grid = 2**self.halvings
-        if self.patch > grid:
-            least = int(math.log2(self.patch))
+        grid = 2**self.num_downsamples
+        if self.patch_size > grid:
+            least = int(math.log2(self.patch_size))
             raise ToolkitError(
-                f"halvings {self.halvings}", f"are fewer than patch={self.patch} makes", f"use halvings={least} or more"
+                f"num_downsamples {self.num_downsamples}",
+                f"are fewer than patch_size={self.patch_size} makes",
+                f"use num_downsamples={least} or more",
             )
         if self.image_size % grid or self.image_size < 2 * grid:
             near = max(2, round(self.image_size / grid)) * grid
@@ -118,7 +122,7 @@ class Vae(nn.Module):
         shape.check()
         self.shape = shape
         channels = shape.channels
-        first = nn.Conv2d(3, channels[0], 2 * shape.patch, shape.patch, shape.patch // 2, bias=False)
+        first = nn.Conv2d(3, channels[0], 2 * shape.patch_size, shape.patch_size, shape.patch_size // 2, bias=False)
         pairs = list(pairwise(channels))
         down = [active(first)] + [active(nn.Conv2d(a, b, 4, 2, 1, bias=False)) for a, b in pairs]
         self.encoder = nn.Sequential(*down)
@@ -128,7 +132,9 @@ class Vae(nn.Module):
         self.unpack = active(nn.Conv2d(shape.latent, channels[-1], 3, 1, 1, bias=False))
         up = [active(nn.ConvTranspose2d(b, a, 4, 2, 1, bias=False)) for a, b in reversed(pairs)]
         self.decoder = nn.ModuleList(up)
-        self.paint = nn.Sequential(nn.Conv2d(channels[0], 3 * shape.patch**2, 3, 1, 1), nn.PixelShuffle(shape.patch))
+        self.paint = nn.Sequential(
+            nn.Conv2d(channels[0], 3 * shape.patch_size**2, 3, 1, 1), nn.PixelShuffle(shape.patch_size)
+        )
         self.heads = nn.ModuleDict()
         self._places: dict[str, int] = {}
 
@@ -197,14 +203,16 @@ class FeatureVae(Vae):
         self.teacher = backbone.model.requires_grad_(False).eval()
         self._beta, self._seen = beta, dict[str, torch.Tensor]()
         for place, channels in enumerate(decoded):
-            found = layers.get(2 ** (shape.halvings - place))
+            found = layers.get(2 ** (shape.num_downsamples - place))
             if found is not None:
-                name = f"stride{2 ** (shape.halvings - place)}"
+                name = f"stride{2 ** (shape.num_downsamples - place)}"
                 self._places[name] = place
                 self.heads[name] = nn.Conv2d(channels, found[1], 1)
                 self.teacher.get_submodule(found[0]).register_forward_hook(self._remember(name))
         if not self._places:
-            raise ToolkitError(f"patch {shape.patch}", "the decoder has no map that the backbone has", "use patch=2")
+            raise ToolkitError(
+                f"patch_size {shape.patch_size}", "the decoder has no map that the backbone has", "use patch_size=2"
+            )
         self.register_buffer("variances", torch.ones(1 + len(self._places)))
 
     def train(self, mode: bool = True) -> FeatureVae:

@@ -131,8 +131,7 @@ def load_trained(run: Run) -> TrainedVae:
     if "threshold" not in environment:
         raise ToolkitError(run.root, "has no threshold: it did not go to its end", "train it with --resume")
     module = VaeModule(build_model(config, "none")[0], config)
-    best = run.checkpoints / "best.ckpt"
-    load_weights(module, best if best.is_file() else run.checkpoints / "last.ckpt")
+    load_weights(module, run.best_checkpoint)
     device = pick_device(config.device)
     return TrainedVae(module.model.to(device).eval(), config, device, environment)
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.splits import SplitConfig
 from toolkit.dataset.samples import ClassScheme
 
-__all__ = ["Augment", "Freeze", "YoloWorldConfig"]
+__all__ = ["NAME", "Augment", "Freeze", "YoloAugment", "YoloWorldConfig"]
+
+NAME = "yolo-world"
+"""Of the learner."""
 
 Augment = Literal["stock", "mild", "none"]
 Freeze = Literal["none", "backbone", "neck"]
+
+
+class YoloAugment(BaseModel):
+    """How training images are varied.
+
+    Attributes:
+        preset: "stock" is ultralytics' own, with mosaics; "mild" are flips, shifts and a little colour; or "none".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: Augment = "stock"
 
 
 class YoloWorldConfig(LearnerConfig):
@@ -37,16 +53,18 @@ class YoloWorldConfig(LearnerConfig):
         min_area: instances of fewer pixels are left out, in training and in the figures.
         freeze: "backbone" leaves it as it is; "neck" also all that follows, so that only the head learns. What is
             frozen forgets nothing of its open vocabulary.
-        augment: "stock" is ultralytics' own, with mosaics; "mild" are flips, shifts and a little colour; or "none".
-        optimizer: as ultralytics names it. "auto" chooses the learning rate too.
+        augment: how training images are varied.
+        optimizer: "adamw", "sgd", "adam", or "auto", by which ultralytics chooses it and the learning rate too.
         weight_decay: L2 penalty.
         patience: epochs without a better validation mAP after which training ends; 0 never ends it early.
         precision: "auto" is bf16 on a GPU that has it, else 32 bits.
         devices: GPUs that train together.
         confidence: scores from which on `predict` shows a detection.
         export: "onnx" writes RUN/model.onnx after training, checked against PyTorch.
-        plot: whether ultralytics draws its plots.
+        plots: whether ultralytics draws its plots.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"plot": "plots", "augment": "augment.preset"}
 
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(16, ge=1)
@@ -63,12 +81,17 @@ class YoloWorldConfig(LearnerConfig):
     instances: str = "components"
     min_area: int = Field(0, ge=0)
     freeze: Freeze = "none"
-    augment: Augment = "stock"
-    optimizer: Literal["AdamW", "SGD", "Adam", "auto"] = "AdamW"
+    augment: YoloAugment = YoloAugment()
+    optimizer: Literal["adamw", "sgd", "adam", "auto"] = "adamw"
     weight_decay: float = Field(5e-4, ge=0, le=1)
     patience: int = Field(0, ge=0)
     precision: Literal["auto", "32", "bf16-mixed"] = "auto"
     devices: int = Field(1, ge=1)
     confidence: float = Field(0.25, gt=0, lt=1)
     export: Literal["none", "onnx"] = "none"
-    plot: bool = True
+    plots: bool = True
+
+    @field_validator("optimizer", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value  # ultralytics writes "AdamW", and so did 0.1.0

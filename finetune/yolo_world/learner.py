@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,12 @@ from typing import Any
 import torch
 
 from converters.sources import open_source
-from finetune.engine.devices import memory_full, own_determinism, pick_device
-from finetune.engine.learner import Learner
-from finetune.engine.runs import Run, read_config, split_sha256, start_run
-from finetune.engine.splits import SplitConfig, open_examples
+from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
+from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.runs import Run, holds_run, read_config, start_run
+from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
-from finetune.yolo_world.config import YoloWorldConfig
+from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, labelled_images, open_detection_data, write_tree
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
@@ -41,13 +40,12 @@ __all__ = [
     "train",
 ]
 
-NAME = "yolo-world"
 _LOWEST = 0.001  # score from which on detections count for mAP
 _MOST_DRAWN = 24
 _SPECK = 2  # px; ultralytics drops narrower boxes when it trains
-Progress = Callable[[int, int], None]
 
 
+@holds_run
 def train(
     data: Path, config: YoloWorldConfig, out: Path, resume: bool = False, progress: Progress | None = None
 ) -> Run:
@@ -64,16 +62,12 @@ def train(
         ToolkitError: data, split, phrases, text features, model or device are at fault, or training fails.
     """
     found = open_detection_data(data, config)
-    device = pick_device(config.device)
     source = find_model(config.model, config.weights)
     table, used = text_features(found, config, source)
     from finetune.yolo_world.trainer import make_trainer, trainer_settings
 
     trainer_settings(Run(out, NAME), config, source, out)  # which refuses devices that are not there
-    facts = _facts(found, config, source, table) | {
-        "encoder_used": used,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-    }
+    facts = _facts(found, config, source, table) | {"encoder_used": used}
     run = start_run(out, NAME, config, subsets=found.examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -96,8 +90,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
 
     Args:
         run: what `train` made.
-        data: None for the data that it was trained on, and its split; of other data the images that its own layout
-            calls test are used, or all where there are none.
+        data: None for the data that it was trained on; images are chosen as by `evaluated_examples`.
 
     Returns:
         As metrics.json.
@@ -105,14 +98,9 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     Raises:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
-    config, told = read_config(run, YoloWorldConfig), run.environment()
-    detector = load_detector(run)
-    root = Path(told["data"]) if data is None else Path(data)
-    examples = open_examples(root, config.split if data is None else SplitConfig(strategy="native"))
-    if data is None and split_sha256(examples.subsets) != told["split_sha256"]:
-        raise ToolkitError(root, "is not as it was: other images or another split", "name the data")
-    name = told["evaluated_on"] if data is None else "test"
-    chosen = {example.key: name for example in examples.subset(name) or examples.examples}
+    config, detector = read_config(run, YoloWorldConfig), load_detector(run)
+    root, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split), own_tests=True)
+    chosen = {example.key: example.subset for example in tested}
     truth, results = _measured(detector, open_source(root), chosen, config)[:2]
     return figures(truth, results, masks=detector.masks)
 
@@ -219,15 +207,15 @@ def _agree(ours: str, theirs: str) -> bool:
 
 def _facts(found: DetectionData, config: YoloWorldConfig, source: ModelSource, table: TextTable) -> dict[str, Any]:
     """What environment.json says of a run."""
-    return {
-        "weights": "none" if source.random else config.weights,
-        "weights_sha256": source.sha256,
-        "encoder": table.encoder,
-        "phrases": found.phrases,
-        "masks": source.masks,
-        "evaluated_on": found.tested[0],
-        "notes": [*found.examples.notes, *_notes(found, config, source, table)],
-    }
+    told = training_facts(
+        weights="none" if source.random else config.weights,
+        weights_sha256=source.sha256,
+        device=device_name(pick_device(config.device)),
+        best_chosen_on="the val subset" if found.examples.subset("val") else "nothing: the last epoch",
+        metrics_of=found.tested[0],
+        notes=[*found.examples.notes, *_notes(found, config, source, table)],
+    )
+    return {**told, "encoder": table.encoder, "phrases": found.phrases, "masks": source.masks}
 
 
 def _notes(found: DetectionData, config: YoloWorldConfig, source: ModelSource, table: TextTable) -> list[str]:
@@ -333,23 +321,14 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
     for one in shown:
         drawn = draw_detections(one.above(config.confidence), detector.classes)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
-    rows = _log(run)
+    rows = run.log_rows()
     notes = [*run.environment().get("notes", []), *_about_specks(truth, config), *_about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
     if config.export == "onnx":
         from finetune.yolo_world.export import export_onnx
 
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
-    told = sum(float(row["seconds"]) for row in rows)
-    run.write_metrics(figures(truth, results, masks=detector.masks), seconds=max(seconds, told))
-
-
-def _log(run: Run) -> list[dict[str, str]]:
-    log = run.root / "log.csv"
-    if not log.is_file():
-        return []
-    with open(log, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    run.write_metrics(figures(truth, results, masks=detector.masks), seconds=max(seconds, run.logged_seconds()))
 
 
 def _about_specks(truth: Mapping[str, Any], config: YoloWorldConfig) -> list[str]:

@@ -16,7 +16,7 @@ from finetune.engine.devices import pick_device
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
 from finetune.metrics.detection import Detections
-from finetune.yolo_world.config import YoloWorldConfig
+from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.prompts import HASH, TextTable, encode_phrases, read_table
 from finetune.yolo_world.runtime import load_ultralytics, read_ultralytics
 from toolkit.dataset.keys import unique_keys
@@ -149,8 +149,8 @@ def load_detector(run: Run) -> Detector:
     Raises:
         ToolkitError: the run is none of a detector, did not go to its end, or its files are damaged.
     """
-    if run.learner != "yolo-world":
-        raise ToolkitError(run.root, f"is a run of {run.learner}, not of yolo-world", "name a run of a detector")
+    if run.learner != NAME:
+        raise ToolkitError(run.root, f"is a run of {run.learner}, not of {NAME}", "name a run of a detector")
     told = run.environment()
     phrases = told.get("phrases")
     if not isinstance(phrases, dict):

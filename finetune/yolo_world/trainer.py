@@ -6,11 +6,10 @@ other processes by cloudpickle, and starts anew from the settings; what stands o
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,12 +17,12 @@ from typing import Any, ClassVar
 import torch
 
 from finetune.engine.devices import pick_device
-from finetune.engine.runs import Run, csv_bytes
-from finetune.yolo_world.config import YoloWorldConfig
+from finetune.engine.learner import Progress
+from finetune.engine.runs import Run
+from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.prompts import TextTable
 from finetune.yolo_world.runtime import ModelSource, load_ultralytics
 from toolkit.errors import ToolkitError
-from toolkit.files.publish import write_whole
 
 load_ultralytics()  # which has to go before the first import of ultralytics
 
@@ -35,7 +34,7 @@ from ultralytics.nn.modules import Detect  # noqa: E402
 
 __all__ = ["PromptedWorldTrainer", "PromptedYoloeTrainer", "make_trainer", "set_text", "trainer_settings"]
 
-Progress = Callable[[int, int], None]
+_OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "auto": "auto"}
 _AUGMENT: dict[str, dict[str, float]] = {
     "stock": {},
     "mild": {"mosaic": 0.0, "hsv_h": 0.005, "hsv_s": 0.2, "hsv_v": 0.2, "translate": 0.05, "scale": 0.1},
@@ -104,7 +103,7 @@ class _Prompted(BaseTrainer):
         told = {name: value for name, value in metrics.items() if validated or name.startswith(("train/", "lr/"))}
         row = _log_row(self.epoch, told, now - self._epoch_started)
         self._epoch_started = now
-        _write_row(self.run_root / "log.csv", row)
+        Run(self.run_root, NAME).log_epoch(row)
         if not math.isfinite(float(row["train_loss"])):
             remedy = "lower lr (--set lr=...), or use --set precision=32"
             raise ToolkitError(self.run_root, f"the loss is not a number in epoch {row['epoch']}", remedy)
@@ -251,7 +250,7 @@ def trainer_settings(run: Run, config: YoloWorldConfig, source: ModelSource, dat
         "nbs": config.batch_size,
         "imgsz": config.image_size,
         "lr0": config.lr,
-        "optimizer": config.optimizer,
+        "optimizer": _OPTIMIZERS[config.optimizer],
         "weight_decay": config.weight_decay,
         "seed": config.seed,
         "workers": config.workers,
@@ -260,14 +259,14 @@ def trainer_settings(run: Run, config: YoloWorldConfig, source: ModelSource, dat
         "amp": _precision(config),
         "device": _device(config),
         "close_mosaic": min(10, config.epochs // 10),
-        "plots": config.plot,
+        "plots": config.plots,
         "exist_ok": True,
         "verbose": False,
         "save_dir": str((run.plots / "ultralytics").resolve()),
     }
-    if config.optimizer in ("AdamW", "Adam"):
+    if config.optimizer in ("adamw", "adam"):
         told |= {"momentum": 0.9, "warmup_bias_lr": 0.0}  # as ultralytics sets them when it chooses AdamW itself
-    return told | _AUGMENT[config.augment]
+    return told | _AUGMENT[config.augment.preset]
 
 
 def _device(config: YoloWorldConfig) -> str:
@@ -301,13 +300,3 @@ def _log_row(epoch: int, metrics: Mapping[str, Any], seconds: float) -> dict[str
     named = {"map50": "metrics/mAP50(B)", "map50_95": "metrics/mAP50-95(B)", "lr": "lr/pg0"}
     row |= {ours: repr(float(metrics[theirs])) if theirs in metrics else "" for ours, theirs in named.items()}
     return {**row, "seconds": f"{seconds:.3f}"}
-
-
-def _write_row(log: Path, row: Mapping[str, str]) -> None:
-    """Add a row; what a resumed run repeats replaces what stood there."""
-    rows: list[dict[str, str]] = []
-    if log.is_file():
-        with open(log, newline="", encoding="utf-8") as file:
-            rows = [old for old in csv.DictReader(file) if int(old["epoch"]) < int(row["epoch"])]
-    columns = dict.fromkeys([name for one in (*rows, row) for name in one])
-    write_whole(log, csv_bytes([{name: one.get(name, "") for name in columns} for one in (*rows, row)]))

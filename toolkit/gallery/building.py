@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -84,11 +84,9 @@ def build_gallery(
         built, done = _begin(stage, mark, resume=resume, overwrite=overwrite)
         with open(stage.folder / _LINES, "ab") as lines:
             results = ordered_map(partial(render, page=page), chosen[done:], workers=workers, batch=4)
-            for number, rendered in enumerate(results, done):
-                _write(built, number, rendered, lines)
-                if progress is not None:
-                    progress(number + 1, len(chosen))
-        told = write_pages(built, stage.folder / _LINES, page, _totals(items, chosen, workers))
+            _write_all(built, enumerate(results, done), lines, len(chosen), progress)
+        totals = _totals(items, chosen, workers)
+        told = write_pages(built, stage.folder / _LINES, page, totals)
         write_json(built / "manifest.json", {**told, "input_sha256": mark})
         stage.publish(built)
     return _report_of(out)
@@ -175,6 +173,15 @@ def _resumed(stage: Path, mark: str, *, overwrite: bool) -> int:
     raise ToolkitError(
         stage, "was begun with other files or settings", "repeat them, or leave out --resume to begin anew"
     )
+
+
+def _write_all(
+    built: Path, results: Iterable[tuple[int, Rendered]], lines: IO[bytes], total: int, progress: Progress | None
+) -> None:
+    for number, rendered in results:
+        _write(built, number, rendered, lines)
+        if progress is not None:
+            progress(number + 1, total)
 
 
 def _write(built: Path, number: int, rendered: Rendered, lines: IO[bytes]) -> None:

@@ -111,7 +111,7 @@ def prepare(
     products = job.finished() if resume else []
     if not products:
         products, notes = job.run(resume=resume, progress=progress)
-    dataset, problems = _read_back(dest, products)
+    dataset, problems = _index(dest, products)
     return PrepareReport(
         dest,
         source.kind,
@@ -124,8 +124,8 @@ def prepare(
     )
 
 
-def _read_back(dest: Path, products: Sequence[str]) -> tuple[Dataset, tuple[Problem, ...]]:
-    """The products as they lie in a dataset root now, and what is wrong with their layout."""
+def _index(dest: Path, products: Sequence[str]) -> tuple[Dataset, tuple[Problem, ...]]:
+    """The images of some products in a dataset root, and what is wrong with their layout."""
     whole = load_dataset(dest)
     folders = tuple(f"{dest / name}{os.sep}" for name in products)
     problems = tuple(problem for problem in whole.layout_problems if problem.file.startswith(folders))

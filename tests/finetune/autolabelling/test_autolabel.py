@@ -28,7 +28,15 @@ from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.synthetic.product import write_product
 
-SETTINGS = {"epochs": 4, "batch_size": 8, "image_size": 32, "halvings": 3, "width": 8, "latent": 4, "patch": 2}
+SETTINGS = {
+    "epochs": 4,
+    "batch_size": 8,
+    "image_size": 32,
+    "num_downsamples": 3,
+    "base_channels": 8,
+    "latent": 4,
+    "patch_size": 2,
+}
 
 
 class Halves:

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from finetune.classification.backbones import build_backbone, feature_extractor, map_layer
 from finetune.classification.inference import Predictions, choose_examples, class_probabilities, image_batches
-from finetune.classification.optimizers import choose_optimiser
+from finetune.classification.optimizers import choose_optimizer
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
 from finetune.classifier.learner import evaluate, predict, train
@@ -237,11 +237,11 @@ class TestLearning:
         assert not torch.equal(trained["model.fc.weight"], other["model.fc.weight"])
         assert all(torch.equal(trained[name], other[name]) for name in trained if name.startswith("model.layer1."))
 
-    @pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
-    def test_each_part_has_its_own_rate(self, optimiser):
-        told = config(optimiser=optimiser, lr=0.1, backbone_lr_scale=0.1, head_lr_scale=2.0, weight_decay=0.01)
+    @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+    def test_each_part_has_its_own_rate(self, optimizer):
+        told = config(optimizer=optimizer, lr=0.1, backbone_lr_scale=0.1, head_lr_scale=2.0, weight_decay=0.01)
         body, head = torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(2))
-        groups = choose_optimiser([body], [head], told)["optimizer"].param_groups
+        groups = choose_optimizer([body], [head], told)["optimizer"].param_groups
         assert [(len(group["params"][0]), group["lr"]) for group in groups] == [
             (1, pytest.approx(0.01)),
             (2, pytest.approx(0.2)),
@@ -254,7 +254,7 @@ class TestLearning:
     )
     def test_the_rate_follows_its_schedule(self, schedule, rates):
         part = torch.nn.Parameter(torch.zeros(1))
-        made = choose_optimiser([part], [], config(optimiser="sgd", lr=1, epochs=4, schedule=schedule))
+        made = choose_optimizer([part], [], config(optimizer="sgd", lr=1, epochs=4, schedule=schedule))
         seen = []
         for _ in range(4):
             seen.append(made["optimizer"].param_groups[0]["lr"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from finetune.engine.config import LearnerConfig, TrainedConfig, dump_config, load_config, nearest
+from finetune.engine.config import LearnerConfig, TrainedConfig, dump_config, in_todays_words, load_config, nearest
 from toolkit.errors import ToolkitError
 
 
@@ -103,3 +105,55 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
 def test_nearest_names() -> None:
     assert nearest("resnet81", ["resnet18", "vgg19"]) == "did you mean resnet18?"
     assert nearest("zzz", ["a", "b"]) == "use one of a, b"
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    preset: str = "auto"
+
+
+class Renamed(LearnerConfig):
+    renamed: ClassVar[Mapping[str, str]] = {"rounds": "steps", "augment": "augment.preset"}
+    steps: int = 1
+    augment: Group = Group()
+
+
+class TestOldWords:
+    @pytest.mark.parametrize(
+        ("setting", "message"),
+        [
+            ("rounds=3", "rounds: is called steps now; use --set steps=3"),
+            ("augment=turn", "augment: is called augment.preset now; use --set augment.preset=turn"),
+            ("augment=null", "augment: is called augment.preset now; use --set augment.preset=null"),
+        ],
+    )
+    def test_one_on_the_command_line_is_refused_with_the_new_one(self, setting: str, message: str) -> None:
+        with pytest.raises(ToolkitError) as caught:
+            load_config(Renamed, None, [setting])
+        assert str(caught.value) == message
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("rounds: 3", "rounds is called steps now; write steps: 3"),
+            ("augment: turn", "augment is called augment.preset now; write augment: {preset: turn}"),
+        ],
+    )
+    def test_one_in_a_file_is_refused_with_its_file(self, line: str, message: str, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.yaml", line + "\nlr: 0.5\n")
+        with pytest.raises(ToolkitError) as caught:
+            load_config(Renamed, file)
+        assert str(caught.value) == f"{file}: {message}"
+
+    def test_the_group_of_the_same_name_is_taken(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.yaml", "augment: {preset: turn}\n")
+        assert load_config(Renamed, file, ["steps=2"]) == Renamed(steps=2, augment=Group(preset="turn"))
+        with pytest.raises(ToolkitError, match=r"unknown key 'augment\.presett'; did you mean preset"):
+            load_config(Renamed, None, ["augment.presett=turn"])
+
+    def test_settings_of_an_older_run_are_read_under_the_names_of_today(self) -> None:
+        old = {"rounds": 3, "augment": "turn", "lr": 0.5}
+        new = {"lr": 0.5, "steps": 3, "augment": {"preset": "turn"}}
+        assert in_todays_words(Renamed, old) == new
+        assert in_todays_words(Renamed, new) == new
+        assert old == {"rounds": 3, "augment": "turn", "lr": 0.5}

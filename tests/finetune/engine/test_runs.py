@@ -12,8 +12,10 @@ import pytest
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.runs import (
+    Run,
     csv_bytes,
     file_sha256,
+    holds_run,
     open_run,
     read_config,
     read_metrics,
@@ -21,8 +23,10 @@ from finetune.engine.runs import (
     split_sha256,
     start_run,
 )
+from finetune.learners import LEARNERS, find_learner
 from tests.commands import ROOT
 from toolkit.errors import ToolkitError
+from toolkit.files.locks import BusyError
 
 SUBSETS = {"b": "test", "a": "train"}
 
@@ -38,6 +42,7 @@ def test_a_run_says_what_it_used(tmp_path: Path) -> None:
     )
     about = json.loads((run.root / "environment.json").read_text())
     assert (about["learner"], about["images"], about["weights_sha256"]) == ("vae", 2, "abc")
+    assert about["schema"] == 2
     assert about["split_sha256"] == split_sha256(SUBSETS)
     assert "numpy" in about["packages"]
     assert open_run(run.root) == run
@@ -73,6 +78,24 @@ def test_predictions_have_a_row_for_each_image(tmp_path: Path) -> None:
     assert csv_bytes([]) == b""
 
 
+def test_the_log_has_a_row_for_each_epoch_and_what_is_repeated_replaces_what_stood_there(tmp_path: Path) -> None:
+    run = Run(tmp_path, "vae")
+    assert (run.log_rows(), run.logged_seconds()) == ([], 0)
+    for epoch in (0, 1, 2, 1):  # the run was interrupted in epoch 2, and goes on from the end of epoch 0
+        run.log_epoch({"epoch": str(epoch), "seconds": "1.500"})
+    run.log_epoch({"epoch": "2", "val_loss": "0.25", "seconds": "0.250"})
+    assert (tmp_path / "log.csv").read_text() == "epoch,seconds,val_loss\n0,1.500,\n1,1.500,\n2,0.250,0.25\n"
+    assert run.logged_seconds() == 3.25
+
+
+def test_the_last_checkpoint_is_the_best_where_none_was_chosen(tmp_path: Path) -> None:
+    run = Run(tmp_path, "vae")
+    assert run.best_checkpoint == tmp_path / "checkpoints/last.ckpt"
+    run.checkpoints.mkdir()
+    (run.checkpoints / "best.ckpt").touch()
+    assert run.best_checkpoint == tmp_path / "checkpoints/best.ckpt"
+
+
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     begin(tmp_path / "run")
     with pytest.raises(ToolkitError, match="run: is not empty; choose another folder with out, or add resume=True"):
@@ -94,6 +117,27 @@ def test_of_processes_that_train_together_the_first_holds_the_run(
     with run_lock(tmp_path / "run"), ThreadPoolExecutor() as pool:
         monkeypatch.setenv("LOCAL_RANK", rank)
         assert pool.submit(other).result() == refused
+
+
+def test_a_training_holds_its_run_to_the_end(tmp_path: Path) -> None:
+    @holds_run
+    def train(data: Path, out: Path, resume: bool = False) -> Run:
+        with ThreadPoolExecutor() as pool, pytest.raises(BusyError):
+            pool.submit(again).result()
+        return Run(out, "tiny")
+
+    def again() -> None:
+        train(tmp_path, out=tmp_path / "run")
+
+    assert train(tmp_path, tmp_path / "run").root == tmp_path / "run"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_every_learner_does(learner: str, tmp_path: Path) -> None:
+    with run_lock(tmp_path / "run"), ThreadPoolExecutor() as pool:
+        training = pool.submit(find_learner(learner).train, tmp_path, None, tmp_path / "run", False, None)
+        assert isinstance(training.exception(), BusyError)
 
 
 @pytest.mark.parametrize(

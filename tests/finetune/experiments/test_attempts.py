@@ -75,7 +75,7 @@ class TestTheCoursework:
 
     def test_the_example_holds_its_five_rows(self):
         found = read_attempts(COURSEWORK)
-        told = [(a.config.epochs, a.config.backbone, a.config.lr, a.config.optimiser) for a in found.attempts]
+        told = [(a.config.epochs, a.config.backbone, a.config.lr, a.config.optimizer) for a in found.attempts]
         assert told == [
             (50, "resnet18", 0.001, "adam"),
             (300, "resnet18", 0.001, "adam"),
@@ -100,7 +100,7 @@ class TestTheCoursework:
         text = files[0].read_text()
         assert "not distinguishable" in text
         assert "One image of the fixed split's test set is worth 6.25 points." in text
-        assert {effect.factor for effect in judgement.effects} == {"epochs", "backbone", "lr", "optimiser"}
+        assert {effect.factor for effect in judgement.effects} == {"epochs", "backbone", "lr", "optimizer"}
         told = json.loads(files[2].read_text())
         assert [one["epochs"] for one in told["attempts"]] == [1, 2, 2, 2, 2]
 
@@ -280,7 +280,7 @@ class TestJudging:
         told = Attempts(Path("f"), "classifier", Path("d"), tuple(attempts), 1, (0, 1))
         judged = judge_attempts(attempts, found)
         header, rows = attempts_rows(told, judged)
-        assert header[:5] == ["attempt", "epochs", "lr", "optimiser", "seconds"]
+        assert header[:5] == ["attempt", "epochs", "lr", "optimizer", "seconds"]
         assert rows[1][:4] == ["c_*d*", "2", "0.002", "adam"]
         text = attempts_markdown(told, judged)
         assert r"| a\|b &lt;i&gt; |" in text

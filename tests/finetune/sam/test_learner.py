@@ -78,7 +78,7 @@ class TestRun:
 
     def test_the_environment_says_what_was_done(self, run: Run) -> None:
         found = run.environment()
-        assert found["chosen_by"] == "val_iou on the val subset"
+        assert found["best_chosen_on"] == "the val subset"
         assert found["weights"] == "none"
         assert found["instances"] == {"train": 8, "val": 2, "test": 2}
 
@@ -101,8 +101,11 @@ class TestRun:
     def test_evaluating_it_again_gives_its_own_figures(self, run: Run) -> None:
         assert evaluate(open_run(run.root)) == pytest.approx(figures(run))
 
-    def test_all_images_of_other_data_are_judged(self, run: Run, data: Path) -> None:
-        found = evaluate(run, data)
+    def test_of_the_same_data_elsewhere_only_test_images_are_judged(self, run: Run, data: Path) -> None:
+        assert evaluate(run, data) == pytest.approx(figures(run))
+
+    def test_all_images_of_other_data_are_judged(self, run: Run, tmp_path: Path) -> None:
+        found = evaluate(run, write_blobs(tmp_path / "other"))
         assert (found["images"], found["instances_class_bar"], found["instances_class_blob"]) == (12, 6, 6)
 
     def test_the_same_seed_gives_the_same_numbers(self, run: Run, data: Path, tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ class TestRun:
         assert figures(train(data, config(), out, resume=True)) == figures(run)
 
     def test_the_command_trains_and_evaluates(self, data: Path, tmp_path: Path) -> None:
-        settings = [f"--set={name}={value}" for name, value in {**SMALL, "epochs": 1, "rounds": 0}.items()]
+        settings = [f"--set={name}={value}" for name, value in {**SMALL, "epochs": 1, "refinement_steps": 0}.items()]
         done = defectkit("train", "sam", data, "--out", tmp_path / "run", "--json", *settings)
         assert done.status == 0, done.err
         told = defectkit("evaluate", tmp_path / "run", "--json").json()["metrics"]
@@ -146,7 +149,7 @@ class TestCache:
             assert not any("image_encoder" in name for name in state)
 
     def test_a_folder_is_shared_between_runs_and_a_damaged_entry_is_said(self, data: Path, tmp_path: Path) -> None:
-        told = config(cache=str(tmp_path / "cache"), epochs=1, rounds=0)
+        told = config(cache=str(tmp_path / "cache"), epochs=1, refinement_steps=0)
         first = train(data, told, tmp_path / "one")
         entry = sorted((tmp_path / "cache").glob("*/*.emb"))[3]
         sound = entry.read_bytes()
@@ -184,7 +187,7 @@ class TestCheckpoints:
     def test_what_is_trained_is_in_them(
         self, settings: dict[str, Any], changed: set[str], data: Path, tmp_path: Path
     ) -> None:
-        made = train(data, config(epochs=1, rounds=0, **settings), tmp_path / "run")
+        made = train(data, config(epochs=1, refinement_steps=0, **settings), tmp_path / "run")
         state, before = read_sam_weights("tiny", made.checkpoints / "best.pth"), untuned()
         assert set(state) == set(before)
         moved = {key for key, value in state.items() if not torch.equal(value, before[key])}
@@ -337,7 +340,7 @@ class TestRefusals:
         weights = tmp_path / "tiny.pth"
         torch.manual_seed(5)
         save_sam(build_sam("tiny", 64), weights)
-        made = train(data, config(epochs=1, rounds=0, weights=str(weights)), tmp_path / "run")
+        made = train(data, config(epochs=1, refinement_steps=0, weights=str(weights)), tmp_path / "run")
         assert evaluate(made) == pytest.approx(figures(made))
         save_sam(build_sam("tiny", 64), weights)
         with pytest.raises(ToolkitError, match="is not the file that the run began with"):
@@ -365,7 +368,7 @@ class TestRefusals:
         folder = tmp_path / "cache" / kept[0].parent.name
         folder.mkdir(parents=True)
         (folder / f".{kept[5].stem}.{platform.node()}.{os.getpid()}.partial").symlink_to("/dev/full")
-        told = config(cache=str(tmp_path / "cache"), epochs=1, rounds=0)
+        told = config(cache=str(tmp_path / "cache"), epochs=1, refinement_steps=0)
         with pytest.raises(ToolkitError, match=r"No space left on device.*stays valid"):
             train(data, told, tmp_path / "run")
         written = list(folder.glob("*.emb"))

@@ -33,8 +33,8 @@ def test_the_embedded_product_is_learnt_by_heart(tmp_path: Path) -> None:
         image_size=256,  # four times that of the images, so that masks have their resolution
         epochs=45,
         batch_size=1,
-        prompts=1,
-        rounds=0,
+        prompts_per_image=1,
+        refinement_steps=0,
         lr=2e-3,
         box_share=1,
         min_area=16,
@@ -73,6 +73,6 @@ def test_the_boxes_of_a_detector_are_segmented_for_mask_ap(tmp_path: Path) -> No
     yolo_world = pytest.importorskip("finetune.yolo_world.learner")
     data, split = make_data(tmp_path), {"strategy": "stratified", "val": 0, "test": 0.5}
     detector = yolo_world.train(data, settings(epochs=1, split=split), tmp_path / "detector")
-    made = train(data, config(epochs=1, rounds=0, split=split, detector=str(detector.root)), tmp_path / "run")
+    made = train(data, config(epochs=1, refinement_steps=0, split=split, detector=str(detector.root)), tmp_path / "run")
     found = read_metrics(made)
     assert {f"{start}mask_{name}" for start in ("", "untuned_") for name in ("map50", "map50_95")} <= set(found)

@@ -11,7 +11,7 @@ from finetune.vae.gabor_vae import BandVae
 from finetune.vae.models import VaeShape
 from toolkit.errors import ToolkitError
 
-SHAPE = VaeShape(64, patch=4, halvings=4, width=8, latent=4)
+SHAPE = VaeShape(64, patch_size=4, num_downsamples=4, base_channels=8, latent=4)
 COLOURS, DIRECTIONS = 3, 4
 
 
@@ -150,4 +150,4 @@ def test_what_was_calibrated_is_saved_with_the_weights(model: BandVae) -> None:
 
 def test_sizes_that_do_not_fit_name_one_that_does() -> None:
     with pytest.raises(ToolkitError, match=r"image_size=64$"):
-        BandVae(VaeShape(60, patch=4, halvings=4, width=8))
+        BandVae(VaeShape(60, patch_size=4, num_downsamples=4, base_channels=8))

@@ -29,10 +29,10 @@ SMALL = {
     "epochs": 3,
     "batch_size": 8,
     "image_size": 32,
-    "halvings": 3,
-    "width": 8,
+    "num_downsamples": 3,
+    "base_channels": 8,
     "latent": 4,
-    "patch": 2,
+    "patch_size": 2,
     "model": "pixel",
     "device": "cpu",
 }
@@ -83,7 +83,7 @@ class TestRun:
     def test_the_environment_says_what_was_done(self, run: Run) -> None:
         found = run.environment()
         assert found["threshold"] > 0
-        assert (found["augment"], found["held_out"]) == ("none", "5 good images of train")
+        assert (found["augment"], found["best_chosen_on"]) == ("none", "5 good images of train")
         assert "enlarged" in found["map_resolution"]
 
     def test_pictures_are_drawn(self, run: Run) -> None:

@@ -11,7 +11,7 @@ from finetune.classification.backbones import Backbone, build_backbone
 from finetune.vae.models import FeatureVae, PixelVae, Reconstruction, VaeShape, feature_layers
 from toolkit.errors import ToolkitError
 
-SHAPE = VaeShape(64, patch=2, halvings=4, width=8, latent=4)
+SHAPE = VaeShape(64, patch_size=2, num_downsamples=4, base_channels=8, latent=4)
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +33,9 @@ def resnet() -> Backbone:
     ("shape", "grid"),
     [
         (SHAPE, 4),
-        (VaeShape(64, patch=4, halvings=3, width=16, latent=4), 8),
-        (VaeShape(64, patch=4, halvings=2, width=8, latent=4), 16),
-        (VaeShape(96, patch=8, halvings=4, width=8, latent=4), 6),
+        (VaeShape(64, patch_size=4, num_downsamples=3, base_channels=16, latent=4), 8),
+        (VaeShape(64, patch_size=4, num_downsamples=2, base_channels=8, latent=4), 16),
+        (VaeShape(96, patch_size=8, num_downsamples=4, base_channels=8, latent=4), 6),
     ],
 )
 def test_reconstructions_have_the_size_of_the_images(shape: VaeShape, grid: int) -> None:
@@ -48,12 +48,12 @@ def test_reconstructions_have_the_size_of_the_images(shape: VaeShape, grid: int)
 @pytest.mark.parametrize(("size", "near"), [(60, 64), (100, 96), (16, 32)])
 def test_sizes_that_do_not_fit_name_one_that_does(size: int, near: int) -> None:
     with pytest.raises(ToolkitError, match=f"image_size={near}$"):
-        PixelVae(VaeShape(size, halvings=4))
+        PixelVae(VaeShape(size, num_downsamples=4))
 
 
 def test_patches_larger_than_the_latent_grid_are_refused() -> None:
-    with pytest.raises(ToolkitError, match=r"halvings 2: .* use halvings=3 or more"):
-        PixelVae(VaeShape(64, patch=8, halvings=2))
+    with pytest.raises(ToolkitError, match=r"num_downsamples 2: .* use num_downsamples=3 or more"):
+        PixelVae(VaeShape(64, patch_size=8, num_downsamples=2))
 
 
 def test_divergence_is_that_from_the_unit_gaussian() -> None:

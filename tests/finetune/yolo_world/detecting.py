@@ -19,8 +19,8 @@ SMALL: dict[str, Any] = {
     "batch_size": 4,
     "image_size": 64,
     "device": "cpu",
-    "plot": False,
-    "augment": "none",
+    "plots": False,
+    "augment": {"preset": "none"},
     "split": {"strategy": "stratified", "val": 0, "test": 0.5},
 }
 

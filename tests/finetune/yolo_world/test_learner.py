@@ -64,7 +64,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs [1]")
     split = {"file": str(three_subsets(data, folder / "split.csv"))}
-    return train(data, settings(plot=True, split=split), folder / "run")
+    return train(data, settings(plots=True, split=split), folder / "run")
 
 
 class TestRun:
@@ -93,7 +93,7 @@ class TestRun:
     def test_the_environment_says_what_was_done(self, run: Run) -> None:
         found = run.environment()
         assert found["phrases"]["broken_teeth"] == "broken teeth of a zipper"
-        assert (found["encoder"], found["weights"], found["evaluated_on"]) == ("hash", "none", "test")
+        assert (found["encoder"], found["weights"], found["metrics_of"]) == ("hash", "none", "test")
 
     @pytest.mark.parametrize(
         "said",

@@ -251,7 +251,7 @@ class TestRuns:
             "masks": False,
             "encoder": "hash",
             "encoder_used": "a=b",
-            "evaluated_on": "test",
+            "metrics_of": "test",
         }
         run = start_run(tmp_path / "run", "yolo-world", settings(), subsets=found.examples.subsets, data=data, **told)
         write_table(encode_phrases(list(found.phrases.values()), HASH), run.root / "prompts.pt")

@@ -127,7 +127,7 @@ class TestStock:
     def test_losses_are_those_of_ultralytics_own_trainer(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        ready = Prepared(data, tmp_path / "run", augment="stock", epochs=3)
+        ready = Prepared(data, tmp_path / "run", augment={"preset": "stock"}, epochs=3)
         ours = steps(ready.trainer())
         from ultralytics.models.yolo.world.train import WorldTrainer
         from ultralytics.nn.tasks import WorldModel
@@ -165,7 +165,7 @@ class TestOffline:
             "print('whole')\n"
             "socket.getaddrinfo('localhost', 80)"
         )
-        config = {**SMALL, "epochs": 1, "plot": True, "phrases": {"rough": "rauhe Stelle, größer 粗"}}
+        config = {**SMALL, "epochs": 1, "plots": True, "phrases": {"rough": "rauhe Stelle, größer 粗"}}
         done = program(data, config, tmp_path / "run", before=_FORBIDDING, after=after)
         assert done.stdout == "whole\n", done.stderr
         assert done.returncode == 77  # of the last line, which shows that the ban works

@@ -1,0 +1,105 @@
+"""Run directories of version 0.1.0: they are read under today's names, and a newer version's are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from finetune.engine.config import dump_config
+from finetune.engine.runs import Run, open_run, read_config, read_metrics, split_sha256, start_run
+from finetune.experiments.comparison import compare_runs
+from finetune.learners import LEARNERS, find_learner
+from tests.commands import ROOT, snapshot
+from toolkit.errors import ToolkitError
+
+OLD = ROOT / "tests/old/0.1.0"
+RUNS = OLD / "runs"
+TODAY: dict[str, dict[str, Any]] = {
+    "classifier": {"optimizer": "adam", "backbone": "shufflenet_v2_x0_5", "plots": False},
+    "longtail": {"optimizer": "adam", "method": "reslt", "alpha": 0.85},
+    "vae": {"patch_size": 2, "num_downsamples": 1, "base_channels": 8, "augment": {"preset": "auto"}, "latent": 2},
+    "sam": {"prompts_per_image": 2, "refinement_steps": 1, "model": "tiny"},
+    "yolo-world": {"plots": False, "augment": {"preset": "none"}, "optimizer": "adamw", "prompts": "hash"},
+}
+
+
+def config_of(run: Run) -> Any:
+    return read_config(run, find_learner(run.learner).config)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+class TestEachLearner:
+    def test_its_settings_have_todays_names_and_the_values_that_they_had(self, learner: str) -> None:
+        run = open_run(RUNS / learner, learner)
+        found = yaml.safe_load(dump_config(config_of(run)))
+        assert {name: found[name] for name in TODAY[learner]} == TODAY[learner]
+        written = yaml.safe_load((run.root / "config.yaml").read_text())
+        assert all(found[name] == written[name] for name in written.keys() & found.keys() - TODAY[learner].keys())
+        assert len(written.keys() - found.keys()) == {"vae": 3, "sam": 2}.get(learner, 1)
+
+    def test_its_metrics_and_facts_are_read(self, learner: str) -> None:
+        run = open_run(RUNS / learner)
+        assert read_metrics(run)["images"] > 0
+        assert run.environment()["metrics_of"] == "test"
+        chosen = {"vae": "5 good images of train", "yolo-world": None}.get(learner, "the val subset")
+        assert run.environment().get("best_chosen_on") == chosen
+        assert len(run.log_rows()) == (60 if learner == "yolo-world" else 2)
+
+    def test_it_is_compared_with_itself(self, learner: str) -> None:
+        found = compare_runs([RUNS / learner, RUNS / "classifier"])
+        assert found.runs[0].metrics == json.loads((RUNS / learner / "metrics.json").read_text())
+
+    def test_an_interrupted_one_is_gone_on_with_in_todays_form(self, learner: str, tmp_path: Path) -> None:
+        copy = tmp_path / "run"
+        shutil.copytree(RUNS / learner, copy)
+        facts = json.loads((copy / "environment.json").read_text())
+        (copy / "environment.json").write_text(json.dumps({**facts, "split_sha256": split_sha256({})}))
+        config, before = config_of(open_run(copy)), snapshot(copy)
+        told: dict[str, Any] = {"subsets": {}, "data": tmp_path, "resume": True}
+        with pytest.raises(ToolkitError, match=r"was begun with other settings \(lr\)"):
+            start_run(copy, learner, config.model_copy(update={"lr": 0.5}), **told)
+        start_run(copy, learner, config, **told)
+        assert snapshot(copy) == before  # it is finished
+        (copy / "metrics.json").unlink()
+        assert config_of(start_run(copy, learner, config, **told)) == config
+        assert (copy / "config.yaml").read_text() == dump_config(config)
+        facts = json.loads((copy / "environment.json").read_text())
+        assert (facts["schema"], facts["metrics_of"]) == (2, "test")
+
+
+def test_runs_of_several_learners_are_compared() -> None:
+    found = compare_runs([RUNS / "classifier", RUNS / "longtail"])
+    assert found.runs[1].p == 1.0
+    assert {"split.strategy", "split.file"} <= found.runs[0].settings.keys()
+
+
+def test_a_checkpoint_gives_the_figures_that_it_gave() -> None:
+    run = open_run(RUNS / "vae")
+    found = find_learner("vae").evaluate(run, OLD / "source")
+    told = {name: value for name, value in read_metrics(run).items() if name not in ("seconds", "split_sha256")}
+    assert found == pytest.approx(told, rel=1e-4)
+
+
+@pytest.mark.parametrize(("schema", "said"), [(3, "3"), (99, "99"), ("2a", "2a")])
+def test_a_run_of_a_newer_version_is_refused(schema: object, said: str, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(RUNS / "classifier", copy)
+    facts = json.loads((copy / "environment.json").read_text())
+    (copy / "environment.json").write_text(json.dumps({**facts, "schema": schema}))
+    with pytest.raises(ToolkitError, match=rf"made by a newer version \(its schema is {said}, .*; update defectkit"):
+        open_run(copy)
+
+
+def test_a_run_of_today_must_have_todays_words(tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(RUNS / "vae", copy)
+    facts = json.loads((copy / "environment.json").read_text())
+    (copy / "environment.json").write_text(json.dumps({**facts, "schema": 2}))
+    with pytest.raises(ToolkitError) as caught:
+        config_of(open_run(copy))
+    assert f"{copy}/config.yaml: halvings is called num_downsamples now; write num_downsamples: 1" in str(caught.value)
