@@ -11,10 +11,10 @@ from typing import Any
 
 from finetune.engine.config import LearnerConfig, load_config, parse_config
 from finetune.engine.distributed import is_leader
-from finetune.engine.learner import Progress
 from finetune.engine.runs import run_lock
 from finetune.inference import TrainedRun
 from finetune.learners import find_config, find_learner
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.locks import BusyError
 

@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args
 from converters.formats.base import ImageMode, Settings
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
-from converters.writing.conversion import Conversion, Progress, Rendered, fingerprint, finished
+from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
+from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError

@@ -33,12 +33,13 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
-from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
+from toolkit.aliases import Progress
 from toolkit.files.publish import write_whole
 from toolkit.imaging.images import encode_png
 

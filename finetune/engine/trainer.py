@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.config import TrainedConfig
 from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
-from finetune.engine.learner import Progress
 from finetune.engine.runs import Run
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
 __all__ = ["Fit", "fit"]

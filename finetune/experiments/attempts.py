@@ -26,10 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import open_source
 from finetune.engine.config import LearnerConfig, nearest, parse_config
-from finetune.engine.learner import Learner, Progress
+from finetune.engine.learner import Learner
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.engine.splits import open_examples
 from finetune.learners import find_config, find_learner
+from toolkit.aliases import Progress
 from toolkit.dataset.samples import Sample
 from toolkit.dataset.splits import split_dataset, write_split
 from toolkit.errors import BadInputError, Problem, ToolkitError

@@ -24,7 +24,7 @@ from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import Example, ExampleSet
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache, read_padded
-from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside, whole_mask
+from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import Instance, LabelledImage
@@ -237,7 +237,7 @@ class PromptedImages(Dataset[dict[str, Any]]):
         side = self._task.image_size // 4
         if (number, which) not in self._low:
             image = self.images[number]
-            mask = whole_mask(image.instances[which], image.width, image.height)
+            mask = image.instances[which].whole(image.width, image.height)
             self._low[number, which] = np.packbits(low_resolution(mask, self._task.image_size))
         bits = np.unpackbits(self._low[number, which], count=side * side)
         return bits.reshape(side, side).astype(np.bool_)

@@ -15,7 +15,7 @@ from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_m
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
-from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.learner import Learner, training_facts
 from finetune.engine.runs import Run, holds_run, start_run
 from finetune.engine.splits import Example, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
@@ -34,6 +34,7 @@ from finetune.vae.predictor import (
     score_files,
     score_images,
 )
+from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
 from toolkit.files.publish import write_whole
