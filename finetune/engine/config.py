@@ -259,7 +259,7 @@ def _problem(kind: type[LearnerConfig], fault: Any, sources: Mapping[str, str]) 
 def _renamed(old: str, new: str, value: object, place: str) -> Problem:
     """A setting under a name that it no longer has."""
     told = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
-    if place.startswith(_COMMAND_LINE):
+    if place.startswith((_COMMAND_LINE, f"{old}=")):  # the latter is an argument of Python, and is told as one
         return Problem(old, f"is called {new} now", f"use {_COMMAND_LINE} {new}={told}")
     *groups, last = new.split(".")
     line = f"{last}: {told}"
