@@ -187,22 +187,24 @@ def start_run(
         _check_same(open_run(out), learner, config, digest)
         return run
     write_whole(out / "config.yaml", settings.encode())
-    about = {
+    told = {"images": len(subsets), "split_sha256": digest, **facts}
+    write_json(out / "environment.json", {**_about(learner, data), **told})
+    run.checkpoints.mkdir(exist_ok=True)
+    run.plots.mkdir(exist_ok=True)
+    return run
+
+
+def _about(learner: str, data: Path) -> dict[str, Any]:
+    """What environment.json says of any run."""
+    return {
         "schema": _SCHEMA,
         "defectkit": __version__,
         "learner": learner,
         "data": str(data.resolve()).encode(errors="backslashreplace").decode(),
-        "images": len(subsets),
-        "split_sha256": digest,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": _versions(),
-        **facts,
     }
-    write_json(out / "environment.json", about)
-    run.checkpoints.mkdir(exist_ok=True)
-    run.plots.mkdir(exist_ok=True)
-    return run
 
 
 def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) -> None:
