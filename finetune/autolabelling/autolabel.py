@@ -34,7 +34,7 @@ from toolkit.files.staging import check_free, staging
 from toolkit.gallery import Difference, GalleryItem, GalleryPage, Shown, Words, build_gallery
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["AutolabelReport", "Segments", "autolabel"]
+__all__ = ["AutolabelReport", "autolabel"]
 
 _ABOUT = "autolabel.json"
 _SUBSET = "train"  # what labels are made for

@@ -15,7 +15,7 @@ from finetune.metrics.significance import mcnemar_exact
 from toolkit.errors import ToolkitError
 from toolkit.plotting.figures import BLUE, FAINT, as_png, fitted, new_figure, own_style
 
-__all__ = ["Compared", "Comparison", "compare_runs", "draw_comparison"]
+__all__ = ["compare_runs", "draw_comparison"]
 
 _MEASURES = {
     "accuracy": "accuracy",

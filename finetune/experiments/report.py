@@ -14,7 +14,7 @@ from toolkit.files.publish import write_json, write_whole
 from toolkit.plotting.figures import BLUE, FAINT, INK, as_png, fitted, new_figure, own_style
 from toolkit.plotting.markdown import markdown_table, markdown_text
 
-__all__ = ["attempts_json", "attempts_markdown", "attempts_rows", "draw_attempts", "write_report"]
+__all__ = ["attempts_json", "attempts_markdown", "attempts_rows", "write_report"]
 
 _ALWAYS = ("epochs", "lr", "optimizer")
 """Settings that the table shows whether they differ or not."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from finetune.classification.config import BackboneConfig
 
-__all__ = ["LEAST_IMBALANCE", "GroupRule", "LongtailConfig", "Method", "TailConfig"]
+__all__ = ["LEAST_IMBALANCE", "GroupRule", "LongtailConfig", "TailConfig"]
 
 Method = Literal["cross-entropy", "class-balanced", "balanced-softmax", "logit-adjustment", "crt", "reslt"]
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from finetune.engine.config import TrainedConfig
 from finetune.engine.splits import SplitConfig
 
-__all__ = ["META_SIZE", "SamConfig"]
+__all__ = ["SamConfig"]
 
 META_SIZE = 1024
 """Pixels along the longer side of the images that Meta's models take."""

@@ -26,7 +26,7 @@ from toolkit.dataset.samples import GOOD, ClassScheme
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.publish import write_whole
 
-__all__ = ["HASH", "WIDTH", "TextTable", "encode_phrases", "phrase_of", "phrases_of", "read_table", "write_table"]
+__all__ = ["HASH", "WIDTH", "TextTable", "encode_phrases", "phrases_of", "read_table", "write_table"]
 
 HASH = "hash"
 """Name of the encoder that makes features from letters alone."""

@@ -32,7 +32,7 @@ from ultralytics.models.yolo.world.train import WorldTrainer, on_pretrain_routin
 from ultralytics.models.yolo.yoloe.train_seg import YOLOESegTrainer  # noqa: E402
 from ultralytics.nn.modules import Detect  # noqa: E402
 
-__all__ = ["PromptedWorldTrainer", "PromptedYoloeTrainer", "make_trainer", "set_text", "trainer_settings"]
+__all__ = ["make_trainer", "set_text", "trainer_settings"]
 
 _OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "auto": "auto"}
 _AUGMENT: dict[str, dict[str, float]] = {
