@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.config import TrainedConfig
+from finetune.engine.datasets import Batch
 from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
 from finetune.engine.learner import Progress
 from finetune.engine.runs import Run
@@ -53,8 +54,8 @@ class Fit:
 
 def fit(
     module: lightning.LightningModule,
-    train: DataLoader[Any],
-    val: DataLoader[Any] | None,
+    train: DataLoader[Batch],
+    val: DataLoader[Batch] | None,
     run: Run,
     config: TrainedConfig,
     *,

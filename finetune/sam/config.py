@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -129,7 +129,7 @@ class SamConfig(TrainedConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _sized(cls, given: Any) -> Any:
+    def _sized(cls, given: object) -> object:
         if isinstance(given, dict) and given.get("model") == "tiny":
             return {"image_size": _TINY_SIZE, **given}
         return given

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from converters.formats.registry import check_formats
@@ -15,7 +16,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, Progress, training_facts
-from finetune.engine.runs import Run, holds_run, start_run
+from finetune.engine.runs import Row, Run, holds_run, start_run
 from finetune.engine.splits import Example, ExampleSet, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
@@ -83,7 +84,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
+def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     """Test an anomaly detector, on one or several processes.
 
     Args:
@@ -103,7 +104,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     return measure(chosen, scored, root, ready.threshold)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     """Look for anomalies in image files: maps/*.npz, overlays/*.png, labels/FORMAT/, and a row for each image.
 
     Args:
@@ -119,7 +120,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     """
     ready = load_trained(run)
     scored = score_files(ready, images)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for image in scored:
         map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
         save_map(out / map_file, image, ready.threshold)
@@ -191,7 +192,7 @@ def _report(
     run.write_metrics(measure(tested, scored, data, threshold), seconds=run.logged_seconds())
 
 
-def _row(image: ScoredImage, threshold: float) -> dict[str, Any]:
+def _row(image: ScoredImage, threshold: float) -> Row:
     """What an image scores, and what is labelled in it; by the definition of the score the two agree."""
     found = len(label_map(image, threshold).instances)
     return {
@@ -209,7 +210,7 @@ def measure(
     masks = truth_masks(data)
     defective = [example.label != GOOD for example in tested]
 
-    def pixels() -> Iterable[Any]:
+    def pixels() -> Iterable[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
         for image in scored:
             mask = masks[image.key]()
             if mask is not None:

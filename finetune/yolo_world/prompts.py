@@ -161,7 +161,7 @@ def _faults(name: str, phrase: object, before: Mapping[str, str], source: str) -
     return []
 
 
-def _read_better(better: Mapping[str, str] | Path | None) -> tuple[Mapping[str, Any], str]:
+def _read_better(better: Mapping[str, str] | Path | None) -> tuple[Mapping[str, object], str]:
     if not isinstance(better, Path):
         return better or {}, "phrases"
     try:
