@@ -73,7 +73,7 @@ def test_a_failure_at_the_end_leaves_no_predictions(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("finetune.engine.runs.csv_bytes", full)
+    monkeypatch.setattr("finetune.inference.csv_bytes", full)
     outcome = defectkit("predict", runs[0], product / "test/rough", "--out", tmp_path / "out")
     problem = "cannot be written (No space left on device); free space, or choose another folder"
     assert (outcome.status, outcome.err) == (2, f"error: {tmp_path / 'out'}: {problem}\n")

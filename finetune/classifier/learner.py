@@ -107,8 +107,8 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     config, environment = read_config(run, ClassifierConfig), run.environment()
     module, device = _trained(run, config)
     classes = list(environment["classes"])
-    root, chosen = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
-    check_classes(chosen, classes, root)
+    source, chosen = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
+    check_classes(chosen, classes, source.root)
     predictions = predict_examples(module, chosen, classes, config, device)
     return {**predictions.metrics(), "images": len(chosen)}
 

@@ -353,7 +353,7 @@ def flat_settings(settings: Mapping[str, object], prefix: str = "") -> Iterator[
 def _write_folds(attempts: Attempts, out: Path) -> Iterator[tuple[tuple[int, int], Path]]:
     """Stratified folds over the images of the baseline's split: each image is tested once for each seed."""
     examples = open_examples(attempts.data, _split(attempts.attempts[0].config))
-    source = open_source(attempts.data)
+    source = examples.source or open_source(attempts.data)
     every: Sequence[Sample] = source.dataset
     used = [sample for sample in every if sample.key in examples.subsets]
     for seed in attempts.seeds:

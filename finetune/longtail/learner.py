@@ -143,8 +143,8 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     """
     module, classes = _restored(run)
     config = module.config
-    root, chosen = evaluated_examples(run, data, lambda place: _open(place, config))
-    check_classes(chosen, classes, root)
+    source, chosen = evaluated_examples(run, data, lambda place: _open(place, config))
+    check_classes(chosen, classes, source.root)
     device = pick_device(config.device)
     return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
 

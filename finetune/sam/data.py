@@ -19,7 +19,7 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch.utils.data import Dataset
 
 from converters.formats.base import Settings
-from converters.sources import open_source
+from converters.sources import SourceLike, open_source
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import Example, ExampleSet
 from finetune.sam.config import SamConfig
@@ -52,7 +52,7 @@ class Chosen:
 
 
 def read_instances(
-    examples: Sequence[Example], data: Path, *, instances: str = "components", min_area: int = 0
+    examples: Sequence[Example], data: SourceLike, *, instances: str = "components", min_area: int = 0
 ) -> list[LabelledImage]:
     """The labels of images, in their order, with their files and subsets.
 
@@ -81,7 +81,8 @@ def choose_images(examples: ExampleSet, data: Path, config: SamConfig) -> Chosen
     Raises:
         ToolkitError: as `read_instances`, or there are none to train on, or too few to hold some out.
     """
-    images = read_instances(examples.examples, data, instances=config.instances, min_area=config.min_area)
+    source = examples.source or data
+    images = read_instances(examples.examples, source, instances=config.instances, min_area=config.min_area)
     shown = [image for image in images if image.instances]
     train, val = ([one for one in shown if one.subset == name] for name in ("train", "val"))
     if not shown:

@@ -120,10 +120,10 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    root, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
-    images = read_instances(tested, root, instances=config.instances, min_area=config.min_area)
+    source, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
+    images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
-        raise ToolkitError(root, "holds no instance: there is nothing to segment", "name data with masks")
+        raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")
     segmenter = load_segmenter(run)
     return _judge(segmenter.sam, run, config, images, segmenter.device).metrics
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from converters.formats.registry import check_formats
+from converters.sources import SourceLike
 from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, write_map_labels
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
@@ -80,7 +81,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
         [one.score for one in score_images(model, good.held_out, config, device)], config.percentile
     )
     run.note(threshold=threshold)
-    _report(run, model, examples.subset("test"), config, device, threshold, data)
+    _report(run, model, examples.subset("test"), config, device, threshold, examples.source or data)
     return run
 
 
@@ -99,9 +100,9 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     """
     ready = load_trained(run)
     split = ready.config.split
-    root, chosen = evaluated_examples(run, data, lambda place: open_examples(place, split), own_tests=True)
+    source, chosen = evaluated_examples(run, data, lambda place: open_examples(place, split), own_tests=True)
     scored = score_images(ready.model, chosen, ready.config, ready.device)
-    return measure(chosen, scored, root, ready.threshold)
+    return measure(chosen, scored, source, ready.threshold)
 
 
 def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
@@ -178,7 +179,7 @@ def _report(
     config: VaeConfig,
     device: torch.device,
     threshold: float,
-    data: Path,
+    data: SourceLike,
 ) -> None:
     """Predictions, pictures and figures of the test images."""
     scored = score_images(model, tested, config, device)
@@ -204,7 +205,7 @@ def _row(image: ScoredImage, threshold: float) -> Row:
 
 
 def measure(
-    tested: Sequence[Example], scored: Sequence[ScoredImage], data: Path, threshold: float
+    tested: Sequence[Example], scored: Sequence[ScoredImage], data: SourceLike, threshold: float
 ) -> dict[str, float | int]:
     """Figures of test images, pixel figures at the size of each image where the data has masks."""
     masks = truth_masks(data)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from converters.sources import Source, open_source
+from converters.sources import Source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import Learner, Progress, training_facts
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -99,9 +99,9 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    root, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split), own_tests=True)
+    source, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split), own_tests=True)
     chosen = {example.key: example.subset for example in tested}
-    truth, results = _measured(detector, open_source(root), chosen, config)[:2]
+    truth, results = _measured(detector, source, chosen, config)[:2]
     return figures(truth, results, masks=detector.masks)
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
@@ -82,15 +83,8 @@ def _card(
     subsets = {name: _by_class(census, subset=name) for name in _ordered(census.images)}
     products = sorted({product for product, _, _ in census.counted})
     defect_names = list(names) if names is not None else [name for name in classes if name != GOOD]
-    sizes: Counter[tuple[int, int, int]] = Counter()
-    for (_, *size), images in census.sizes.items():
-        sizes[size[0], size[1], size[2]] += images
     tallies = {name: census.by_class[name].figures() for name in sorted(census.by_class)}
-    instances: Counter[int] = Counter()
-    for (area, _), times in census.every.areas.items():
-        instances[area] += times
     marked_px, marked_percent = area_distributions(census.areas)
-    made = {"strategy": split.strategy, "settings": split.settings} if isinstance(split, Split) else None
     return DatasetCard(
         root=dataset.root,
         layout=dataset.layout,
@@ -102,12 +96,12 @@ def _card(
         subsets=subsets,
         subset_images={name: census.images[name] for name in subsets},
         by_product={name: _by_class(census, product=name) for name in products},
-        sizes=dict(sorted(sizes.items(), key=lambda one: (-one[1], one[0]))),
+        sizes=_sizes(census),
         measured=census.every.figures(),
         figures={name: figures for name, figures in tallies.items() if figures is not None},
         marked_px=marked_px,
         marked_percent=marked_percent,
-        area_histogram=power_histogram(instances),
+        area_histogram=power_histogram(_instance_areas(census)),
         instances_per_image=dict(sorted(census.per_image.items())),
         components_per_mask=dict(sorted(census.components.items())),
         balance=measure_balance(classes),
@@ -118,8 +112,31 @@ def _card(
         problems=(*dataset.layout_problems, *sorted(census.problems)),
         published=published,
         notes=tuple(dict.fromkeys(notes)),
-        split=made if made or split is None else {"strategy": "given", "settings": {}},
+        split=_told_of(split),
     )
+
+
+def _sizes(census: Census) -> dict[tuple[int, int, int], int]:
+    """Width, height and channels -> images, the most frequent first."""
+    sizes: Counter[tuple[int, int, int]] = Counter()
+    for (_, width, height, channels), images in census.sizes.items():
+        sizes[width, height, channels] += images
+    return dict(sorted(sizes.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _instance_areas(census: Census) -> Counter[int]:
+    """Area in pixels -> instances."""
+    areas: Counter[int] = Counter()
+    for (area, _), times in census.every.areas.items():
+        areas[area] += times
+    return areas
+
+
+def _told_of(split: Mapping[str, str] | None) -> dict[str, Any] | None:
+    """How a split was made, as far as that is known."""
+    if isinstance(split, Split):
+        return {"strategy": split.strategy, "settings": split.settings}
+    return None if split is None else {"strategy": "given", "settings": {}}
 
 
 def _by_class(census: Census, product: str | None = None, subset: str | None = None) -> dict[str, int]:

@@ -119,21 +119,23 @@ class DatasetCard:
             "instances": self.instances,
             "instances_per_image": {str(number): images for number, images in self.instances_per_image.items()},
             "components_per_mask": {str(number): images for number, images in self.components_per_mask.items()},
-            "defects": {
-                "all": self.measured.as_json() if self.measured else None,
-                "by_class": {name: figures.as_json() for name, figures in self.figures.items()},
-                "area_histogram": [
-                    dict(zip(("from", "below", "instances"), bin_, strict=True)) for bin_ in self.area_histogram
-                ],
-                "marked_px": self.marked_px.as_json() if self.marked_px else None,
-                "marked_percent": self.marked_percent.as_json() if self.marked_percent else None,
-            },
+            "defects": self._defects_json(),
             "duplicates": self.duplicates,
             "problems": [{"file": problem.file, "problem": problem.problem} for problem in self.problems],
             "published": {
                 product: {"agrees": not lines, "differences": lines} for product, lines in self.published.items()
             },
             "notes": list(self.notes),
+        }
+
+    def _defects_json(self) -> dict[str, Any]:
+        bins = [dict(zip(("from", "below", "instances"), one, strict=True)) for one in self.area_histogram]
+        return {
+            "all": self.measured.as_json() if self.measured else None,
+            "by_class": {name: figures.as_json() for name, figures in self.figures.items()},
+            "area_histogram": bins,
+            "marked_px": self.marked_px.as_json() if self.marked_px else None,
+            "marked_percent": self.marked_percent.as_json() if self.marked_percent else None,
         }
 
     def _repr_html_(self) -> str:

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolkit.cli.options import JsonOpt, OverwriteOpt
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
+if TYPE_CHECKING:
+    from finetune.autolabelling.autolabel import AutolabelReport
+
 __all__ = ["autolabel"]
 
 
+_Images = Annotated[
+    list[Path], typer.Argument(metavar="IMAGES...", help="Image files, folders of them, or a dataset root.")
+]
+_Detector = Annotated[
+    Path, typer.Option(metavar="RUN", help="Run of yolo-world (words to boxes), or of vae (no labels needed).")
+]
+_Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the label trees and the review gallery.")]
+_Segmenter = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="Run of sam (boxes to masks); without it the detector's own masks."),
+]
+_Words = Annotated[
+    str | None, typer.Option(metavar="WORD,...", help="What to look for; by default what the detector learnt.")
+]
+_Confidence = Annotated[
+    float | None,
+    typer.Option(metavar="C", help="Least score; by default 0.25, with a vae 0.5, its own threshold."),
+]
+_Formats = Annotated[str, typer.Option("--to", metavar="FORMAT[,FORMAT...]", help="Formats of the labels.")]
+_Against = Annotated[
+    Path | None, typer.Option(metavar="ROOT", help="Labels of these images by people, to compare with.")
+]
+
+
 def autolabel(
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES...", help="Image files, folders of them, or a dataset root.")
-    ],
-    detector: Annotated[
-        Path, typer.Option(metavar="RUN", help="Run of yolo-world (words to boxes), or of vae (no labels needed).")
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the label trees and the review gallery.")],
-    segmenter: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="Run of sam (boxes to masks); without it the detector's own masks."),
-    ] = None,
-    words: Annotated[
-        str | None, typer.Option(metavar="WORD,...", help="What to look for; by default what the detector learnt.")
-    ] = None,
-    confidence: Annotated[
-        float | None,
-        typer.Option(metavar="C", help="Least score; by default 0.25, with a vae 0.5, its own threshold."),
-    ] = None,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT[,FORMAT...]", help="Formats of the labels.")] = "coco",
-    against: Annotated[
-        Path | None, typer.Option(metavar="ROOT", help="Labels of these images by people, to compare with.")
-    ] = None,
+    images: _Images,
+    detector: _Detector,
+    out: _Out,
+    segmenter: _Segmenter = None,
+    words: _Words = None,
+    confidence: _Confidence = None,
+    to: _Formats = "coco",
+    against: _Against = None,
     overwrite: OverwriteOpt = False,
     as_json: JsonOpt = False,
 ) -> None:
@@ -55,8 +68,17 @@ def autolabel(
             overwrite=overwrite,
             progress=progress,
         )
+    _print_report(report, as_json)
+
+
+def _print_report(report: AutolabelReport, as_json: bool) -> None:
     if as_json:
-        told = {"out": str(out), "classes": report.classes, "images": report.images, "instances": report.instances}
+        told = {
+            "out": str(report.out),
+            "classes": report.classes,
+            "images": report.images,
+            "instances": report.instances,
+        }
         print_json({**told, "empty": report.empty, "metrics": dict(report.metrics), "notes": report.notes})
         return
     say(f"{report.instances} instances in {report.images} images, {report.empty} without any, {report.seconds:.1f} s")
@@ -65,6 +87,6 @@ def autolabel(
             [name, f"{value:.4f}" if isinstance(value, float) else str(value)] for name, value in report.metrics.items()
         ]
         print_table("against the truth", ["metric", "value"], rows)
-    say(f"labels    {out}")
-    say(f"review    {out / 'review/index.html'}: open it in a browser, the most doubtful first")
+    say(f"labels    {report.out}")
+    say(f"review    {report.out / 'review/index.html'}: open it in a browser, the most doubtful first")
     print_notes(report.notes)

@@ -18,7 +18,8 @@ from toolkit.cli.options import (
     PerClassOpt,
     RootArg,
     SeedOpt,
-    Strategy,
+    SplitOpt,
+    StrategyOpt,
     TestOpt,
     TestPerClassOpt,
     ValOpt,
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["describe", "print_card"]
 
 
+_Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Also write a card: Markdown, JSON and plots as PNG.")]
+
+
 def describe(
     root: RootArg,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write a card: Markdown, JSON and plots as PNG.")
-    ] = None,
-    split_file: Annotated[Path | None, typer.Option("--split", metavar="FILE.csv", help="A saved split.")] = None,
-    strategy: Annotated[Strategy | None, typer.Option(help="Split now; without it the dataset's own subsets.")] = None,
+    out: _Out = None,
+    split_file: SplitOpt = None,
+    strategy: StrategyOpt = None,
     val: ValOpt = None,
     test: TestOpt = None,
     per_class: PerClassOpt = None,

@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.options import CategoryOpt, JsonOpt, OverwriteOpt, WorkersOpt
+from toolkit.cli.options import CategoryOpt, JsonOpt, OverwriteOpt, ResumeOpt, WorkersOpt
 from toolkit.cli.terminal import print_json, print_notes, progress_bar, say
+
+if TYPE_CHECKING:
+    from converters.viewing.gallery_items import Views
+    from toolkit.gallery import GalleryReport
 
 __all__ = ["view"]
 
 
+_Path = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A label tree, a folder of them, or a dataset root with its masks.")
+]
+_Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the gallery; by default PATH's name and -gallery.")
+]
+_Limit = Annotated[
+    int | None, typer.Option(metavar="N", help="Only N images, an even sample over classes and subsets.")
+]
+_Against = Annotated[Path | None, typer.Option(metavar="ROOT", help="The source; by default the one in the manifest.")]
+_Sheet = Annotated[
+    Path | None, typer.Option(metavar="FILE.png", help="Also draw a contact sheet, an even sample of 24 (or N).")
+]
+
+
 def view(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A label tree, a folder of them, or a dataset root with its masks.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the gallery; by default PATH's name and -gallery.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", help="Only N images, an even sample over classes and subsets.")
-    ] = None,
-    against: Annotated[
-        Path | None, typer.Option(metavar="ROOT", help="The source; by default the one in the manifest.")
-    ] = None,
+    path: _Path,
+    out: _Out = None,
+    limit: _Limit = None,
+    against: _Against = None,
     category: CategoryOpt = None,
-    sheet: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Also draw a contact sheet, an even sample of 24 (or N).")
-    ] = None,
+    sheet: _Sheet = None,
     workers: WorkersOpt = 0,
     overwrite: OverwriteOpt = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    resume: ResumeOpt = False,
     as_json: JsonOpt = False,
 ) -> None:
     """Draw labels as they were written into a gallery: a folder with a page that needs no server and no network."""
@@ -53,23 +62,31 @@ def view(
             progress=progress,
         )
     if as_json:
-        print_json(
-            {
-                "index": str(report.index),
-                "shown": str(views.source.root),
-                "kind": views.page.words.kind,
-                "compared": views.page.words.compared or None,
-                "images": report.images,
-                "images_found": report.images_found,
-                "instances": report.instances,
-                "instances_found": report.instances_found,
-                "problems": report.problems,
-                "min_iou": report.min_iou,
-                "sheet": None if sheet is None else str(sheet),
-                "notes": views.notes,
-            }
-        )
-        return
+        _print_json(report, views, sheet)
+    else:
+        _print_text(report, views, sheet)
+
+
+def _print_json(report: GalleryReport, views: Views, sheet: Path | None) -> None:
+    print_json(
+        {
+            "index": str(report.index),
+            "shown": str(views.source.root),
+            "kind": views.page.words.kind,
+            "compared": views.page.words.compared or None,
+            "images": report.images,
+            "images_found": report.images_found,
+            "instances": report.instances,
+            "instances_found": report.instances_found,
+            "problems": report.problems,
+            "min_iou": report.min_iou,
+            "sheet": None if sheet is None else str(sheet),
+            "notes": views.notes,
+        }
+    )
+
+
+def _print_text(report: GalleryReport, views: Views, sheet: Path | None) -> None:
     said = f"{report.images} of {report.images_found} images, {report.instances} of {report.instances_found} instances"
     more = "" if report.min_iou is None else f", lowest IoU with the source {report.min_iou:.4f}"
     if report.problems:

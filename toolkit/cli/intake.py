@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import CategoryOpt, JsonOpt, OverwriteOpt
+from toolkit.cli.options import CategoryOpt, JsonOpt, OverwriteOpt, ResumeOpt
 from toolkit.cli.terminal import print_failures, print_json, print_notes, print_table, progress_bar
 from toolkit.errors import ToolkitError
 
@@ -32,26 +32,29 @@ class Origin(StrEnum):
     kaggle = "kaggle"
 
 
+_Archive = Annotated[
+    str, typer.Argument(metavar="ARCHIVE", help="A tar.xz, zip or other archive, or an unpacked folder.")
+]
+_Dest = Annotated[
+    Path | None, typer.Argument(metavar="DEST", help="Dataset root to make; each product gets a folder in it.")
+]
+_Origin = Annotated[
+    Origin | None,
+    typer.Option("--from", help="Download it with kagglehub; ARCHIVE is then OWNER/DATASET, or left out."),
+]
+_Check = Annotated[bool, typer.Option("--check", help="Read every image and mask; status 1 if one is faulty.")]
+_MaxSize = Annotated[str, typer.Option(metavar="SIZE", help="Refuse archives that unpack to more, for instance 500MB.")]
+
+
 def prepare(
-    archive: Annotated[
-        str, typer.Argument(metavar="ARCHIVE", help="A tar.xz, zip or other archive, or an unpacked folder.")
-    ],
-    dest: Annotated[
-        Path | None, typer.Argument(metavar="DEST", help="Dataset root to make; each product gets a folder in it.")
-    ] = None,
+    archive: _Archive,
+    dest: _Dest = None,
     category: CategoryOpt = None,
-    origin: Annotated[
-        Origin | None,
-        typer.Option("--from", help="Download it with kagglehub; ARCHIVE is then OWNER/DATASET, or left out."),
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Read every image and mask; status 1 if one is faulty.")] = (
-        False
-    ),
-    max_size: Annotated[
-        str, typer.Option(metavar="SIZE", help="Refuse archives that unpack to more, for instance 500MB.")
-    ] = "20GB",
+    origin: _Origin = None,
+    check: _Check = (False),
+    max_size: _MaxSize = "20GB",
     overwrite: OverwriteOpt = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    resume: ResumeOpt = False,
     as_json: JsonOpt = False,
 ) -> None:
     """Unpack a dataset as it is published, safely, and count what is in it."""
@@ -78,19 +81,23 @@ def prepare(
     if as_json:
         _print_json(report, archive, counts, remarks)
     else:
-        rows = [
-            [name, of["train_good"], of["test_good"], of["test_defect"], len(of["defects"]), report.agreement(name)]
-            for name, of in counts.items()
-        ]
-        header = ["product", "train good", "test good", "test defect", "kinds", "as published"]
-        print_table(f"{report.root} ({report.seconds:.1f} s)", header, rows)
-        print_notes([*remarks, *report.notes])
-        if check:
-            print_failures([str(problem) for problem in report.problems])
-        else:
-            _note_problems(report)
+        _print_text(report, counts, remarks, check)
     if check and report.problems:
         raise typer.Exit(1)
+
+
+def _print_text(report: PrepareReport, counts: dict[str, Any], remarks: list[str], check: bool) -> None:
+    rows = [
+        [name, of["train_good"], of["test_good"], of["test_defect"], len(of["defects"]), report.agreement(name)]
+        for name, of in counts.items()
+    ]
+    header = ["product", "train good", "test good", "test defect", "kinds", "as published"]
+    print_table(f"{report.root} ({report.seconds:.1f} s)", header, rows)
+    print_notes([*remarks, *report.notes])
+    if check:
+        print_failures([str(problem) for problem in report.problems])
+    else:
+        _note_problems(report)
 
 
 def _source(archive: str, dest: Path | None, origin: Origin | None) -> tuple[Path, Path, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,10 +18,12 @@ from toolkit.cli.options import (
     OnProblem,
     OverwriteOpt,
     PerClassOpt,
+    ResumeOpt,
     RootArg,
     SeedOpt,
     Segmentation,
-    Strategy,
+    SplitOpt,
+    StrategyOpt,
     TestOpt,
     TestPerClassOpt,
     ValOpt,
@@ -38,6 +40,9 @@ from toolkit.cli.terminal import (
     say,
 )
 
+if TYPE_CHECKING:
+    from converters.writing.pipeline import ConvertReport
+
 __all__ = ["convert", "demo", "verify"]
 
 
@@ -49,19 +54,39 @@ def _complete_formats(incomplete: str) -> list[str]:
     return [before + comma + name for name in FORMATS if name.startswith(last) and name not in before.split(",")]
 
 
+_Formats = Annotated[
+    list[str],
+    typer.Option(
+        metavar="FORMAT[,FORMAT...]",
+        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks.",
+        autocompletion=_complete_formats,
+    ),
+]
+_ClassesOpt = Annotated[Classes, typer.Option(help="How to name classes.")]
+_InstancesOpt = Annotated[
+    str, typer.Option(metavar="HOW", help="What makes an instance: components, image or merge:GAP (pixels).")
+]
+_MinArea = Annotated[int, typer.Option(metavar="PX", help="Leave smaller components out, and list them.")]
+_MinIou = Annotated[float, typer.Option(metavar="IOU", help="Below 1: fewest vertices that keep it.")]
+_JoinParts = Annotated[
+    bool, typer.Option("--join-parts", help="YOLO: one row for an instance in parts; bridges are counted.")
+]
+_SegmentationOpt = Annotated[Segmentation, typer.Option(help="COCO: polygons or run lengths.")]
+_OnProblemOpt = Annotated[OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")]
+_Threshold = Annotated[int | None, typer.Option(metavar="N", help="Grey values from N on are defect.")]
+_Cluster = Annotated[str | None, typer.Option(metavar="URL", help="Dask scheduler, tcp://host:port.")]
+_ImagesOpt = Annotated[Images, typer.Option(help="How images get into the trees.")]
+_LabelsOut = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Folder to write into; each format gets a folder in it.")
+]
+
+
 def convert(
     root: RootArg,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write into; each format gets a folder in it.")],
-    to: Annotated[
-        list[str],
-        typer.Option(
-            metavar="FORMAT[,FORMAT...]",
-            help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks.",
-            autocompletion=_complete_formats,
-        ),
-    ],
-    split_file: Annotated[Path | None, typer.Option("--split", metavar="FILE.csv", help="A saved split.")] = None,
-    strategy: Annotated[Strategy | None, typer.Option(help="Split now; without it the dataset's own subsets.")] = None,
+    out: _LabelsOut,
+    to: _Formats,
+    split_file: SplitOpt = None,
+    strategy: StrategyOpt = None,
     val: ValOpt = None,
     test: TestOpt = None,
     per_class: PerClassOpt = None,
@@ -70,25 +95,19 @@ def convert(
     fold: FoldOpt = None,
     seed: SeedOpt = None,
     category: CategoryOpt = None,
-    classes: Annotated[Classes, typer.Option(help="How to name classes.")] = Classes.defect,
-    instances: Annotated[
-        str, typer.Option(metavar="HOW", help="What makes an instance: components, image or merge:GAP (pixels).")
-    ] = "components",
-    min_area: Annotated[int, typer.Option(metavar="PX", help="Leave smaller components out, and list them.")] = 0,
-    min_iou: Annotated[float, typer.Option(metavar="IOU", help="Below 1: fewest vertices that keep it.")] = 1.0,
-    join_parts: Annotated[
-        bool, typer.Option("--join-parts", help="YOLO: one row for an instance in parts; bridges are counted.")
-    ] = False,
-    segmentation: Annotated[Segmentation, typer.Option(help="COCO: polygons or run lengths.")] = Segmentation.polygon,
-    images: Annotated[Images, typer.Option(help="How images get into the trees.")] = Images.hardlink,
-    on_problem: Annotated[
-        OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")
-    ] = OnProblem.fail,
-    threshold: Annotated[int | None, typer.Option(metavar="N", help="Grey values from N on are defect.")] = None,
+    classes: _ClassesOpt = Classes.defect,
+    instances: _InstancesOpt = "components",
+    min_area: _MinArea = 0,
+    min_iou: _MinIou = 1.0,
+    join_parts: _JoinParts = False,
+    segmentation: _SegmentationOpt = Segmentation.polygon,
+    images: _ImagesOpt = Images.hardlink,
+    on_problem: _OnProblemOpt = OnProblem.fail,
+    threshold: _Threshold = None,
     workers: WorkersOpt = 0,
-    cluster: Annotated[str | None, typer.Option(metavar="URL", help="Dask scheduler, tcp://host:port.")] = None,
+    cluster: _Cluster = None,
     overwrite: OverwriteOpt = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    resume: ResumeOpt = False,
     as_json: JsonOpt = False,
 ) -> None:
     """Write a dataset, or any label tree, in one or more label formats."""
@@ -119,16 +138,14 @@ def convert(
             resume=resume,
             progress=progress,
         )
+    _print_conversion(report, as_json)
+
+
+def _print_conversion(report: ConvertReport, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "out": str(report.out),
-                "formats": report.manifests,
-                "skipped": [{"file": p.file, "problem": p.problem} for p in report.skipped],
-                "notes": report.notes,
-                "seconds": round(report.seconds, 3),
-            }
-        )
+        skipped = [{"file": problem.file, "problem": problem.problem} for problem in report.skipped]
+        told = {"out": str(report.out), "formats": report.manifests, "skipped": skipped, "notes": report.notes}
+        print_json({**told, "seconds": round(report.seconds, 3)})
         return
     print_manifests(report.manifests, f"{report.out} ({report.seconds:.1f} s)")
     print_notes([f"left out: {problem}" for problem in report.skipped] + list(report.notes))

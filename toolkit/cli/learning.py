@@ -26,35 +26,41 @@ def _complete_learners(incomplete: str) -> list[str]:
     return [name for name in LEARNERS if name.startswith(incomplete)]
 
 
+LearnerArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="LEARNER", help="classifier, longtail, vae, yolo-world or sam.", autocompletion=_complete_learners
+    ),
+]
+_Data = Annotated[Path, typer.Argument(metavar="DATA", help="A dataset root, a category folder, or a label tree.")]
+_Config = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Settings; those left out have defaults.")]
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting; defectkit settings LEARNER lists them."),
+]
+_RunFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="Run directory; by default runs/LEARNER-N, N the first that is free."),
+]
+_Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")]
+_Lora = Annotated[
+    int | None, typer.Option(metavar="R", help="sam: low-rank updates of this rank in the image encoder.")
+]
+_ExportPrompts = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.pt", help="yolo-world: write the text features of DATA's classes, and train nothing."),
+]
+
+
 def train(
-    learner: Annotated[
-        str,
-        typer.Argument(
-            metavar="LEARNER", help="classifier, longtail, vae, yolo-world or sam.", autocompletion=_complete_learners
-        ),
-    ],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset root, a category folder, or a label tree.")],
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE.yaml", help="Settings; those left out have defaults.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting; defectkit settings LEARNER lists them."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="Run directory; by default runs/LEARNER-N, N the first that is free."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
-    lora: Annotated[
-        int | None, typer.Option(metavar="R", help="sam: low-rank updates of this rank in the image encoder.")
-    ] = None,
-    export_prompts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.pt", help="yolo-world: write the text features of DATA's classes, and train nothing."
-        ),
-    ] = None,
+    learner: LearnerArg,
+    data: _Data,
+    config: _Config = None,
+    settings: _Settings = None,
+    out: _RunFolder = None,
+    resume: _Resume = False,
+    lora: _Lora = None,
+    export_prompts: _ExportPrompts = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Train a learner, evaluate it on the test images, and leave a run directory."""
@@ -83,14 +89,7 @@ def train(
     print_notes(made.notes)
 
 
-def settings(
-    learner: Annotated[
-        str,
-        typer.Argument(
-            metavar="LEARNER", help="classifier, longtail, vae, yolo-world or sam.", autocompletion=_complete_learners
-        ),
-    ],
-) -> None:
+def settings(learner: LearnerArg) -> None:
     """Print all settings of a learner with their defaults and what they mean, as a file for --config."""
     from finetune.engine.settings import settings_yaml
     from finetune.learners import find_config

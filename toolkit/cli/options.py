@@ -18,10 +18,13 @@ __all__ = [
     "OnProblem",
     "OverwriteOpt",
     "PerClassOpt",
+    "ResumeOpt",
     "RootArg",
     "SeedOpt",
     "Segmentation",
+    "SplitOpt",
     "Strategy",
+    "StrategyOpt",
     "TestOpt",
     "TestPerClassOpt",
     "ValOpt",
@@ -74,7 +77,10 @@ RootArg = Annotated[Path, typer.Argument(metavar="ROOT", help="A dataset root, o
 CategoryOpt = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this product; may be repeated.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
+ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
 WorkersOpt = Annotated[int, typer.Option(metavar="N", help="Threads; 0 takes one for each processor.")]
+SplitOpt = Annotated[Path | None, typer.Option("--split", metavar="FILE.csv", help="A saved split.")]
+StrategyOpt = Annotated[Strategy | None, typer.Option(help="Split now; without it the dataset's own subsets.")]
 ValOpt = Annotated[float | None, typer.Option(metavar="SHARE", help="Share of val (stratified: 0.1; kfold: 0).")]
 TestOpt = Annotated[float | None, typer.Option(metavar="SHARE", help="Share of test (stratified: 0.2).")]
 PerClassOpt = Annotated[int | None, typer.Option(metavar="N", help="Images of each class and of good (uniform: 10).")]

@@ -28,7 +28,7 @@ class Grey(PixelVae):
     """Expects every image to be flat grey."""
 
     def __init__(self) -> None:
-        super().__init__(VaeShape(SIDE, patch=2, halvings=2, width=8, latent=2))
+        super().__init__(VaeShape(SIDE, patch_size=2, num_downsamples=2, base_channels=8, latent=2))
 
     def forward(self, images: torch.Tensor, *, sample: bool = False) -> Reconstruction:
         nothing: Mapping[str, torch.Tensor] = {}

@@ -155,7 +155,7 @@ class TestWeights:
     def test_without_a_network_the_error_says_what_to_do(self, cache, monkeypatch):
         monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
         with pytest.raises(
-            ToolkitError, match=r"weights of squeezenet1_1: cannot be fetched from https://.*weights=none"
+            ToolkitError, match=r'weights of squeezenet1_1: cannot be fetched from https://.*weights="none"'
         ):
             build_backbone(SMALL, "default", 3, image_size=64)
 
