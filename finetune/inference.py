@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from finetune.engine.image_files import image_files
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, csv_bytes, open_run, read_metrics
+from finetune.engine.runs import Number, Row, Run, csv_bytes, open_run, read_metrics
 from finetune.learners import find_learner
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
@@ -34,7 +34,7 @@ class TrainedRun(Run):
     """
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> Row:
         """What stands in metrics.json.
 
         Raises:
@@ -47,7 +47,7 @@ class TrainedRun(Run):
         """What to know of the run."""
         return tuple(self.environment().get("notes", ()))
 
-    def evaluate(self, data: str | Path | None = None) -> dict[str, Any]:
+    def evaluate(self, data: str | Path | None = None) -> Row:
         """As `finetune.evaluate`."""
         return evaluate(self, data)
 
@@ -106,7 +106,7 @@ def load_run(root: str | Path) -> TrainedRun:
     return TrainedRun(found.root, found.learner)
 
 
-def evaluate(run: Run | str | Path, data: str | Path | None = None) -> dict[str, Any]:
+def evaluate(run: Run | str | Path, data: str | Path | None = None) -> Row:
     """Evaluate the best checkpoint of a run.
 
     Args:
@@ -129,7 +129,7 @@ def predict(
     out: str | Path,
     *,
     words: str | Sequence[str] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Predict on images that need no labels, and leave predictions.csv and what else the learner makes.
 
     Args:
@@ -155,7 +155,7 @@ def predict(
     return [dict(row) for row in rows]
 
 
-def _rows(run: Run, files: list[Path], out: Path, words: str | Sequence[str] | None) -> Sequence[Mapping[str, Any]]:
+def _rows(run: Run, files: list[Path], out: Path, words: str | Sequence[str] | None) -> Sequence[Mapping[str, Number]]:
     if words is None:
         return find_learner(run.learner).predict(run, files, out)
     _check_taken(run, "--words", "yolo-world")

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from finetune.engine.config import LearnerConfig, load_config, parse_config
 from finetune.engine.distributed import is_leader
@@ -27,10 +26,10 @@ def train(
     learner: str,
     data: str | Path,
     out: str | Path | None = None,
-    config: LearnerConfig | Mapping[str, Any] | str | Path | None = None,
+    config: LearnerConfig | Mapping[str, object] | str | Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
-    **settings: Any,
+    **settings: object,
 ) -> TrainedRun:
     """Train a learner, evaluate it on the test images, and leave a run directory.
 
@@ -57,8 +56,8 @@ def train(
 
 def resolve_config(
     kind: type[LearnerConfig],
-    config: LearnerConfig | Mapping[str, Any] | str | Path | None,
-    settings: Mapping[str, Any],
+    config: LearnerConfig | Mapping[str, object] | str | Path | None,
+    settings: Mapping[str, object],
 ) -> LearnerConfig:
     """A learner's config from any form of it, with single settings over it.
 
@@ -76,7 +75,7 @@ def resolve_config(
     return parse_config(kind, _merged(given, settings), sources)
 
 
-def _merged(given: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(given: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
     """One mapping over another, groups within them too."""
     both = dict(given)
     for name, value in over.items():

@@ -137,6 +137,14 @@ main()
         (["train", "classifer", "DATA"], "classifer: is no learner; did you mean classifier?"),
         (["train", "classifier", "nowhere"], "nowhere: no such folder; check the path"),
         (["train", "classifier", "DATA", "--set", "lrr=1"], "--set lrr=1: unknown key 'lrr'; did you mean lr?"),
+        (
+            ["train", "vae", "DATA", "--set", "halvings=3"],
+            "halvings: is called num_downsamples now; use --set num_downsamples=3",
+        ),
+        (
+            ["train", "yolo-world", "DATA", "--set", "augment=mild"],
+            "augment: is called augment.preset now; use --set augment.preset=mild",
+        ),
         (["train", "vae", "DATA", "--config", "no.yaml"], "no.yaml: cannot be read (No such file or directory)"),
         (["train", "longtail", "DATA", "--resume"], "--resume: does not say which run to go on with"),
         (["train", "classifier", "DATA", "--set", "backbone=resnet81"], "--set backbone=resnet81: "),

@@ -35,7 +35,7 @@ from toolkit.gallery import Difference, GalleryItem, GalleryPage, Shown, Words, 
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import LabelledImage
 
-__all__ = ["AutolabelReport", "Segments", "autolabel"]
+__all__ = ["AutolabelReport", "autolabel"]
 
 _ABOUT = "autolabel.json"
 _SUBSET = "train"  # what labels are made for

@@ -128,7 +128,7 @@ def map_layer(name: str) -> tuple[str, int]:
     over: list[bool] = []
 
     def remember(path: str) -> Callable[..., None]:
-        def hook(module: nn.Module, given: Any, output: Any) -> None:
+        def hook(module: nn.Module, given: object, output: object) -> None:
             if isinstance(output, torch.Tensor) and output.dim() == 4 and min(output.shape[2:]) > 1 and not over:
                 found.append((path, output.shape[1]))
 
@@ -248,7 +248,7 @@ def _check_size(name: str, image_size: int) -> None:
         raise ToolkitError(f"image_size {image_size}", f"{name} cannot take images of this size", remedy)
 
 
-def _head_name(model: Any) -> str:
+def _head_name(model: nn.Module) -> str:
     linear: list[str] = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
     return linear[-1]
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from finetune.engine.config import Flips
+from finetune.classification.config import BackboneConfig
+from finetune.engine.config import Flips, LearnerConfig
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
 from finetune.engine.prediction import Prediction
@@ -176,7 +176,7 @@ def check_classes(examples: Sequence[Example], classes: Sequence[str], data: Pat
 
 
 def predict_examples(
-    model: nn.Module, examples: Sequence[Example], classes: Sequence[str], config: Any, device: torch.device
+    model: nn.Module, examples: Sequence[Example], classes: Sequence[str], config: BackboneConfig, device: torch.device
 ) -> Predictions:
     """Predict images; where several processes work together, each takes its share and all get all of it.
 
@@ -192,7 +192,7 @@ def predict_examples(
 
 
 def classify_image(
-    model: nn.Module, path: Path, classes: Sequence[str], config: Any, device: torch.device
+    model: nn.Module, path: Path, classes: Sequence[str], config: BackboneConfig, device: torch.device
 ) -> Prediction:
     """The class of one image file, and the probability of each.
 
@@ -219,14 +219,14 @@ def classify_image(
 def class_probabilities(
     model: nn.Module,
     examples: Sequence[Example],
-    config: Any,
+    config: LearnerConfig,
     device: torch.device,
     *,
     tta: Flips = "none",
     classes: int,
 ) -> Probabilities:
     """Probability of each class, averaged over the mirrored views: float64 (N, classes)."""
-    rows: list[tuple[int, Any]] = []
+    rows: list[tuple[int, npt.NDArray[np.float64]]] = []
     for index, images in image_batches(examples, config, shared=True):
         views = flipped_views(images.to(device), tta)
         with evaluating(model):
@@ -237,7 +237,7 @@ def class_probabilities(
 
 
 def image_batches(
-    examples: Sequence[Example], config: Any, *, shared: bool = False
+    examples: Sequence[Example], config: LearnerConfig, *, shared: bool = False
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """(places, float32 (B, 3, size, size)) of images, normalised.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -31,7 +29,7 @@ def class_activation(
     """
     kept: list[torch.Tensor] = []
 
-    def keep(module: nn.Module, given: Any, output: torch.Tensor) -> torch.Tensor:
+    def keep(module: nn.Module, given: object, output: torch.Tensor) -> torch.Tensor:
         kept.append(output)
         return output.clone()  # what comes next may write into it
 

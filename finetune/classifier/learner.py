@@ -35,7 +35,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, holds_run, read_config, start_run
+from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
@@ -92,7 +92,7 @@ def train(
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
+def evaluate(run: Run, data: Path | None = None) -> Row:
     """Test a classifier, on one or several processes.
 
     Args:
@@ -114,7 +114,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     return {**predictions.metrics(), "images": len(chosen)}
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     """Classify image files, and draw what the classifier looked at.
 
     Args:
@@ -131,13 +131,13 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     config, classes = read_config(run, ClassifierConfig), list(run.environment()["classes"])
     module, device = _trained(run, config)
     predictions = predict_examples(module, unlabelled_examples(images, classes), classes, config, device)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for index, look in enumerate(_looks(module, predictions, config, device)):
         name = f"{index:05d}_{Path(images[index]).stem}.png"
         write_whole(
             out / name, encode_png(np.ascontiguousarray(overlay_attention(look.image, look.attention)[:, :, ::-1]))
         )
-        row = {"file": str(images[index]), "predicted": look.predicted, "probability": round(look.probability, 6)}
+        row: Row = {"file": str(images[index]), "predicted": look.predicted, "probability": round(look.probability, 6)}
         rows.append({**row, **probability_columns(classes, predictions.probabilities[index]), "picture": name})
     return rows
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from finetune.classification.backbones import Backbone, feature_extractor
 from finetune.classification.inference import evaluating, image_batches
+from finetune.classifier.config import ClassifierConfig
 from finetune.engine.splits import Example
 
 __all__ = ["fit_probe"]
@@ -20,7 +20,11 @@ _MOST_STEPS = 5000
 
 
 def fit_probe(
-    backbone: Backbone, examples: Sequence[Example], classes: Sequence[str], config: Any, device: torch.device
+    backbone: Backbone,
+    examples: Sequence[Example],
+    classes: Sequence[str],
+    config: ClassifierConfig,
+    device: torch.device,
 ) -> None:
     """Fit the backbone's head, and only it, to the features of some images.
 

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from finetune.classification.backbones import Backbone, frozen_parts, hold_batch_statistics
 from finetune.classification.optimizers import choose_optimizer
 from finetune.classifier.config import ClassifierConfig
+from finetune.engine.datasets import Batch
 
 __all__ = ["ClassifierModule"]
 
@@ -41,7 +42,7 @@ class ClassifierModule(lightning.LightningModule):
         logits: torch.Tensor = self.model(images)
         return logits
 
-    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
+    def training_step(self, batch: Batch) -> torch.Tensor:
         """The loss of a batch."""
         images, labels = batch["image"], batch["label"]
         alone = len(labels) == 1
@@ -53,7 +54,7 @@ class ClassifierModule(lightning.LightningModule):
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
         return loss
 
-    def validation_step(self, batch: dict[str, Any]) -> None:
+    def validation_step(self, batch: Batch) -> None:
         """Loss and accuracy of a batch."""
         logits, labels = self(batch["image"]), batch["label"]
         right = (logits.argmax(dim=1) == labels).float().mean()

@@ -13,7 +13,7 @@ from toolkit.errors import ToolkitError
 __all__ = ["load_weights", "read_checkpoint", "read_tensors"]
 
 
-def read_tensors(file: Path, *, problem: str, remedy: str, unread: str = "check the path") -> Any:
+def read_tensors(file: Path, *, problem: str, remedy: str, unread: str = "check the path") -> object:
     """What `torch.save` wrote, on the CPU, if it is made of tensors, numbers, text and containers of them alone.
 
     Args:

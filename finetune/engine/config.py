@@ -6,10 +6,11 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 
@@ -123,14 +124,14 @@ def load_config(kind: type[Config], file: Path | None = None, settings: Sequence
     Raises:
         ToolkitError: the file cannot be read; a key is unknown (the nearest one is named) or a value does not fit.
     """
-    given: dict[str, Any] = {} if file is None else read_settings(file)
+    given: dict[str, object] = {} if file is None else read_settings(file)
     sources = dict.fromkeys(given, str(file))
     for setting in settings:
         sources[_put(given, setting)] = f"{_COMMAND_LINE} {setting}"
     return parse_config(kind, given, sources)
 
 
-def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     """Settings of the command line as a mapping, groups within it.
 
     Args:
@@ -139,13 +140,13 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     Raises:
         ToolkitError: one is not of that form.
     """
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for setting in settings:
         _put(given, setting)
     return given
 
 
-def parse_config(kind: type[Config], given: Mapping[str, Any], sources: Mapping[str, str] | None = None) -> Config:
+def parse_config(kind: type[Config], given: Mapping[str, object], sources: Mapping[str, str] | None = None) -> Config:
     """Settings out of a mapping.
 
     Args:
@@ -157,13 +158,13 @@ def parse_config(kind: type[Config], given: Mapping[str, Any], sources: Mapping[
         ToolkitError: as `load_config`; all faults at once.
     """
     try:
-        return kind(**given)
+        return kind.model_validate(dict(given))
     except ValidationError as error:
         places = sources or {}
         raise BadInputError([_problem(kind, fault, places) for fault in error.errors()]) from error
 
 
-def in_todays_words(kind: type[LearnerConfig], given: Mapping[str, Any]) -> dict[str, Any]:
+def in_todays_words(kind: type[LearnerConfig], given: Mapping[str, object]) -> dict[str, object]:
     """Settings that version 0.1.0 wrote under the names that they have now; those of today stay as they are."""
     told = dict(given)
     for old, new in kind.renamed.items():
@@ -185,7 +186,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return "use one of " + ", ".join(known)
 
 
-def read_settings(file: Path) -> dict[str, Any]:
+def read_settings(file: Path) -> dict[str, object]:
     """What a YAML file of settings says, whatever it is.
 
     Raises:
@@ -207,7 +208,7 @@ def read_settings(file: Path) -> dict[str, Any]:
     return value
 
 
-def _value(setting: str, text: str) -> Any:
+def _value(setting: str, text: str) -> object:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -216,7 +217,7 @@ def _value(setting: str, text: str) -> Any:
     return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value
 
 
-def _put(given: dict[str, Any], setting: str) -> str:
+def _put(given: dict[str, object], setting: str) -> str:
     """Put "group.key=value" into a mapping, groups within it; the first name of its path."""
     name, equals, text = setting.partition("=")
     if not equals or not name.strip():
@@ -226,11 +227,12 @@ def _put(given: dict[str, Any], setting: str) -> str:
     return path[0]
 
 
-def _put_at(given: dict[str, Any], path: Sequence[str], value: object) -> None:
+def _put_at(given: dict[str, object], path: Sequence[str], value: object) -> None:
     for part in path[:-1]:
         inner = given.get(part)
-        given[part] = dict(inner) if isinstance(inner, dict) else {}
-        given = given[part]
+        group: dict[str, object] = dict(inner) if isinstance(inner, dict) else {}
+        given[part] = group
+        given = group
     given[path[-1]] = value
 
 
@@ -239,7 +241,7 @@ def _is_group(old: str, new: str) -> bool:
     return new.startswith(f"{old}.")
 
 
-def _problem(kind: type[LearnerConfig], fault: Any, sources: Mapping[str, str]) -> Problem:
+def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[str, str]) -> Problem:
     """One fault that pydantic found, in our words."""
     path = [str(part) for part in fault["loc"]]
     name = ".".join(path)
@@ -259,7 +261,7 @@ def _problem(kind: type[LearnerConfig], fault: Any, sources: Mapping[str, str]) 
 def _renamed(old: str, new: str, value: object, place: str) -> Problem:
     """A setting under a name that it no longer has."""
     told = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
-    if place.startswith(_COMMAND_LINE):
+    if place.startswith((_COMMAND_LINE, f"{old}=")):  # the latter is an argument of Python, and is told as one
         return Problem(old, f"is called {new} now", f"use {_COMMAND_LINE} {new}={told}")
     *groups, last = new.split(".")
     line = f"{last}: {told}"

@@ -21,9 +21,12 @@ from finetune.engine.distributed import process_rank
 from finetune.engine.splits import Example
 from toolkit.imaging.images import read_image
 
-__all__ = ["EpochSampler", "ImageDataset", "read_rgb", "repeatable_loader"]
+__all__ = ["Batch", "EpochSampler", "ImageDataset", "read_rgb", "repeatable_loader"]
 
 _MOST_CACHED = 2 << 30  # bytes of decoded images that are kept in memory
+Batch = dict[str, torch.Tensor]
+"""What a loader makes of the items of a dataset: under each key the values of all, along the first axis."""
+
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -131,7 +134,7 @@ def repeatable_loader(
     seed: int = 0,
     workers: int = 0,
     weights: Sequence[float] | None = None,
-) -> DataLoader[dict[str, Any]]:
+) -> DataLoader[Batch]:
     """Batches of a dataset, the same whatever the number of workers.
 
     Args:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 __all__ = ["gather_rows", "is_leader", "process_rank", "sharing_process"]
+
+Value = TypeVar("Value")
 
 
 def sharing_process() -> tuple[int, int]:
@@ -34,13 +36,13 @@ def process_rank() -> tuple[int, int]:
     return 0, 1
 
 
-def gather_rows(rows: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
+def gather_rows(rows: Sequence[tuple[int, Value]]) -> list[tuple[int, Value]]:
     """Rows (index, anything) of all processes that train together, each index once, sorted."""
     import torch
 
     found = list(rows)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        parts: list[list[tuple[int, Any]]] = [[] for _ in range(torch.distributed.get_world_size())]
+        parts: list[list[tuple[int, Value]]] = [[] for _ in range(torch.distributed.get_world_size())]
         torch.distributed.all_gather_object(parts, found)
         found = [row for part in parts for row in part]
     return sorted(dict(found).items())

@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run
+from finetune.engine.runs import Number, Run
 from toolkit.aliases import Progress
 
 __all__ = ["Learner", "training_facts"]
@@ -29,8 +29,8 @@ class Learner:
 
     config: type[LearnerConfig]
     train: Callable[[Path, Any, Path, bool, Progress | None], Run]
-    evaluate: Callable[[Run, Path | None], Mapping[str, Any]]
-    predict: Callable[[Run, Sequence[Path], Path], Sequence[Mapping[str, Any]]]
+    evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
+    predict: Callable[[Run, Sequence[Path], Path], Sequence[Mapping[str, Number]]]
     load: Callable[[Run], Callable[..., Prediction]]
 
 

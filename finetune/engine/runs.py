@@ -35,6 +35,8 @@ from toolkit.files.publish import write_json, write_whole
 from toolkit.files.staging import check_free
 
 __all__ = [
+    "Number",
+    "Row",
     "Run",
     "csv_bytes",
     "file_sha256",
@@ -54,6 +56,8 @@ _HINT = "choose another folder with --out, or add --resume to go on with it"
 Config = TypeVar("Config", bound=LearnerConfig)
 Training = ParamSpec("Training")
 Number = float | int | str | None
+Row = dict[str, Number]
+"""Name -> value: the figures of a run, or the columns of an image."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class Run:
         told = _read_json(self.root / "environment.json")
         return told if "schema" in told else _todays_facts(told)
 
-    def note(self, **facts: Any) -> None:
+    def note(self, **facts: object) -> None:
         """Add facts to environment.json."""
         if is_leader():
             write_json(self.root / "environment.json", {**self.environment(), **facts})
@@ -164,7 +168,7 @@ def start_run(
     subsets: Mapping[str, str],
     data: Path,
     resume: bool = False,
-    **facts: Any,
+    **facts: object,
 ) -> Run:
     """Make a run directory, or take up an unfinished one.
 
@@ -187,22 +191,24 @@ def start_run(
         _check_same(open_run(out), learner, config, digest)
         return run
     write_whole(out / "config.yaml", settings.encode())
-    about = {
+    told = {"images": len(subsets), "split_sha256": digest, **facts}
+    write_json(out / "environment.json", {**_about(learner, data), **told})
+    run.checkpoints.mkdir(exist_ok=True)
+    run.plots.mkdir(exist_ok=True)
+    return run
+
+
+def _about(learner: str, data: Path) -> dict[str, object]:
+    """What environment.json says of any run."""
+    return {
         "schema": _SCHEMA,
         "defectkit": __version__,
         "learner": learner,
         "data": str(data.resolve()).encode(errors="backslashreplace").decode(),
-        "images": len(subsets),
-        "split_sha256": digest,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": _versions(),
-        **facts,
     }
-    write_json(out / "environment.json", about)
-    run.checkpoints.mkdir(exist_ok=True)
-    run.plots.mkdir(exist_ok=True)
-    return run
 
 
 def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) -> None:
@@ -258,7 +264,7 @@ def read_config(run: Run, kind: type[Config]) -> Config:
     return parse_config(kind, given, dict.fromkeys(given, str(file)))
 
 
-def read_metrics(run: Run) -> dict[str, Any]:
+def read_metrics(run: Run) -> Row:
     """What stands in metrics.json.
 
     Raises:

@@ -16,7 +16,7 @@ from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
 from toolkit.errors import ToolkitError
 
-__all__ = ["Example", "ExampleSet", "SplitConfig", "evaluated_examples", "every_example", "open_examples"]
+__all__ = ["Example", "ExampleSet", "SplitConfig", "evaluated_examples", "open_examples"]
 
 
 class SplitConfig(BaseModel):

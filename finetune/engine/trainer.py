@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.config import TrainedConfig
+from finetune.engine.datasets import Batch
 from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
 from finetune.engine.runs import Run
 from toolkit.aliases import Progress
@@ -53,8 +54,8 @@ class Fit:
 
 def fit(
     module: lightning.LightningModule,
-    train: DataLoader[Any],
-    val: DataLoader[Any] | None,
+    train: DataLoader[Batch],
+    val: DataLoader[Batch] | None,
     run: Run,
     config: TrainedConfig,
     *,
@@ -76,34 +77,10 @@ def fit(
     Raises:
         ToolkitError: no such device, the loss is no number, memory or the disk is full.
     """
-    started = time.monotonic()
-    watched = monitor if val is not None else None
+    started, watched = time.monotonic(), monitor if val is not None else None
     best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
-    callbacks: list[Callback] = [_Repeatable(config.seed), _FiniteLoss(run), _EpochLog(run, progress)]
-    if watched:
-        callbacks.append(best)
-    # Last, so that what the other callbacks know of the epoch is in it.
-    ending = ModelCheckpoint(run.checkpoints, "last", save_top_k=1, enable_version_counter=False)
-    if config.patience and watched:
-        callbacks.append(EarlyStopping(watched, mode=mode, patience=config.patience, check_finite=False))
     with _quiet(), _explained(run, config), own_determinism():
-        accelerator, devices = _accelerator(config)
-        trainer = lightning.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=config.nodes,
-            strategy=config.strategy,
-            precision=_precision(config, accelerator),  # type: ignore[arg-type]
-            max_epochs=config.epochs,
-            callbacks=[*callbacks, ending],
-            logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=10,
-            num_sanity_val_steps=0,
-            deterministic="warn",
-            use_distributed_sampler=False,
-        )
+        trainer = _trainer(run, config, _callbacks(run, config, best, progress))
         seed_all(config.seed)
         last = run.checkpoints / "last.ckpt"
         resumed = last if last.is_file() else None
@@ -111,11 +88,37 @@ def fit(
         if ended is None:
             trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
     epochs, score = ended or (trainer.current_epoch, best.best_model_score)
-    return Fit(
-        best=run.best_checkpoint,
-        epochs=epochs,
-        seconds=time.monotonic() - started,
-        score=None if score is None else float(score),
+    return Fit(run.best_checkpoint, epochs, time.monotonic() - started, None if score is None else float(score))
+
+
+def _callbacks(run: Run, config: TrainedConfig, best: ModelCheckpoint, progress: Progress | None) -> list[Callback]:
+    """What happens beside the training; `best` is left out where it watches nothing."""
+    callbacks: list[Callback] = [_Repeatable(config.seed), _FiniteLoss(run), _EpochLog(run, progress)]
+    if best.monitor:
+        callbacks.append(best)
+    if config.patience and best.monitor:
+        callbacks.append(EarlyStopping(best.monitor, mode=best.mode, patience=config.patience, check_finite=False))
+    # Last, so that what the other callbacks know of the epoch is in it.
+    return [*callbacks, ModelCheckpoint(run.checkpoints, "last", save_top_k=1, enable_version_counter=False)]
+
+
+def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback]) -> lightning.Trainer:
+    accelerator, devices = _accelerator(config)
+    return lightning.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=config.nodes,
+        strategy=config.strategy,
+        precision=_precision(config, accelerator),  # type: ignore[arg-type]
+        max_epochs=config.epochs,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        deterministic="warn",
+        use_distributed_sampler=False,
     )
 
 

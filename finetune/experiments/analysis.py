@@ -10,7 +10,6 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +75,7 @@ class Judged:
     """
 
     name: str
-    changes: Mapping[str, Any]
+    changes: Mapping[str, object]
     epochs: int
     seconds: float
     fixed: Score
@@ -101,8 +100,8 @@ class Effect:
     """
 
     factor: str
-    level: Any
-    base: Any
+    level: object
+    base: object
     difference: float | None
     low: float
     high: float
@@ -224,7 +223,7 @@ def _effects(attempts: Sequence[Attempt], rates: _Rates) -> list[Effect]:
     return effects
 
 
-def _key(value: Any) -> str:
+def _key(value: object) -> str:
     return repr(value)
 
 

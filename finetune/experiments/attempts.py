@@ -19,7 +19,6 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,7 +27,7 @@ from converters.sources import open_source
 from finetune.engine.config import LearnerConfig, nearest, parse_config
 from finetune.engine.learner import Learner
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
-from finetune.engine.splits import open_examples
+from finetune.engine.splits import SplitConfig, open_examples
 from finetune.learners import find_config, find_learner
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import Sample
@@ -59,8 +58,8 @@ class _File(BaseModel):
     baseline: str | None = None
     folds: int = Field(default=5, ge=0)
     seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1)
-    settings: dict[str, Any] = {}
-    attempts: dict[str, dict[str, Any]] = Field(min_length=1)
+    settings: dict[str, object] = {}
+    attempts: dict[str, dict[str, object]] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Attempt:
 
     name: str
     config: LearnerConfig
-    changes: Mapping[str, Any]
+    changes: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Outcome:
 
 
 def read_attempts(
-    file: str | Path, data: str | Path | None = None, settings: Mapping[str, Any] | None = None
+    file: str | Path, data: str | Path | None = None, settings: Mapping[str, object] | None = None
 ) -> Attempts:
     """Read an attempts file and check all of it.
 
@@ -191,7 +190,7 @@ def plan_attempts(attempts: Attempts, out: Path) -> list[Planned]:
     files = dict(_write_folds(attempts, out.resolve()))
     for (seed, fold), split in files.items():
         for attempt in attempts.attempts:
-            changed: dict[str, Any] = {"split": {"file": split}, "seed": seed}
+            changed: dict[str, object] = {"split": {"file": split}, "seed": seed}
             if "plots" in type(attempt.config).model_fields:
                 changed["plots"] = False  # of many runs nobody looks at
             config = attempt.config.model_validate({**attempt.config.model_dump(), **changed})
@@ -234,7 +233,7 @@ def read_outcomes(planned: Sequence[Planned]) -> list[Outcome]:
     outcomes = []
     for one in planned:
         run = open_run(one.out)
-        seconds = float(read_metrics(run)["seconds"])
+        seconds = float(read_metrics(run)["seconds"] or 0)
         outcomes.append(Outcome(one, read_correct(run), seconds, len(run.log_rows())))
     return outcomes
 
@@ -267,7 +266,7 @@ def _make(one: Planned, learner: Learner, data: Path) -> None:
     learner.train(data, one.config, one.out, there, None)
 
 
-def _comparable(config: LearnerConfig) -> dict[str, Any]:
+def _comparable(config: LearnerConfig) -> dict[str, object]:
     """Settings, less the folder that a split file is in: OUT may be moved."""
     settings = config.model_dump(mode="json")
     split = settings.get("split")
@@ -296,7 +295,7 @@ def _parse(file: Path) -> _File:
     return _parsed(file, value)
 
 
-def _parsed(file: Path, value: Mapping[str, Any]) -> _File:
+def _parsed(file: Path, value: Mapping[str, object]) -> _File:
     from pydantic import ValidationError
 
     known = list(_File.model_fields)
@@ -321,7 +320,7 @@ def _name_problems(file: Path, name: str) -> list[Problem]:
     return []
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
     """Settings over settings; groups are merged key by key."""
     merged = dict(below)
     for name, value in above.items():
@@ -330,11 +329,12 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _split(config: LearnerConfig) -> Any:
-    return getattr(config, "split", None)
+def _split(config: LearnerConfig) -> SplitConfig | None:
+    split = getattr(config, "split", None)
+    return split if isinstance(split, SplitConfig) else None
 
 
-def _changes(configs: Mapping[str, LearnerConfig]) -> dict[str, dict[str, Any]]:
+def _changes(configs: Mapping[str, LearnerConfig]) -> dict[str, dict[str, object]]:
     """For each attempt the settings that are not the same in all."""
     flat = {name: dict(flat_settings(config.model_dump(mode="json"))) for name, config in configs.items()}
     keys = list(dict.fromkeys(key for settings in flat.values() for key in settings))
@@ -342,7 +342,7 @@ def _changes(configs: Mapping[str, LearnerConfig]) -> dict[str, dict[str, Any]]:
     return {name: {key: settings.get(key) for key in differing} for name, settings in flat.items()}
 
 
-def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_settings(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """("group.key", value) of every setting."""
     for name, value in settings.items():
         if isinstance(value, dict):

@@ -6,16 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from finetune.engine.runs import Run, open_run, read_config, read_metrics
+from matplotlib.axes import Axes
+
+from finetune.engine.runs import Number, Run, open_run, read_config, read_metrics
 from finetune.experiments.attempts import flat_settings, read_correct
 from finetune.learners import find_config
 from finetune.metrics.significance import mcnemar_exact
 from toolkit.errors import ToolkitError
 from toolkit.plotting.figures import BLUE, FAINT, as_png, fitted, new_figure, own_style
 
-__all__ = ["Compared", "Comparison", "compare_runs", "draw_comparison"]
+__all__ = ["compare_runs", "draw_comparison"]
 
 _MEASURES = {
     "accuracy": "accuracy",
@@ -50,8 +51,8 @@ class Compared:
 
     name: str
     learner: str
-    settings: Mapping[str, Any]
-    metrics: Mapping[str, Any]
+    settings: Mapping[str, object]
+    metrics: Mapping[str, Number]
     p: float | None
 
 
@@ -83,7 +84,7 @@ class Comparison:
             rows.append([*row, f"{float(run.metrics.get('seconds') or 0):.1f}"])
         return header, rows
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """One JSON object."""
         runs = [
             {"run": one.name, "learner": one.learner, "settings": dict(one.settings), "metrics": dict(one.metrics)}
@@ -136,15 +137,15 @@ def draw_comparison(comparison: Comparison) -> bytes:
         return as_png(figure)
 
 
-def _draw_panel(axes: Any, runs: Sequence[Compared], measure: str) -> None:
+def _draw_panel(axes: Axes, runs: Sequence[Compared], measure: str) -> None:
     for row, run in enumerate(runs):
         value = _number(run.metrics.get(measure))
         if value is None:
             axes.annotate("none", (0.02, row), va="center", color=FAINT, fontsize=7)
             continue
-        ends = [_number(run.metrics.get(f"{measure}_{end}")) for end in ("low", "high")]
-        if None not in ends:
-            axes.plot(ends, [row, row], color=BLUE, linewidth=1.4, solid_capstyle="butt")
+        low, high = (_number(run.metrics.get(f"{measure}_{end}")) for end in ("low", "high"))
+        if low is not None and high is not None:
+            axes.plot([low, high], [row, row], color=BLUE, linewidth=1.4, solid_capstyle="butt")
         axes.plot([value], [row], "o", color=BLUE, markersize=5.5)
     axes.set_xlim(-0.02, 1.02)
     axes.set_title(_MEASURES[measure])
@@ -164,11 +165,11 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def _settings(run: Run) -> dict[str, Any]:
+def _settings(run: Run) -> dict[str, object]:
     return dict(flat_settings(read_config(run, find_config(run.learner)).model_dump(mode="json")))
 
 
-def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _differing(settings: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     """Of each run's settings those that all runs have and that are not the same in all."""
     shared = [name for name in settings[0] if all(name in one for one in settings)]
     kept = [name for name in shared if len({repr(one[name]) for one in settings}) > 1]
@@ -188,18 +189,18 @@ def _p(first: Mapping[str, bool] | None, other: Mapping[str, bool] | None) -> fl
     return mcnemar_exact([first[key] for key in first], [other[key] for key in first])
 
 
-def _notes(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes(metrics: Sequence[Mapping[str, Number]]) -> list[str]:
     splits = {one.get("split_sha256") for one in metrics}
     return (
         ["the runs were not made on the same split: their figures are of different images"] if len(splits) > 1 else []
     )
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _figure(metrics: Mapping[str, Any], name: str) -> str:
+def _figure(metrics: Mapping[str, Number], name: str) -> str:
     value = _number(metrics.get(name))
     if value is None:
         return ""
@@ -207,5 +208,5 @@ def _figure(metrics: Mapping[str, Any], name: str) -> str:
     return f"{value:.3f}" + (f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else "")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+
+from matplotlib.axes import Axes
 
 from finetune.experiments.analysis import SIGNIFICANT, Effect, Judged, Judgement, Score
 from finetune.experiments.attempts import Attempts
@@ -14,7 +15,7 @@ from toolkit.files.publish import write_json, write_whole
 from toolkit.plotting.figures import BLUE, FAINT, INK, as_png, fitted, new_figure, own_style
 from toolkit.plotting.markdown import markdown_table, markdown_text
 
-__all__ = ["attempts_json", "attempts_markdown", "attempts_rows", "draw_attempts", "write_report"]
+__all__ = ["attempts_json", "attempts_markdown", "attempts_rows", "write_report"]
 
 _ALWAYS = ("epochs", "lr", "optimizer")
 """Settings that the table shows whether they differ or not."""
@@ -35,7 +36,7 @@ def write_report(attempts: Attempts, judgement: Judgement, out: Path) -> list[Pa
     return files
 
 
-def attempts_json(judgement: Judgement) -> dict[str, Any]:
+def attempts_json(judgement: Judgement) -> dict[str, object]:
     """The figures as one JSON object; what is no number is null."""
     return {
         "attempts": [_attempt_json(one) for one in judgement.attempts],
@@ -107,7 +108,7 @@ def draw_attempts(judgement: Judgement) -> bytes:
         return as_png(figure)
 
 
-def _draw_score(axes: Any, height: float, score: Score, colour: str, *, filled: bool) -> None:
+def _draw_score(axes: Axes, height: float, score: Score, colour: str, *, filled: bool) -> None:
     axes.plot([100 * score.low, 100 * score.high], [height, height], color=colour, linewidth=1.4, solid_capstyle="butt")
     face = colour if filled else "white"
     axes.plot([100 * score.accuracy], [height], "o", color=face, markeredgecolor=colour, markersize=5.5)
@@ -156,7 +157,7 @@ def _columns(judgement: Judgement) -> list[str]:
     return [*_ALWAYS, *(name for name in changed if name not in _ALWAYS)]
 
 
-def _setting(one: Judged, settings: Mapping[str, Any], name: str) -> str:
+def _setting(one: Judged, settings: Mapping[str, object], name: str) -> str:
     if name == "epochs":
         return str(one.epochs)
     value = one.changes.get(name, settings.get(name, ""))
@@ -188,7 +189,7 @@ def _effect_rows(effects: Sequence[Effect]) -> tuple[list[str], list[list[str]]]
     return ["setting", "change", "points", "effect"], rows
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -196,7 +197,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _attempt_json(one: Judged) -> dict[str, Any]:
+def _attempt_json(one: Judged) -> dict[str, object]:
     scores = {name: _finite({**asdict(score), "verdict": score.verdict}) for name, score in _named(one).items()}
     return {
         "name": one.name,
@@ -211,7 +212,7 @@ def _named(one: Judged) -> dict[str, Score]:
     return {"fixed": one.fixed} | ({"folds": one.folds} if one.folds is not None else {})
 
 
-def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+def _finite(values: Mapping[str, object]) -> dict[str, object]:
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
     }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from finetune.classification.config import BackboneConfig
 
-__all__ = ["LEAST_IMBALANCE", "GroupRule", "LongtailConfig", "Method", "TailConfig"]
+__all__ = ["LEAST_IMBALANCE", "GroupRule", "LongtailConfig", "TailConfig"]
 
 Method = Literal["cross-entropy", "class-balanced", "balanced-softmax", "logit-adjustment", "crt", "reslt"]
 
-_BELONGS: dict[str, tuple[Method, Any]] = {
+_BELONGS: dict[str, tuple[Method, float | int | str]] = {
     "alpha": ("reslt", 0.85),
     "tau": ("logit-adjustment", 1.0),
     "adjust": ("logit-adjustment", "prediction"),
@@ -82,7 +82,7 @@ class LongtailConfig(BackboneConfig):
 
     @field_validator("method", mode="before")
     @classmethod
-    def _one_method(cls, value: Any) -> Any:
+    def _one_method(cls, value: object) -> object:
         if isinstance(value, list | dict) or (isinstance(value, str) and any(sign in value for sign in ",+ ")):
             raise ValueError("takes one method: two would correct for the tail twice")
         return value
@@ -96,7 +96,7 @@ class LongtailConfig(BackboneConfig):
 
     @field_validator(*_BELONGS)
     @classmethod
-    def _one_rebalancing(cls, value: Any, info: ValidationInfo) -> Any:
+    def _one_rebalancing(cls, value: object, info: ValidationInfo) -> object:
         owner, default = _BELONGS[str(info.field_name)]
         method = info.data.get("method", owner)
         if method == owner:

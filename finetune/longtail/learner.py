@@ -32,7 +32,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, holds_run, read_config, start_run
+from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
@@ -150,7 +150,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     """Classify image files; nothing is drawn to `out`.
 
     Returns:
@@ -163,7 +163,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     examples = unlabelled_examples(images, classes)
     device = pick_device(module.config.device)
     found = predict_examples(module.to(device), examples, classes, module.config, device)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for path, chosen, chances in zip(images, found.predicted, found.probabilities, strict=True):
         row = {"file": str(path), "predicted": classes[chosen], "group": module.tail.groups[chosen]}
         row["probability"] = round(float(chances.max()), 6)

@@ -16,7 +16,7 @@ from finetune.classification.backbones import hold_batch_statistics
 from finetune.classification.inference import Chosen
 from finetune.classification.optimizers import choose_optimizer
 from finetune.engine.checkpoints import load_weights
-from finetune.engine.datasets import ImageDataset, repeatable_loader
+from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
 from finetune.engine.devices import seed_all
 from finetune.engine.distributed import gather_rows
 from finetune.engine.runs import Run
@@ -39,7 +39,6 @@ from toolkit.files.publish import write_json
 __all__ = ["LongtailModule", "first_stage", "fit_longtail"]
 
 MONITOR = "val_balanced_accuracy"
-Batch = dict[str, Any]
 
 
 class LongtailModule(lightning.LightningModule):

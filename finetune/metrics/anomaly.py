@@ -154,7 +154,7 @@ def _ranked(positive: Floats, weight: npt.NDArray[np.float64], negative: Iterabl
     return Ranking(values, positives, weights, lower, not_higher - lower, negatives, regions)
 
 
-def _check_finite(scores: npt.NDArray[Any]) -> None:
+def _check_finite(scores: npt.NDArray[np.generic]) -> None:
     if not np.isfinite(scores).all():
         raise ToolkitError("anomaly scores", "hold values that are no number", "train again with a lower lr")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from finetune.engine.config import TrainedConfig
 from finetune.engine.splits import SplitConfig
 
-__all__ = ["META_SIZE", "SamConfig"]
+__all__ = ["SamConfig"]
 
 META_SIZE = 1024
 """Pixels along the longer side of the images that Meta's models take."""
@@ -129,7 +129,7 @@ class SamConfig(TrainedConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _sized(cls, given: Any) -> Any:
+    def _sized(cls, given: object) -> object:
         if isinstance(given, dict) and given.get("model") == "tiny":
             return {"image_size": _TINY_SIZE, **given}
         return given

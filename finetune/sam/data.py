@@ -81,8 +81,8 @@ def choose_images(examples: ExampleSet, data: Path, config: SamConfig) -> Chosen
     Raises:
         ToolkitError: as `read_instances`, or there are none to train on, or too few to hold some out.
     """
-    options: dict[str, Any] = {"instances": config.instances, "min_area": config.min_area}
-    images = read_instances(examples.examples, examples.source or data, **options)
+    source = examples.source or data
+    images = read_instances(examples.examples, source, instances=config.instances, min_area=config.min_area)
     shown = [image for image in images if image.instances]
     train, val = ([one for one in shown if one.subset == name] for name in ("train", "val"))
     if not shown:

@@ -32,7 +32,7 @@ from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image
 
-__all__ = ["EmbeddingCache", "Encoder", "PaddedImages", "embed_images", "open_cache", "read_padded"]
+__all__ = ["EmbeddingCache", "Encoder", "embed_images", "open_cache", "read_padded"]
 
 _STALE = 3600  # seconds after which a file that was never finished is taken for one of a run that was killed
 Halves = npt.NDArray[np.float16]

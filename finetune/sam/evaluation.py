@@ -12,7 +12,7 @@ import torch
 
 from finetune.engine.devices import mixed_seed
 from finetune.engine.distributed import gather_rows
-from finetune.engine.runs import Run, open_run
+from finetune.engine.runs import Row, Run, open_run
 from finetune.metrics.detection import coco_truth
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache
@@ -41,7 +41,7 @@ class Judged:
         classes: names of the classes.
     """
 
-    metrics: dict[str, Any]
+    metrics: Row
     rows: list[dict[str, Any]]
     images: Sequence[LabelledImage]
     segmenter: Segmenter
@@ -71,7 +71,7 @@ def judge_images(
     rank, world = 0, 1
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    found: list[tuple[int, Any]] = []
+    found: list[tuple[int, list[dict[str, Any]]]] = []
     for place in range(rank, len(images), world):
         image = images[place]
         path = _file(image)
@@ -82,7 +82,7 @@ def judge_images(
         found.append((place, list(_rows(image, pairs))))
     rows = [row for _, some in gather_rows(found) for row in some]
     classes = tuple(sorted({row["label"] for row in rows}))
-    metrics = {**summarise(rows, classes), "images": len(images)}
+    metrics: Row = {**summarise(rows, classes), "images": len(images)}
     return Judged(metrics, rows, images, tuned, classes)
 
 

@@ -16,6 +16,7 @@ from converters.formats.registry import find_format
 from converters.sources import read_labels
 from converters.writing.pipeline import write_labels
 from finetune.engine.prediction import Prediction
+from finetune.engine.runs import Row
 from finetune.sam.config import SamConfig
 from finetune.sam.plots import draw_masks
 from finetune.sam.predictor import Segmenter
@@ -39,7 +40,7 @@ Floats = npt.NDArray[np.float64]
 Found = tuple[str, Bools, list[str], Floats]
 
 
-def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Path], out: Path) -> list[Row]:
     """Segment image files; as `finetune.sam.learner.predict`.
 
     Raises:
@@ -50,7 +51,7 @@ def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Pat
     found = [boxes_of(path) for path in paths]
     own = [one.key for one in found if one is not None]
     keys = own if len(set(own)) == len(paths) else unique_keys(paths)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     labelled: list[LabelledImage] = []
     for key, path, known in zip(keys, paths, found, strict=True):
         found_in = _everything(segmenter, config, path) if known is None else _boxed(segmenter, known)
@@ -63,7 +64,7 @@ def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Pat
         instances = tuple(one for one in cut if one is not None)
         label = instances[0].label if instances else GOOD
         labelled.append(LabelledImage(key, path, picture.shape[1], picture.shape[0], instances, "test", label))
-        row = {"file": str(path), "prompts": prompts, "instances": len(instances)}
+        row: Row = {"file": str(path), "prompts": prompts, "instances": len(instances)}
         rows.append({**row, "mask": f"masks/{name}", "overlay": f"overlays/{name}"})
     classes = sorted({one.label for image in labelled for one in image.instances}) or [THING]
     write_labels(labelled, out / "labels", ["coco"], classes=classes, image_mode="copy", overwrite=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from segment_anything.modeling import Sam
 from torch.utils.data import DataLoader
 
 from finetune.engine.checkpoints import read_checkpoint
@@ -18,7 +19,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, file_sha256, holds_run, open_run, read_config, start_run
+from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
@@ -88,7 +89,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
 
 
 def _tune(
-    sam: Any,
+    sam: Sam,
     run: Run,
     config: SamConfig,
     chosen: Chosen,
@@ -106,7 +107,7 @@ def _tune(
             save_sam(sam, run.checkpoints / f"{name}.pth")
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
+def evaluate(run: Run, data: Path | None = None) -> Row:
     """Judge a run on its own test images, or on all images of other data, beside the untuned model.
 
     Args:
@@ -128,7 +129,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     return _judge(segmenter.sam, run, config, images, segmenter.device).metrics
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     """Segment image files: masks/*.png, overlays/*.png, labels/coco, and a row for each image.
 
     SAM needs prompts. Images that stand in a label tree are segmented by its boxes; in others, everything is, by a grid
@@ -176,7 +177,7 @@ def load_segmenter(run: Run) -> Segmenter:
     return _segmenter(build_sam(config.model, config.image_size, best).to(device), config, device)
 
 
-def _segmenter(sam: Any, config: SamConfig, device: torch.device) -> Segmenter:
+def _segmenter(sam: Sam, config: SamConfig, device: torch.device) -> Segmenter:
     return Segmenter(sam, Encoder(sam.image_encoder, device, config.image_size, config.embed_batch, config.workers))
 
 
@@ -197,7 +198,7 @@ def _weights(config: SamConfig) -> str:
     )
 
 
-def _untuned(config: SamConfig, weights: str) -> tuple[Any, str | None]:
+def _untuned(config: SamConfig, weights: str) -> tuple[Sam, str | None]:
     """The model before training, and the hash of its file."""
     seed_all(config.seed)
     sam = build_sam(config.model, config.image_size, weights)
@@ -250,7 +251,7 @@ def _load(module: SamModule, file: Path) -> None:
         raise ToolkitError(file, "belongs to another model", "train again")
 
 
-def _judge(sam: Any, run: Run, config: SamConfig, images: Sequence[LabelledImage], device: torch.device) -> Judged:
+def _judge(sam: Sam, run: Run, config: SamConfig, images: Sequence[LabelledImage], device: torch.device) -> Judged:
     """Figures of images, tuned and untuned."""
     environment = run.environment()
     weights = str(environment["weights"])

@@ -144,7 +144,7 @@ def read_sam_weights(model: str, file: Path) -> dict[str, torch.Tensor]:
     return dict(loaded)
 
 
-def _unpickled(file: Path) -> Any:
+def _unpickled(file: Path) -> object:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes of the unpickler
@@ -237,7 +237,7 @@ class _LowRank(nn.Module):
         return (self.base.weight + self.up @ self.down).detach()
 
 
-def add_lora(encoder: Any, rank: int) -> None:
+def add_lora(encoder: ImageEncoderViT, rank: int) -> None:
     """Freeze an image encoder, and give the qkv and proj layers of its attention updates of this rank."""
     encoder.requires_grad_(False)
     for block in encoder.blocks:

@@ -7,8 +7,10 @@ from typing import Any
 
 import lightning
 import torch
+from segment_anything.modeling import Sam
 from torch import nn
 
+from finetune.engine.datasets import Batch
 from finetune.sam.config import SamConfig
 from finetune.sam.losses import mask_iou, prompt_losses
 from finetune.sam.models import Prompts, add_lora, decode, encode
@@ -20,7 +22,7 @@ __all__ = ["SamModule", "choose_masks", "first_prompts"]
 class _Parts(nn.Module):
     """Parts of a SAM under the names that they have there; without its encoder where embeddings are kept."""
 
-    def __init__(self, sam: Any, *, with_encoder: bool) -> None:
+    def __init__(self, sam: Sam, *, with_encoder: bool) -> None:
         super().__init__()
         self.prompt_encoder, self.mask_decoder = sam.prompt_encoder, sam.mask_decoder
         self.image_encoder = sam.image_encoder if with_encoder else None
@@ -29,7 +31,7 @@ class _Parts(nn.Module):
 class SamModule(lightning.LightningModule):
     """Model, loss and optimiser. It shares the weights of the SAM that it is given, and changes them."""
 
-    def __init__(self, sam: Any, config: SamConfig) -> None:
+    def __init__(self, sam: Sam, config: SamConfig) -> None:
         """Take a SAM; with `lora`, its image encoder gets updates."""
         super().__init__()
         self._config = config
@@ -58,7 +60,7 @@ class SamModule(lightning.LightningModule):
             name: value for name, value in checkpoint["state_dict"].items() if name not in fixed
         }
 
-    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
+    def training_step(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the prompts of a batch and their refinement steps."""
         embeddings = self._embeddings(batch)
         prompts, truth, valid = first_prompts(batch)
@@ -79,7 +81,7 @@ class SamModule(lightning.LightningModule):
         self.log("train_loss_first", losses[0], **told)
         return loss
 
-    def validation_step(self, batch: dict[str, Any]) -> None:
+    def validation_step(self, batch: Batch) -> None:
         """IoU at low resolution of each instance by its box and by its deepest point, and their mean, val_iou."""
         prompts, truth, valid = first_prompts(batch)
         logits, predicted = decode(self.parts, self._embeddings(batch), prompts)
@@ -117,7 +119,7 @@ class SamModule(lightning.LightningModule):
         """Keep a rare large gradient from undoing an epoch."""
         self.clip_gradients(optimizer, gradient_clip_val=1.0, gradient_clip_algorithm="norm")
 
-    def _embeddings(self, batch: dict[str, Any]) -> torch.Tensor:
+    def _embeddings(self, batch: Batch) -> torch.Tensor:
         if "embedding" in batch:
             kept: torch.Tensor = batch["embedding"].float()
             return kept
@@ -138,7 +140,7 @@ class SamModule(lightning.LightningModule):
         )
 
 
-def first_prompts(batch: dict[str, Any]) -> tuple[Prompts, torch.Tensor, torch.Tensor]:
+def first_prompts(batch: Batch) -> tuple[Prompts, torch.Tensor, torch.Tensor]:
     """The N prompts of a batch of B images, the masks asked for, and what is image: bool (N, L, L) each.
 
     Args:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from finetune.engine.runs import Number
 from finetune.sam.metrics import PROMPTS
 from toolkit.geometry.contours import trace
 from toolkit.imaging.images import encode_png
@@ -85,7 +85,7 @@ def _outlines(mask: Bools) -> list[npt.NDArray[np.float64]]:
     return [corners[np.append(ring.nodes, ring.nodes[0])] for ring in outline.rings8]
 
 
-def draw_scores(metrics: Mapping[str, Any], classes: Sequence[str]) -> bytes:
+def draw_scores(metrics: Mapping[str, Number], classes: Sequence[str]) -> bytes:
     """Mean IoU by class, for the box and for one point, before training and after: PNG."""
     names = [name for name in classes if metrics.get(f"instances_class_{name}")][:_MOST_CLASSES]
     rows = [("all", "", metrics["instances"])]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from segment_anything.modeling import Sam
 
 from finetune.engine.devices import mixed_seed
 from finetune.metrics.detection import AveragePrecision, Detections, average_precision, coco_results
@@ -41,7 +42,7 @@ class Segmenter:
         encoder: its image encoder.
     """
 
-    sam: Any
+    sam: Sam
     encoder: Encoder
 
     @property

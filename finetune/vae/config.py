@@ -12,7 +12,7 @@ from finetune.engine.config import TrainedConfig
 from finetune.engine.splits import SplitConfig
 from finetune.vae.shape import VaeShape
 
-__all__ = ["Augment", "VaeAugment", "VaeConfig"]
+__all__ = ["Augment", "VaeConfig"]
 
 Augment = Literal["auto", "none", "flip", "turn"]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from converters.formats.registry import check_formats
@@ -16,12 +17,12 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
-from finetune.engine.runs import Run, holds_run, start_run
-from finetune.engine.splits import Example, evaluated_examples, open_examples
+from finetune.engine.runs import Row, Run, holds_run, start_run
+from finetune.engine.splits import Example, ExampleSet, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
-from finetune.vae.config import VaeConfig
-from finetune.vae.data import choose_good, has_random_pose, train_views, truth_masks
+from finetune.vae.config import Augment, VaeConfig
+from finetune.vae.data import GoodImages, choose_good, has_random_pose, train_views, truth_masks
 from finetune.vae.gabor_vae import BandVae, Model
 from finetune.vae.module import VaeModule
 from finetune.vae.predictor import (
@@ -69,33 +70,14 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     device = pick_device(config.device)
     seed_all(config.seed)
     model, digest = build_model(config, config.weights)
-    augment = config.augment.preset
-    if augment == "auto":
-        augment = "turn" if has_random_pose(good.train, config.seed) else "none"
-    facts = training_facts(
-        weights=config.weights if config.model == "feature" else "none",
-        weights_sha256=digest,
-        device=device_name(device),
-        best_chosen_on=good.how,
-        metrics_of="test",
-        notes=examples.notes,
-    )
-    facts |= {"augment": augment, "map_resolution": _MAP_RESOLUTION}
+    views = config.augment.preset
+    if views == "auto":
+        views = "turn" if has_random_pose(good.train, config.seed) else "none"
+    facts = _facts(examples, good, config, digest, device) | {"augment": views}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
-    module = VaeModule(model.to(memory_format=torch.channels_last), config)
-    batches = repeatable_loader(
-        ImageDataset(as_good(good.train), [GOOD], config.image_size, train_views(augment), seed=config.seed),
-        batch_size=config.batch_size,
-        shuffle=True,
-        seed=config.seed,
-        workers=config.workers,
-    )
-    if isinstance(model, BandVae):
-        model.calibrate(batch["image"] for batch in batches)  # which also decodes the images, once
-    load_weights(module, fit(module, batches, image_loader(good.held_out, config), run, config, progress=progress).best)
-    model = module.model.to(device).eval()
+    model = _fitted(model, good, views, run, config, progress).to(device).eval()
     threshold = good_threshold(
         [one.score for one in score_images(model, good.held_out, config, device)], config.percentile
     )
@@ -104,7 +86,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
+def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     """Test an anomaly detector, on one or several processes.
 
     Args:
@@ -124,7 +106,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     return measure(chosen, scored, source, ready.threshold)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     """Look for anomalies in image files: maps/*.npz, overlays/*.png, labels/FORMAT/, and a row for each image.
 
     Args:
@@ -140,7 +122,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
     """
     ready = load_trained(run)
     scored = score_files(ready, images)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for image in scored:
         map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
         save_map(out / map_file, image, ready.threshold)
@@ -152,6 +134,39 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]
 
 
 LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
+
+
+def _facts(
+    examples: ExampleSet, good: GoodImages, config: VaeConfig, digest: str | None, device: torch.device
+) -> dict[str, Any]:
+    """What environment.json says of a run."""
+    told = training_facts(
+        weights=config.weights if config.model == "feature" else "none",
+        weights_sha256=digest,
+        device=device_name(device),
+        best_chosen_on=good.how,
+        metrics_of="test",
+        notes=examples.notes,
+    )
+    return {**told, "map_resolution": _MAP_RESOLUTION}
+
+
+def _fitted(
+    model: Model, good: GoodImages, views: Augment, run: Run, config: VaeConfig, progress: Progress | None
+) -> Model:
+    """The model with the weights of its best epoch."""
+    module = VaeModule(model.to(memory_format=torch.channels_last), config)
+    batches = repeatable_loader(
+        ImageDataset(as_good(good.train), [GOOD], config.image_size, train_views(views), seed=config.seed),
+        batch_size=config.batch_size,
+        shuffle=True,
+        seed=config.seed,
+        workers=config.workers,
+    )
+    if isinstance(model, BandVae):
+        model.calibrate(batch["image"] for batch in batches)  # which also decodes the images, once
+    load_weights(module, fit(module, batches, image_loader(good.held_out, config), run, config, progress=progress).best)
+    return module.model
 
 
 def _formats(config: VaeConfig) -> list[str]:
@@ -179,7 +194,7 @@ def _report(
     run.write_metrics(measure(tested, scored, data, threshold), seconds=run.logged_seconds())
 
 
-def _row(image: ScoredImage, threshold: float) -> dict[str, Any]:
+def _row(image: ScoredImage, threshold: float) -> Row:
     """What an image scores, and what is labelled in it; by the definition of the score the two agree."""
     found = len(label_map(image, threshold).instances)
     return {
@@ -197,7 +212,7 @@ def measure(
     masks = truth_masks(data)
     defective = [example.label != GOOD for example in tested]
 
-    def pixels() -> Iterable[Any]:
+    def pixels() -> Iterable[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
         for image in scored:
             mask = masks[image.key]()
             if mask is not None:

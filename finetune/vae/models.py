@@ -7,10 +7,9 @@ equation 8), so that no weight between reconstruction and divergence needs tunin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import nn
@@ -209,8 +208,8 @@ class FeatureVae(Vae):
         self._seen.clear()
         return [(found.mean, images), *((found.features[name], seen[name]) for name in self._places)]
 
-    def _remember(self, name: str) -> Any:
-        def hook(module: nn.Module, given: Any, output: torch.Tensor) -> None:
+    def _remember(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+        def hook(module: nn.Module, given: object, output: torch.Tensor) -> None:
             self._seen[name] = output.detach()
 
         return hook
@@ -226,8 +225,8 @@ def feature_layers(
     """
     found: dict[int, tuple[str, int]] = {}
 
-    def remember(path: str) -> Any:
-        def hook(module: nn.Module, given: Any, output: Any) -> None:
+    def remember(path: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(module: nn.Module, given: object, output: object) -> None:
             if isinstance(output, torch.Tensor) and output.dim() == 4 and image_size % output.shape[2] == 0:
                 found[image_size // output.shape[2]] = (path, output.shape[1])
 

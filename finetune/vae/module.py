@@ -8,6 +8,7 @@ from typing import Any
 import lightning
 import torch
 
+from finetune.engine.datasets import Batch
 from finetune.vae.config import VaeConfig
 from finetune.vae.gabor_vae import Model
 
@@ -22,15 +23,15 @@ class VaeModule(lightning.LightningModule):
         super().__init__()
         self.model, self._config = model, config
 
-    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
+    def training_step(self, batch: Batch) -> torch.Tensor:
         """The negative evidence bound of a batch."""
         return self._step(batch, "train", sample=True)
 
-    def validation_step(self, batch: dict[str, Any]) -> None:
+    def validation_step(self, batch: Batch) -> None:
         """That of held-out good images, with the mean of the latents, so that it has no noise."""
         self._step(batch, "val", sample=False)
 
-    def _step(self, batch: dict[str, Any], stage: str, *, sample: bool) -> torch.Tensor:
+    def _step(self, batch: Batch, stage: str, *, sample: bool) -> torch.Tensor:
         images = batch["image"].contiguous(memory_format=torch.channels_last)
         parts: dict[str, torch.Tensor] = self.model.loss(images, sample=sample)
         for name, value in parts.items():

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch.utils.data import DataLoader
 
 from finetune.anomaly.maps import ScoredImage, label_map, smooth
 from finetune.classification.backbones import build_backbone
 from finetune.engine.checkpoints import load_weights
-from finetune.engine.datasets import ImageDataset, repeatable_loader
+from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
 from finetune.engine.devices import pick_device
 from finetune.engine.distributed import gather_rows
 from finetune.engine.prediction import Prediction
@@ -68,7 +70,7 @@ def score_images(
     Raises:
         ToolkitError: an image cannot be read or has fewer pixels than `min_area`, or the score is of another model.
     """
-    rows: list[tuple[int, Any]] = []
+    rows: list[tuple[int, npt.NDArray[np.float32]]] = []
     for batch in image_loader(examples, config):
         images = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
         maps = smooth(_maps(model, images, config), config.smoothing * config.image_size)
@@ -174,7 +176,7 @@ def build_model(config: VaeConfig, weights: str) -> tuple[Model, str | None]:
     return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_sha256
 
 
-def image_loader(examples: Sequence[Example], config: VaeConfig) -> Any:
+def image_loader(examples: Sequence[Example], config: VaeConfig) -> DataLoader[Batch]:
     """Batches of images as the model takes them, in their order."""
     dataset = ImageDataset(as_good(examples), [GOOD], config.image_size, unit_range)
     return repeatable_loader(dataset, batch_size=config.batch_size, shuffle=False, workers=config.workers)

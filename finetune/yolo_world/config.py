@@ -12,7 +12,7 @@ from finetune.engine.config import LearnerConfig
 from finetune.engine.splits import SplitConfig
 from toolkit.dataset.samples import ClassScheme
 
-__all__ = ["NAME", "Augment", "Freeze", "YoloAugment", "YoloWorldConfig"]
+__all__ = ["NAME", "Augment", "Freeze", "YoloWorldConfig"]
 
 NAME = "yolo-world"
 """Of the learner."""

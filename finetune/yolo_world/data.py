@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -144,7 +143,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     for cache in folder.rglob("*.cache"):
         os.unlink(cache)  # ultralytics unpickles them, which a run from elsewhere must not be able to use
     subsets = [name for name in ("train", "val", "test") if data.examples.subset(name)]
-    told: dict[str, Any] = {
+    told: dict[str, object] = {
         **{name: f"{kind}/images/{name}" for name in ("train", "val", "test") if name in subsets},
         "names": dict(enumerate(data.phrases[name] for name in data.classes)),
     }

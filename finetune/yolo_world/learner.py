@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
+from converters.sources import Source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import Learner, training_facts
-from finetune.engine.runs import Run, holds_run, read_config, start_run
+from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import NAME, YoloWorldConfig
@@ -85,7 +86,7 @@ def train(
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
+def evaluate(run: Run, data: Path | None = None) -> Row:
     """Test a detector.
 
     Args:
@@ -105,7 +106,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     return figures(truth, results, masks=detector.masks)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, words: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def predict(run: Run, images: Sequence[Path], out: Path, words: Sequence[str] | None = None) -> list[Row]:
     """Look for defects in image files: overlays/*.png, detections.json, and a row for each image.
 
     Args:
@@ -122,7 +123,8 @@ def predict(run: Run, images: Sequence[Path], out: Path, words: Sequence[str] | 
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
     labels = tuple(words) if words is not None else detector.classes
-    rows, everything = [], []
+    rows: list[Row] = []
+    everything: list[dict[str, object]] = []
     for found in detector.detect(images, words=words, confidence=config.confidence):
         overlay = f"overlays/{file_name(found.key)}.png"
         write_whole(out / overlay, draw_detections(found, labels))
@@ -283,7 +285,7 @@ def _explained(run: Run, config: YoloWorldConfig) -> Iterator[None]:
 
 
 def _measured(
-    detector: Detector, source: Any, chosen: Mapping[str, str], config: YoloWorldConfig
+    detector: Detector, source: Source, chosen: Mapping[str, str], config: YoloWorldConfig
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[Detections]]:
     """Truth and results of some images, and the first of what was found."""
     labelled = list(labelled_images(source, chosen, config, detector.classes))

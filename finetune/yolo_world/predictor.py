@@ -24,7 +24,7 @@ from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.images import read_image
 
-__all__ = ["MOST", "Detector", "checkpoint_of", "load_detector", "load_predictor"]
+__all__ = ["Detector", "checkpoint_of", "load_detector", "load_predictor"]
 
 MOST = 100
 """Detections in an image, at most; COCO's figures look at no more."""

@@ -26,7 +26,7 @@ from toolkit.dataset.samples import GOOD, ClassScheme
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.publish import write_whole
 
-__all__ = ["HASH", "WIDTH", "TextTable", "encode_phrases", "phrase_of", "phrases_of", "read_table", "write_table"]
+__all__ = ["HASH", "WIDTH", "TextTable", "encode_phrases", "phrases_of", "read_table", "write_table"]
 
 HASH = "hash"
 """Name of the encoder that makes features from letters alone."""
@@ -161,7 +161,7 @@ def _faults(name: str, phrase: object, before: Mapping[str, str], source: str) -
     return []
 
 
-def _read_better(better: Mapping[str, str] | Path | None) -> tuple[Mapping[str, Any], str]:
+def _read_better(better: Mapping[str, str] | Path | None) -> tuple[Mapping[str, object], str]:
     if not isinstance(better, Path):
         return better or {}, "phrases"
     try:

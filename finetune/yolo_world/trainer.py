@@ -32,7 +32,7 @@ from ultralytics.models.yolo.world.train import WorldTrainer, on_pretrain_routin
 from ultralytics.models.yolo.yoloe.train_seg import YOLOESegTrainer  # noqa: E402
 from ultralytics.nn.modules import Detect  # noqa: E402
 
-__all__ = ["PromptedWorldTrainer", "PromptedYoloeTrainer", "make_trainer", "set_text", "trainer_settings"]
+__all__ = ["make_trainer", "set_text", "trainer_settings"]
 
 _OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "auto": "auto"}
 _AUGMENT: dict[str, dict[str, float]] = {
@@ -230,15 +230,15 @@ def make_trainer(
     return type("RunTrainer", (base,), known)(overrides=settings)
 
 
-def trainer_settings(run: Run, config: YoloWorldConfig, source: ModelSource, data: Path) -> dict[str, Any]:
+def trainer_settings(run: Run, config: YoloWorldConfig, source: ModelSource, data: Path) -> dict[str, object]:
     """Settings as ultralytics names them.
 
     Raises:
         ToolkitError: there is no such device.
     """
     frozen = {"none": None, "backbone": source.stages[0], "neck": source.stages[1]}[config.freeze]
-    pretrained: Any = str(source.weights.resolve()) if source.weights is not None else not source.random
-    told: dict[str, Any] = {
+    pretrained: str | bool = str(source.weights.resolve()) if source.weights is not None else not source.random
+    told: dict[str, object] = {
         "task": "segment" if source.masks else "detect",
         "mode": "train",
         "model": source.model,

@@ -9,7 +9,15 @@ from typing import ClassVar
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from finetune.engine.config import LearnerConfig, TrainedConfig, dump_config, in_todays_words, load_config, nearest
+from finetune.engine.config import (
+    LearnerConfig,
+    TrainedConfig,
+    dump_config,
+    in_todays_words,
+    load_config,
+    nearest,
+    parse_config,
+)
 from toolkit.errors import ToolkitError
 
 
@@ -122,15 +130,15 @@ class TestOldWords:
     @pytest.mark.parametrize(
         ("setting", "message"),
         [
-            ("rounds=3", "rounds: is called steps now; use --set steps=3"),
-            ("augment=turn", "augment: is called augment.preset now; use --set augment.preset=turn"),
-            ("augment=null", "augment: is called augment.preset now; use --set augment.preset=null"),
+            ("rounds=3", ("rounds", "is called steps now", "use --set steps=3")),
+            ("augment=turn", ("augment", "is called augment.preset now", "use --set augment.preset=turn")),
+            ("augment=null", ("augment", "is called augment.preset now", "use --set augment.preset=null")),
         ],
     )
-    def test_one_on_the_command_line_is_refused_with_the_new_one(self, setting: str, message: str) -> None:
+    def test_one_on_the_command_line_is_refused_with_the_new_one(self, setting: str, message: tuple[str, ...]) -> None:
         with pytest.raises(ToolkitError) as caught:
             load_config(Renamed, None, [setting])
-        assert str(caught.value) == message
+        assert [(one.file, one.problem, one.remedy) for one in caught.value.problems] == [message]
 
     @pytest.mark.parametrize(
         ("line", "message"),
@@ -144,6 +152,11 @@ class TestOldWords:
         with pytest.raises(ToolkitError) as caught:
             load_config(Renamed, file)
         assert str(caught.value) == f"{file}: {message}"
+
+    def test_an_argument_of_python_is_refused_with_the_new_one(self) -> None:
+        with pytest.raises(ToolkitError) as caught:
+            parse_config(Renamed, {"augment": "turn"}, {"augment": "augment='turn'"})
+        assert str(caught.value) == 'augment: is called augment.preset now; use augment={"preset": "turn"}'
 
     def test_the_group_of_the_same_name_is_taken(self, tmp_path: Path) -> None:
         file = write(tmp_path / "a.yaml", "augment: {preset: turn}\n")
