@@ -122,9 +122,9 @@ class TestOldWords:
     @pytest.mark.parametrize(
         ("setting", "message"),
         [
-            ("rounds=3", "rounds: is called steps now; use --set steps=3"),
-            ("augment=turn", "augment: is called augment.preset now; use --set augment.preset=turn"),
-            ("augment=null", "augment: is called augment.preset now; use --set augment.preset=null"),
+            ("rounds=3", "rounds: is called steps now; use steps=3"),
+            ("augment=turn", 'augment: is called augment.preset now; use augment={"preset": "turn"}'),
+            ("augment=null", 'augment: is called augment.preset now; use augment={"preset": None}'),
         ],
     )
     def test_one_on_the_command_line_is_refused_with_the_new_one(self, setting: str, message: str) -> None:
