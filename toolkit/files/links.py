@@ -11,12 +11,12 @@ from typing import Literal
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["ImageMode", "place_image"]
+__all__ = ["ImageMode", "link_or_copy"]
 
 ImageMode = Literal["hardlink", "symlink", "copy", "none"]
 
 
-def place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
+def link_or_copy(source: Path, target: str, mode: ImageMode) -> ImageMode:
     """Put an image into a tree; the way it was done (a hard link across file systems becomes a copy).
 
     Raises:

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Outline", "Ring", "centre_rings", "edge_rings", "oriented_box", "trace", "uncut_rings"]
+__all__ = ["Outline", "centre_rings", "edge_rings", "oriented_box", "trace", "uncut_rings"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
