@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from toolkit.aliases import BoolArray
+
 __all__ = [
     "ROUNDINGS",
     "Rounding",
@@ -27,7 +29,6 @@ __all__ = [
     "uncompressed_rle",
 ]
 
-BoolArray = npt.NDArray[np.bool_]
 Rounding = Literal["truncate", "round"]
 ROUNDINGS: tuple[Rounding, ...] = ("truncate", "round")
 

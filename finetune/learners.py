@@ -1,24 +1,37 @@
-"""The learners by name. Each lives in a file of its own, which is loaded when it is asked for."""
+"""The learners by name. Each lives in a folder of its own, which is loaded when it is asked for."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
-from finetune.engine.config import nearest
+from finetune.engine.config import LearnerConfig, nearest
 from finetune.engine.learner import Learner
 from toolkit.errors import ToolkitError
 
-__all__ = ["LEARNERS", "find_learner"]
+__all__ = ["LEARNERS", "find_config", "find_learner"]
 
 
 LEARNERS = {
-    "classifier": "finetune.classifier.learner",
-    "longtail": "finetune.longtail.learner",
-    "sam": "finetune.sam.learner",
-    "vae": "finetune.vae.learner",
-    "yolo-world": "finetune.yolo_world.learner",
+    "classifier": ("finetune.classifier", "ClassifierConfig"),
+    "longtail": ("finetune.longtail", "LongtailConfig"),
+    "sam": ("finetune.sam", "SamConfig"),
+    "vae": ("finetune.vae", "VaeConfig"),
+    "yolo-world": ("finetune.yolo_world", "YoloWorldConfig"),
 }
-"""Name -> module, whose `LEARNER` is the learner."""
+"""Name -> its folder, and the class of its settings. FOLDER.config has that class, FOLDER.learner the `LEARNER`."""
+
+
+def find_config(name: str) -> type[LearnerConfig]:
+    """The settings of the learner of this name; they load without torch, so that they can be shown anywhere.
+
+    Raises:
+        ToolkitError: there is none.
+    """
+    folder, kind = _place(name)
+    found = getattr(import_module(f"{folder}.config"), kind)
+    if not (isinstance(found, type) and issubclass(found, LearnerConfig)):
+        raise TypeError(f"{folder}.config.{kind} is no LearnerConfig")
+    return found
 
 
 def find_learner(name: str) -> Learner:
@@ -27,14 +40,19 @@ def find_learner(name: str) -> Learner:
     Raises:
         ToolkitError: there is none, or its packages are not installed.
     """
-    if name not in LEARNERS:
-        raise ToolkitError(name, "is no learner", nearest(name, list(LEARNERS)))
+    folder, _ = _place(name)
     try:
-        found = import_module(LEARNERS[name]).LEARNER
+        found = import_module(f"{folder}.learner").LEARNER
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("finetune", "toolkit", "converters"):
             raise
         raise ToolkitError(name, f"needs the package {error.name}", "pip install 'defectkit[train]'") from error
     if not isinstance(found, Learner):
-        raise TypeError(f"{LEARNERS[name]}.LEARNER is no Learner")
+        raise TypeError(f"{folder}.learner.LEARNER is no Learner")
     return found
+
+
+def _place(name: str) -> tuple[str, str]:
+    if name not in LEARNERS:
+        raise ToolkitError(name, "is no learner", nearest(name, list(LEARNERS)))
+    return LEARNERS[name]

@@ -11,10 +11,10 @@ from typing import Any
 
 from finetune.engine.config import LearnerConfig, load_config, parse_config
 from finetune.engine.distributed import is_leader
-from finetune.engine.learner import Progress
 from finetune.engine.runs import run_lock
 from finetune.inference import TrainedRun
-from finetune.learners import find_learner
+from finetune.learners import find_config, find_learner
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.locks import BusyError
 
@@ -46,13 +46,12 @@ def train(
     Raises:
         ToolkitError: settings, data, split, weights or device are at fault, `out` holds something, or training fails.
     """
-    chosen = find_learner(learner)
-    resolved = resolve_config(chosen.config, config, settings)
+    resolved = resolve_config(find_config(learner), config, settings)
     if resume and out is None:
         raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
     with ExitStack() as held:
         folder = Path(out) if out is not None else _free_folder(learner, held)
-        run = chosen.train(Path(data), resolved, folder, resume, progress)
+        run = find_learner(learner).train(Path(data), resolved, folder, resume, progress)
     return TrainedRun(run.root, run.learner)
 
 

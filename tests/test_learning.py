@@ -99,7 +99,7 @@ def test_attempts_end_with_a_verdict(product: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "summary.md").is_file()
 
 
-@pytest.mark.parametrize("command", [["autolabel", "DATA", "--detector", "RUN", "--out", "OUT"], ["compare", "RUN"]])
+@pytest.mark.parametrize("command", [["autolabel", "DATA", "--detector", "RUN", "--out", "OUT"], ["evaluate", "RUN"]])
 def test_packages_that_are_missing_are_named(command: list[str], tmp_path: Path) -> None:
     data, run = make_dataset(tmp_path / "data"), tmp_path / "run"
     run.mkdir()

@@ -12,7 +12,6 @@ import numpy as np
 from converters.formats.base import Encoded, Pixels, Settings, TreeShape, as_folder, image_name
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
-from converters.formats.painting import paint_instances
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
 from toolkit.dataset.layouts import mvtec
@@ -62,7 +61,7 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     target = f"{place.category}/{place.split}/{place.defect}/{place.stem}.{suffix}"
     if not image.instances:
         return Encoded(target)
-    mask = paint_instances(image, [255] * len(image.instances), np.uint8)
+    mask = image.painted([255] * len(image.instances), np.uint8)
     union = int(np.count_nonzero(mask))
     return Encoded(
         target,

@@ -1,9 +1,8 @@
-"""Instances painted into a map of one value each, and what of them shows there."""
+"""Label maps: their names, and what of the instances shows in them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +10,7 @@ import numpy.typing as npt
 from converters.formats.base import Pixels, image_name
 from toolkit.geometry.labels import LabelledImage
 
-__all__ = ["Map", "label_name", "paint_instances", "pixels_kept"]
-
-
-Map = TypeVar("Map", np.uint8, np.uint32)
+__all__ = ["label_name", "pixels_kept"]
 
 
 def label_name(image: LabelledImage) -> str:
@@ -22,16 +18,7 @@ def label_name(image: LabelledImage) -> str:
     return image_name(image).rpartition(".")[0] + ".png"
 
 
-def paint_instances(image: LabelledImage, values: Sequence[int], dtype: type[Map]) -> npt.NDArray[Map]:
-    """Map (H, W) of one value for each instance, 0 elsewhere; where instances overlap, the later one shows."""
-    raster = np.zeros((image.height, image.width), dtype)
-    for instance, value in zip(image.instances, values, strict=True):
-        x0, y0, x1, y1 = instance.bbox
-        raster[y0:y1, x0:x1][instance.mask] = value
-    return raster
-
-
-def pixels_kept(shown: npt.NDArray[Any], image: LabelledImage, values: Sequence[int]) -> Pixels | None:
+def pixels_kept(shown: npt.NDArray[np.generic], image: LabelledImage, values: Sequence[int]) -> Pixels | None:
     """Pixels of the instances that show the right value."""
     kept = total = 0
     for instance, value in zip(image.instances, values, strict=True):

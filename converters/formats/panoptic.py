@@ -24,7 +24,7 @@ from converters.formats.coco.reader import (
 )
 from converters.formats.format import Format
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
-from converters.formats.painting import label_name, paint_instances, pixels_kept
+from converters.formats.painting import label_name, pixels_kept
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
 from toolkit.errors import ToolkitError
@@ -38,7 +38,7 @@ __all__ = ["FORMAT"]
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     """The segment map of an image. Instances that others hide wholly cannot be shown and are reported."""
     values = list(range(1, len(image.instances) + 1))
-    ids = paint_instances(image, values, np.uint32)
+    ids = image.painted(values, np.uint32)
     segments, skipped = [], []
     for instance, value in zip(image.instances, values, strict=True):
         segment = _segment(ids, instance, value, settings)
@@ -155,7 +155,7 @@ def _recognise(root: Path) -> bool:
 
 def _count(image: LabelledImage, settings: Settings) -> int:
     """Instances of which something shows."""
-    owners = paint_instances(image, range(1, len(image.instances) + 1), np.uint32)
+    owners = image.painted(range(1, len(image.instances) + 1), np.uint32)
     return len(np.unique(owners[owners > 0]))
 
 

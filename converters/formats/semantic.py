@@ -12,7 +12,7 @@ import numpy.typing as npt
 from converters.formats.base import Encoded, Settings, TreeShape, image_name
 from converters.formats.format import Format
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
-from converters.formats.painting import label_name, paint_instances, pixels_kept
+from converters.formats.painting import label_name, pixels_kept
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.data_yaml import data_yaml, find_data_yaml, image_folders, read_data_yaml
 from converters.rasterize import Rounding
@@ -89,7 +89,7 @@ _MOST_CLASSES = 254
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     """The class-id map of an image."""
     values = [settings.class_id(instance.label) + 1 for instance in image.instances]
-    ids = paint_instances(image, values, np.uint8)
+    ids = image.painted(values, np.uint8)
     label = f"masks/{image.subset}/{label_name(image)}"
     return Encoded(
         f"images/{image.subset}/{image_name(image)}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from converters.formats.boxes import uncontained, wrong_boxes
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import LabelledImage, paint, window_of
 
 __all__ = ["ImageFidelity", "PixelDifference", "box_faults", "compare_pixels", "pixel_difference"]
 
@@ -53,33 +52,21 @@ def compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFidelit
 
 def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDifference:
     """The pixels by which what is labelled differs from what is true."""
-    boxes = [instance.bbox for instance in (*reading.instances, *truth.instances)]
-    if not boxes:
+    every = (*reading.instances, *truth.instances)
+    if not every:
         nothing = np.zeros((0, 0), np.bool_)
         return PixelDifference((0, 0), nothing, nothing, 0, 1.0)
-    window = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
-    ids = {
-        label: number
-        for number, label in enumerate(sorted({i.label for i in (*reading.instances, *truth.instances)}), 1)
-    }
-    shown, true = _class_map(reading.instances, window, ids), _class_map(truth.instances, window, ids)
+    window = window_of(every)
+    ids = {label: number for number, label in enumerate(sorted({one.label for one in every}), 1)}
+    shown, true = (
+        paint(image.instances, [ids[one.label] for one in image.instances], window, np.uint16)
+        for image in (reading, truth)
+    )
     union = int(np.count_nonzero(shown | true))
     lost = (shown != true) & (true > 0)
     same = int(np.count_nonzero(true)) - int(np.count_nonzero(lost))
     renamed = int(np.count_nonzero(lost & (shown > 0)))
     return PixelDifference(window[:2], lost, (shown > 0) & (true == 0), renamed, same / union)
-
-
-def _class_map(
-    instances: Sequence[Instance], window: tuple[int, int, int, int], ids: Mapping[str, int]
-) -> npt.NDArray[np.uint16]:
-    """Map of class numbers in a window (x0, y0, x1, y1); where instances overlap, the later one shows."""
-    left, top, right, bottom = window
-    raster = np.zeros((bottom - top, right - left), np.uint16)
-    for instance in instances:
-        x0, y0, x1, y1 = instance.bbox
-        raster[y0 - top : y1 - top, x0 - left : x1 - left][instance.mask] = ids[instance.label]
-    return raster
 
 
 def box_faults(found: Format, record: LabelRecord, shown: LabelledImage, truth: LabelledImage) -> list[str]:

@@ -153,15 +153,7 @@ def verify(
     """
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
-    reports: list[TreeReport] = []
-    trees: list[_Tree] = []
-    for folder, kind in _folders(Path(out)):
-        try:
-            tree = find_format(kind).index(folder)
-        except ToolkitError as error:
-            reports.append(TreeReport(folder, kind, 0, 0, 0.0, 0.0, 0, (), (error.with_flags,)))
-            continue
-        trees.append(_Tree(tree, [str(problem) for problem in tree.layout_problems]))
+    trees, reports = _indexed(Path(out))
     source = find_source(against, [one.tree for one in trees])
     notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE,)
     work = _work(trees, source)
@@ -173,15 +165,27 @@ def verify(
             checked[result.tree].append(result)
         if progress is not None:
             progress(done, len(work))
-    for one, results in zip(trees, checked, strict=True):
+    for one, way, results in zip(trees, ways, checked, strict=True):
         _check_manifest(one, results)
         reports.append(_report(one, results, min_iou))
-    notes += tuple(
-        f"{one.tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same"
-        for one, way in zip(trees, ways, strict=True)
-        if way.settings.min_iou < min_iou
-    )
+        if way.settings.min_iou < min_iou:
+            notes += (
+                f"{one.tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same",
+            )
     return VerifyReport(tuple(sorted(reports, key=lambda report: report.tree)), notes)
+
+
+def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
+    """The trees to check, and reports of those that cannot be read."""
+    trees, reports = [], []
+    for folder, kind in _folders(out):
+        try:
+            tree = find_format(kind).index(folder)
+        except ToolkitError as error:
+            reports.append(TreeReport(folder, kind, 0, 0, 0.0, 0.0, 0, (), (error.with_flags,)))
+        else:
+            trees.append(_Tree(tree, [str(problem) for problem in tree.layout_problems]))
+    return trees, reports
 
 
 def _folders(out: Path) -> list[tuple[Path, str]]:

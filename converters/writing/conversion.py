@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,15 +17,15 @@ import orjson
 from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.writing.tree_writer import TreeWriter
+from toolkit.aliases import Progress
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.links import link_or_copy
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
-__all__ = ["Conversion", "Progress", "Rendered", "fingerprint", "finished"]
+__all__ = ["Conversion", "Rendered", "fingerprint", "finished"]
 
-Progress = Callable[[int, int], None]
 _CHECKPOINT_SECONDS = 5.0
 _STATE = "state.json"
 _REPEAT = "repeat them, or use --overwrite to begin anew"

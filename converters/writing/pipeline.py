@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args
 from converters.formats.base import ImageMode, Settings
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
-from converters.writing.conversion import Conversion, Progress, Rendered, fingerprint, finished
+from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
+from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -89,56 +90,66 @@ def convert(
         instances: "components", "image" or "merge:GAP"; instances of a label tree stay as they are labelled.
         min_area: components of fewer pixels are left out, and listed in the manifest.
         min_iou: 1 is exact; below 1, polygons get the fewest vertices that keep that IoU.
-        join_parts: join parts of an instance that do not touch into one YOLO row, over bridges that are counted.
+        join_parts: join parts of an instance that do not touch into one YOLO row, over counted bridges.
         segmentation: COCO segmentations as polygons or run lengths.
         images: how images get into the trees.
         on_problem: "fail" stops at faulty files, after listing them all; "skip" leaves those samples out.
         threshold: grey values of this or more are defect.
-        workers: threads.
-        cluster: address of a Dask scheduler, whose workers then do the work.
-        overwrite: replace folders of earlier conversions.
-        resume: go on where an interrupted conversion with the same settings stopped.
+        workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
+        overwrite, resume: replace earlier conversions; go on where an interrupted one with the same settings stopped.
         progress: called with (done, total).
 
     Raises:
         ToolkitError: the settings, the output folder or the files are at fault. Nothing is left behind.
     """
-    started = time.monotonic()
     source = open_source(dataset)
-    out = Path(out)
-    wanted = check_formats(formats)
+    names, grouping = tuple(source.classes(classes)), parse_grouping(instances)
     settings = Settings(
-        classes=tuple(source.classes(classes)),
-        scheme=classes,
-        grouping=parse_grouping(instances),
-        min_area=min_area,
-        min_iou=min_iou,
-        join_parts=join_parts,
-        segmentation=segmentation,
-        images=images,
-        threshold=threshold,
+        names, classes, grouping, min_area, min_iou, join_parts, segmentation, images=images, threshold=threshold
     )
+    wanted, out = check_formats(formats), Path(out)
     _check(settings, on_problem, wanted, source)
     check_apart(out, source.root)
     check_free(out, wanted, overwrite=overwrite, resume=resume)
-    items = _items(source, split)
-    fail = on_problem == "fail"
-    if fail and source.layout_problems:
+    order = _Order(source, split, out, wanted, settings, on_problem == "fail", overwrite=overwrite, resume=resume)
+    return _carry_out(order, workers, cluster, progress)
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """What is to be converted, into what, and how."""
+
+    source: Source
+    split: Mapping[str, str] | None
+    out: Path
+    formats: Sequence[str]
+    settings: Settings
+    fail: bool
+    overwrite: bool
+    resume: bool
+
+
+def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progress | None) -> ConvertReport:
+    """Inspect, render, encode, write, report: each once."""
+    started = time.monotonic()
+    source, settings = order.source, order.settings
+    items = _items(source, order.split)
+    if order.fail and source.layout_problems:
         found = (problem for item, _ in items for problem in item.inspect(settings))
         raise BadInputError([*source.layout_problems, *sorted(found)])
     inputs = fingerprint((item.sample, subset) for item, subset in items)
-    manifests = finished(out, wanted, settings, inputs) if resume else {}
-    missing = [name for name in wanted if name not in manifests]
-    job = Conversion(out, missing, settings, len(items), inputs)
+    manifests = finished(order.out, order.formats, settings, inputs) if order.resume else {}
+    missing = [name for name in order.formats if name not in manifests]
+    job = Conversion(order.out, missing, settings, len(items), inputs)
     if missing:
-        with job.staged(resume=resume, anew=overwrite) as done:
+        with job.staged(resume=order.resume, anew=order.overwrite) as done:
             results = _results(items[done:], missing, settings, workers, cluster)
-            job.consume(results, fail=fail, progress=progress)
+            job.consume(results, fail=order.fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root)
-    notes = (*source.notes, *getattr(split, "notes", ()), *_advice(source, items), *job.notes)
-    manifests = {name: manifests[name] for name in wanted}
+    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *job.notes)
+    manifests = {name: manifests[name] for name in order.formats}
     skipped = (*source.layout_problems, *job.problems)
-    return ConvertReport(out, manifests, skipped, notes, time.monotonic() - started)
+    return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 
 
 def _check(settings: Settings, on_problem: str, formats: Sequence[str], source: Source) -> None:

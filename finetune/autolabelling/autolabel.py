@@ -24,15 +24,16 @@ from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, agreement, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
 from finetune.engine.image_files import image_files
-from finetune.engine.learner import Progress
 from finetune.engine.runs import Run, csv_bytes, open_run
 from finetune.metrics.detection import coco_truth
+from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_json, write_whole
 from toolkit.files.staging import check_free, staging
 from toolkit.gallery import Difference, GalleryItem, GalleryPage, Shown, Words, build_gallery
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.instances import crop_to_bbox
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["AutolabelReport", "Segments", "autolabel"]
 
@@ -193,7 +194,7 @@ def _made(proposal: Proposal, segmenter: Segments | None, confidence: float) -> 
     found, notes = proposal.found, []
     if segmenter is not None and len(found):
         masks, fits = segmenter.segment(found.path, found.boxes)
-        instances = [_cut_out(mask, label) for mask, label in zip(masks, found.labels, strict=True)]
+        instances = [crop_to_bbox(mask, label) for mask, label in zip(masks, found.labels, strict=True)]
         quality = np.clip(fits, 0.0, 1.0).tolist()
     elif found.masks is not None or not len(found):
         instances = [one if one.area else None for one in found.masks or ()]
@@ -223,16 +224,6 @@ def _doubt(score: float, confidence: float) -> float:
     if score < confidence:
         return score / confidence
     return 1 - (score - confidence) / (1 - confidence)
-
-
-def _cut_out(mask: npt.NDArray[np.bool_], label: str) -> Instance | None:
-    """An instance of a mask (height, width); None where it is empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    x0, y0, x1, y1 = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    crop = np.ascontiguousarray(mask[y0:y1, x0:x1])
-    return Instance(label, (x0, y0, x1, y1), crop, int(np.count_nonzero(crop)))
 
 
 def _write(out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth | None) -> dict[str, float | int]:

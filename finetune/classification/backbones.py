@@ -18,13 +18,13 @@ from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
+from finetune.classification.names import BACKBONES
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.config import nearest
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
 __all__ = [
-    "BACKBONES",
     "Backbone",
     "build_backbone",
     "feature_extractor",
@@ -34,9 +34,6 @@ __all__ = [
     "map_layer",
     "tokens_to_map",
 ]
-
-BACKBONES: tuple[str, ...] = tuple(models.list_models(module=models))
-"""Names that torchvision knows, sorted."""
 
 _CLASSES = 1000  # of ImageNet, and so of every model before its head is replaced
 _PROBED = 224  # px; at this size the last feature map of every backbone is larger than one pixel

@@ -16,11 +16,12 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
 from finetune.engine.prediction import Prediction
 from finetune.engine.splits import Example, ExampleSet
-from finetune.engine.transforms import Flips, eval_transform, flipped_views
+from finetune.engine.transforms import eval_transform, flipped_views
 from finetune.metrics.classification import classification_metrics, confusion_counts
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_header

@@ -6,23 +6,25 @@ from typing import Literal
 
 from pydantic import Field
 
-from finetune.classification.optimizers import BackboneConfig
+from finetune.classification.config import BackboneConfig
 
 __all__ = ["ClassifierConfig"]
 
 
 class ClassifierConfig(BackboneConfig):
-    """What the classifier can be told.
+    """What the classifier can be told."""
 
-    Attributes:
-        mode: "finetune" trains the backbone; "linear-probe" computes its features once, as they are, and fits logistic
-            regression on them, so that epochs, lr, optimizer and augmentation are unused.
-        probe_strength: inverse strength of that regression's regularisation.
-        label_smoothing: share of the target that is spread over all classes.
-        plots: draw the confusion matrix and what the classifier looked at.
-    """
-
-    mode: Literal["finetune", "linear-probe"] = "finetune"
-    probe_strength: float = Field(default=1.0, gt=0)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    plots: bool = True
+    mode: Literal["finetune", "linear-probe"] = Field(
+        default="finetune",
+        description=(
+            '"finetune" trains the backbone; "linear-probe" computes its features once, as they are, and fits logistic '
+            "regression on them, so that epochs, lr, optimizer and augmentation are unused."
+        ),
+    )
+    probe_strength: float = Field(
+        default=1.0, gt=0, description="inverse strength of that regression's regularisation."
+    )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the target that is spread over all classes."
+    )
+    plots: bool = Field(default=True, description="draw the confusion matrix and what the classifier looked at.")

@@ -33,12 +33,13 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
-from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
+from toolkit.aliases import Progress
 from toolkit.files.publish import write_whole
 from toolkit.imaging.images import encode_png
 
@@ -107,8 +108,8 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     config, environment = read_config(run, ClassifierConfig), run.environment()
     module, device = _trained(run, config)
     classes = list(environment["classes"])
-    root, chosen = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
-    check_classes(chosen, classes, root)
+    source, chosen = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
+    check_classes(chosen, classes, source.root)
     predictions = predict_examples(module, chosen, classes, config, device)
     return {**predictions.metrics(), "images": len(chosen)}
 

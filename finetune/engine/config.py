@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from toolkit.errors import BadInputError, Problem, ToolkitError
 
 __all__ = [
+    "AugmentConfig",
+    "Flips",
     "LearnerConfig",
     "TrainedConfig",
     "dump_config",
@@ -30,18 +32,7 @@ _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 
 class LearnerConfig(BaseModel):
-    """What every learner can be told.
-
-    Attributes:
-        epochs: passes over the training images, at most.
-        batch_size: images in a step.
-        image_size: side of the square that images are resized to, in pixels.
-        lr: learning rate.
-        seed: of all that is random.
-        device: "auto" takes the first GPU if there is one, "cpu", "cuda", "cuda:1" or "mps".
-        workers: processes that read images; 0 reads in the training process.
-        weights: what to begin with; each learner says what it takes.
-    """
+    """What every learner can be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -49,32 +40,73 @@ class LearnerConfig(BaseModel):
     """Word of version 0.1.0 -> what it is called now. A "group.key" may be in a group that has the old word's name: the
     old word is then meant where a value stands instead of a group."""
 
-    epochs: int = Field(50, ge=1)
-    batch_size: int = Field(16, ge=1)
-    image_size: int = Field(224, ge=16)
-    lr: float = Field(1e-3, gt=0)
-    seed: int = Field(0, ge=0, lt=2**32)
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    workers: int = Field(0, ge=0)
-    weights: str = "default"
+    epochs: int = Field(default=50, ge=1, description="passes over the training images, at most.")
+    batch_size: int = Field(default=16, ge=1, description="images in a step.")
+    image_size: int = Field(default=224, ge=16, description="side of the square that images are resized to, in pixels.")
+    lr: float = Field(default=1e-3, gt=0, description="learning rate.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of all that is random.")
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description='"auto" takes the first GPU if there is one, "cpu", "cuda", "cuda:1" or "mps".',
+    )
+    workers: int = Field(default=0, ge=0, description="processes that read images; 0 reads in the training process.")
+    weights: str = Field(default="default", description="what to begin with; each learner says what it takes.")
 
 
 class TrainedConfig(LearnerConfig):
-    """What the learners that share the Lightning trainer can be told besides.
+    """What the learners that share the Lightning trainer can be told besides."""
 
-    Attributes:
-        precision: of the arithmetic: "auto" is bf16 on a GPU that has it, else 32 bits.
-        devices: GPUs (or processes on a CPU) on each node; more than one needs `strategy`.
-        nodes: machines that train together.
-        strategy: of Lightning, for more than one device: "auto", "ddp", "fsdp" and others.
-        patience: epochs without a better validation figure after which training ends; 0 never ends it early.
-    """
+    precision: str = Field(
+        default="auto",
+        pattern=r"^(auto|32|16-mixed|bf16-mixed)$",
+        description='of the arithmetic: "auto" is bf16 on a GPU that has it, else 32 bits.',
+    )
+    devices: int = Field(
+        default=1,
+        ge=1,
+        description="GPUs (or processes on a CPU) on each node; more than one needs `strategy`.",
+    )
+    nodes: int = Field(default=1, ge=1, description="machines that train together.")
+    strategy: str = Field(
+        default="auto",
+        description='of Lightning, for more than one device: "auto", "ddp", "fsdp" and others.',
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="epochs without a better validation figure after which training ends; 0 never ends it early.",
+    )
 
-    precision: str = Field("auto", pattern=r"^(auto|32|16-mixed|bf16-mixed)$")
-    devices: int = Field(1, ge=1)
-    nodes: int = Field(1, ge=1)
-    strategy: str = "auto"
-    patience: int = Field(0, ge=0)
+
+Flips = Literal["none", "horizontal", "both"]
+
+
+class AugmentConfig(BaseModel):
+    """How training images are varied. Mild by default: a scratch must stay a scratch."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    horizontal_flip: bool = Field(default=True, description="mirror every second image left and right.")
+    vertical_flip: bool = Field(default=False, description="mirror every second image upside down.")
+    rotation: float = Field(
+        default=5.0,
+        ge=0,
+        le=180,
+        description="by at most this angle to either side, in degrees; the corners are filled by reflection.",
+    )
+    colour: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="brightness, contrast and saturation change by at most this part.",
+    )
+    crop: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="the smallest part of the image's area that is cut out and enlarged; 1 cuts nothing.",
+    )
 
 
 Config = TypeVar("Config", bound=LearnerConfig)

@@ -10,11 +10,9 @@ from typing import Any
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run
+from toolkit.aliases import Progress
 
-__all__ = ["Learner", "Progress", "training_facts"]
-
-Progress = Callable[[int, int], None]
-"""Is called with what is done and what there is to do, mostly epochs."""
+__all__ = ["Learner", "training_facts"]
 
 
 @dataclass(frozen=True)

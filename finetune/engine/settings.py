@@ -1,12 +1,9 @@
-"""All settings of a learner as a YAML file with what each means, out of the docstrings of its config models."""
+"""All settings of a learner as a YAML file with what each means, out of the descriptions of their fields."""
 
 from __future__ import annotations
 
-import inspect
-import re
 import textwrap
 from collections.abc import Iterator
-from typing import Any
 
 import yaml
 from pydantic import BaseModel
@@ -16,7 +13,6 @@ from finetune.engine.config import LearnerConfig
 __all__ = ["meanings", "settings_yaml"]
 
 _WIDTH = 100
-_ENTRY = re.compile(r"\n    (?=\w[\w, ]*: )")
 
 
 def settings_yaml(kind: type[LearnerConfig]) -> str:
@@ -29,14 +25,12 @@ def settings_yaml(kind: type[LearnerConfig]) -> str:
 
 
 def meanings(kind: type[BaseModel]) -> dict[str, str]:
-    """Name of a setting -> what it means: the "Attributes" of the model and of those that it builds on."""
+    """Name of a setting -> what it means: its field's description, or that of the model which it is inherited from."""
     found: dict[str, str] = {}
     for model in reversed(kind.__mro__):
-        text = inspect.cleandoc(vars(model).get("__doc__") or "")
-        for entry in _ENTRY.split(text.partition("Attributes:")[2]):
-            names, colon, meaning = entry.partition(": ")
-            if colon:
-                found |= {name.strip(): " ".join(meaning.split()) for name in names.split(",")}
+        if issubclass(model, BaseModel):
+            fields = model.model_fields.items()
+            found |= {name: field.description for name, field in fields if field.description is not None}
     return found
 
 
@@ -53,6 +47,6 @@ def _lines(kind: type[BaseModel], group: BaseModel | None, indent: str) -> Itera
             yield f"{indent}{_pair(name, default)}"
 
 
-def _pair(name: str, value: Any) -> str:
+def _pair(name: str, value: object) -> str:
     told = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
     return f"{name}: {told.strip().removesuffix('...').strip()}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from converters.sources import open_source
+from converters.sources import Source, SourceLike, open_source
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
@@ -20,29 +20,28 @@ __all__ = ["Example", "ExampleSet", "SplitConfig", "evaluated_examples", "every_
 
 
 class SplitConfig(BaseModel):
-    """Which images are train, val and test.
-
-    Attributes:
-        file: a split CSV; the other keys are then unused.
-        strategy: as in `split_dataset`; "auto" keeps the data's own subsets where each class can be learnt from them,
-            and else draws a stratified split, since MVTec's train folder holds only good images.
-        val, test: of a "stratified" draw, shares of the images, .1 and .2 where null; "kfold" takes `val` alone, 0.
-        per_class, test_per_class: of "uniform", images of each class, and how many of them are test.
-        folds, fold: of "kfold", their number, and which of them is test, from 0.
-        seed: of the draw.
-    """
+    """Which images are train, val and test."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: Path | None = None
-    strategy: Literal["auto", "native", "stratified", "uniform", "kfold"] = "auto"
-    val: float | None = None
-    test: float | None = None
-    per_class: int = 10
-    test_per_class: int = 2
-    folds: int = 5
-    fold: int = 0
-    seed: int = 0
+    file: Path | None = Field(default=None, description="a split CSV; the other keys are then unused.")
+    strategy: Literal["auto", "native", "stratified", "uniform", "kfold"] = Field(
+        default="auto",
+        description=(
+            'as in `split_dataset`; "auto" keeps the data\'s own subsets where each class can be learnt from them, and '
+            "else draws a stratified split, since MVTec's train folder holds only good images."
+        ),
+    )
+    val: float | None = Field(
+        default=None,
+        description='of a "stratified" draw, share of the images, .1 where null; "kfold" takes it too, 0 where null.',
+    )
+    test: float | None = Field(default=None, description='of a "stratified" draw, share of the images, .2 where null.')
+    per_class: int = Field(default=10, description='of "uniform", images of each class.')
+    test_per_class: int = Field(default=2, description='of "uniform", how many of them are test.')
+    folds: int = Field(default=5, description='of "kfold", their number.')
+    fold: int = Field(default=0, description='of "kfold", which of them is test, from 0.')
+    seed: int = Field(default=0, description="of the draw.")
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,14 @@ class ExampleSet:
         examples: sorted by key.
         classes: names, "good" first; the position is the class's index.
         notes: what a user should know of the split.
+        source: what their labels are read from; None for examples that were made by hand.
     """
 
     root: Path
     examples: tuple[Example, ...]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    source: Source | None = None
 
     def subset(self, name: str) -> list[Example]:
         """The examples of one subset, sorted by key."""
@@ -95,7 +96,7 @@ class ExampleSet:
         return [found[label] for label in self.classes]
 
 
-def open_examples(data: str | Path, split: SplitConfig | None = None) -> ExampleSet:
+def open_examples(data: SourceLike, split: SplitConfig | None = None) -> ExampleSet:
     """Index the images of a dataset root, a category folder or a label tree, and split them.
 
     Raises:
@@ -117,10 +118,10 @@ def open_examples(data: str | Path, split: SplitConfig | None = None) -> Example
         if sample.key in subsets
     )
     classes = sorted({example.label for example in examples}, key=lambda name: (name != GOOD, name))
-    return ExampleSet(source.root, examples, tuple(classes), tuple(getattr(subsets, "notes", ())))
+    return ExampleSet(source.root, examples, tuple(classes), tuple(getattr(subsets, "notes", ())), source)
 
 
-def every_example(data: Path) -> list[Example]:
+def every_example(data: SourceLike) -> list[Example]:
     """All images of a dataset root, a category folder or a label tree, whatever their subset.
 
     Raises:
@@ -136,8 +137,8 @@ def every_example(data: Path) -> list[Example]:
 
 def evaluated_examples(
     run: Run, data: Path | None, opened: Callable[[Path], ExampleSet], *, own_tests: bool = False
-) -> tuple[Path, list[Example]]:
-    """The images that a run is evaluated on, and where they are.
+) -> tuple[Source, list[Example]]:
+    """The images that a run is evaluated on, and the source of their labels, opened once.
 
     Of the data that it was trained on, wherever that stands now, they are those that its metrics are of, so that none
     was trained on; of other data they are all.
@@ -159,14 +160,15 @@ def evaluated_examples(
         if data is None:
             raise
         own = None  # a split that other data does not allow
+    source = open_source(place) if own is None or own.source is None else own.source
     if own is not None and split_sha256(own.subsets) == told["split_sha256"]:
-        return place, own.subset(told["metrics_of"]) or (list(own.examples) if own_tests else [])
+        return source, own.subset(told["metrics_of"]) or (list(own.examples) if own_tests else [])
     if data is None:
         raise ToolkitError(place, "is not as it was: other images or another split", "name the data")
     if not own_tests:
-        return place, every_example(place)
-    other = open_examples(place, SplitConfig(strategy="native"))
-    return place, other.subset("test") or list(other.examples)
+        return source, every_example(source)
+    other = open_examples(source, SplitConfig(strategy="native"))
+    return source, other.subset("test") or list(other.examples)
 
 
 def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]:

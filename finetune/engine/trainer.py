@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.config import TrainedConfig
 from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
-from finetune.engine.learner import Progress
 from finetune.engine.runs import Run
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
 __all__ = ["Fit", "fit"]
@@ -87,23 +87,7 @@ def fit(
     if config.patience and watched:
         callbacks.append(EarlyStopping(watched, mode=mode, patience=config.patience, check_finite=False))
     with _quiet(), _explained(run, config), own_determinism():
-        accelerator, devices = _accelerator(config)
-        trainer = lightning.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=config.nodes,
-            strategy=config.strategy,
-            precision=_precision(config, accelerator),  # type: ignore[arg-type]
-            max_epochs=config.epochs,
-            callbacks=[*callbacks, ending],
-            logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=10,
-            num_sanity_val_steps=0,
-            deterministic="warn",
-            use_distributed_sampler=False,
-        )
+        trainer = _trainer(run, config, [*callbacks, ending])
         seed_all(config.seed)
         last = run.checkpoints / "last.ckpt"
         resumed = last if last.is_file() else None
@@ -116,6 +100,26 @@ def fit(
         epochs=epochs,
         seconds=time.monotonic() - started,
         score=None if score is None else float(score),
+    )
+
+
+def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback]) -> lightning.Trainer:
+    accelerator, devices = _accelerator(config)
+    return lightning.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=config.nodes,
+        strategy=config.strategy,
+        precision=_precision(config, accelerator),  # type: ignore[arg-type]
+        max_epochs=config.epochs,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        deterministic="warn",
+        use_distributed_sampler=False,
     )
 
 

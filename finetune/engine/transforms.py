@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torchvision.transforms import v2
 
+from finetune.engine.config import AugmentConfig, Flips
 from finetune.engine.datasets import Transform
 
-__all__ = ["MEAN", "STD", "AugmentConfig", "Flips", "eval_transform", "flipped_views", "train_transform"]
+__all__ = ["MEAN", "STD", "eval_transform", "flipped_views", "train_transform"]
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's images, RGB in [0, 1]: what torchvision's weights were trained with."""
 
-Flips = Literal["none", "horizontal", "both"]
 _AXES: dict[Flips, tuple[tuple[int, ...], ...]] = {
     "none": ((),),
     "horizontal": ((), (3,)),
     "both": ((), (3,), (2,), (2, 3)),
 }
-
-
-class AugmentConfig(BaseModel):
-    """How training images are varied. Mild by default: a scratch must stay a scratch.
-
-    Attributes:
-        horizontal_flip, vertical_flip: mirror every second image.
-        rotation: by at most this angle to either side, in degrees; the corners are filled by reflection.
-        colour: brightness, contrast and saturation change by at most this part.
-        crop: the smallest part of the image's area that is cut out and enlarged; 1 cuts nothing.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    horizontal_flip: bool = True
-    vertical_flip: bool = False
-    rotation: float = Field(default=5.0, ge=0, le=180)
-    colour: float = Field(default=0.1, ge=0, le=1)
-    crop: float = Field(default=1.0, gt=0, le=1)
 
 
 class Augmented(Protocol):

@@ -26,10 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import open_source
 from finetune.engine.config import LearnerConfig, nearest, parse_config
-from finetune.engine.learner import Learner, Progress
+from finetune.engine.learner import Learner
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.engine.splits import open_examples
-from finetune.learners import find_learner
+from finetune.learners import find_config, find_learner
+from toolkit.aliases import Progress
 from toolkit.dataset.samples import Sample
 from toolkit.dataset.splits import split_dataset, write_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -148,7 +149,7 @@ def read_attempts(
     """
     file = Path(file)
     told = _parse(file)
-    learner = find_learner(told.learner)
+    kind = find_config(told.learner)
     baseline = told.baseline or next(iter(told.attempts))
     if baseline not in told.attempts:
         raise ToolkitError(file, f"has no attempt named {baseline!r}", nearest(baseline, list(told.attempts)))
@@ -159,7 +160,7 @@ def read_attempts(
         problems += _name_problems(file, name)
         given = _merged(_merged(told.settings, told.attempts[name]), settings or {})
         try:
-            configs[name] = parse_config(learner.config, given, dict.fromkeys(given, f"{file}: {name}"))
+            configs[name] = parse_config(kind, given, dict.fromkeys(given, f"{file}: {name}"))
         except ToolkitError as error:
             problems += error.problems
         else:
@@ -353,7 +354,7 @@ def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tup
 def _write_folds(attempts: Attempts, out: Path) -> Iterator[tuple[tuple[int, int], Path]]:
     """Stratified folds over the images of the baseline's split: each image is tested once for each seed."""
     examples = open_examples(attempts.data, _split(attempts.attempts[0].config))
-    source = open_source(attempts.data)
+    source = examples.source or open_source(attempts.data)
     every: Sequence[Sample] = source.dataset
     used = [sample for sample in every if sample.key in examples.subsets]
     for seed in attempts.seeds:

@@ -10,7 +10,7 @@ from typing import Any
 
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.experiments.attempts import flat_settings, read_correct
-from finetune.learners import find_learner
+from finetune.learners import find_config
 from finetune.metrics.significance import mcnemar_exact
 from toolkit.errors import ToolkitError
 from toolkit.plotting.figures import BLUE, FAINT, as_png, fitted, new_figure, own_style
@@ -165,7 +165,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    return dict(flat_settings(read_config(run, find_learner(run.learner).config).model_dump(mode="json")))
+    return dict(flat_settings(read_config(run, find_config(run.learner)).model_dump(mode="json")))
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

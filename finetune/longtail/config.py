@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from finetune.classification.optimizers import BackboneConfig
-from finetune.longtail.data import GroupRule, TailConfig
+from finetune.classification.config import BackboneConfig
 
-__all__ = ["LongtailConfig", "Method"]
+__all__ = ["LEAST_IMBALANCE", "GroupRule", "LongtailConfig", "Method", "TailConfig"]
 
 Method = Literal["cross-entropy", "class-balanced", "balanced-softmax", "logit-adjustment", "crt", "reslt"]
 
@@ -22,31 +21,64 @@ _BELONGS: dict[str, tuple[Method, Any]] = {
 """Settings of one method alone -> that method, and what they are there unless given."""
 
 
-class LongtailConfig(BackboneConfig):
-    """What the long-tail classifier can be told.
+LEAST_IMBALANCE = 2.0
+"""Images of the largest class over those of the smallest, below which there is no tail to speak of."""
 
-    Attributes:
-        method: how the tail is helped: one way at a time.
-        branches: groups of classes: 3 (head, medium, tail) or 2 (head, tail); also the branches of reslt.
-        groups: "counts" sorts classes into groups by their training images, "good" makes good images the head and all
-            defects the tail; "auto" is "good" with two branches where good images are the largest class.
-        alpha: of reslt: weight of the branches' own loss against that of their sum.
-        tau: of logit-adjustment: its strength.
-        adjust: of logit-adjustment: the "prediction" after training, or the "loss" (which with tau 1 is
-            balanced-softmax).
-        retrain_epochs: of crt: epochs of its second stage, the classifier's, after `epochs` of the first.
-        longtail: make a tail first, of training images only.
-    """
+GroupRule = Literal["auto", "counts", "good"]
+
+
+class TailConfig(BaseModel):
+    """A tail made by leaving training images out; validation and test images stay."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    imbalance: float = Field(
+        ge=LEAST_IMBALANCE,
+        description="images of the largest class over those of the smallest; between them n_i falls exponentially.",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="of the draw of the images that stay. A steeper tail keeps some of those that a flatter one keeps.",
+    )
+
+
+class LongtailConfig(BackboneConfig):
+    """What the long-tail classifier can be told."""
 
     batch_size: int = Field(default=16, ge=2)
-    method: Method = "reslt"
-    branches: Literal[2, 3] = 3
-    groups: GroupRule = "auto"
-    alpha: float | None = Field(default=None, ge=0, le=1)
-    tau: float | None = Field(default=None, gt=0)
-    adjust: Literal["prediction", "loss"] | None = None
-    retrain_epochs: int | None = Field(default=None, ge=1)
-    longtail: TailConfig | None = None
+    method: Method = Field(default="reslt", description="how the tail is helped: one way at a time.")
+    branches: Literal[2, 3] = Field(
+        default=3,
+        description="groups of classes: 3 (head, medium, tail) or 2 (head, tail); also the branches of reslt.",
+    )
+    groups: GroupRule = Field(
+        default="auto",
+        description=(
+            '"counts" sorts classes into groups by their training images, "good" makes good images the head and all '
+            'defects the tail; "auto" is "good" with two branches where good images are the largest class.'
+        ),
+    )
+    alpha: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of reslt: weight of the branches' own loss against that of their sum.",
+    )
+    tau: float | None = Field(default=None, gt=0, description="of logit-adjustment: its strength.")
+    adjust: Literal["prediction", "loss"] | None = Field(
+        default=None,
+        description=(
+            'of logit-adjustment: the "prediction" after training, or the "loss" (which with tau 1 is '
+            "balanced-softmax)."
+        ),
+    )
+    retrain_epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="of crt: epochs of its second stage, the classifier's, after `epochs` of the first.",
+    )
+    longtail: TailConfig | None = Field(default=None, description="make a tail first, of training images only.")
 
     @field_validator("method", mode="before")
     @classmethod

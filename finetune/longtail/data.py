@@ -7,36 +7,16 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from finetune.engine.splits import Example, ExampleSet
+from finetune.longtail.config import LEAST_IMBALANCE, GroupRule, TailConfig
 from finetune.longtail.losses import Group, exponential_counts, group_classes, imbalance_factor
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 
-__all__ = ["GroupRule", "Tail", "TailConfig", "find_tail", "make_tail"]
-
-LEAST_IMBALANCE = 2.0
-"""Images of the largest class over those of the smallest, below which there is no tail to speak of."""
-
-GroupRule = Literal["auto", "counts", "good"]
-
-
-class TailConfig(BaseModel):
-    """A tail made by leaving training images out; validation and test images stay.
-
-    Attributes:
-        imbalance: images of the largest class over those of the smallest; between them n_i falls exponentially.
-        seed: of the draw of the images that stay. A steeper tail keeps some of those that a flatter one keeps.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    imbalance: float = Field(ge=LEAST_IMBALANCE)
-    seed: int = Field(0, ge=0)
+__all__ = ["Tail", "find_tail", "make_tail"]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from finetune.classification.inference import (
 from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
-from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
@@ -38,6 +38,7 @@ from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, imbalance_factor
 from finetune.longtail.module import LongtailModule, first_stage, fit_longtail
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 
@@ -143,8 +144,8 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     """
     module, classes = _restored(run)
     config = module.config
-    root, chosen = evaluated_examples(run, data, lambda place: _open(place, config))
-    check_classes(chosen, classes, root)
+    source, chosen = evaluated_examples(run, data, lambda place: _open(place, config))
+    check_classes(chosen, classes, source.root)
     device = pick_device(config.device)
     return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
 

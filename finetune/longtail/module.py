@@ -19,7 +19,6 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import seed_all
 from finetune.engine.distributed import gather_rows
-from finetune.engine.learner import Progress
 from finetune.engine.runs import Run
 from finetune.engine.trainer import Fit, fit
 from finetune.engine.transforms import eval_transform, train_transform
@@ -34,6 +33,7 @@ from finetune.longtail.losses import (
     reslt_loss,
 )
 from finetune.longtail.models import LongtailNet, PlainHead, ResLTHead
+from toolkit.aliases import Progress
 from toolkit.files.publish import write_json
 
 __all__ = ["LongtailModule", "first_stage", "fit_longtail"]

@@ -1,4 +1,4 @@
-"""Intervals and tests: whether a difference is one."""
+"""Intervals and tests: whether a difference is one. scipy, which comes with training, is loaded where it is needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, binomtest
 
 __all__ = ["expected_best", "holm_adjusted", "mcnemar_exact", "sign_flip_test", "wilson_interval"]
 
@@ -43,7 +42,9 @@ def mcnemar_exact(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """
     one, other = np.asarray(first, np.bool_), np.asarray(second, np.bool_)
     gained, lost = int((other & ~one).sum()), int((one & ~other).sum())
-    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    number = gained + lost
+    tail = sum(math.comb(number, heads) for heads in range(min(gained, lost) + 1))  # of 2 ** number outcomes
+    return min(1.0, float(2 * tail / 2**number))
 
 
 def sign_flip_test(differences: npt.ArrayLike) -> float:
@@ -55,6 +56,8 @@ def sign_flip_test(differences: npt.ArrayLike) -> float:
     Args:
         differences: (N,) whole numbers.
     """
+    from scipy.stats import binom
+
     sizes = np.abs(np.asarray(differences, np.int64))
     chances = np.ones(1)  # of every sum from -reach to reach
     for size, times in zip(*np.unique(sizes[sizes > 0], return_counts=True), strict=True):
@@ -83,5 +86,7 @@ def expected_best(rate: float, total: int, attempts: int) -> float:
         total: images of each.
         attempts: their number.
     """
+    from scipy.stats import binom
+
     below = binom.cdf(np.arange(total), total, rate) ** attempts
     return float((1 - below).sum() / total) if total else float("nan")

@@ -19,60 +19,113 @@ _TINY_SIZE = 256
 
 
 class SamConfig(TrainedConfig):
-    """What the segmenter can be told.
-
-    Attributes:
-        model: "vit_b", "vit_l", "vit_h", or "tiny", a small one for tests and demos.
-        weights: Meta's checkpoint file of that model, or "none" for random ones; "tiny" has no others.
-        image_size: images are scaled so that their longer side has so many pixels, 1024 for Meta's models, and for
-            "tiny" any multiple of 16 (256 if none is told). The masks have a quarter of it, and are then enlarged.
-        batch_size: images in a step; each comes with `prompts_per_image` prompts.
-        prompts_per_image: instances of an image that are asked for in a step, each by a prompt of its own.
-        refinement_steps: corrective clicks after the first prompt of each, with the mask so far fed back.
-        box_share: share of prompts that begin with a box; the others begin with a point.
-        jitter: standard deviation of the noise on boxes, as a share of their sides; it stays below 20 pixels.
-        train_prompt_encoder: whether the prompt encoder learns too; the mask decoder always does.
-        train_encoder: whether the image encoder learns too; there is then no cache.
-        encoder_lr_scale: learning rate of that part, as a multiple of `lr`.
-        lora: rank of low-rank updates of the image encoder's attention, 0 for none; there is then no cache.
-        cache: folder of the embeddings; "auto" is RUN/cache, and "none" encodes images again in every epoch.
-        embed_batch: images that are encoded at once on a GPU.
-        weight_decay: of AdamW.
-        instances: which components of a mask make an instance: "components", "image" or "merge:GAP".
-        min_area: instances of fewer pixels are left out.
-        hold_out: where the split has no val subset, the share of train that the best epoch is chosen on.
-        points_per_side, predicted_iou, stability: of `predict` where no boxes are known, as segment-anything's
-            automatic mask generator takes them.
-        detector: run of a detector, whose boxes on the test images are segmented for COCO's mask AP; "" for none.
-        split: which images are train, val and test.
-    """
+    """What the segmenter can be told."""
 
     renamed: ClassVar[Mapping[str, str]] = {"prompts": "prompts_per_image", "rounds": "refinement_steps"}
 
-    epochs: int = Field(30, ge=1)
-    batch_size: int = Field(4, ge=1)
-    image_size: int = Field(META_SIZE, ge=64, le=META_SIZE, multiple_of=16)
-    lr: float = Field(2e-4, gt=0)
-    model: Literal["vit_b", "vit_l", "vit_h", "tiny"] = "vit_b"
-    prompts_per_image: int = Field(default=4, ge=1)
-    refinement_steps: int = Field(default=2, ge=0, le=16)
-    box_share: float = Field(default=0.5, ge=0, le=1)
-    jitter: float = Field(default=0.1, ge=0, le=1)
-    train_prompt_encoder: bool = False
-    train_encoder: bool = False
-    encoder_lr_scale: float = Field(default=0.1, gt=0)
-    lora: int = Field(default=0, ge=0)
-    cache: str = Field("auto", min_length=1)
-    embed_batch: int = Field(default=4, ge=1)
-    weight_decay: float = Field(default=0.01, ge=0)
-    instances: str = Field("components", pattern=r"^(components|image|merge:\d+)$")
-    min_area: int = Field(default=0, ge=0)
-    hold_out: float = Field(default=0.2, gt=0, lt=1)
-    points_per_side: int = Field(default=32, ge=1)
-    predicted_iou: float = Field(default=0.88, ge=0, le=1)
-    stability: float = Field(default=0.95, ge=0, le=1)
-    detector: str = ""
-    split: SplitConfig = SplitConfig()
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(
+        default=4, ge=1, description="images in a step; each comes with `prompts_per_image` prompts."
+    )
+    image_size: int = Field(
+        default=META_SIZE,
+        ge=64,
+        le=META_SIZE,
+        multiple_of=16,
+        description=(
+            "images are scaled so that their longer side has so many pixels, 1024 for Meta's models, and for "
+            '"tiny" any multiple of 16 (256 if none is told). The masks have a quarter of it, and are then enlarged.'
+        ),
+    )
+    lr: float = Field(default=2e-4, gt=0)
+    model: Literal["vit_b", "vit_l", "vit_h", "tiny"] = Field(
+        default="vit_b",
+        description='"vit_b", "vit_l", "vit_h", or "tiny", a small one for tests and demos.',
+    )
+    weights: str = Field(
+        default="default",
+        description='Meta\'s checkpoint file of that model, or "none" for random ones; "tiny" has no others.',
+    )
+    prompts_per_image: int = Field(
+        default=4,
+        ge=1,
+        description="instances of an image that are asked for in a step, each by a prompt of its own.",
+    )
+    refinement_steps: int = Field(
+        default=2,
+        ge=0,
+        le=16,
+        description="corrective clicks after the first prompt of each, with the mask so far fed back.",
+    )
+    box_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of prompts that begin with a box; the others begin with a point.",
+    )
+    jitter: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="standard deviation of the noise on boxes, as a share of their sides; it stays below 20 pixels.",
+    )
+    train_prompt_encoder: bool = Field(
+        default=False,
+        description="whether the prompt encoder learns too; the mask decoder always does.",
+    )
+    train_encoder: bool = Field(
+        default=False, description="whether the image encoder learns too; there is then no cache."
+    )
+    encoder_lr_scale: float = Field(default=0.1, gt=0, description="learning rate of that part, as a multiple of `lr`.")
+    lora: int = Field(
+        default=0,
+        ge=0,
+        description="rank of low-rank updates of the image encoder's attention, 0 for none; there is then no cache.",
+    )
+    cache: str = Field(
+        default="auto",
+        min_length=1,
+        description='folder of the embeddings; "auto" is RUN/cache, and "none" encodes images again in every epoch.',
+    )
+    embed_batch: int = Field(default=4, ge=1, description="images that are encoded at once on a GPU.")
+    weight_decay: float = Field(default=0.01, ge=0, description="of AdamW.")
+    instances: str = Field(
+        default="components",
+        pattern=r"^(components|image|merge:\d+)$",
+        description='which components of a mask make an instance: "components", "image" or "merge:GAP".',
+    )
+    min_area: int = Field(default=0, ge=0, description="instances of fewer pixels are left out.")
+    hold_out: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="where the split has no val subset, the share of train that the best epoch is chosen on.",
+    )
+    points_per_side: int = Field(
+        default=32,
+        ge=1,
+        description=(
+            "of `predict` where no boxes are known: points of the grid to a side, as segment-anything's automatic mask "
+            "generator takes them."
+        ),
+    )
+    predicted_iou: float = Field(
+        default=0.88,
+        ge=0,
+        le=1,
+        description="of `predict` where no boxes are known: the least IoU that the model expects of a mask.",
+    )
+    stability: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="of `predict` where no boxes are known: the least stability of a mask.",
+    )
+    detector: str = Field(
+        default="",
+        description='run of a detector, whose boxes on the test images are segmented for COCO\'s mask AP; "" for none.',
+    )
+    split: SplitConfig = Field(default=SplitConfig(), description="which images are train, val and test.")
 
     @model_validator(mode="before")
     @classmethod

@@ -19,12 +19,12 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch.utils.data import Dataset
 
 from converters.formats.base import Settings
-from converters.sources import open_source
+from converters.sources import SourceLike, open_source
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import Example, ExampleSet
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache, read_padded
-from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside, whole_mask
+from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import Instance, LabelledImage
@@ -52,7 +52,7 @@ class Chosen:
 
 
 def read_instances(
-    examples: Sequence[Example], data: Path, *, instances: str = "components", min_area: int = 0
+    examples: Sequence[Example], data: SourceLike, *, instances: str = "components", min_area: int = 0
 ) -> list[LabelledImage]:
     """The labels of images, in their order, with their files and subsets.
 
@@ -82,7 +82,7 @@ def choose_images(examples: ExampleSet, data: Path, config: SamConfig) -> Chosen
         ToolkitError: as `read_instances`, or there are none to train on, or too few to hold some out.
     """
     options: dict[str, Any] = {"instances": config.instances, "min_area": config.min_area}
-    images = read_instances(examples.examples, data, **options)
+    images = read_instances(examples.examples, examples.source or data, **options)
     shown = [image for image in images if image.instances]
     train, val = ([one for one in shown if one.subset == name] for name in ("train", "val"))
     if not shown:
@@ -237,7 +237,7 @@ class PromptedImages(Dataset[dict[str, Any]]):
         side = self._task.image_size // 4
         if (number, which) not in self._low:
             image = self.images[number]
-            mask = whole_mask(image.instances[which], image.width, image.height)
+            mask = image.instances[which].whole(image.width, image.height)
             self._low[number, which] = np.packbits(low_resolution(mask, self._task.image_size))
         bits = np.unpackbits(self._low[number, which], count=side * side)
         return bits.reshape(side, side).astype(np.bool_)

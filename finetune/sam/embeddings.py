@@ -26,9 +26,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from finetune.engine.distributed import sharing_process
-from finetune.engine.learner import Progress
 from finetune.engine.runs import file_sha256
 from finetune.sam.models import encode, weights_hash
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image
 

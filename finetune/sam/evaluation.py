@@ -19,7 +19,6 @@ from finetune.sam.embeddings import EmbeddingCache
 from finetune.sam.metrics import size_class, summarise
 from finetune.sam.plots import Shown, draw_instances, draw_scores
 from finetune.sam.predictor import Segmenter, judge_image, mask_ap
-from finetune.sam.prompts import whole_mask
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.labels import LabelledImage
@@ -160,7 +159,7 @@ def _shown(segmenter: Segmenter, image: LabelledImage, row: Mapping[str, Any]) -
     return Shown(
         np.ascontiguousarray(read_image(path)[:, :, ::-1]),
         instance.bbox,
-        whole_mask(instance, image.width, image.height),
+        instance.whole(image.width, image.height),
         masks[0],
         instance.label,
         row["iou_box"],

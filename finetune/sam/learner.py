@@ -16,7 +16,7 @@ from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
-from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.splits import evaluated_examples, open_examples
@@ -29,6 +29,7 @@ from finetune.sam.inference import predict_image, predict_images
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
 from finetune.sam.predictor import Segmenter, mask_ap
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import LabelledImage
 
@@ -119,10 +120,10 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    root, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
-    images = read_instances(tested, root, instances=config.instances, min_area=config.min_area)
+    source, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
+    images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
-        raise ToolkitError(root, "holds no instance: there is nothing to segment", "name data with masks")
+        raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")
     segmenter = load_segmenter(run)
     return _judge(segmenter.sam, run, config, images, segmenter.device).metrics
 

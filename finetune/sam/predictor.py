@@ -18,7 +18,7 @@ from finetune.sam.embeddings import Encoder, read_padded
 from finetune.sam.metrics import PROMPTS, compare_masks
 from finetune.sam.models import Prompts, decode
 from finetune.sam.module import choose_masks
-from finetune.sam.prompts import corrective_click, deepest_pixel, jittered_box, whole_mask
+from finetune.sam.prompts import corrective_click, deepest_pixel, jittered_box
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage
@@ -152,7 +152,7 @@ def judge_image(
     found: list[dict[str, float]] = []
     for first in range(0, len(image.instances), _AT_ONCE):
         some = image.instances[first : first + _AT_ONCE]
-        truths = [whole_mask(one, image.width, image.height) for one in some]
+        truths = [one.whole(image.width, image.height) for one in some]
         rows: list[dict[str, float]] = [{} for _ in some]
         for prompt, masks in _prompted(segmenter, image, some, truths, embedding, mixed_seed(seed, first)):
             for row, truth, mask in zip(rows, truths, masks, strict=True):

@@ -9,19 +9,11 @@ import torch
 
 from toolkit.geometry.labels import Instance
 
-__all__ = ["corrective_click", "corrective_clicks", "deepest_pixel", "jittered_box", "point_inside", "whole_mask"]
+__all__ = ["corrective_click", "corrective_clicks", "deepest_pixel", "jittered_box", "point_inside"]
 
 _MOST_JITTER = 20.0  # pixels, as in arXiv 2304.02643, appendix A
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-
-
-def whole_mask(instance: Instance, width: int, height: int) -> Bools:
-    """The mask of an instance at the size of its image: bool (height, width)."""
-    mask = np.zeros((height, width), np.bool_)
-    x0, y0, x1, y1 = instance.bbox
-    mask[y0:y1, x0:x1] = instance.mask
-    return mask
 
 
 def jittered_box(instance: Instance, width: int, height: int, share: float, rng: np.random.Generator) -> Floats:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from converters.sources import open_source
+from converters.sources import SourceLike, open_source
 from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import Example, ExampleSet
+from finetune.vae.config import Augment
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 
-__all__ = ["Augment", "GoodImages", "choose_good", "has_random_pose", "train_views", "truth_masks", "unit_range"]
+__all__ = ["GoodImages", "choose_good", "has_random_pose", "train_views", "truth_masks", "unit_range"]
 
-Augment = Literal["auto", "none", "flip", "turn"]
 BoolMap = npt.NDArray[np.bool_]
 
 _CHANCE = 0.05  # level of the test for a random pose
@@ -135,7 +133,7 @@ def unit_range(image: torch.Tensor) -> torch.Tensor:
     return image.to(torch.float32).div(255).contiguous()
 
 
-def truth_masks(data: str | Path) -> dict[str, Callable[[], BoolMap | None]]:
+def truth_masks(data: SourceLike) -> dict[str, Callable[[], BoolMap | None]]:
     """What is marked as defect in each image of a dataset or label tree: key -> a function that reads it.
 
     The function gives bool (H, W), or None where the data says nothing of places, as a classification tree.

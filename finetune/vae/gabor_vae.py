@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from finetune.vae.models import Vae, VaeShape, active, divergence, draw_latent, gaussian_nats
+from finetune.vae.models import Vae, active, divergence, draw_latent, gaussian_nats
+from finetune.vae.shape import VaeShape
 
 __all__ = ["BandVae", "Model"]
 

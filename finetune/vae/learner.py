@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from converters.formats.registry import check_formats
+from converters.sources import SourceLike
 from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, write_map_labels
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
-from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.learner import Learner, training_facts
 from finetune.engine.runs import Run, holds_run, start_run
 from finetune.engine.splits import Example, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
@@ -33,6 +34,7 @@ from finetune.vae.predictor import (
     score_files,
     score_images,
 )
+from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
 from toolkit.files.publish import write_whole
@@ -98,7 +100,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
         [one.score for one in score_images(model, good.held_out, config, device)], config.percentile
     )
     run.note(threshold=threshold)
-    _report(run, model, examples.subset("test"), config, device, threshold, data)
+    _report(run, model, examples.subset("test"), config, device, threshold, examples.source or data)
     return run
 
 
@@ -117,9 +119,9 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
     """
     ready = load_trained(run)
     split = ready.config.split
-    root, chosen = evaluated_examples(run, data, lambda place: open_examples(place, split), own_tests=True)
+    source, chosen = evaluated_examples(run, data, lambda place: open_examples(place, split), own_tests=True)
     scored = score_images(ready.model, chosen, ready.config, ready.device)
-    return measure(chosen, scored, root, ready.threshold)
+    return measure(chosen, scored, source, ready.threshold)
 
 
 def predict(run: Run, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
@@ -163,7 +165,7 @@ def _report(
     config: VaeConfig,
     device: torch.device,
     threshold: float,
-    data: Path,
+    data: SourceLike,
 ) -> None:
     """Predictions, pictures and figures of the test images."""
     scored = score_images(model, tested, config, device)
@@ -189,7 +191,7 @@ def _row(image: ScoredImage, threshold: float) -> dict[str, Any]:
 
 
 def measure(
-    tested: Sequence[Example], scored: Sequence[ScoredImage], data: Path, threshold: float
+    tested: Sequence[Example], scored: Sequence[ScoredImage], data: SourceLike, threshold: float
 ) -> dict[str, float | int]:
     """Figures of test images, pixel figures at the size of each image where the data has masks."""
     masks = truth_masks(data)

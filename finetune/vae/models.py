@@ -7,7 +7,6 @@ equation 8), so that no weight between reconstruction and divergence needs tunin
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ from torchvision.transforms.functional import normalize
 
 from finetune.classification.backbones import Backbone
 from finetune.engine.transforms import MEAN, STD
+from finetune.vae.shape import VaeShape
 from toolkit.errors import ToolkitError
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "PixelVae",
     "Reconstruction",
     "Vae",
-    "VaeShape",
     "active",
     "divergence",
     "draw_latent",
@@ -38,55 +37,6 @@ __all__ = [
 
 _LEAST_VARIANCE = 1e-6  # of pixels in [0, 1]: a tenth of what 8 bits can show, and more than rounding
 _STRIDES = (4, 8, 16)  # of the feature maps that a feature VAE models
-
-
-@dataclass(frozen=True)
-class VaeShape:
-    """The form of the network.
-
-    Attributes:
-        image_size: side of the images in pixels, a multiple of 2 ** `num_downsamples`.
-        patch_size: side of the squares of pixels that the first layer strides over and the last one writes, a power of
-            2.
-        num_downsamples: the latent map has image_size / 2 ** num_downsamples to a side.
-        base_channels: channels behind the first layer, a multiple of 8; they double with each further halving, up to
-            `max_channels`.
-        max_channels: most channels.
-        latent: channels of the latent map.
-    """
-
-    image_size: int
-    patch_size: int = 2
-    num_downsamples: int = 4
-    base_channels: int = 32
-    max_channels: int = 128
-    latent: int = 32
-
-    @property
-    def channels(self) -> list[int]:
-        """Channels behind the first layer and behind each further halving."""
-        further = self.num_downsamples - int(math.log2(self.patch_size))
-        return [min(self.base_channels * 2**step, self.max_channels) for step in range(further + 1)]
-
-    def check(self) -> None:
-        """Raise where the images do not fit.
-
-        Raises:
-            ToolkitError: `image_size` is no multiple, or `patch_size` alone halves them more often.
-        """
-        grid = 2**self.num_downsamples
-        if self.patch_size > grid:
-            least = int(math.log2(self.patch_size))
-            raise ToolkitError(
-                f"num_downsamples {self.num_downsamples}",
-                f"are fewer than patch_size={self.patch_size} makes",
-                f"use num_downsamples={least} or more",
-            )
-        if self.image_size % grid or self.image_size < 2 * grid:
-            near = max(2, round(self.image_size / grid)) * grid
-            raise ToolkitError(
-                f"image_size {self.image_size}", f"is no multiple of {grid}, at least twice", f"use image_size={near}"
-            )
 
 
 @dataclass(frozen=True, eq=False)

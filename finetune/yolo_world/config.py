@@ -22,74 +22,104 @@ Freeze = Literal["none", "backbone", "neck"]
 
 
 class YoloAugment(BaseModel):
-    """How training images are varied.
-
-    Attributes:
-        preset: "stock" is ultralytics' own, with mosaics; "mild" are flips, shifts and a little colour; or "none".
-    """
+    """How training images are varied."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    preset: Augment = "stock"
+    preset: Augment = Field(
+        default="stock",
+        description=(
+            '"stock" is ultralytics\' own, with mosaics; "mild" are flips, shifts and a little colour; or "none".'
+        ),
+    )
 
 
 class YoloWorldConfig(LearnerConfig):
-    """Settings of YOLO-World, and of YOLOE as a second backend with masks.
-
-    Attributes:
-        model: "yolov8s-worldv2.pt" or another name of ultralytics, which it fetches once; a `.pt` file; or a `.yaml`
-            file or name, for instance "yolov8n-worldv2.yaml", from scratch. "yoloe-*-seg" makes masks.
-        weights: "default" are those of `model`, which are random for a `.yaml`; "none" are random; else a `.pt` file,
-            whose weights are taken where names and shapes agree.
-        prompts: where text features come from: "clip" computes them with `encoder`; a `.pt` table that
-            `--export-prompts` wrote; "hash" makes them from the letters alone, for tests and from scratch.
-        encoder: name of an open_clip model; "auto" is the one that the detector was made for.
-        encoder_weights: "auto", a name that open_clip fetches once, or a local file.
-        phrases: class -> phrase, or a YAML file of such lines, for classes whose phrase should say more.
-        template: phrase of the other classes, out of {defect} and {product}.
-        split: which images are train, val and test.
-        classes: how instances are named, as for `defectkit convert --classes`.
-        instances: what is one instance, as for `defectkit convert --instances`.
-        min_area: instances of fewer pixels are left out, in training and in the figures.
-        freeze: "backbone" leaves it as it is; "neck" also all that follows, so that only the head learns. What is
-            frozen forgets nothing of its open vocabulary.
-        augment: how training images are varied.
-        optimizer: "adamw", "sgd", "adam", or "auto", by which ultralytics chooses it and the learning rate too.
-        weight_decay: L2 penalty.
-        patience: epochs without a better validation mAP after which training ends; 0 never ends it early.
-        precision: "auto" is bf16 on a GPU that has it, else 32 bits.
-        devices: GPUs that train together.
-        confidence: scores from which on `predict` shows a detection.
-        export: "onnx" writes RUN/model.onnx after training, checked against PyTorch.
-        plots: whether ultralytics draws its plots.
-    """
+    """Settings of YOLO-World, and of YOLOE as a second backend with masks."""
 
     renamed: ClassVar[Mapping[str, str]] = {"plot": "plots", "augment": "augment.preset"}
 
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(16, ge=1)
-    image_size: int = Field(640, ge=64, multiple_of=32)
-    lr: float = Field(1e-3, gt=0, le=1)
-    model: str = "yolov8s-worldv2.pt"
-    prompts: str = "clip"
-    encoder: str = "auto"
-    encoder_weights: str = "auto"
-    phrases: dict[str, str] | Path = Field(default_factory=dict)
-    template: str = "{defect} of {product}"
-    split: SplitConfig = SplitConfig()
-    classes: ClassScheme = "defect"
-    instances: str = "components"
-    min_area: int = Field(0, ge=0)
-    freeze: Freeze = "none"
-    augment: YoloAugment = YoloAugment()
-    optimizer: Literal["adamw", "sgd", "adam", "auto"] = "adamw"
-    weight_decay: float = Field(5e-4, ge=0, le=1)
-    patience: int = Field(0, ge=0)
-    precision: Literal["auto", "32", "bf16-mixed"] = "auto"
-    devices: int = Field(1, ge=1)
-    confidence: float = Field(0.25, gt=0, lt=1)
-    export: Literal["none", "onnx"] = "none"
-    plots: bool = True
+    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    image_size: int = Field(default=640, ge=64, multiple_of=32)
+    lr: float = Field(default=1e-3, gt=0, le=1)
+    model: str = Field(
+        default="yolov8s-worldv2.pt",
+        description=(
+            '"yolov8s-worldv2.pt" or another name of ultralytics, which it fetches once; a `.pt` file; or a `.yaml` '
+            'file or name, for instance "yolov8n-worldv2.yaml", from scratch. "yoloe-*-seg" makes masks.'
+        ),
+    )
+    weights: str = Field(
+        default="default",
+        description=(
+            '"default" are those of `model`, which are random for a `.yaml`; "none" are random; else a `.pt` file, '
+            "whose weights are taken where names and shapes agree."
+        ),
+    )
+    prompts: str = Field(
+        default="clip",
+        description=(
+            'where text features come from: "clip" computes them with `encoder`; a `.pt` table that `--export-prompts` '
+            'wrote; "hash" makes them from the letters alone, for tests and from scratch.'
+        ),
+    )
+    encoder: str = Field(
+        default="auto",
+        description='name of an open_clip model; "auto" is the one that the detector was made for.',
+    )
+    encoder_weights: str = Field(
+        default="auto", description='"auto", a name that open_clip fetches once, or a local file.'
+    )
+    phrases: dict[str, str] | Path = Field(
+        default_factory=dict,
+        description="class -> phrase, or a YAML file of such lines, for classes whose phrase should say more.",
+    )
+    template: str = Field(
+        default="{defect} of {product}",
+        description="phrase of the other classes, out of {defect} and {product}.",
+    )
+    split: SplitConfig = Field(default=SplitConfig(), description="which images are train, val and test.")
+    classes: ClassScheme = Field(
+        default="defect", description="how instances are named, as for `defectkit convert --classes`."
+    )
+    instances: str = Field(
+        default="components", description="what is one instance, as for `defectkit convert --instances`."
+    )
+    min_area: int = Field(
+        default=0,
+        ge=0,
+        description="instances of fewer pixels are left out, in training and in the figures.",
+    )
+    freeze: Freeze = Field(
+        default="none",
+        description=(
+            '"backbone" leaves it as it is; "neck" also all that follows, so that only the head learns. What is frozen '
+            "forgets nothing of its open vocabulary."
+        ),
+    )
+    augment: YoloAugment = Field(default=YoloAugment(), description="how training images are varied.")
+    optimizer: Literal["adamw", "sgd", "adam", "auto"] = Field(
+        default="adamw",
+        description='"adamw", "sgd", "adam", or "auto", by which ultralytics chooses it and the learning rate too.',
+    )
+    weight_decay: float = Field(default=5e-4, ge=0, le=1, description="L2 penalty.")
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="epochs without a better validation mAP after which training ends; 0 never ends it early.",
+    )
+    precision: Literal["auto", "32", "bf16-mixed"] = Field(
+        default="auto",
+        description='"auto" is bf16 on a GPU that has it, else 32 bits.',
+    )
+    devices: int = Field(default=1, ge=1, description="GPUs that train together.")
+    confidence: float = Field(default=0.25, gt=0, lt=1, description="scores from which on `predict` shows a detection.")
+    export: Literal["none", "onnx"] = Field(
+        default="none",
+        description='"onnx" writes RUN/model.onnx after training, checked against PyTorch.',
+    )
+    plots: bool = Field(default=True, description="whether ultralytics draws its plots.")
 
     @field_validator("optimizer", mode="before")
     @classmethod

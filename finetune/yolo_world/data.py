@@ -63,7 +63,7 @@ def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
         raise ToolkitError(
             source.root, "says nothing of where defects are", "name a tree with boxes, or a dataset root"
         )
-    examples = open_examples(data, config.split)
+    examples = open_examples(source, config.split)
     classes = source.classes(config.classes)
     if not classes or all(example.label == GOOD for example in examples.examples):
         raise ToolkitError(data, "holds no instances: all its images are background", "name data with labelled defects")

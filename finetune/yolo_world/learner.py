@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from converters.sources import open_source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
-from finetune.engine.learner import Learner, Progress, training_facts
+from finetune.engine.learner import Learner, training_facts
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
@@ -25,6 +24,7 @@ from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextTable, encode_phrases, write_table
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
+from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_json, write_whole
@@ -99,9 +99,9 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, Any]:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    root, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split), own_tests=True)
+    source, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split), own_tests=True)
     chosen = {example.key: example.subset for example in tested}
-    truth, results = _measured(detector, open_source(root), chosen, config)[:2]
+    truth, results = _measured(detector, source, chosen, config)[:2]
     return figures(truth, results, masks=detector.masks)
 
 

@@ -64,6 +64,5 @@ def _planes(found: Detections, scale: int) -> npt.NDArray[np.bool_] | None:
         return None
     planes = np.zeros((len(found), found.height, found.width), np.bool_)
     for plane, one in zip(planes, found.masks, strict=True):
-        x0, y0, x1, y1 = one.bbox
-        plane[y0:y1, x0:x1] = one.mask
+        plane[:] = one.whole(found.width, found.height)
     return np.repeat(np.repeat(planes, scale, axis=1), scale, axis=2)

@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 import torch
 
 from finetune.engine.devices import pick_device
-from finetune.engine.learner import Progress
 from finetune.engine.runs import Run
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.prompts import TextTable
 from finetune.yolo_world.runtime import ModelSource, load_ultralytics
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
 load_ultralytics()  # which has to go before the first import of ultralytics

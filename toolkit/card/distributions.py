@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.geometry.labels import Instance
+from toolkit.aliases import FloatArray
 
 __all__ = [
     "HEAT_CELLS",
@@ -19,7 +19,6 @@ __all__ = [
     "distribution",
     "gini",
     "measure_balance",
-    "paint",
     "percent_text",
     "power_histogram",
 ]
@@ -27,7 +26,6 @@ __all__ = [
 HEAT_CELLS = 64
 """Rows and columns of a heat map, whatever the size of the images."""
 
-FloatArray = npt.NDArray[np.float64]
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _DIGITS = 6
 
@@ -156,19 +154,6 @@ def power_histogram(counts: Mapping[int, int]) -> list[tuple[int, int, int]]:
     if not bins:
         return []
     return [(1 << power, 2 << power, bins.get(power, 0)) for power in range(min(bins), max(bins) + 1)]
-
-
-def paint(instances: Sequence[Instance]) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
-    """All pixels of some instances, at least one: bool (h, w) of their common box, and where it begins, (x, y)."""
-    x0, y0 = (min(instance.bbox[i] for instance in instances) for i in (0, 1))
-    x1, y1 = (max(instance.bbox[i] for instance in instances) for i in (2, 3))
-    if len(instances) == 1:
-        return instances[0].mask, (x0, y0)
-    canvas = np.zeros((y1 - y0, x1 - x0), np.bool_)
-    for instance in instances:
-        a, b, c, d = instance.bbox
-        canvas[b - y0 : d - y0, a - x0 : c - x0] |= instance.mask
-    return canvas, (x0, y0)
 
 
 def coverage_grid(mask: npt.NDArray[np.bool_], offset: tuple[int, int], size: tuple[int, int]) -> FloatArray:

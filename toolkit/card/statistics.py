@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from toolkit.card.distributions import HEAT_CELLS, Distribution, FloatArray, coverage_grid, distribution, paint
+from toolkit.aliases import FloatArray
+from toolkit.card.distributions import HEAT_CELLS, Distribution, coverage_grid, distribution
 from toolkit.dataset.samples import GOOD, Sample, read_sample
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
 from toolkit.imaging.images import ImageHeader, read_header
 
 __all__ = ["ClassFigures", "DatasetStatistics", "LabelReader", "Record", "area_distributions", "observe"]
@@ -107,7 +109,7 @@ def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
         return Record(sample, (), header, {})
     size = header.width, header.height
     names = {instance.label for instance in instances}
-    whole, offset = paint(instances)
+    whole, offset = _union(instances)
     every = MaskSummary(tuple(instance.area for instance in instances), coverage_grid(whole, offset, size))
     marked = dict.fromkeys(names, every)
     if len(names) > 1:
@@ -150,8 +152,16 @@ def _header_alone(sample: Sample) -> ImageHeader | None:
         return None
 
 
+def _union(instances: Sequence[Instance]) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
+    """All pixels of some instances, at least one: bool (h, w) of their common box, and where it begins, (x, y)."""
+    if len(instances) == 1:
+        return instances[0].mask, instances[0].bbox[:2]
+    window = window_of(instances)
+    return paint(instances, [True] * len(instances), window, np.bool_), window[:2]
+
+
 def _measure(instances: Sequence[Instance], size: tuple[int, int]) -> MaskSummary:
-    mask, offset = paint(instances)
+    mask, offset = _union(instances)
     return MaskSummary(tuple(instance.area for instance in instances), coverage_grid(mask, offset, size))
 
 

@@ -66,14 +66,14 @@ def train(
     """Train a learner, evaluate it on the test images, and leave a run directory."""
     from finetune.engine.config import load_config
     from finetune.engine.distributed import is_leader
-    from finetune.learners import find_learner
+    from finetune.learners import find_config
     from finetune.training import train as run
 
+    kind = find_config(learner)
     if lora is not None and learner != "sam":
-        find_learner(learner)  # which knows better where there is no such learner
         raise ToolkitError("--lora", f"{learner} has no image encoder to update", "use it with sam")
     given = [*(settings or []), *([] if lora is None else [f"lora={lora}"])]
-    resolved = load_config(find_learner(learner).config, config, given)
+    resolved = load_config(kind, config, given)
     if export_prompts is not None:
         _export_prompts(learner, data, resolved, export_prompts, as_json)
         return
@@ -92,9 +92,9 @@ def train(
 def settings(learner: LearnerArg) -> None:
     """Print all settings of a learner with their defaults and what they mean, as a file for --config."""
     from finetune.engine.settings import settings_yaml
-    from finetune.learners import find_learner
+    from finetune.learners import find_config
 
-    say(settings_yaml(find_learner(learner).config).rstrip())
+    say(settings_yaml(find_config(learner)).rstrip())
 
 
 def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: bool) -> None:

@@ -23,12 +23,12 @@ def link_or_copy(source: Path, target: str, mode: ImageMode) -> ImageMode:
         ToolkitError: it cannot be done.
     """
     try:
-        return _place_image(source, target, mode)
+        return _link_or_copy(source, target, mode)
     except OSError as error:
         raise ToolkitError(target, f"cannot be written ({error.strerror or error})", "check the disk") from error
 
 
-def _place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
+def _link_or_copy(source: Path, target: str, mode: ImageMode) -> ImageMode:
     if mode == "hardlink":
         # Of a link the file it leads to, as the link itself may go away with its folder.
         try:
@@ -39,7 +39,7 @@ def _place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
                 raise
-            return _place_image(source, target, "copy")
+            return _link_or_copy(source, target, "copy")
     elif mode == "symlink":
         with suppress(FileNotFoundError):
             os.unlink(target)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import IO, Any
 import orjson
 
 from toolkit import __version__
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.links import link_or_copy
 from toolkit.files.parallel import ordered_map
@@ -29,7 +30,6 @@ from toolkit.gallery.sampling import even_sample
 
 __all__ = ["build_gallery", "choose"]
 
-Progress = Callable[[int, int], None]
 
 _LINES, _MARK, _BUILT = "lines.jsonl", "mark", "gallery"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import BoolArray
 from toolkit.errors import Problem, ToolkitError
 from toolkit.gallery.items import GalleryItem, GalleryPage, Shown
 from toolkit.gallery.pictures import Picture, open_picture, thumbnail_size
@@ -19,8 +20,6 @@ from toolkit.geometry.labels import Instance
 __all__ = ["Rendered", "render"]
 
 _MOST_ON_TILE = 60  # boxes; more of them hide the picture
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,13 +151,13 @@ def _small_path(instances: list[Instance], width: int, height: int) -> str:
     return mask_path(small)
 
 
-def _small_mask(mask: Bools, offset: tuple[int, int], width: int, height: int) -> str:
+def _small_mask(mask: BoolArray, offset: tuple[int, int], width: int, height: int) -> str:
     small = _canvas(width, height)
     shrink(mask, offset, (width, height), small)
     return mask_path(small)
 
 
-def _canvas(width: int, height: int) -> Bools:
+def _canvas(width: int, height: int) -> BoolArray:
     columns, rows = thumbnail_size(width, height)
     return np.zeros((rows, columns), np.bool_)
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import BoolArray
 from toolkit.geometry.contours import Outline, trace
 
 __all__ = ["box_path", "corners_path", "mask_path", "outline_path", "shrink"]
-
-Bools = npt.NDArray[np.bool_]
 
 
 def outline_path(outline: Outline, offset: tuple[int, int] = (0, 0)) -> str:
@@ -27,7 +26,7 @@ def outline_path(outline: Outline, offset: tuple[int, int] = (0, 0)) -> str:
     return "".join(pieces)
 
 
-def mask_path(mask: Bools, offset: tuple[int, int] = (0, 0)) -> str:
+def mask_path(mask: BoolArray, offset: tuple[int, int] = (0, 0)) -> str:
     """Path of a bool mask (H, W) placed at `offset` (x, y); "" for an empty mask."""
     return outline_path(trace(mask), offset) if mask.any() else ""
 
@@ -54,7 +53,7 @@ def _short(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def shrink(mask: Bools, offset: tuple[int, int], size: tuple[int, int], small: Bools) -> None:
+def shrink(mask: BoolArray, offset: tuple[int, int], size: tuple[int, int], small: BoolArray) -> None:
     """Mark in `small` every pixel that a mask touches when its image is scaled down to it, so that no speck is lost.
 
     Args:

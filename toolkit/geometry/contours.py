@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import BoolArray, FloatArray
+
 __all__ = ["Outline", "centre_rings", "edge_rings", "oriented_box", "trace", "uncut_rings"]
 
 IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 # A lattice point's code says which of the four pixels around it are in the mask.
 _TL, _TR, _BL, _BR = 1, 2, 4, 8

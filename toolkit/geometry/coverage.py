@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import BoolArray, FloatArray
+
 __all__ = [
     "Rasteriser",
     "Region",
@@ -28,8 +30,6 @@ __all__ = [
 ]
 
 IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 Rasteriser = Callable[[Sequence[IntArray]], BoolArray]
 
 

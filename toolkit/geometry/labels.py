@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,11 @@ import numpy.typing as npt
 from toolkit.dataset.samples import GOOD
 from toolkit.geometry.contours import Outline, trace
 
-__all__ = ["Instance", "LabelledImage"]
+__all__ = ["Instance", "LabelledImage", "paint", "window_of"]
+
+Value = TypeVar("Value", bound=np.generic)
+Window = tuple[int, int, int, int]
+"""Part of an image, half-open: (x0, y0, x1, y1) in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +42,10 @@ class Instance:
     def outline(self) -> Outline:
         """Corners and rings of `mask`, traced on first use."""
         return trace(self.mask)
+
+    def whole(self, width: int, height: int) -> npt.NDArray[np.bool_]:
+        """The mask at the size of its image: bool (height, width)."""
+        return paint([self], [True], (0, 0, width, height), np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +71,11 @@ class LabelledImage:
 
     def marked(self) -> npt.NDArray[np.bool_]:
         """The pixels of all instances together: bool (height, width)."""
-        union = np.zeros((self.height, self.width), np.bool_)
-        for one in self.instances:
-            x0, y0, x1, y1 = one.bbox
-            union[y0:y1, x0:x1] |= one.mask
-        return union
+        return self.painted([True] * len(self.instances), np.bool_)
+
+    def painted(self, values: Sequence[int], dtype: type[Value]) -> npt.NDArray[Value]:
+        """Map (height, width) of one value for each instance, 0 elsewhere; where they overlap, the later one shows."""
+        return paint(self.instances, values, (0, 0, self.width, self.height), dtype)
 
     def shrunk(self, side: int) -> LabelledImage:
         """The labels on an image of at most `side` pixels; marks drawn at full size would fade when they are scaled."""
@@ -91,3 +101,31 @@ class LabelledImage:
             from toolkit.plotting.overlays import labelled_html
 
         return labelled_html(self)
+
+
+def window_of(instances: Iterable[Instance]) -> Window:
+    """The common box of some instances, at least one."""
+    lefts, tops, rights, bottoms = zip(*(instance.bbox for instance in instances), strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def paint(
+    instances: Sequence[Instance], values: Sequence[int], window: Window, dtype: type[Value]
+) -> npt.NDArray[Value]:
+    """Paint instances into a window that holds them all, one after the other.
+
+    Args:
+        instances: what to paint.
+        values: of each instance; 0 is where none is.
+        window: part of the image.
+        dtype: of the values.
+
+    Returns:
+        (y1 - y0, x1 - x0) of `dtype`; where instances overlap, the later one shows.
+    """
+    left, top, right, bottom = window
+    canvas = np.zeros((bottom - top, right - left), dtype)
+    for instance, value in zip(instances, values, strict=True):
+        x0, y0, x1, y1 = instance.bbox
+        canvas[y0 - top : y1 - top, x0 - left : x1 - left][instance.mask] = value
+    return canvas

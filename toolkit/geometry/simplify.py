@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import BoolArray, FloatArray
 from toolkit.geometry.coverage import (
     Rasteriser,
     Region,
@@ -41,8 +42,6 @@ from toolkit.geometry.coverage import (
 __all__ = ["Region", "simplify_regions"]
 
 IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 _CANDIDATES = 112  # vertices per ring between which the shortest path chooses; its time grows with their square
 _LONG, _MANY = 6000, 40  # more vertices or rings than this are decimated only: noise has no shape to be fitted

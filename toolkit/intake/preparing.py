@@ -8,13 +8,14 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from toolkit.aliases import Progress
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.reference import differences
 from toolkit.dataset.samples import Dataset
@@ -26,7 +27,6 @@ from toolkit.intake.places import Placing
 
 __all__ = ["RECORD", "PrepareReport", "find_faults", "prepare"]
 
-Progress = Callable[[int, int], None]
 
 RECORD = ".defectkit-prepared.json"
 """Name of the file in DEST that says which products were unpacked there, and so may be replaced."""

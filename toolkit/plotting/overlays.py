@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import supervision as sv
 
+from toolkit.aliases import BoolArray
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import encode_png, read_image
 from toolkit.markup import report_html
@@ -24,7 +25,6 @@ from toolkit.markup import report_html
 __all__ = ["class_colour", "draw_overlay", "labelled_html", "overlay_sheet"]
 
 Picture = npt.NDArray[np.uint8]
-Bools = npt.NDArray[np.bool_]
 Box = tuple[int, int, int, int]
 
 # The two that are darkest come last: they are hard to see on dark products.
@@ -51,7 +51,7 @@ class MarkedInstance(Protocol):
         """Tight half-open box in pixels."""
 
     @property
-    def mask(self) -> Bools:
+    def mask(self) -> BoolArray:
         """The pixels inside `bbox`."""
 
     @property
@@ -99,7 +99,7 @@ class _Marks:
     """Everything of one class in an image: its index, bool mask (H, W), and half-open pixel boxes, largest first."""
 
     index: int
-    mask: Bools
+    mask: BoolArray
     boxes: tuple[Box, ...]
 
 
@@ -237,7 +237,7 @@ def _draw_names(scene: Picture, marks: Sequence[_Marks], classes: Sequence[str])
     return scene
 
 
-def _free_place(taken: Bools, box: Box, width: int, height: int) -> tuple[int, int]:
+def _free_place(taken: BoolArray, box: Box, width: int, height: int) -> tuple[int, int]:
     """Top left corner (x, y) of a `width` x `height` label near `box` that covers as little of `taken` as possible."""
     x0, y0, x1, y1 = box
     gap = 4

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from toolkit.aliases import BoolArray
 from toolkit.synthetic.zipper import (
     GAP_GREY,
     PITCH,
@@ -28,14 +28,12 @@ from toolkit.synthetic.zipper import (
 
 __all__ = ["DEFECTS"]
 
-Bools = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True, eq=False)
 class Patch:
     """A region that is painted over: bool and float32 grey (0 to 1), both of shape (size, size)."""
 
-    region: Bools
+    region: BoolArray
     grey: Floats
 
 

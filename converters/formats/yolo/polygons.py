@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from converters.formats.base import Settings
 from converters.rasterize import fill_pixels
+from toolkit.aliases import FloatArray
 from toolkit.geometry.contours import centre_rings, uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.simplify import Region, simplify_regions
@@ -34,9 +35,6 @@ _LARGE = 4096  # pixels: beyond, six decimals of a normalised coordinate are too
 
 
 IntArray = npt.NDArray[np.int64]
-
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def decimals(image: LabelledImage) -> int:

@@ -14,8 +14,9 @@ import torch
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, smooth, write_map_labels
-from finetune.vae.models import PixelVae, Reconstruction, VaeShape
+from finetune.vae.models import PixelVae, Reconstruction
 from finetune.vae.scores import gradient_map, residual_map, ssim_map
+from finetune.vae.shape import VaeShape
 from toolkit.dataset.keys import unique_keys
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import Grouping
@@ -27,7 +28,7 @@ class Grey(PixelVae):
     """Expects every image to be flat grey."""
 
     def __init__(self) -> None:
-        super().__init__(VaeShape(SIDE, patch=2, halvings=2, width=8, latent=2))
+        super().__init__(VaeShape(SIDE, patch_size=2, num_downsamples=2, base_channels=8, latent=2))
 
     def forward(self, images: torch.Tensor, *, sample: bool = False) -> Reconstruction:
         nothing: Mapping[str, torch.Tensor] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ import yaml
 
 from finetune.engine.config import load_config
 from finetune.engine.settings import meanings, settings_yaml
-from finetune.learners import LEARNERS, find_learner
-from tests.commands import defectkit
+from finetune.learners import LEARNERS, find_config, find_learner
+from tests.commands import ROOT, defectkit
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
@@ -38,3 +40,42 @@ def test_the_command_prints_what_training_takes(tmp_path: Path) -> None:
     assert "# passes over the training images, at most.\nepochs: 40\n" in outcome.out
     assert "split:\n" in outcome.out
     assert defectkit("settings", "vea").errors == ["error: vea: is no learner; did you mean vae?"]
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_the_settings_that_are_shown_are_those_that_it_trains_with(learner: str) -> None:
+    assert find_config(learner) is find_learner(learner).config
+
+
+WITHOUT_TORCH = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Refusing(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Refusing())
+from toolkit.cli import main
+sys.argv = ["defectkit", *sys.argv[1:]]
+main()
+"""
+HEAVY = {"torch", "torchvision", "lightning", "torchmetrics", "scipy", "sklearn", "ultralytics", "segment_anything"}
+RUNS = [str(ROOT / "tests/old/0.1.0/runs" / name) for name in LEARNERS]
+
+
+@pytest.mark.parametrize("words", [*(["settings", name] for name in LEARNERS), ["compare", *RUNS, "--json"]])
+def test_settings_and_comparisons_need_no_torch(words: list[str]) -> None:
+    code = WITHOUT_TORCH.format(names=sorted(HEAVY))
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "seed" in done.stdout or "accuracy" in done.stdout
+
+
+def test_what_needs_torch_says_so() -> None:
+    code = WITHOUT_TORCH.format(names=sorted(HEAVY))
+    words = [sys.executable, "-c", code, "evaluate", RUNS[0]]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: classifier: needs the package ")

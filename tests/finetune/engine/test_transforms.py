@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from finetune.engine.transforms import MEAN, STD, AugmentConfig, eval_transform, flipped_views, train_transform
+from finetune.engine.config import AugmentConfig
+from finetune.engine.transforms import MEAN, STD, eval_transform, flipped_views, train_transform
 
 NOTHING = {"horizontal_flip": False, "vertical_flip": False, "rotation": 0, "colour": 0, "crop": 1}
 SIZE = 48

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from finetune.engine.splits import Example, ExampleSet
-from finetune.longtail.data import TailConfig, find_tail, make_tail
+from finetune.longtail.config import TailConfig
+from finetune.longtail.data import find_tail, make_tail
 from toolkit.errors import ToolkitError
 
 

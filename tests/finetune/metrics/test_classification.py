@@ -38,6 +38,12 @@ def test_mcnemar_looks_only_at_images_on_which_two_classifiers_differ():
     assert mcnemar_exact(first, first) == 1.0
 
 
+@pytest.mark.parametrize(("gained", "lost"), [(0, 1), (3, 3), (4, 3), (0, 40), (17, 30), (900, 1100)])
+def test_mcnemars_p_is_that_of_fair_coins(gained, lost):
+    first, second = [False] * gained + [True] * lost, [True] * gained + [False] * lost
+    assert mcnemar_exact(first, second) == pytest.approx(binomtest(gained, gained + lost).pvalue, rel=1e-9)
+
+
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=9))
 def test_the_sign_flip_test_counts_all_ways_of_flipping(differences):
     sums = [

@@ -23,7 +23,6 @@ from finetune.sam.prompts import (
     deepest_pixel,
     jittered_box,
     point_inside,
-    whole_mask,
 )
 from tests.finetune.sam.segmenting import config, write_blobs
 from toolkit.dataset.layouts import load_dataset
@@ -172,7 +171,7 @@ class TestItems:
         assert item["size"].tolist() == [96, 128]
         assert item["boxes"][0].tolist() == [2.0 * side for side in one.bbox]
         assert torch.equal(item["image"], read_padded(images[0].path or Path(), 128)["image"])
-        truth = whole_mask(one, images[0].width, images[0].height)
+        truth = one.whole(images[0].width, images[0].height)
         assert np.array_equal(item["truth"][0].numpy(), low_resolution(truth, 128))
         x, y = (item["points"][1] / 2).long().tolist()
         assert truth[y, x]
@@ -254,7 +253,7 @@ class TestChoice:
     def test_trees_without_masks_are_refused(self, kind: str, data: Path, tmp_path: Path) -> None:
         convert(load_dataset(data), tmp_path / "out", formats=[kind])
         tree = tmp_path / "out" / kind
-        with pytest.raises(ToolkitError, match=r"holds (boxes|oriented boxes|classes) without masks"):
+        with pytest.raises(ToolkitError, match=r"holds (oriented boxes|boxes|classes) without masks"):
             read_instances(open_examples(tree, SplitConfig(strategy="native")).examples, tree)
 
     def test_data_without_instances_are_refused(self, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ class TestPredict:
         found = predict(run, images, tmp_path / "out")
         assert {(row["prompts"], row["instances"]) for row in found} <= {("boxes", 1), ("boxes", 0)}
         segmenter = load_segmenter(run)
-        known = {one.sample.image: one.labelled() for one in read_labels(tmp_path / "tree/yolo-detect").records}
+        known = {entry.sample.image: entry.labelled() for entry in read_labels(tmp_path / "tree/yolo-detect").records}
         for row in found:
             (instance,) = known[Path(row["file"])].instances
             (mask,), _ = segmenter.segment(Path(row["file"]), np.array([instance.bbox]))

@@ -18,7 +18,7 @@ from finetune.sam.embeddings import Encoder
 from finetune.sam.metrics import FIGURES, PROMPTS, compare_masks
 from finetune.sam.models import build_sam
 from finetune.sam.predictor import Segmenter, judge_image
-from finetune.sam.prompts import corrective_click, deepest_pixel, jittered_box, whole_mask
+from finetune.sam.prompts import corrective_click, deepest_pixel, jittered_box
 from tests.finetune.sam.segmenting import write_blobs
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import read_image
@@ -48,7 +48,7 @@ def by_hand(sam: Any, image: LabelledImage, number: int, noisy: Any) -> dict[str
     predictor = SamPredictor(sam)
     predictor.set_image(np.ascontiguousarray(read_image(image.path or Path())[:, :, ::-1]))
     one = image.instances[number]
-    truth = whole_mask(one, image.width, image.height)
+    truth = one.whole(image.width, image.height)
     masks = {
         "box": predictor.predict(box=np.array(one.bbox, np.float64), multimask_output=False)[0][0],
         "jittered_box": predictor.predict(box=noisy, multimask_output=False)[0][0],
@@ -73,7 +73,7 @@ def test_every_prompt_is_judged_as_by_hand(number: int, segmenter: Segmenter, im
     some = image.instances[first : first + 16]
     noisy = [jittered_box(one, image.width, image.height, 0.1, rng) for one in some][number - first]
     one = image.instances[number]
-    truth = whole_mask(one, image.width, image.height)
+    truth = one.whole(image.width, image.height)
     masks = by_hand(segmenter.sam, image, number, noisy)
     assert set(found[number]) == {f"{figure}_{prompt}" for figure in FIGURES for prompt in PROMPTS}
     for prompt in PROMPTS:

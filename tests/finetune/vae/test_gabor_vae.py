@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from finetune.vae.gabor_vae import BandVae
-from finetune.vae.models import VaeShape
+from finetune.vae.shape import VaeShape
 from toolkit.errors import ToolkitError
 
 SHAPE = VaeShape(64, patch_size=4, num_downsamples=4, base_channels=8, latent=4)

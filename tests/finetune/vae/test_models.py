@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from finetune.classification.backbones import Backbone, build_backbone
-from finetune.vae.models import FeatureVae, PixelVae, Reconstruction, VaeShape, feature_layers
+from finetune.vae.models import FeatureVae, PixelVae, Reconstruction, feature_layers
+from finetune.vae.shape import VaeShape
 from toolkit.errors import ToolkitError
 
 SHAPE = VaeShape(64, patch_size=2, num_downsamples=4, base_channels=8, latent=4)
