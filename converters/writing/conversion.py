@@ -20,7 +20,7 @@ from converters.writing.tree_writer import TreeWriter
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.files.links import place_image
+from toolkit.files.links import link_or_copy
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
@@ -146,7 +146,7 @@ class Conversion:
                 too_small=rendered.too_small,
             )
             if size >= 0:
-                self._copied |= place_image(image, writer.prepare(encoded.image), mode) != mode
+                self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
                 writer.count_image(size)
 
     def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, dict[str, Any]]:

@@ -199,7 +199,7 @@ class _Job:
     def _mark(self) -> str:
         """What tells this archive, and what is wanted of it, from others."""
         path = self.source.path
-        content: Any = [path.stat().st_size, path.stat().st_mtime_ns]
+        content: object = [path.stat().st_size, path.stat().st_mtime_ns]
         if self.source.kind == "folder":
             content = [["/".join(member.parts), member.size] for member in members(self.source, self.limits)]
         return hashlib.sha256(json.dumps([content, self.categories]).encode()).hexdigest()
