@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
 from toolkit import __version__
-from toolkit.aliases import Progress
+from toolkit.aliases import JsonObject, Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.links import link_or_copy
 from toolkit.files.parallel import ordered_map
@@ -117,7 +117,7 @@ def _length(image: Path | None) -> int:
     return -1
 
 
-def _told_of(out: Path) -> dict[str, Any]:
+def _told_of(out: Path) -> JsonObject:
     """The manifest of a gallery; empty where there is none."""
     try:
         told = orjson.loads((out / "manifest.json").read_bytes())

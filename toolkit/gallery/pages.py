@@ -10,11 +10,12 @@ from typing import Any
 import orjson
 
 from toolkit import __version__
+from toolkit.aliases import JsonObject
 from toolkit.gallery.items import LAYERS, GalleryPage
 
 __all__ = ["CHUNK", "write_pages"]
 
-_Json = dict[str, Any]
+_Json = JsonObject
 _Columns = dict[str, list[Any]]
 
 CHUNK = 25

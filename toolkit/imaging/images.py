@@ -37,7 +37,7 @@ __all__ = [
     "read_mask",
 ]
 
-Integers = npt.NDArray[np.integer[Any]]
+Integers = npt.NDArray[np.integer]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File name endings of images, in lower case; names are compared without regard to case."""
 
@@ -231,7 +231,7 @@ def _grey(path: Path, values: Integers) -> ToolkitError:
     )
 
 
-def _one_channel(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _one_channel(path: Path, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """The grey channel of a (H, W, C) mask whose colour channels are equal; alpha is ignored."""
     colours = pixels[:, :, :1] if pixels.shape[2] == 2 else pixels[:, :, :3]
     first = colours[:, :, 0]
