@@ -44,8 +44,8 @@ def test_its_own_data_gives_the_images_that_its_metrics_are_of(
     shutil.copytree(data, moved)
     for place in (None, data, moved):
         assert keys(run, place, own_tests=own_tests) == own
-    assert evaluated_examples(run, moved, opened)[0] == moved
-    assert evaluated_examples(run, None, opened)[0] == data
+    assert evaluated_examples(run, moved, opened)[0].root == moved
+    assert evaluated_examples(run, None, opened)[0].root == data
 
 
 def test_of_other_data_all_is_taken_or_what_it_calls_test(run: Run, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_where_there_is_no_tail_the_reason_is_said(counts: dict[str, int], said:
     with pytest.raises(ToolkitError) as error:
         find_tail(found, found.subset("train"))
     assert said in str(error.value)
-    assert "--set longtail.imbalance=50" in str(error.value)
+    assert "--set longtail.imbalance=50" in error.value.with_flags
 
 
 @pytest.mark.parametrize(
