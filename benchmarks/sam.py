@@ -29,7 +29,7 @@ from finetune.engine.runs import read_metrics
 from finetune.engine.splits import SplitConfig, open_examples
 from finetune.sam.data import PromptedImages, Task, read_instances
 from finetune.sam.embeddings import Encoder, embed_images, open_cache
-from finetune.sam.evaluation import judge_images
+from finetune.sam.evaluation import evaluate_images
 from finetune.sam.learner import SamConfig, train
 from finetune.sam.metrics import PROMPTS
 from finetune.sam.models import build_sam
@@ -146,7 +146,7 @@ def fit(told: argparse.Namespace, folder: Path) -> None:
         Segmenter(sam, Encoder(sam.to(device).image_encoder, device, config.image_size)) for sam in models
     )
     learnt = [image for image in labelled(root, min_area=8) if image.key in kept]
-    show("fit", judge_images(tuned, untuned, learnt, config, {}, None).metrics, seconds)
+    show("fit", evaluate_images(tuned, untuned, learnt, config, {}, None).metrics, seconds)
 
 
 def unseen(told: argparse.Namespace, folder: Path) -> None:

@@ -27,7 +27,7 @@ from finetune.engine.runs import Run, read_metrics, start_run
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.data import open_detection_data, write_tree
 from finetune.yolo_world.learner import text_features, train
-from finetune.yolo_world.prompts import TextTable
+from finetune.yolo_world.prompts import TextEmbeddings
 from finetune.yolo_world.runtime import find_model
 from toolkit import load_dataset, write_product
 
@@ -108,7 +108,7 @@ def beside_stock(data: Path, config: YoloWorldConfig, folder: Path, rounds: int)
     from finetune.yolo_world.trainer import make_trainer, trainer_settings
 
     found, source = open_detection_data(data, config), find_model(config.model, "default")
-    table: TextTable = text_features(found, config, source)[0]
+    table: TextEmbeddings = text_features(found, config, source)[0]
     run: Run = start_run(folder / "run", "yolo-world", config, subsets=found.examples.subsets, data=data)
     tree = write_tree(found, run, config, masks=False)
 

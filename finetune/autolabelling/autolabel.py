@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
-from finetune.autolabelling.evaluation import Truth, agreement, open_truth
+from finetune.autolabelling.evaluation import Truth, label_metrics, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
 from finetune.engine.image_files import image_files
 from finetune.engine.runs import Run, csv_bytes, open_run
@@ -242,7 +242,7 @@ def _write(out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth | 
     if truth is not None:
         labelled = {one.image.path: one.image for one in made if one.image.path is not None}
         certain = {one.image.path: one.scores for one in made if one.image.path is not None}
-        metrics = agreement(labelled, certain, truth, proposer.classes)
+        metrics = label_metrics(labelled, certain, truth, proposer.classes)
     about = {
         "detector": str(proposer.run.root),
         "learner": proposer.run.learner,

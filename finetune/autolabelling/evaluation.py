@@ -16,7 +16,7 @@ from finetune.metrics.detection import average_precision, coco_truth
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["Truth", "agreement", "open_truth"]
+__all__ = ["Truth", "label_metrics", "open_truth"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def open_truth(root: Path, images: Sequence[Path], classes: Sequence[str]) -> Tr
     return Truth(found, not names & set(classes))
 
 
-def agreement(
+def label_metrics(
     labelled: Mapping[Path, LabelledImage], scores: Mapping[Path, Sequence[float]], truth: Truth, classes: Sequence[str]
 ) -> dict[str, float | int]:
     """Figures of labels against the truth.

@@ -20,17 +20,17 @@ from finetune.engine.config import Flips, LearnerConfig
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
 from finetune.engine.prediction import Prediction
-from finetune.engine.splits import Example, ExampleSet
+from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.engine.transforms import eval_transform, flipped_views
 from finetune.metrics.classification import classification_metrics, confusion_counts
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_header
 
 __all__ = [
-    "Chosen",
     "Predictions",
+    "TrainValSplit",
     "check_classes",
-    "choose_examples",
+    "choose_train_val",
     "class_probabilities",
     "classify_image",
     "evaluating",
@@ -44,7 +44,7 @@ Probabilities = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class TrainValSplit:
     """Images to train on, and those to choose the best epoch by.
 
     Attributes:
@@ -52,8 +52,8 @@ class Chosen:
         how: in words, for environment.json.
     """
 
-    train: list[Example]
-    val: list[Example]
+    train: list[ImageRecord]
+    val: list[ImageRecord]
     how: str
 
 
@@ -67,7 +67,7 @@ class Predictions:
         probabilities: float64 (N, classes), each row sums to 1.
     """
 
-    examples: Sequence[Example]
+    examples: Sequence[ImageRecord]
     classes: Sequence[str]
     probabilities: Probabilities
 
@@ -105,9 +105,9 @@ class Predictions:
         return told
 
 
-def unlabelled_examples(images: Sequence[Path], classes: Sequence[str]) -> list[Example]:
+def unlabelled_examples(images: Sequence[Path], classes: Sequence[str]) -> list[ImageRecord]:
     """Image files to be predicted; the class that they are given means nothing."""
-    return [Example(str(path), Path(path), classes[0], "", "test") for path in images]
+    return [ImageRecord(str(path), Path(path), classes[0], "", "test") for path in images]
 
 
 def probability_columns(classes: Sequence[str], chances: npt.NDArray[np.float64]) -> dict[str, float]:
@@ -115,7 +115,7 @@ def probability_columns(classes: Sequence[str], chances: npt.NDArray[np.float64]
     return {f"p_{name}": round(float(chance), 6) for name, chance in zip(classes, chances, strict=True)}
 
 
-def choose_examples(examples: ExampleSet, hold_out: float, seed: int) -> Chosen:
+def choose_train_val(examples: ImageRecords, hold_out: float, seed: int) -> TrainValSplit:
     """Decide what the best epoch is chosen by. It is never a test image.
 
     Args:
@@ -131,10 +131,10 @@ def choose_examples(examples: ExampleSet, hold_out: float, seed: int) -> Chosen:
     train, val = examples.subset("train"), examples.subset("val")
     _check_trainable(examples, train)
     if val:
-        return Chosen(train, val, "the val subset")
+        return TrainValSplit(train, val, "the val subset")
     if not hold_out:
-        return Chosen(train, [], "nothing: the last epoch")
-    by_label: dict[str, list[Example]] = defaultdict(list)
+        return TrainValSplit(train, [], "nothing: the last epoch")
+    by_label: dict[str, list[ImageRecord]] = defaultdict(list)
     for example in train:
         by_label[example.label].append(example)
     held: set[str] = set()
@@ -145,10 +145,12 @@ def choose_examples(examples: ExampleSet, hold_out: float, seed: int) -> Chosen:
         number = min(max(1, round(hold_out * len(members))), len(members) - 1)
         held |= {members[index].key for index in order[:number]}
     kept = [example for example in train if example.key not in held]
-    return Chosen(kept, [example for example in train if example.key in held], f"{len(held)} images of train, held out")
+    return TrainValSplit(
+        kept, [example for example in train if example.key in held], f"{len(held)} images of train, held out"
+    )
 
 
-def _check_trainable(examples: ExampleSet, train: Sequence[Example]) -> None:
+def _check_trainable(examples: ImageRecords, train: Sequence[ImageRecord]) -> None:
     there = {example.label for example in train}
     empty = [label for label in examples.classes if label not in there]
     if empty:
@@ -158,7 +160,7 @@ def _check_trainable(examples: ExampleSet, train: Sequence[Example]) -> None:
         )
 
 
-def check_classes(examples: Sequence[Example], classes: Sequence[str], data: Path) -> None:
+def check_classes(examples: Sequence[ImageRecord], classes: Sequence[str], data: Path) -> None:
     """Refuse images of a class that a run does not know.
 
     Args:
@@ -176,7 +178,11 @@ def check_classes(examples: Sequence[Example], classes: Sequence[str], data: Pat
 
 
 def predict_examples(
-    model: nn.Module, examples: Sequence[Example], classes: Sequence[str], config: BackboneConfig, device: torch.device
+    model: nn.Module,
+    examples: Sequence[ImageRecord],
+    classes: Sequence[str],
+    config: BackboneConfig,
+    device: torch.device,
 ) -> Predictions:
     """Predict images; where several processes work together, each takes its share and all get all of it.
 
@@ -203,7 +209,7 @@ def classify_image(
     Raises:
         ToolkitError: it cannot be read.
     """
-    header, unlabelled = read_header(path), Example(str(path), path, classes[0], "", "test")
+    header, unlabelled = read_header(path), ImageRecord(str(path), path, classes[0], "", "test")
     chances = predict_examples(model, [unlabelled], classes, config, device).probabilities[0]
     best = int(chances.argmax())
     return Prediction(
@@ -218,7 +224,7 @@ def classify_image(
 
 def class_probabilities(
     model: nn.Module,
-    examples: Sequence[Example],
+    examples: Sequence[ImageRecord],
     config: LearnerConfig,
     device: torch.device,
     *,
@@ -237,7 +243,7 @@ def class_probabilities(
 
 
 def image_batches(
-    examples: Sequence[Example], config: LearnerConfig, *, shared: bool = False
+    examples: Sequence[ImageRecord], config: LearnerConfig, *, shared: bool = False
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """(places, float32 (B, 3, size, size)) of images, normalised.
 

@@ -13,10 +13,10 @@ import torch
 
 from finetune.classification.backbones import Backbone, build_backbone
 from finetune.classification.inference import (
-    Chosen,
     Predictions,
+    TrainValSplit,
     check_classes,
-    choose_examples,
+    choose_train_val,
     classify_image,
     image_batches,
     predict_examples,
@@ -28,7 +28,7 @@ from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
 from finetune.classifier.linear_probe import fit_probe
 from finetune.classifier.module import ClassifierModule
-from finetune.classifier.plots import Look, draw_attention, overlay_attention
+from finetune.classifier.plots import ActivationMap, draw_activations, overlay_activation
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
@@ -36,7 +36,7 @@ from finetune.engine.distributed import is_leader
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
-from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
 from toolkit.aliases import Progress
@@ -46,7 +46,7 @@ from toolkit.imaging.images import encode_png
 __all__ = ["LEARNER", "evaluate", "predict", "train"]
 
 NAME = "classifier"
-_MOST_LOOKS = 12  # images on the sheet of what it looked at
+_MOST_ACTIVATIONS = 12  # images on the sheet of what it looked at
 _LEAST_SHOWN = 224  # px; smaller images are enlarged in pictures
 
 
@@ -68,7 +68,7 @@ def train(
     """
     started = time.monotonic()
     examples = open_examples(data, config.split)
-    chosen = choose_examples(examples, config.hold_out, config.seed)
+    chosen = choose_train_val(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
     backbone = build_backbone(config.backbone, config.weights, len(examples.classes), image_size=config.image_size)
@@ -132,10 +132,10 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     module, device = _trained(run, config)
     predictions = predict_examples(module, unlabelled_examples(images, classes), classes, config, device)
     rows: list[Row] = []
-    for index, look in enumerate(_looks(module, predictions, config, device)):
+    for index, look in enumerate(_activation_maps(module, predictions, config, device)):
         name = f"{index:05d}_{Path(images[index]).stem}.png"
         write_whole(
-            out / name, encode_png(np.ascontiguousarray(overlay_attention(look.image, look.attention)[:, :, ::-1]))
+            out / name, encode_png(np.ascontiguousarray(overlay_activation(look.image, look.attention)[:, :, ::-1]))
         )
         row: Row = {"file": str(images[index]), "predicted": look.predicted, "probability": round(look.probability, 6)}
         rows.append({**row, **probability_columns(classes, predictions.probabilities[index]), "picture": name})
@@ -157,7 +157,7 @@ LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor)
 
 
 def _facts(
-    examples: ExampleSet, chosen: Chosen, backbone: Backbone, config: ClassifierConfig, tested: str
+    examples: ImageRecords, chosen: TrainValSplit, backbone: Backbone, config: ClassifierConfig, tested: str
 ) -> dict[str, Any]:
     """What environment.json says of a run."""
     told = training_facts(
@@ -173,8 +173,8 @@ def _facts(
 
 def _fit(
     module: ClassifierModule,
-    chosen: Chosen,
-    examples: ExampleSet,
+    chosen: TrainValSplit,
+    examples: ImageRecords,
     run: Run,
     config: ClassifierConfig,
     progress: Progress | None,
@@ -220,15 +220,17 @@ def _draw(
     write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), tested.classes))
     # Its mistakes first: they are what one wants to see.
     wrong = tested.labels != tested.predicted
-    order = sorted(range(len(wrong)), key=lambda index: (not wrong[index], tested.examples[index].key))[:_MOST_LOOKS]
+    order = sorted(range(len(wrong)), key=lambda index: (not wrong[index], tested.examples[index].key))[
+        :_MOST_ACTIVATIONS
+    ]
     shown = Predictions([tested.examples[i] for i in order], tested.classes, tested.probabilities[order])
     if order:
-        write_whole(run.plots / "gradcam.png", draw_attention(list(_looks(module, shown, config, device))))
+        write_whole(run.plots / "gradcam.png", draw_activations(list(_activation_maps(module, shown, config, device))))
 
 
-def _looks(
+def _activation_maps(
     module: ClassifierModule, predictions: Predictions, config: ClassifierConfig, device: torch.device
-) -> list[Look]:
+) -> list[ActivationMap]:
     """What the classifier looked at in each image."""
     attention: dict[int, npt.NDArray[np.float32]] = {}
     for places, images in image_batches(predictions.examples, config):
@@ -236,7 +238,7 @@ def _looks(
         maps = class_activation(module.model, config.backbone, images.to(device), classes)
         attention |= dict(zip(places, maps, strict=True))
     return [
-        Look(
+        ActivationMap(
             read_rgb(example.image, max(config.image_size, _LEAST_SHOWN)),
             attention[index],
             example.label,

@@ -12,7 +12,7 @@ from torch import nn
 from finetune.classification.backbones import Backbone, feature_extractor
 from finetune.classification.inference import evaluating, image_batches
 from finetune.classifier.config import ClassifierConfig
-from finetune.engine.splits import Example
+from finetune.engine.splits import ImageRecord
 
 __all__ = ["fit_probe"]
 
@@ -21,7 +21,7 @@ _MOST_STEPS = 5000
 
 def fit_probe(
     backbone: Backbone,
-    examples: Sequence[Example],
+    examples: Sequence[ImageRecord],
     classes: Sequence[str],
     config: ClassifierConfig,
     device: torch.device,

@@ -16,13 +16,13 @@ from toolkit.plotting.figures import FAINT, WIDTH, as_png, fitted, new_figure, o
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Look", "draw_attention", "overlay_attention"]
+__all__ = ["ActivationMap", "draw_activations", "overlay_activation"]
 
 _COLUMNS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class ActivationMap:
     """An image and where a classifier found what it says.
 
     Attributes:
@@ -40,7 +40,7 @@ class Look:
     probability: float
 
 
-def draw_attention(looks: Sequence[Look]) -> bytes:
+def draw_activations(looks: Sequence[ActivationMap]) -> bytes:
     """A sheet of images with what the classifier looked at, as PNG; a frame marks those that it got wrong."""
     columns = min(_COLUMNS, max(2, len(looks)))
     rows = math.ceil(len(looks) / columns)
@@ -51,7 +51,7 @@ def draw_attention(looks: Sequence[Look]) -> bytes:
         for axes in every[len(looks) :]:
             axes.set_visible(False)
         for look, axes in zip(looks, every, strict=False):
-            axes.imshow(overlay_attention(look.image, look.attention))
+            axes.imshow(overlay_activation(look.image, look.attention))
             axes.set(xticks=[], yticks=[])
             wrong = bool(look.label) and look.label != look.predicted
             told = f"{fitted(look.predicted, 18)} {100 * look.probability:.0f} %"
@@ -64,7 +64,7 @@ def draw_attention(looks: Sequence[Look]) -> bytes:
         return as_png(figure)
 
 
-def overlay_attention(image: npt.NDArray[np.uint8], attention: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def overlay_activation(image: npt.NDArray[np.uint8], attention: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """The image in grey, with warm colours where the attention is.
 
     Args:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from finetune.engine.devices import mixed_seed
 from finetune.engine.distributed import process_rank
-from finetune.engine.splits import Example
+from finetune.engine.splits import ImageRecord
 from toolkit.imaging.images import read_image
 
 __all__ = ["Batch", "EpochSampler", "ImageDataset", "read_rgb", "repeatable_loader"]
@@ -52,7 +52,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, examples: Sequence[Example], classes: Sequence[str], size: int, transform: Transform, *, seed: int = 0
+        self, examples: Sequence[ImageRecord], classes: Sequence[str], size: int, transform: Transform, *, seed: int = 0
     ) -> None:
         """Take the examples as they are.
 

@@ -16,7 +16,7 @@ from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
 from toolkit.errors import ToolkitError
 
-__all__ = ["Example", "ExampleSet", "SplitConfig", "evaluated_examples", "open_examples"]
+__all__ = ["ImageRecord", "ImageRecords", "SplitConfig", "evaluated_examples", "open_examples"]
 
 
 class SplitConfig(BaseModel):
@@ -45,7 +45,7 @@ class SplitConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class Example:
+class ImageRecord:
     """An image to learn from.
 
     Attributes:
@@ -64,7 +64,7 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
-class ExampleSet:
+class ImageRecords:
     """The images of a dataset or a label tree, each with its class and subset.
 
     Attributes:
@@ -76,12 +76,12 @@ class ExampleSet:
     """
 
     root: Path
-    examples: tuple[Example, ...]
+    examples: tuple[ImageRecord, ...]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     source: Source | None = None
 
-    def subset(self, name: str) -> list[Example]:
+    def subset(self, name: str) -> list[ImageRecord]:
         """The examples of one subset, sorted by key."""
         return [example for example in self.examples if example.subset == name]
 
@@ -96,7 +96,7 @@ class ExampleSet:
         return [found[label] for label in self.classes]
 
 
-def open_examples(data: SourceLike, split: SplitConfig | None = None) -> ExampleSet:
+def open_examples(data: SourceLike, split: SplitConfig | None = None) -> ImageRecords:
     """Index the images of a dataset root, a category folder or a label tree, and split them.
 
     Raises:
@@ -113,15 +113,15 @@ def open_examples(data: SourceLike, split: SplitConfig | None = None) -> Example
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
     subsets = _subsets(samples, split or SplitConfig())
     examples = tuple(
-        Example(sample.key, sample.image, sample.defect, sample.category, subsets[sample.key])
+        ImageRecord(sample.key, sample.image, sample.defect, sample.category, subsets[sample.key])
         for sample in samples
         if sample.key in subsets
     )
     classes = sorted({example.label for example in examples}, key=lambda name: (name != GOOD, name))
-    return ExampleSet(source.root, examples, tuple(classes), tuple(getattr(subsets, "notes", ())), source)
+    return ImageRecords(source.root, examples, tuple(classes), tuple(getattr(subsets, "notes", ())), source)
 
 
-def every_example(data: SourceLike) -> list[Example]:
+def every_example(data: SourceLike) -> list[ImageRecord]:
     """All images of a dataset root, a category folder or a label tree, whatever their subset.
 
     Raises:
@@ -132,12 +132,12 @@ def every_example(data: SourceLike) -> list[Example]:
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
-    return [Example(one.key, one.image, one.defect, one.category, one.split) for one in samples]
+    return [ImageRecord(one.key, one.image, one.defect, one.category, one.split) for one in samples]
 
 
 def evaluated_examples(
-    run: Run, data: Path | None, opened: Callable[[Path], ExampleSet], *, own_tests: bool = False
-) -> tuple[Source, list[Example]]:
+    run: Run, data: Path | None, opened: Callable[[Path], ImageRecords], *, own_tests: bool = False
+) -> tuple[Source, list[ImageRecord]]:
     """The images that a run is evaluated on, and the source of their labels, opened once.
 
     Of the data that it was trained on, wherever that stands now, they are those that its metrics are of, so that none

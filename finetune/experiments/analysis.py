@@ -18,7 +18,7 @@ from scipy.stats import t as student
 from finetune.experiments.attempts import Attempt, Outcome
 from finetune.metrics.significance import expected_best, holm_adjusted, sign_flip_test, wilson_interval
 
-__all__ = ["SIGNIFICANT", "Effect", "Judged", "Judgement", "Score", "judge_attempts"]
+__all__ = ["SIGNIFICANT", "Analysis", "AttemptAnalysis", "Effect", "Score", "analyse_attempts"]
 
 SIGNIFICANT = 0.05
 """Chance, after correction for the number of comparisons, below which a difference counts as one."""
@@ -62,7 +62,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Judged:
+class AttemptAnalysis:
     """An attempt with its figures.
 
     Attributes:
@@ -108,7 +108,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Analysis:
     """All attempts, judged.
 
     Attributes:
@@ -119,14 +119,14 @@ class Judgement:
         conclusion: in a sentence or two.
     """
 
-    attempts: tuple[Judged, ...]
+    attempts: tuple[AttemptAnalysis, ...]
     effects: tuple[Effect, ...]
     best: str
     luck: float
     conclusion: str
 
 
-def judge_attempts(attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> Judgement:
+def analyse_attempts(attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> Analysis:
     """Compare attempts with the first one.
 
     Args:
@@ -142,12 +142,12 @@ def judge_attempts(attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> 
         own = [one for one in outcomes if one.planned.attempt == attempt.name]
         seconds = statistics.median(one.seconds for one in own)
         epochs = next(one.epochs for one in own if one.planned.fold is None)
-        judged.append(Judged(attempt.name, attempt.changes, epochs, seconds, of_fixed, of_folds))
+        judged.append(AttemptAnalysis(attempt.name, attempt.changes, epochs, seconds, of_fixed, of_folds))
     effects = _effects(attempts, _rates(on_folds or outcomes, names))
     best = max(judged, key=lambda one: one.main.accuracy)
     mean = statistics.mean(one.main.accuracy for one in judged)
     luck = expected_best(mean, best.main.images, len(judged))
-    return Judgement(tuple(judged), tuple(effects), best.name, luck, _conclusion(judged, best, luck))
+    return Analysis(tuple(judged), tuple(effects), best.name, luck, _conclusion(judged, best, luck))
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +234,7 @@ def _half_width(values: Floats) -> float:
     return float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def _conclusion(judged: Sequence[Judged], best: Judged, luck: float) -> str:
+def _conclusion(judged: Sequence[AttemptAnalysis], best: AttemptAnalysis, luck: float) -> str:
     baseline, images = judged[0], best.main.images
     if len(judged) == 1:
         return f"There is only the baseline: {_percent(baseline.main.accuracy)} of {images} images."
@@ -252,7 +252,7 @@ def _conclusion(judged: Sequence[Judged], best: Judged, luck: float) -> str:
     return " ".join(told)
 
 
-def _best_told(baseline: Judged, best: Judged, images: int) -> str:
+def _best_told(baseline: AttemptAnalysis, best: AttemptAnalysis, images: int) -> str:
     if best is baseline:
         return f"No attempt does better than {baseline.name}."
     p = best.main.p_adjusted or 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from finetune.experiments.analysis import SIGNIFICANT, Effect, Judged, Judgement, Score
+from finetune.experiments.analysis import SIGNIFICANT, Analysis, AttemptAnalysis, Effect, Score
 from finetune.experiments.attempts import Attempts
 from toolkit.files.publish import write_json, write_whole
 from toolkit.plotting.figures import BLUE, FAINT, INK, as_png, fitted, new_figure, own_style
@@ -23,7 +23,7 @@ _ALWAYS = ("epochs", "lr", "optimizer")
 _COLOURS = {"better": "#009E73", "worse": "#D55E00"}
 
 
-def write_report(attempts: Attempts, judgement: Judgement, out: Path) -> list[Path]:
+def write_report(attempts: Attempts, judgement: Analysis, out: Path) -> list[Path]:
     """Write OUT/summary.md, OUT/attempts.png and OUT/attempts.json.
 
     Returns:
@@ -36,7 +36,7 @@ def write_report(attempts: Attempts, judgement: Judgement, out: Path) -> list[Pa
     return files
 
 
-def attempts_json(judgement: Judgement) -> dict[str, object]:
+def attempts_json(judgement: Analysis) -> dict[str, object]:
     """The figures as one JSON object; what is no number is null."""
     return {
         "attempts": [_attempt_json(one) for one in judgement.attempts],
@@ -47,7 +47,7 @@ def attempts_json(judgement: Judgement) -> dict[str, object]:
     }
 
 
-def attempts_rows(attempts: Attempts, judgement: Judgement) -> tuple[list[str], list[list[str]]]:
+def attempts_rows(attempts: Attempts, judgement: Analysis) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table, as plain text."""
     shown = _columns(judgement)
     with_folds = judgement.attempts[0].folds is not None
@@ -64,7 +64,7 @@ def attempts_rows(attempts: Attempts, judgement: Judgement) -> tuple[list[str], 
     return header, rows
 
 
-def attempts_markdown(attempts: Attempts, judgement: Judgement) -> str:
+def attempts_markdown(attempts: Attempts, judgement: Analysis) -> str:
     """A summary that a report can take."""
     header, rows = attempts_rows(attempts, judgement)
     first = judgement.attempts[0]
@@ -80,7 +80,7 @@ def attempts_markdown(attempts: Attempts, judgement: Judgement) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def draw_attempts(judgement: Judgement) -> bytes:
+def draw_attempts(judgement: Analysis) -> bytes:
     """Accuracy of each attempt with its 95 % interval, as PNG."""
     attempts = judgement.attempts
     with_folds = attempts[0].folds is not None
@@ -120,7 +120,7 @@ _EFFECTS = (
 )
 
 
-def _protocol(attempts: Attempts, first: Judged) -> str:
+def _protocol(attempts: Attempts, first: AttemptAnalysis) -> str:
     images = first.fixed.images
     told = f"Each attempt was trained once on the fixed split and tested on its {images} images"
     if first.folds is not None:
@@ -133,7 +133,7 @@ def _protocol(attempts: Attempts, first: Judged) -> str:
     return f"{told}. One image of the fixed split's test set is worth {one:.2f} points."
 
 
-def _remarks(judgement: Judgement) -> str:
+def _remarks(judgement: Analysis) -> str:
     first = judgement.attempts[0]
     told = [
         "Points and verdict are against the baseline. Intervals are 95 % Wilson intervals with the images as the "
@@ -152,12 +152,12 @@ def _remarks(judgement: Judgement) -> str:
     return " ".join(told)
 
 
-def _columns(judgement: Judgement) -> list[str]:
+def _columns(judgement: Analysis) -> list[str]:
     changed = [name for name in judgement.attempts[0].changes if name != "epochs"]
     return [*_ALWAYS, *(name for name in changed if name not in _ALWAYS)]
 
 
-def _setting(one: Judged, settings: Mapping[str, object], name: str) -> str:
+def _setting(one: AttemptAnalysis, settings: Mapping[str, object], name: str) -> str:
     if name == "epochs":
         return str(one.epochs)
     value = one.changes.get(name, settings.get(name, ""))
@@ -197,7 +197,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _attempt_json(one: Judged) -> dict[str, object]:
+def _attempt_json(one: AttemptAnalysis) -> dict[str, object]:
     scores = {name: _finite({**asdict(score), "verdict": score.verdict}) for name, score in _named(one).items()}
     return {
         "name": one.name,
@@ -208,7 +208,7 @@ def _attempt_json(one: Judged) -> dict[str, object]:
     }
 
 
-def _named(one: Judged) -> dict[str, Score]:
+def _named(one: AttemptAnalysis) -> dict[str, Score]:
     return {"fixed": one.fixed} | ({"folds": one.folds} if one.folds is not None else {})
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.engine.splits import Example, ExampleSet
+from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.longtail.config import LEAST_IMBALANCE, GroupRule, TailConfig
 from finetune.longtail.losses import Group, exponential_counts, group_classes, imbalance_factor
 from toolkit.dataset.samples import GOOD
@@ -34,10 +34,10 @@ class Tail:
     imbalance_factor: float
 
 
-def make_tail(examples: ExampleSet, tail: TailConfig) -> ExampleSet:
+def make_tail(examples: ImageRecords, tail: TailConfig) -> ImageRecords:
     """Leave training images out, so that the classes have `exponential_counts`; at least one of each class stays."""
     keep = dict(zip(examples.classes, exponential_counts(examples.counts("train"), tail.imbalance), strict=True))
-    by_label: dict[str, list[Example]] = defaultdict(list)
+    by_label: dict[str, list[ImageRecord]] = defaultdict(list)
     for example in examples.subset("train"):
         by_label[example.label].append(example)
     dropped: set[str] = set()
@@ -55,7 +55,9 @@ def make_tail(examples: ExampleSet, tail: TailConfig) -> ExampleSet:
     return replace(made, notes=(*examples.notes, note))
 
 
-def find_tail(examples: ExampleSet, train: Sequence[Example], *, branches: int = 3, rule: GroupRule = "auto") -> Tail:
+def find_tail(
+    examples: ImageRecords, train: Sequence[ImageRecord], *, branches: int = 3, rule: GroupRule = "auto"
+) -> Tail:
     """Count the training images and sort the classes into groups.
 
     Args:

@@ -18,10 +18,10 @@ from typing import Any
 
 from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts
 from finetune.classification.inference import (
-    Chosen,
     Predictions,
+    TrainValSplit,
     check_classes,
-    choose_examples,
+    choose_train_val,
     classify_image,
     predict_examples,
     probability_columns,
@@ -33,7 +33,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
-from finetune.engine.splits import ExampleSet, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, imbalance_factor
@@ -80,21 +80,21 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
     return run
 
 
-def prepare(data: Path, config: LongtailConfig) -> tuple[ExampleSet, Chosen, Tail]:
+def prepare(data: Path, config: LongtailConfig) -> tuple[ImageRecords, TrainValSplit, Tail]:
     """Split the images, make a tail if the config asks for one, and look whether there is one.
 
     Raises:
         ToolkitError: there is no tail, a class has no training image, or there is nothing to test on.
     """
     examples = _open(data, config)
-    chosen = choose_examples(examples, config.hold_out, config.seed)
+    chosen = choose_train_val(examples, config.hold_out, config.seed)
     if not examples.subset("test"):
         raise ToolkitError(examples.root, "has no test images in this split", "use another split")
     return examples, chosen, find_tail(examples, chosen.train, branches=config.branches, rule=config.groups)
 
 
 def train_net(
-    module: LongtailModule, run: Run, examples: ExampleSet, chosen: Chosen, progress: Progress | None = None
+    module: LongtailModule, run: Run, examples: ImageRecords, chosen: TrainValSplit, progress: Progress | None = None
 ) -> None:
     """Train a module, measure it on the test images and end the run.
 
@@ -197,13 +197,13 @@ def _recalls(found: Predictions) -> list[float]:
     return [figures[f"recall_{label}"] for label in found.classes]
 
 
-def _open(data: Path, config: LongtailConfig) -> ExampleSet:
+def _open(data: Path, config: LongtailConfig) -> ImageRecords:
     examples = open_examples(data, config.split)
     return examples if config.longtail is None else make_tail(examples, config.longtail)
 
 
 def _facts(
-    examples: ExampleSet, chosen: Chosen, tail: Tail, backbone: Backbone, config: LongtailConfig
+    examples: ImageRecords, chosen: TrainValSplit, tail: Tail, backbone: Backbone, config: LongtailConfig
 ) -> dict[str, Any]:
     """What environment.json says of a run."""
     told = training_facts(

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from finetune.classification.backbones import hold_batch_statistics
-from finetune.classification.inference import Chosen
+from finetune.classification.inference import TrainValSplit
 from finetune.classification.optimizers import choose_optimizer
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
@@ -141,7 +141,7 @@ class LongtailModule(lightning.LightningModule):
 
 def fit_longtail(
     module: LongtailModule,
-    chosen: Chosen,
+    chosen: TrainValSplit,
     classes: Sequence[str],
     run: Run,
     config: LongtailConfig,
@@ -178,7 +178,7 @@ def first_stage(run: Run) -> Run:
 
 def _fit_twice(
     module: LongtailModule,
-    chosen: Chosen,
+    chosen: TrainValSplit,
     classes: Sequence[str],
     run: Run,
     config: LongtailConfig,
@@ -202,7 +202,7 @@ def _fit_twice(
 
 
 def _loaders(
-    chosen: Chosen, classes: Sequence[str], config: LongtailConfig, *, balanced: bool
+    chosen: TrainValSplit, classes: Sequence[str], config: LongtailConfig, *, balanced: bool
 ) -> tuple[DataLoader[Batch], DataLoader[Batch] | None]:
     """Batches to train on, drawn by class or as they come, and batches to choose the best epoch by."""
     train = ImageDataset(chosen.train, classes, config.image_size, train_transform(config), seed=config.seed)

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from converters.formats.base import Settings
 from converters.sources import SourceLike, open_source
 from finetune.engine.devices import mixed_seed
-from finetune.engine.splits import Example, ExampleSet
+from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache, read_padded
 from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside
@@ -29,7 +29,15 @@ from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["Chosen", "PromptedImages", "Task", "choose_images", "low_resolution", "read_instances", "scaled_size"]
+__all__ = [
+    "PromptedImages",
+    "Task",
+    "TrainValSplit",
+    "choose_images",
+    "low_resolution",
+    "read_instances",
+    "scaled_size",
+]
 
 Bools = npt.NDArray[np.bool_]
 _MOST_CACHED = 2 << 30  # bytes of embeddings that are kept in memory
@@ -37,7 +45,7 @@ _WITHOUT_MASKS = {"yolo-detect": "boxes", "yolo-obb": "boxes", "yolo-classify": 
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class TrainValSplit:
     """Images: to train on, to choose the best epoch by, and to test on.
 
     Attributes:
@@ -52,7 +60,7 @@ class Chosen:
 
 
 def read_instances(
-    examples: Sequence[Example], data: SourceLike, *, instances: str = "components", min_area: int = 0
+    examples: Sequence[ImageRecord], data: SourceLike, *, instances: str = "components", min_area: int = 0
 ) -> list[LabelledImage]:
     """The labels of images, in their order, with their files and subsets.
 
@@ -75,7 +83,7 @@ def read_instances(
     return [replace(image, path=example.image, subset=example.subset) for example, image in labels]
 
 
-def choose_images(examples: ExampleSet, data: Path, config: SamConfig) -> Chosen:
+def choose_images(examples: ImageRecords, data: Path, config: SamConfig) -> TrainValSplit:
     """Images of each subset. What the best epoch is chosen by is never a test image.
 
     Raises:
@@ -98,7 +106,7 @@ def choose_images(examples: ExampleSet, data: Path, config: SamConfig) -> Chosen
         how = f"{len(val)} images of train, held out"
     if not train:
         raise ToolkitError(examples.root, "has no training image with instances", "use --set split.strategy=stratified")
-    return Chosen(train, val, [one for one in images if one.subset == "test"], how)
+    return TrainValSplit(train, val, [one for one in images if one.subset == "test"], how)
 
 
 def _held_out(images: Sequence[LabelledImage], share: float, seed: int) -> set[str]:

@@ -18,19 +18,19 @@ from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache
 from finetune.sam.metrics import size_class, summarise
 from finetune.sam.plots import Shown, draw_instances, draw_scores
-from finetune.sam.predictor import Segmenter, judge_image, mask_ap
+from finetune.sam.predictor import Segmenter, evaluate_image, mask_ap
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import read_image
 
-__all__ = ["Judged", "detector_ap", "judge_images", "write_report"]
+__all__ = ["Evaluated", "detector_ap", "evaluate_images", "write_report"]
 
 _MOST_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Evaluated:
     """What came out.
 
     Attributes:
@@ -48,14 +48,14 @@ class Judged:
     classes: tuple[str, ...]
 
 
-def judge_images(
+def evaluate_images(
     tuned: Segmenter,
     untuned: Segmenter,
     images: Sequence[LabelledImage],
     config: SamConfig,
     digests: Mapping[Path, str],
     cache: EmbeddingCache | None,
-) -> Judged:
+) -> Evaluated:
     """Figures of every instance; where several processes work together, each takes its share and all get all of it.
 
     Args:
@@ -78,12 +78,14 @@ def judge_images(
         embedding = tuned.embed(path) if cache is None else cache.read(digests[path])[None].float()
         other = embedding if config.frozen else untuned.embed(path)
         seed = mixed_seed(config.seed, place)
-        pairs = zip(judge_image(tuned, image, embedding, seed), judge_image(untuned, image, other, seed), strict=True)
+        pairs = zip(
+            evaluate_image(tuned, image, embedding, seed), evaluate_image(untuned, image, other, seed), strict=True
+        )
         found.append((place, list(_rows(image, pairs))))
     rows = [row for _, some in gather_rows(found) for row in some]
     classes = tuple(sorted({row["label"] for row in rows}))
     metrics: Row = {**summarise(rows, classes), "images": len(images)}
-    return Judged(metrics, rows, images, tuned, classes)
+    return Evaluated(metrics, rows, images, tuned, classes)
 
 
 def _file(image: LabelledImage) -> Path:
@@ -128,7 +130,7 @@ def detector_ap(
     return figures
 
 
-def write_report(run: Run, judged: Judged, seconds: float) -> None:
+def write_report(run: Run, judged: Evaluated, seconds: float) -> None:
     """Predictions, pictures and figures of a run; this ends it."""
     run.write_predictions(judged.rows)
     if judged.rows:
@@ -137,7 +139,7 @@ def write_report(run: Run, judged: Judged, seconds: float) -> None:
     run.write_metrics(judged.metrics, seconds=seconds)
 
 
-def _chosen(judged: Judged) -> list[Shown]:
+def _chosen(judged: Evaluated) -> list[Shown]:
     """Instances to look at: of each class the one whose IoU is in the middle, then those at a quarter, and so on."""
     by_class = {
         name: sorted((row for row in judged.rows if row["label"] == name), key=lambda row: (row["iou_box"], row["key"]))

@@ -23,9 +23,9 @@ from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, rea
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
-from finetune.sam.data import Chosen, PromptedImages, Task, choose_images, read_instances
+from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
-from finetune.sam.evaluation import Judged, detector_ap, judge_images, write_report
+from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
 from finetune.sam.inference import predict_image, predict_images
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
@@ -92,7 +92,7 @@ def _tune(
     sam: Sam,
     run: Run,
     config: SamConfig,
-    chosen: Chosen,
+    chosen: TrainValSplit,
     digests: dict[Path, str],
     cache: EmbeddingCache | None,
     progress: Progress | None,
@@ -223,7 +223,7 @@ def _files(images: Sequence[LabelledImage]) -> list[Path]:
 
 
 def _loader(
-    chosen: Chosen, config: SamConfig, digests: dict[Path, str], cache: EmbeddingCache | None, *, training: bool
+    chosen: TrainValSplit, config: SamConfig, digests: dict[Path, str], cache: EmbeddingCache | None, *, training: bool
 ) -> DataLoader[dict[str, Any]]:
     number = config.prompts_per_image
     task = Task(config.image_size, number, config.box_share, config.jitter, config.seed, exact=not training)
@@ -251,7 +251,7 @@ def _load(module: SamModule, file: Path) -> None:
         raise ToolkitError(file, "belongs to another model", "train again")
 
 
-def _judge(sam: Sam, run: Run, config: SamConfig, images: Sequence[LabelledImage], device: torch.device) -> Judged:
+def _judge(sam: Sam, run: Run, config: SamConfig, images: Sequence[LabelledImage], device: torch.device) -> Evaluated:
     """Figures of images, tuned and untuned."""
     environment = run.environment()
     weights = str(environment["weights"])
@@ -266,7 +266,7 @@ def _judge(sam: Sam, run: Run, config: SamConfig, images: Sequence[LabelledImage
     if config.cached:
         cache = open_cache(_cache_folder(run, config), tuned.encoder)
         digests, _ = embed_images(_files(shown), tuned.encoder, cache)
-    judged = judge_images(tuned, untuned, shown, config, digests, cache)
+    judged = evaluate_images(tuned, untuned, shown, config, digests, cache)
     if not config.detector:
         return judged
     return replace(judged, metrics={**judged.metrics, **detector_ap(tuned, untuned, images, config.detector)})

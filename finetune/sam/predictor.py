@@ -25,7 +25,7 @@ from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import read_header
 
-__all__ = ["Segmenter", "judge_image", "mask_ap"]
+__all__ = ["Segmenter", "evaluate_image", "mask_ap"]
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -136,7 +136,7 @@ def _some(prompts: Prompts, first: int) -> Prompts:
     return Prompts(**{name: value[part] for name, value in vars(prompts).items() if value is not None})
 
 
-def judge_image(
+def evaluate_image(
     segmenter: Segmenter, image: LabelledImage, embedding: torch.Tensor, seed: int
 ) -> list[dict[str, float]]:
     """Figures of each instance of an image, FIGURE_PROMPT, at the size of the image.

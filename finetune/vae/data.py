@@ -15,7 +15,7 @@ from converters.sources import SourceLike, open_source
 from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
-from finetune.engine.splits import Example, ExampleSet
+from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.vae.config import Augment
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
@@ -37,12 +37,12 @@ class GoodImages:
         how: where the held-out images come from, in words.
     """
 
-    train: list[Example]
-    held_out: list[Example]
+    train: list[ImageRecord]
+    held_out: list[ImageRecord]
     how: str
 
 
-def choose_good(examples: ExampleSet, hold_out: float, seed: int) -> GoodImages:
+def choose_good(examples: ImageRecords, hold_out: float, seed: int) -> GoodImages:
     """Decide what is trained on. Test images are neither trained on nor held out.
 
     Args:
@@ -85,7 +85,7 @@ def choose_good(examples: ExampleSet, hold_out: float, seed: int) -> GoodImages:
     return GoodImages(train, held, how)
 
 
-def has_random_pose(examples: Sequence[Example], seed: int = 0, most: int = 200) -> bool:
+def has_random_pose(examples: Sequence[ImageRecord], seed: int = 0, most: int = 200) -> bool:
     """Whether the product lies at any angle, so that turned images are as good as new ones.
 
     Each image has an axis: the direction of its structure tensor. If the axes of all images might be drawn from a

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from finetune.vae.models import Vae, active, divergence, draw_latent, gaussian_nats
+from finetune.vae.models import Vae, active, draw_latent, gaussian_nll, kl_divergence
 from finetune.vae.shape import VaeShape
 
-__all__ = ["BandVae", "Model"]
+__all__ = ["GaborVae", "Model"]
 
 _DIRECTIONS, _OCTAVES = 4, 3
 _WAVELENGTH = 4.0  # px of the octave; the envelope's sigma is half of it, an octave's bandwidth
@@ -30,7 +30,7 @@ _LEAST_VARIANCE = 1e-3  # of a band that is scaled to variance 1
 _COLOURS = ((0.299, 0.587, 0.114), (0.5, -0.5, 0.0), (0.25, 0.25, -0.5))
 
 
-class BandVae(nn.Module):
+class GaborVae(nn.Module):
     """A VAE of the bands of an image: brightness, two colours, and contrast by direction and octave."""
 
     filters: torch.Tensor
@@ -96,11 +96,11 @@ class BandVae(nn.Module):
         if self.training:
             self.variances.lerp_(errors.detach().view_as(self.variances).to(self.variances), 0.05)
         alive = self.alive.flatten()
-        error = (gaussian_nats(errors, _LEAST_VARIANCE) * alive).sum() / alive.sum().clamp_min(1)
-        apart = divergence(centre, log_variance) / seen[0].numel()
+        error = (gaussian_nll(errors, _LEAST_VARIANCE) * alive).sum() / alive.sum().clamp_min(1)
+        apart = kl_divergence(centre, log_variance) / seen[0].numel()
         return {"loss": error + self._beta * apart, "reconstruction": error, "kl": apart}
 
-    def deviation(self, images: torch.Tensor) -> torch.Tensor:
+    def reconstruction_error(self, images: torch.Tensor) -> torch.Tensor:
         """Squared difference in each band over its variance, mean over the bands that change.
 
         Args:
@@ -165,4 +165,4 @@ def _gabor_pairs() -> torch.Tensor:
     return torch.stack(filters)[:, None]
 
 
-Model = Vae | BandVae
+Model = Vae | GaborVae

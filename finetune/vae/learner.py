@@ -18,12 +18,12 @@ from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.runs import Row, Run, holds_run, start_run
-from finetune.engine.splits import Example, ExampleSet, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
 from finetune.vae.config import Augment, VaeConfig
 from finetune.vae.data import GoodImages, choose_good, has_random_pose, train_views, truth_masks
-from finetune.vae.gabor_vae import BandVae, Model
+from finetune.vae.gabor_vae import GaborVae, Model
 from finetune.vae.module import VaeModule
 from finetune.vae.predictor import (
     as_good,
@@ -137,7 +137,7 @@ LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
 
 
 def _facts(
-    examples: ExampleSet, good: GoodImages, config: VaeConfig, digest: str | None, device: torch.device
+    examples: ImageRecords, good: GoodImages, config: VaeConfig, digest: str | None, device: torch.device
 ) -> dict[str, Any]:
     """What environment.json says of a run."""
     told = training_facts(
@@ -163,7 +163,7 @@ def _fitted(
         seed=config.seed,
         workers=config.workers,
     )
-    if isinstance(model, BandVae):
+    if isinstance(model, GaborVae):
         model.calibrate(batch["image"] for batch in batches)  # which also decodes the images, once
     load_weights(module, fit(module, batches, image_loader(good.held_out, config), run, config, progress=progress).best)
     return module.model
@@ -176,7 +176,7 @@ def _formats(config: VaeConfig) -> list[str]:
 def _report(
     run: Run,
     model: Model,
-    tested: Sequence[Example],
+    tested: Sequence[ImageRecord],
     config: VaeConfig,
     device: torch.device,
     threshold: float,
@@ -206,7 +206,7 @@ def _row(image: ScoredImage, threshold: float) -> Row:
 
 
 def measure(
-    tested: Sequence[Example], scored: Sequence[ScoredImage], data: SourceLike, threshold: float
+    tested: Sequence[ImageRecord], scored: Sequence[ScoredImage], data: SourceLike, threshold: float
 ) -> dict[str, float | int]:
     """Figures of test images, pixel figures at the size of each image where the data has masks."""
     masks = truth_masks(data)

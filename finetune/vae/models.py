@@ -28,10 +28,10 @@ __all__ = [
     "Reconstruction",
     "Vae",
     "active",
-    "divergence",
     "draw_latent",
     "feature_layers",
-    "gaussian_nats",
+    "gaussian_nll",
+    "kl_divergence",
 ]
 
 _LEAST_VARIANCE = 1e-6  # of pixels in [0, 1]: a tenth of what 8 bits can show, and more than rounding
@@ -53,9 +53,9 @@ class Reconstruction:
     centre: torch.Tensor
     log_variance: torch.Tensor
 
-    def divergence(self) -> torch.Tensor:
+    def kl_divergence(self) -> torch.Tensor:
         """As the function of this name."""
-        return divergence(self.centre, self.log_variance)
+        return kl_divergence(self.centre, self.log_variance)
 
 
 class Vae(nn.Module):
@@ -122,11 +122,11 @@ class PixelVae(Vae):
         found = self(images, sample=sample)
         error = images.new_zeros(())
         if "l2" in self._loss:
-            error = error + gaussian_nats(functional.mse_loss(found.mean, images))
+            error = error + gaussian_nll(functional.mse_loss(found.mean, images))
         if "ssim" in self._loss:
             similar = structural_similarity_index_measure(found.mean, images, data_range=1.0)
             error = error + 0.5 * (1 - torch.as_tensor(similar))
-        apart = found.divergence() / images[0].numel()
+        apart = found.kl_divergence() / images[0].numel()
         return {"loss": error + self._beta * apart, "reconstruction": error, "kl": apart}
 
 
@@ -179,11 +179,11 @@ class FeatureVae(Vae):
         if self.training:
             with torch.no_grad():
                 self.variances.lerp_(torch.stack(errors).to(self.variances), 0.05)
-        nats = [size * gaussian_nats(error) for size, error in zip(sizes, errors, strict=True)]
-        error, apart = sum(nats, images.new_zeros(())) / sum(sizes), found.divergence() / sum(sizes)
+        nats = [size * gaussian_nll(error) for size, error in zip(sizes, errors, strict=True)]
+        error, apart = sum(nats, images.new_zeros(())) / sum(sizes), found.kl_divergence() / sum(sizes)
         return {"loss": error + self._beta * apart, "reconstruction": error, "kl": apart}
 
-    def deviation(self, images: torch.Tensor) -> torch.Tensor:
+    def reconstruction_error(self, images: torch.Tensor) -> torch.Tensor:
         """Squared difference in each space over its variance, summed over the spaces.
 
         Args:
@@ -255,7 +255,7 @@ def active(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
     return nn.Sequential(layer, nn.GroupNorm(8, layer.out_channels), nn.LeakyReLU(0.1, inplace=True))
 
 
-def gaussian_nats(variance: torch.Tensor, least: float = _LEAST_VARIANCE) -> torch.Tensor:
+def gaussian_nll(variance: torch.Tensor, least: float = _LEAST_VARIANCE) -> torch.Tensor:
     """Nats per value of a Gaussian whose variance is the mean squared error, less a constant."""
     return 0.5 * variance.clamp_min(least).log()
 
@@ -265,7 +265,7 @@ def draw_latent(centre: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
     return centre + torch.randn_like(centre) * (0.5 * log_variance).exp()
 
 
-def divergence(centre: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+def kl_divergence(centre: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """KL divergence from the unit Gaussian in nats, mean over the batch (Kingma and Welling, arXiv 1312.6114)."""
     parts = centre.square() + log_variance.exp() - 1 - log_variance
     return 0.5 * parts.flatten(1).sum(1).mean()

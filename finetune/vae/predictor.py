@@ -20,10 +20,10 @@ from finetune.engine.devices import pick_device
 from finetune.engine.distributed import gather_rows
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
-from finetune.engine.splits import Example
+from finetune.engine.splits import ImageRecord
 from finetune.vae.config import VaeConfig
 from finetune.vae.data import unit_range
-from finetune.vae.gabor_vae import BandVae, Model
+from finetune.vae.gabor_vae import GaborVae, Model
 from finetune.vae.models import FeatureVae, PixelVae
 from finetune.vae.module import VaeModule
 from finetune.vae.scores import gradient_map, residual_map, ssim_map
@@ -52,12 +52,12 @@ def score_files(ready: TrainedVae, images: Sequence[Path]) -> list[ScoredImage]:
         ToolkitError: a file is named twice, or as `score_images`.
     """
     paths = [Path(path) for path in images]
-    examples = [Example(key, path, GOOD, "", "test") for key, path in zip(unique_keys(paths), paths, strict=True)]
+    examples = [ImageRecord(key, path, GOOD, "", "test") for key, path in zip(unique_keys(paths), paths, strict=True)]
     return score_images(ready.model, examples, ready.config, ready.device)
 
 
 def score_images(
-    model: Model, examples: Sequence[Example], config: VaeConfig, device: torch.device
+    model: Model, examples: Sequence[ImageRecord], config: VaeConfig, device: torch.device
 ) -> list[ScoredImage]:
     """Anomaly maps of images; where several processes work together, each takes its share and all get all of it.
 
@@ -169,19 +169,19 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
 def build_model(config: VaeConfig, weights: str) -> tuple[Model, str | None]:
     """A model, and the hash of the weights of its backbone."""
     if config.model == "bands":
-        return BandVae(config.shape, beta=config.beta), None
+        return GaborVae(config.shape, beta=config.beta), None
     if config.model == "pixel":
         return PixelVae(config.shape, loss=config.loss, beta=config.beta), None
     backbone = build_backbone(config.backbone, weights, 1, image_size=config.image_size)
     return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_sha256
 
 
-def image_loader(examples: Sequence[Example], config: VaeConfig) -> DataLoader[Batch]:
+def image_loader(examples: Sequence[ImageRecord], config: VaeConfig) -> DataLoader[Batch]:
     """Batches of images as the model takes them, in their order."""
     dataset = ImageDataset(as_good(examples), [GOOD], config.image_size, unit_range)
     return repeatable_loader(dataset, batch_size=config.batch_size, shuffle=False, workers=config.workers)
 
 
-def as_good(examples: Iterable[Example]) -> list[Example]:
+def as_good(examples: Iterable[ImageRecord]) -> list[ImageRecord]:
     """Examples without their class, which an anomaly detector does not know."""
-    return [Example(one.key, one.image, GOOD, one.category, one.subset) for one in examples]
+    return [ImageRecord(one.key, one.image, GOOD, one.category, one.subset) for one in examples]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from finetune.vae.gabor_vae import BandVae
+from finetune.vae.gabor_vae import GaborVae
 from finetune.vae.models import FeatureVae, PixelVae, Vae
 
 __all__ = ["gradient_map", "residual_map", "ssim_map"]
 
 
 @torch.no_grad()
-def residual_map(model: Vae | BandVae, images: torch.Tensor, views: int = 1) -> torch.Tensor:
+def residual_map(model: Vae | GaborVae, images: torch.Tensor, views: int = 1) -> torch.Tensor:
     """Squared difference between what is there and what the model makes of it.
 
     For a pixel VAE the mean over the colours; else over the bands, or the sum over the spaces, each in units of the
@@ -28,19 +28,19 @@ def residual_map(model: Vae | BandVae, images: torch.Tensor, views: int = 1) -> 
     """
     total = torch.zeros(len(images), *images.shape[2:], device=images.device)
     for view in range(views):
-        found = _one_view(model, _turned(images, view))
-        total += _turned(found[:, None], view, back=True)[:, 0]
+        found = _one_view(model, _dihedral(images, view))
+        total += _dihedral(found[:, None], view, back=True)[:, 0]
     return total / views
 
 
-def _one_view(model: Vae | BandVae, images: torch.Tensor) -> torch.Tensor:
-    if isinstance(model, FeatureVae | BandVae):
-        return model.deviation(images)
+def _one_view(model: Vae | GaborVae, images: torch.Tensor) -> torch.Tensor:
+    if isinstance(model, FeatureVae | GaborVae):
+        return model.reconstruction_error(images)
     off: torch.Tensor = images - model(images).mean
     return off.square().mean(1)
 
 
-def _turned(images: torch.Tensor, view: int, *, back: bool = False) -> torch.Tensor:
+def _dihedral(images: torch.Tensor, view: int, *, back: bool = False) -> torch.Tensor:
     """One of the eight views of a square (B, C, side, side): transposed, then mirrored in either axis."""
     axes = [axis for axis, bit in ((2, 2), (3, 4)) if view & bit]
     steps = [lambda x: x.transpose(2, 3) if view & 1 else x, lambda x: x.flip(axes) if axes else x]

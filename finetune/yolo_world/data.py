@@ -13,7 +13,7 @@ from converters import convert
 from converters.formats.base import Settings
 from converters.sources import Source, open_source
 from finetune.engine.runs import Run
-from finetune.engine.splits import ExampleSet, open_examples
+from finetune.engine.splits import ImageRecords, open_examples
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.prompts import phrases_of
 from toolkit.dataset.samples import GOOD, instance_class
@@ -37,7 +37,7 @@ class DetectionData:
     """
 
     source: Source
-    examples: ExampleSet
+    examples: ImageRecords
     classes: tuple[str, ...]
     phrases: dict[str, str]
 

@@ -23,7 +23,7 @@ from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, labelled_images, open_detection_data, write_tree
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
-from finetune.yolo_world.prompts import TextTable, encode_phrases, write_table
+from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
@@ -172,7 +172,7 @@ def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str,
     return found.phrases
 
 
-def text_features(found: DetectionData, config: YoloWorldConfig, source: ModelSource) -> tuple[TextTable, str]:
+def text_features(found: DetectionData, config: YoloWorldConfig, source: ModelSource) -> tuple[TextEmbeddings, str]:
     """Features of all phrases, and the encoder that made them as "model=weights".
 
     Raises:
@@ -207,7 +207,7 @@ def _agree(ours: str, theirs: str) -> bool:
     return model == other and of_file
 
 
-def _facts(found: DetectionData, config: YoloWorldConfig, source: ModelSource, table: TextTable) -> dict[str, Any]:
+def _facts(found: DetectionData, config: YoloWorldConfig, source: ModelSource, table: TextEmbeddings) -> dict[str, Any]:
     """What environment.json says of a run."""
     told = training_facts(
         weights="none" if source.random else config.weights,
@@ -220,7 +220,7 @@ def _facts(found: DetectionData, config: YoloWorldConfig, source: ModelSource, t
     return {**told, "encoder": table.encoder, "phrases": found.phrases, "masks": source.masks}
 
 
-def _notes(found: DetectionData, config: YoloWorldConfig, source: ModelSource, table: TextTable) -> list[str]:
+def _notes(found: DetectionData, config: YoloWorldConfig, source: ModelSource, table: TextEmbeddings) -> list[str]:
     notes = []
     where = found.tested[0]
     if where != "test":
@@ -238,7 +238,9 @@ def _notes(found: DetectionData, config: YoloWorldConfig, source: ModelSource, t
     return notes
 
 
-def _prepared(found: DetectionData, run: Run, config: YoloWorldConfig, table: TextTable, source: ModelSource) -> Path:
+def _prepared(
+    found: DetectionData, run: Run, config: YoloWorldConfig, table: TextEmbeddings, source: ModelSource
+) -> Path:
     """Tree and table of a run; a run whose data turns out to be at fault goes away again."""
     fresh = not (run.root / "data").exists() and not (run.checkpoints / "last.pt").exists()
     try:

@@ -17,7 +17,7 @@ from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
 from finetune.metrics.detection import Detections
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.prompts import HASH, TextTable, encode_phrases, read_table
+from finetune.yolo_world.prompts import HASH, TextEmbeddings, encode_phrases, read_table
 from finetune.yolo_world.runtime import load_ultralytics, read_ultralytics
 from toolkit.dataset.keys import unique_keys
 from toolkit.errors import ToolkitError
@@ -61,7 +61,7 @@ class Detector:
         masks: whether it makes masks.
     """
 
-    def __init__(self, run: Run, config: YoloWorldConfig, table: TextTable, phrases: dict[str, str]) -> None:
+    def __init__(self, run: Run, config: YoloWorldConfig, table: TextEmbeddings, phrases: dict[str, str]) -> None:
         """Load the best checkpoint of a run.
 
         Args:
@@ -139,7 +139,7 @@ class Detector:
                 remedy = "use the weights that it was trained with"
                 problem = f"makes features of {added.encoder}, the run was trained with {self._table.encoder}"
                 raise ToolkitError(f"prompts {prompts}", problem, remedy)
-            self._table = TextTable(self._table.encoder, {**self._table.features, **added.features})
+            self._table = TextEmbeddings(self._table.encoder, {**self._table.features, **added.features})
         return self._table.stacked(phrases)
 
 

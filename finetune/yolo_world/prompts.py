@@ -26,7 +26,7 @@ from toolkit.dataset.samples import GOOD, ClassScheme
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.publish import write_whole
 
-__all__ = ["HASH", "WIDTH", "TextTable", "encode_phrases", "phrases_of", "read_table", "write_table"]
+__all__ = ["HASH", "WIDTH", "TextEmbeddings", "encode_phrases", "phrases_of", "read_table", "write_table"]
 
 HASH = "hash"
 """Name of the encoder that makes features from letters alone."""
@@ -41,7 +41,7 @@ _NO_NOUNS = ("bent", "broken", "cracked", "damaged", "defective", "dirty", "faul
 
 
 @dataclass(frozen=True, eq=False)
-class TextTable:
+class TextEmbeddings:
     """Features of phrases.
 
     Attributes:
@@ -181,7 +181,7 @@ def _read_better(better: Mapping[str, str] | Path | None) -> tuple[Mapping[str, 
 
 def encode_phrases(
     phrases: Sequence[str], prompts: str, *, encoder: str = "ViT-B-32-quickgelu", weights: str = "openai"
-) -> TextTable:
+) -> TextEmbeddings:
     """Features of phrases.
 
     Args:
@@ -197,19 +197,19 @@ def encode_phrases(
         if "/" in phrase or not phrase.strip():
             raise ToolkitError(f"the phrase {phrase!r}", "is empty or holds '/'", "write words")
     if prompts == HASH:
-        return TextTable(HASH, {phrase: _hashed(phrase) for phrase in phrases})
+        return TextEmbeddings(HASH, {phrase: _hashed(phrase) for phrase in phrases})
     if prompts == "clip":
         name, encode = _open_clip(encoder, weights)
         found = encode(phrases)
         if found.shape[1] != WIDTH:
             raise ToolkitError(f"encoder {encoder}", f"makes {found.shape[1]} features, not {WIDTH}", "use another")
-        return TextTable(name, dict(zip(phrases, found, strict=True)))
+        return TextEmbeddings(name, dict(zip(phrases, found, strict=True)))
     table = read_table(Path(prompts))
     table.stacked(phrases)
     return table
 
 
-def read_table(file: Path) -> TextTable:
+def read_table(file: Path) -> TextEmbeddings:
     """Read a table of features. Code in the file is refused, not run.
 
     Raises:
@@ -230,10 +230,10 @@ def read_table(file: Path) -> TextTable:
             raise ToolkitError(file, f"holds {vector.shape[0]} features a phrase, not {WIDTH}", remedy)
         if not torch.isfinite(vector).all():
             raise ToolkitError(file, f"the features of {phrase!r} are no numbers", remedy)
-    return TextTable(told["encoder"], {phrase: vector.float() for phrase, vector in features.items()})
+    return TextEmbeddings(told["encoder"], {phrase: vector.float() for phrase, vector in features.items()})
 
 
-def write_table(table: TextTable, file: Path) -> None:
+def write_table(table: TextEmbeddings, file: Path) -> None:
     """Write a table of features; the same table gives the same bytes."""
     packed = io.BytesIO()
     features = {phrase: vector.float().contiguous().clone() for phrase, vector in sorted(table.features.items())}

@@ -19,7 +19,7 @@ import torch
 from finetune.engine.devices import pick_device
 from finetune.engine.runs import Run
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.prompts import TextTable
+from finetune.yolo_world.prompts import TextEmbeddings
 from finetune.yolo_world.runtime import ModelSource, load_ultralytics
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
@@ -193,7 +193,7 @@ def make_trainer(
     run: Run,
     config: YoloWorldConfig,
     source: ModelSource,
-    table: TextTable,
+    table: TextEmbeddings,
     data: Path,
     *,
     validate: bool = True,

@@ -178,7 +178,7 @@ def attempts(
 ) -> None:
     """Make the runs of an attempts file that are missing, and compare them: which one is better, and is it chance?"""
     from finetune.engine.config import parse_settings
-    from finetune.experiments.analysis import judge_attempts
+    from finetune.experiments.analysis import analyse_attempts
     from finetune.experiments.attempts import read_attempts, run_attempts
     from finetune.experiments.report import attempts_json, attempts_rows, write_report
     from toolkit.files.locks import locked
@@ -186,7 +186,7 @@ def attempts(
     told = read_attempts(file, data, parse_settings(settings or []))
     with locked(out), progress_bar("runs") as progress:
         outcomes = run_attempts(told, out, progress)
-        judgement = judge_attempts(told.attempts, outcomes)
+        judgement = analyse_attempts(told.attempts, outcomes)
         files = write_report(told, judgement, out)
     if as_json:
         print_json({"out": str(out), **attempts_json(judgement)})

@@ -17,7 +17,7 @@ from pycocotools import mask as coco_mask
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from finetune.autolabelling.autolabel import autolabel
-from finetune.autolabelling.evaluation import Truth, agreement
+from finetune.autolabelling.evaluation import Truth, label_metrics
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, open_run
@@ -233,7 +233,9 @@ def labelled_squares(*boxes: tuple[int, int, int, int]) -> LabelledImage:
 def test_figures_of_overlap(made: list[Any], true: list[Any], mask_iou: float, instance_iou: float | None) -> None:
     path = Path("a.png")
     scores = {path: [0.9] * len(made)}
-    found = agreement({path: labelled_squares(*made)}, scores, Truth({path: labelled_squares(*true)}, False), ["dent"])
+    found = label_metrics(
+        {path: labelled_squares(*made)}, scores, Truth({path: labelled_squares(*true)}, False), ["dent"]
+    )
     assert found["mask_iou"] == pytest.approx(mask_iou)
     assert found["instance_iou"] == pytest.approx(float("nan") if instance_iou is None else instance_iou, nan_ok=True)
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from finetune.classification.backbones import build_backbone, feature_extractor, map_layer
-from finetune.classification.inference import Predictions, choose_examples, class_probabilities, image_batches
+from finetune.classification.inference import Predictions, choose_train_val, class_probabilities, image_batches
 from finetune.classification.optimizers import choose_optimizer
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
@@ -25,7 +25,7 @@ from finetune.classifier.linear_probe import fit_probe
 from finetune.classifier.module import ClassifierModule
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, open_run
-from finetune.engine.splits import Example, SplitConfig, open_examples
+from finetune.engine.splits import ImageRecord, SplitConfig, open_examples
 from tests.commands import picture, save, stain
 from tests.finetune.classifier import classifying
 from tests.finetune.classifier.classifying import config
@@ -153,7 +153,7 @@ def test_real_screws_on_the_uniform_split(mvtec_root, tmp_path):
 )
 def test_the_best_epoch_is_never_chosen_on_test_images(product, split, hold_out, told, train_images, val_images):
     examples = open_examples(product, SplitConfig(**split))
-    chosen = choose_examples(examples, hold_out, seed=0)
+    chosen = choose_train_val(examples, hold_out, seed=0)
     assert (chosen.how, len(chosen.train), len(chosen.val)) == (told, train_images, val_images)
     assert not {one.key for one in chosen.train} & {one.key for one in chosen.val}
     assert {one.subset for one in (*chosen.train, *chosen.val)} <= {"train", "val"}
@@ -408,7 +408,7 @@ class TestRefusals:
 
 def test_names_of_classes_come_out_as_they_are():
     names = ["good", "a,b", 'ü "<script>']
-    examples = [Example(f"k{index}", Path("x"), name, "", "test") for index, name in enumerate(names)]
+    examples = [ImageRecord(f"k{index}", Path("x"), name, "", "test") for index, name in enumerate(names)]
     told = Predictions(examples, names, np.eye(3)).rows()
     assert [row["label"] for row in told] == names
     assert list(told[0])[5:] == [f"p_{name}" for name in names]

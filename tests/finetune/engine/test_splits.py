@@ -9,12 +9,12 @@ import pytest
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.runs import Run, start_run
-from finetune.engine.splits import ExampleSet, SplitConfig, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, SplitConfig, evaluated_examples, open_examples
 from tests.commands import make_dataset
 from toolkit.errors import ToolkitError
 
 
-def opened(data: Path) -> ExampleSet:
+def opened(data: Path) -> ImageRecords:
     return open_examples(data, SplitConfig(val=0, test=0.3))
 
 

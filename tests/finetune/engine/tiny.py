@@ -19,7 +19,7 @@ from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import seed_all
 from finetune.engine.distributed import gather_rows
 from finetune.engine.runs import Run, start_run
-from finetune.engine.splits import ExampleSet, SplitConfig, open_examples
+from finetune.engine.splits import ImageRecords, SplitConfig, open_examples
 from finetune.engine.trainer import Fit, fit
 
 __all__ = ["Tiny", "predict", "train"]
@@ -72,7 +72,7 @@ def train(data: Path, out: Path, config: TrainedConfig, *, resume: bool = False,
     return run, ended
 
 
-def predict(found: ExampleSet, checkpoint: Path) -> list[tuple[int, list[float]]]:
+def predict(found: ImageRecords, checkpoint: Path) -> list[tuple[int, list[float]]]:
     """(index, scores) of each test image, by the processes that train together."""
     module = Tiny(len(found.classes), 0.1)
     load_weights(module, checkpoint)

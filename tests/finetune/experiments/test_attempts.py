@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from finetune.engine.datasets import read_rgb
-from finetune.experiments.analysis import judge_attempts
+from finetune.experiments.analysis import analyse_attempts
 from finetune.experiments.attempts import (
     Attempt,
     Attempts,
@@ -91,7 +91,7 @@ class TestTheCoursework:
     def test_it_runs_from_end_to_end(self, product, tmp_path):
         attempts = small_coursework(tmp_path, product, folds=2, seeds=[0])
         found = run_attempts(attempts, tmp_path / "out")
-        judgement = judge_attempts(attempts.attempts, found)
+        judgement = analyse_attempts(attempts.attempts, found)
         files = write_report(attempts, judgement, tmp_path / "out")
         assert [file.name for file in files] == ["summary.md", "attempts.png", "attempts.json"]
         assert len(found) == 5 * (1 + 2)
@@ -108,7 +108,7 @@ class TestTheCoursework:
         monkeypatch.setattr("finetune.engine.datasets.read_rgb", cache(read_rgb))  # all runs read the same
         attempts = small_coursework(tmp_path, mvtec_root / "screw", folds=0)
         found = run_attempts(attempts, tmp_path / "out")
-        judgement = judge_attempts(attempts.attempts, found)
+        judgement = analyse_attempts(attempts.attempts, found)
         assert [one.main.images for one in judgement.attempts] == [12] * 5
         assert "not distinguishable" in attempts_markdown(attempts, judgement)
 
@@ -224,39 +224,39 @@ class TestJudging:
     """More than chance, or not."""
 
     def test_a_large_difference_is_one(self):
-        judged = judge_attempts(*outcomes({"base": [[False] * 30 + [True] * 10], "new": [[True] * 40]}))
+        judged = analyse_attempts(*outcomes({"base": [[False] * 30 + [True] * 10], "new": [[True] * 40]}))
         assert judged.best == "new"
         assert [one.main.verdict for one in judged.attempts] == ["baseline", "better"]
         assert "highest accuracy, +75.0 points against base; that is more than chance" in judged.conclusion
 
     def test_a_small_one_is_not(self):
         first, second = [True] * 11 + [False] * 5, [True] * 12 + [False] * 4
-        judged = judge_attempts(*outcomes({"base": [first], "new": [second]}))
+        judged = analyse_attempts(*outcomes({"base": [first], "new": [second]}))
         assert judged.attempts[1].main.verdict == "not distinguishable"
         assert judged.attempts[1].main.p == mcnemar_exact(first, second)
         assert "but the two are not distinguishable on 16 images (paired test, p = 1" in judged.conclusion
 
     def test_a_worse_one_is_told(self):
-        judged = judge_attempts(*outcomes({"base": [[True] * 40], "new": [[False] * 20 + [True] * 20]}))
+        judged = analyse_attempts(*outcomes({"base": [[True] * 40], "new": [[False] * 20 + [True] * 20]}))
         assert "No attempt does better than base. Distinguishable from the baseline: new (worse)." in judged.conclusion
 
     def test_many_comparisons_make_each_count_less(self):
         better = [True] * 36 + [False] * 4
         worse = [True] * 29 + [False] * 11
-        alone = judge_attempts(*outcomes({"base": [worse], "new": [better]}))
-        crowd = judge_attempts(*outcomes({"base": [worse], "new": [better], **{f"a{i}": [worse] for i in range(9)}}))
+        alone = analyse_attempts(*outcomes({"base": [worse], "new": [better]}))
+        crowd = analyse_attempts(*outcomes({"base": [worse], "new": [better], **{f"a{i}": [worse] for i in range(9)}}))
         assert alone.attempts[1].main.verdict == "better"
         assert crowd.attempts[1].main.verdict == "not distinguishable"
 
     def test_more_seeds_are_no_more_images(self):
         right = [True] * 11 + [False] * 5
-        one, ten = (judge_attempts(*outcomes({"base": [right] * seeds})).attempts[0].main for seeds in (1, 10))
+        one, ten = (analyse_attempts(*outcomes({"base": [right] * seeds})).attempts[0].main for seeds in (1, 10))
         assert (one.low, one.high) == (ten.low, ten.high)
         assert (ten.images, ten.seeds, ten.spread) == (16, 10, 0.0)
 
     def test_luck_is_what_the_best_of_equals_would_show(self):
         right = [True] * 10 + [False] * 10
-        judged = judge_attempts(*outcomes({name: [right] for name in "abcd"}))
+        judged = analyse_attempts(*outcomes({name: [right] for name in "abcd"}))
         draws = np.random.default_rng(0).binomial(20, 0.5, (100_000, 4)).max(axis=1).mean() / 20
         assert judged.luck == pytest.approx(draws, abs=0.002)
 
@@ -268,17 +268,17 @@ class TestJudging:
             attempts.append(Attempt(name, config(), {"epochs": epochs, "kind": kind}))
             correct = {f"k{index}": index < right for index in range(100)}
             found.append(Outcome(Planned(name, None, None, config(), Path("x")), correct, 1.0, 1))
-        effects = judge_attempts(attempts, found).effects
+        effects = analyse_attempts(attempts, found).effects
         told = {(one.factor, one.base, one.level): one.difference for one in effects}
         assert told == {("epochs", 1, 2): pytest.approx(0.1), ("kind", "a", "b"): pytest.approx(0.2)}
         assert all(one.low < one.difference < one.high for one in effects)
-        confounded = judge_attempts([attempts[0], attempts[3]], [found[0], found[3]]).effects
+        confounded = analyse_attempts([attempts[0], attempts[3]], [found[0], found[3]]).effects
         assert [one.difference for one in confounded] == [None, None]
 
     def test_the_table_says_what_differs(self, tmp_path):
         attempts, found = outcomes({"a|b <i>": [[True, False]] * 2, "c_*d*": [[True, True]] * 2})
         told = Attempts(Path("f"), "classifier", Path("d"), tuple(attempts), 1, (0, 1))
-        judged = judge_attempts(attempts, found)
+        judged = analyse_attempts(attempts, found)
         header, rows = attempts_rows(told, judged)
         assert header[:5] == ["attempt", "epochs", "lr", "optimizer", "seconds"]
         assert rows[1][:4] == ["c_*d*", "2", "0.002", "adam"]

@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from finetune.engine.splits import Example, ExampleSet
+from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.longtail.config import TailConfig
 from finetune.longtail.data import find_tail, make_tail
 from toolkit.errors import ToolkitError
 
 
-def examples(val: int = 2, test: int = 3, **train: int) -> ExampleSet:
+def examples(val: int = 2, test: int = 3, **train: int) -> ImageRecords:
     """So many training images of each class, and the same number of others."""
     made = [
-        Example(f"part/{subset}/{label}/{number:03}", Path("none.png"), label, "part", subset)
+        ImageRecord(f"part/{subset}/{label}/{number:03}", Path("none.png"), label, "part", subset)
         for label, count in train.items()
         for subset, images in (("train", count), ("val", val), ("test", test))
         for number in range(images)
     ]
-    return ExampleSet(Path("part"), tuple(sorted(made, key=lambda one: one.key)), tuple(train))
+    return ImageRecords(Path("part"), tuple(sorted(made, key=lambda one: one.key)), tuple(train))
 
 
-def groups(found: ExampleSet, branches: int = 3, rule: str = "auto") -> str:
+def groups(found: ImageRecords, branches: int = 3, rule: str = "auto") -> str:
     return " ".join(find_tail(found, found.subset("train"), branches=branches, rule=rule).groups)  # type: ignore[arg-type]
 
 

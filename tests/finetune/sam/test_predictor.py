@@ -17,7 +17,7 @@ from finetune.sam.data import read_instances
 from finetune.sam.embeddings import Encoder
 from finetune.sam.metrics import FIGURES, PROMPTS, compare_masks
 from finetune.sam.models import build_sam
-from finetune.sam.predictor import Segmenter, judge_image
+from finetune.sam.predictor import Segmenter, evaluate_image
 from finetune.sam.prompts import corrective_click, deepest_pixel, jittered_box
 from tests.finetune.sam.segmenting import write_blobs
 from toolkit.geometry.labels import LabelledImage
@@ -66,7 +66,7 @@ def by_hand(sam: Any, image: LabelledImage, number: int, noisy: Any) -> dict[str
 
 @pytest.mark.parametrize("number", [0, 1, 17, 39])
 def test_every_prompt_is_judged_as_by_hand(number: int, segmenter: Segmenter, image: LabelledImage) -> None:
-    found = judge_image(segmenter, image, segmenter.embed(image.path or Path()), seed=5)
+    found = evaluate_image(segmenter, image, segmenter.embed(image.path or Path()), seed=5)
     assert len(found) == len(image.instances)
     first = number - number % 16
     rng = np.random.default_rng(mixed_seed(5, first))

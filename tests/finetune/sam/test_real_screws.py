@@ -14,7 +14,7 @@ from finetune.engine.runs import read_metrics
 from finetune.engine.splits import open_examples
 from finetune.sam.data import read_instances
 from finetune.sam.embeddings import Encoder
-from finetune.sam.evaluation import judge_images
+from finetune.sam.evaluation import evaluate_images
 from finetune.sam.learner import train
 from finetune.sam.models import build_sam
 from finetune.sam.predictor import Segmenter
@@ -48,7 +48,7 @@ def test_the_embedded_product_is_learnt_by_heart(tmp_path: Path) -> None:
         for sam in (build_sam("tiny", 256), build_sam("tiny", 256, made.checkpoints / "last.pth"))
     )
     shown = [image for image in learnt if image.instances]
-    found = judge_images(tuned, before, shown, told, {}, None).metrics
+    found = evaluate_images(tuned, before, shown, told, {}, None).metrics
     assert found["iou_box"] > 0.6
     assert found["iou_box"] > found["untuned_iou_box"] + 0.3
 

@@ -10,22 +10,22 @@ import pytest
 import torch
 
 from converters import convert
-from finetune.engine.splits import Example, ExampleSet, SplitConfig, open_examples
+from finetune.engine.splits import ImageRecord, ImageRecords, SplitConfig, open_examples
 from finetune.vae.data import choose_good, has_random_pose, train_views, truth_masks
 from tests.commands import make_dataset
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 
 
-def example(number: int, *, label: str = "good", subset: str = "train", category: str = "part") -> Example:
-    return Example(f"{category}/{subset}/{label}/{number:03}", Path(f"{number:03}.png"), label, category, subset)
+def example(number: int, *, label: str = "good", subset: str = "train", category: str = "part") -> ImageRecord:
+    return ImageRecord(f"{category}/{subset}/{label}/{number:03}", Path(f"{number:03}.png"), label, category, subset)
 
 
-def examples(*found: Example) -> ExampleSet:
-    return ExampleSet(Path("root"), found, ("good", "dent"))
+def examples(*found: ImageRecord) -> ImageRecords:
+    return ImageRecords(Path("root"), found, ("good", "dent"))
 
 
-def bars(folder: Path, angles: list[float]) -> list[Example]:
+def bars(folder: Path, angles: list[float]) -> list[ImageRecord]:
     """Pictures of a bar at some angles, in degrees."""
     found = []
     for number, angle in enumerate(angles):
@@ -34,7 +34,7 @@ def bars(folder: Path, angles: list[float]) -> list[Example]:
         turn = cv2.getRotationMatrix2D((31.5, 31.5), angle, 1.0)
         path = folder / f"{number:03}.png"
         cv2.imwrite(str(path), cv2.warpAffine(picture, turn, (64, 64), borderValue=(200, 200, 200)))
-        found.append(Example(f"bar/train/good/{number:03}", path, "good", "bar", "train"))
+        found.append(ImageRecord(f"bar/train/good/{number:03}", path, "good", "bar", "train"))
     return found
 
 
@@ -95,7 +95,7 @@ class TestPose:
         assert not has_random_pose(bars(tmp_path, [0, 45, 90, 135]))
         for one in range(8):
             cv2.imwrite(str(tmp_path / f"{one:03}.png"), np.full((64, 64, 3), 90, np.uint8))
-        assert not has_random_pose([Example(str(n), tmp_path / f"{n:03}.png", "good", "", "") for n in range(8)])
+        assert not has_random_pose([ImageRecord(str(n), tmp_path / f"{n:03}.png", "good", "", "") for n in range(8)])
 
 
 class TestViews:

@@ -62,7 +62,7 @@ def test_divergence_is_that_from_the_unit_gaussian() -> None:
     found = Reconstruction(torch.zeros(1, 3, 1, 1), {}, centre, variance.log())
     posterior = torch.distributions.Normal(centre, variance.sqrt())
     expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum()
-    assert float(found.divergence()) == pytest.approx(float(expected))
+    assert float(found.kl_divergence()) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.25])
@@ -75,7 +75,7 @@ def test_the_loss_is_the_evidence_bound_with_the_best_variance(images: torch.Ten
     # The constant (1 + log 2 pi) / 2 is left out.
     nats = -float(gaussian.log_prob(images).mean()) - 0.5 * (1 + math.log(2 * math.pi))
     assert float(parts["reconstruction"]) == pytest.approx(nats, abs=1e-5)
-    assert float(parts["kl"]) == pytest.approx(float(found.divergence()) / (3 * 64 * 64), rel=1e-5)
+    assert float(parts["kl"]) == pytest.approx(float(found.kl_divergence()) / (3 * 64 * 64), rel=1e-5)
     assert float(parts["loss"]) == pytest.approx(nats + beta * float(parts["kl"]), abs=1e-5)
 
 
@@ -145,7 +145,7 @@ class TestFeatureVae:
         model.variances[:] = torch.tensor([1e12, 1e12, 1e12, 1e12])
         model.variances[0] = 0.5
         expected = (model(images).mean - images).square().mean(1) / 0.5
-        assert torch.allclose(model.deviation(images), expected, atol=1e-5)
+        assert torch.allclose(model.reconstruction_error(images), expected, atol=1e-5)
 
     def test_variances_are_kept_track_of_in_training_alone(self, resnet: Backbone, images: torch.Tensor) -> None:
         model = FeatureVae(SHAPE, resnet)

@@ -11,7 +11,7 @@ import open_clip
 import pytest
 import torch
 
-from finetune.yolo_world.prompts import HASH, WIDTH, TextTable, encode_phrases, phrases_of, read_table, write_table
+from finetune.yolo_world.prompts import HASH, WIDTH, TextEmbeddings, encode_phrases, phrases_of, read_table, write_table
 from toolkit.errors import BadInputError, ToolkitError
 
 
@@ -133,12 +133,12 @@ class TestTable:
             encode_phrases(["a", "b"], str(tmp_path / "table.pt"))
 
     def test_another_width(self, tmp_path: Path) -> None:
-        write_table(TextTable("other", {"a": torch.ones(640)}), tmp_path / "table.pt")
+        write_table(TextEmbeddings("other", {"a": torch.ones(640)}), tmp_path / "table.pt")
         with pytest.raises(ToolkitError, match=r"table.pt: holds 640 features a phrase, not 512"):
             read_table(tmp_path / "table.pt")
 
     def test_features_that_are_no_numbers(self, tmp_path: Path) -> None:
-        write_table(TextTable("other", {"a": torch.full((WIDTH,), float("nan"))}), tmp_path / "table.pt")
+        write_table(TextEmbeddings("other", {"a": torch.full((WIDTH,), float("nan"))}), tmp_path / "table.pt")
         with pytest.raises(ToolkitError, match="the features of 'a' are no numbers"):
             read_table(tmp_path / "table.pt")
 

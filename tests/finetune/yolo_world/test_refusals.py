@@ -17,7 +17,7 @@ from finetune.metrics.detection import coco_truth
 from finetune.yolo_world.data import labelled_images, open_detection_data, write_tree
 from finetune.yolo_world.export import export_onnx
 from finetune.yolo_world.learner import evaluate, load_detector, text_features, train
-from finetune.yolo_world.prompts import HASH, TextTable, encode_phrases, write_table
+from finetune.yolo_world.prompts import HASH, TextEmbeddings, encode_phrases, write_table
 from finetune.yolo_world.runtime import find_model, load_ultralytics, read_ultralytics
 from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import make_data, settings
@@ -75,10 +75,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     phrases = [f"{name} of a zipper" for name in ("broken teeth", "fabric border", "fabric interior", "rough area")]
     phrases += [f"{name} of a zipper" for name in ("split teeth", "squeezed teeth", "combined defects")]
     features = encode_phrases(phrases, HASH).features
-    write_table(TextTable("ViT-B-32-quickgelu/openai", features), folder / "openai.table")
-    write_table(TextTable("RN50/openai", features), folder / "rn50.table")
-    write_table(TextTable("ViT-B-32-quickgelu/0123456789ab", features), folder / "of_a_file.table")
-    write_table(TextTable("x", {phrase: torch.ones(640) for phrase in phrases}), folder / "wide.table")
+    write_table(TextEmbeddings("ViT-B-32-quickgelu/openai", features), folder / "openai.table")
+    write_table(TextEmbeddings("RN50/openai", features), folder / "rn50.table")
+    write_table(TextEmbeddings("ViT-B-32-quickgelu/0123456789ab", features), folder / "of_a_file.table")
+    write_table(TextEmbeddings("x", {phrase: torch.ones(640) for phrase in phrases}), folder / "wide.table")
     return folder
 
 
