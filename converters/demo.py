@@ -12,6 +12,7 @@ from converters.formats.registry import FORMATS
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from converters.writing.pipeline import convert
+from toolkit.aliases import JsonObject
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.splits import split_dataset, write_split
 from toolkit.files.locks import locked
@@ -34,7 +35,7 @@ class Demo:
     split: Path
     labels: Path
     overlay: Path
-    manifests: dict[str, dict[str, Any]]
+    manifests: dict[str, JsonObject]
     min_iou: float
     passed: bool
 

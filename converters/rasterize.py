@@ -9,14 +9,14 @@ Two conventions are in use, and they differ:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from toolkit.aliases import BoolArray
+from toolkit.aliases import BoolArray, JsonObject
 
 __all__ = [
     "ROUNDINGS",
@@ -33,7 +33,7 @@ Rounding = Literal["truncate", "round"]
 ROUNDINGS: tuple[Rounding, ...] = ("truncate", "round")
 
 
-def fill_edges(rings: Sequence[npt.NDArray[Any]], height: int, width: int) -> BoolArray:
+def fill_edges(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int) -> BoolArray:
     """Union of polygons in continuous pixel coordinates, as pycocotools rasterises it.
 
     Args:
@@ -49,12 +49,12 @@ def fill_edges(rings: Sequence[npt.NDArray[Any]], height: int, width: int) -> Bo
     return np.asarray(coco_mask.decode(objects[0] if len(objects) == 1 else coco_mask.merge(objects)), np.bool_)
 
 
-def to_pixels(points: npt.NDArray[np.floating[Any]], rounding: Rounding) -> npt.NDArray[np.int32]:
+def to_pixels(points: npt.NDArray[np.floating], rounding: Rounding) -> npt.NDArray[np.int32]:
     """Make pixel coordinates (K, 2) integers: "truncate" as ultralytics does, or "round"."""
     return (points if rounding == "truncate" else np.rint(points)).astype(np.int32)
 
 
-def fill_pixels(rings: Sequence[npt.NDArray[np.integer[Any]]], height: int, width: int) -> BoolArray:
+def fill_pixels(rings: Sequence[npt.NDArray[np.integer]], height: int, width: int) -> BoolArray:
     """Union of polygons through pixels, outline included, as `cv2.fillPoly` paints it.
 
     Args:
@@ -92,7 +92,7 @@ def compress_rle(counts: Sequence[int], height: int, width: int) -> str:
     return str(packed["counts"].decode("ascii"))
 
 
-def paint_rle(segmentation: dict[str, Any], height: int, width: int) -> BoolArray:
+def paint_rle(segmentation: JsonObject, height: int, width: int) -> BoolArray:
     """Pixels of a compressed or uncompressed COCO run-length object.
 
     Returns:

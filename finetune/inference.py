@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from finetune.engine.image_files import image_files
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Row, Run, csv_bytes, open_run, read_metrics
 from finetune.learners import find_learner
+from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import check_free, staging
@@ -69,7 +69,7 @@ class TrainedRun(Run):
             ToolkitError: the run did not go to its end, the image cannot be read or is no such array, or the learner
                 takes no words or boxes.
         """
-        asked: dict[str, Any] = {}
+        asked: JsonObject = {}
         if words is not None:
             _check_taken(self, "--words", "yolo-world")
             asked["words"] = _listed(words)

@@ -18,9 +18,6 @@ FILES = {
 }
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
-# Functions that are longer than any should be. Each of them is to become shorter, and none may be added.
-TOO_LONG = {"converters.writing.pipeline.convert", "finetune.engine.trainer.fit"}
-
 
 def imported(name: str) -> set[str]:
     """Modules of ours that a module names in an import, inside functions and for type checkers too.
@@ -70,4 +67,4 @@ def test_no_file_is_long() -> None:
 def test_few_functions_are_long_and_none_is_very_long() -> None:
     long = {name: lines for name, lines in functions() if lines > 45}
     assert len(long) < 10, long
-    assert {name for name, lines in long.items() if lines > 60} == TOO_LONG
+    assert max(long.values(), default=0) <= 60, long

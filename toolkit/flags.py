@@ -60,6 +60,7 @@ _COMMAND = r"'(?:defectkit|dask) [^']*'"
 _SETTING = r"(?<!\S)\(?--set (?P<path>[a-z_0-9.]*[a-z_0-9])(?:=(?P<set>[^\s,;:()]+))?"
 _FLAG = r"(?<![^\s(])(?P<flag>--[a-z]+(?:-[a-z]+)*)"
 _LITERAL = re.compile(rf"\.\.\.|-?\d+(?:\.\d+)?(?:e-?\d+)?|nan|{_PLACE}")
+_YAML = {"null": "None", "true": "True", "false": "False"}
 _BEHIND = {flag: re.compile(rf" ({pattern})(?![\w.]*\w)") for flag, (_, pattern) in FLAGS.items() if pattern}
 _ANY = re.compile(rf"{_COMMAND}|{_SETTING}|{_FLAG}")
 
@@ -108,6 +109,8 @@ def _setting(path: str, value: str | None) -> str:
 def _literal(value: str, *, several: bool = False) -> str:
     """A value as it is written in Python; placeholders (FILE, N) stay."""
     value = value.strip("'")
+    if value in _YAML:
+        return _YAML[value]
     if several and "," in value:
         return "[" + ", ".join(_literal(part) for part in value.split(",")) + "]"
     return value if _LITERAL.fullmatch(value) else f'"{value}"'

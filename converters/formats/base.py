@@ -7,11 +7,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
@@ -70,7 +71,7 @@ class Settings:
         """Index of a class, from 0."""
         return self.classes.index(name)
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> JsonObject:
         """The settings as they stand in a manifest."""
         grouping = f"merge:{self.grouping.gap}" if self.grouping.kind == "merge" else self.grouping.kind
         return {
@@ -140,7 +141,7 @@ class TreeShape:
     table: tuple[str, str] | None = None
     table_is_label: bool = False
     json_file: str | None = None
-    json_lists: dict[str, Any] = field(default_factory=dict)
+    json_lists: JsonObject = field(default_factory=dict)
     numbered: bool = True
     closing: tuple[tuple[str, bytes], ...] = ()
 

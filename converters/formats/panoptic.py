@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from posixpath import splitext
-from typing import Any
 
 import cv2
 import numpy as np
@@ -27,6 +26,7 @@ from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, ma
 from converters.formats.painting import label_name, pixels_kept
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
+from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage
@@ -91,10 +91,10 @@ def _segment(
     }
 
 
-_PANOPTIC: dict[str, Any] = {"file_name": str, "segments_info": list}
+_PANOPTIC: JsonObject = {"file_name": str, "segments_info": list}
 
 
-_SEGMENT: dict[str, Any] = {"id": int, "category_id": int}
+_SEGMENT: JsonObject = {"id": int, "category_id": int}
 
 
 def _index(root: Path) -> LabelTree:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def check_formats(names: str | Iterable[str]) -> list[str]:
 _SCHEMA = 2  # of manifests; those of version 0.1.0 have none
 
 
-def read_manifest(root: Path) -> dict[str, Any] | None:
+def read_manifest(root: Path) -> JsonObject | None:
     """The manifest of a tree that defectkit wrote, or None.
 
     Raises:

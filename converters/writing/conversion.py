@@ -17,10 +17,10 @@ import orjson
 from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.writing.tree_writer import TreeWriter
-from toolkit.aliases import Progress
+from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.files.links import place_image
+from toolkit.files.links import link_or_copy
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
@@ -146,10 +146,10 @@ class Conversion:
                 too_small=rendered.too_small,
             )
             if size >= 0:
-                self._copied |= place_image(image, writer.prepare(encoded.image), mode) != mode
+                self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
                 writer.count_image(size)
 
-    def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, dict[str, Any]]:
+    def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, JsonObject]:
         """Complete the trees, move them into place, and return their manifests."""
         if self._copied:
             self.notes.append("the images are on another file system than the output: copied instead of hard-linked")
@@ -172,7 +172,7 @@ class Conversion:
             publish_folder(self._stage / name, self._out / name)
         return manifests
 
-    def _mark(self) -> dict[str, Any]:
+    def _mark(self) -> JsonObject:
         """What a checkpoint must agree with to be resumed."""
         settings = {**self._settings.described(), "names": list(self._settings.classes)}
         return {"inputs": self._inputs, "formats": self._formats, "settings": settings, "total": self._total}
@@ -192,14 +192,14 @@ class Conversion:
         for writer in self._writers:
             writer.restore(state["writers"][writer.name])
 
-    def _load_state(self, anew: bool) -> dict[str, Any] | None:
+    def _load_state(self, anew: bool) -> JsonObject | None:
         path = self._stage / _STATE
         if not path.is_file():
             if not anew:
                 _check_unfinished(self._out, self._formats)
             return None
         try:
-            state: dict[str, Any] = orjson.loads(path.read_bytes())
+            state: JsonObject = orjson.loads(path.read_bytes())
         except ValueError:
             return None
         if state["mark"] == orjson.loads(orjson.dumps(self._mark())):
@@ -209,9 +209,9 @@ class Conversion:
         raise ToolkitError(self._out, "was begun with other files or settings", _REPEAT)
 
 
-def finished(out: Path, formats: Sequence[str], settings: Settings, inputs: str) -> dict[str, dict[str, Any]]:
+def finished(out: Path, formats: Sequence[str], settings: Settings, inputs: str) -> dict[str, JsonObject]:
     """Manifests of the trees that an earlier run completed from the same files with the same settings."""
-    manifests: Mapping[str, dict[str, Any] | None] = {name: read_manifest(out / name) for name in formats}
+    manifests: Mapping[str, JsonObject | None] = {name: read_manifest(out / name) for name in formats}
     return {
         name: manifest
         for name, manifest in manifests.items()

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from converters.formats.base import ImageMode, Settings
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
-from toolkit.aliases import Progress
+from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -44,7 +44,7 @@ class ConvertReport:
     """
 
     out: Path
-    manifests: dict[str, dict[str, Any]]
+    manifests: dict[str, JsonObject]
     skipped: tuple[Problem, ...]
     notes: tuple[str, ...]
     seconds: float
@@ -230,7 +230,7 @@ def write_labels(
     classes: Sequence[str],
     image_mode: ImageMode = "hardlink",
     overwrite: bool = False,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, JsonObject]:
     """Write labels that are in memory, for instance predictions. Images are taken one at a time.
 
     Args:

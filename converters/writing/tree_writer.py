@@ -18,6 +18,7 @@ import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, digest_line, present_subsets
 from toolkit import __version__
+from toolkit.aliases import JsonObject
 from toolkit.files.publish import write_json
 
 __all__ = ["TreeWriter"]
@@ -128,7 +129,7 @@ class TreeWriter:
             self._spools[name] = open(self.folder / f".{name}.spool", "ab", buffering=_BLOCK)  # noqa: SIM115
         self._spools[name].write(data)
 
-    def checkpoint(self) -> dict[str, Any]:
+    def checkpoint(self) -> JsonObject:
         """All that `restore` needs to go on from here, as JSON values."""
         for spool in self._spools.values():
             spool.flush()
@@ -140,7 +141,7 @@ class TreeWriter:
             "min_iou": self._min_iou.hex(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: JsonObject) -> None:
         """Go back to a checkpoint: cut the spools to their lengths then, take the counts from it."""
         for spool in self.folder.glob(".*.spool"):
             name = spool.name[1 : -len(".spool")]
@@ -150,7 +151,7 @@ class TreeWriter:
         self._iou_sum = float.fromhex(state["iou_sum"])
         self._min_iou = float.fromhex(state["min_iou"])
 
-    def finish(self, shape_of: Callable[[list[str]], TreeShape], **remarks: Any) -> dict[str, Any]:
+    def finish(self, shape_of: Callable[[list[str]], TreeShape], **remarks: Any) -> JsonObject:
         """Put the files of whole subsets together, hash the labels, write the manifest and return it."""
         subsets = present_subsets(list(self._subsets))
         shape = shape_of(subsets)
@@ -212,11 +213,11 @@ class TreeWriter:
             while block := file.read(_BLOCK):
                 yield block
 
-    def _manifest(self, subsets: list[str], remarks: dict[str, Any]) -> dict[str, Any]:
+    def _manifest(self, subsets: list[str], remarks: JsonObject) -> JsonObject:
         lines = b"".join(self._stored("digests")).splitlines(keepends=True)
         skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
         totals = self._totals
-        manifest: dict[str, Any] = {
+        manifest: JsonObject = {
             "schema": 2,
             "tool": "defectkit",
             "version": __version__,

@@ -29,6 +29,7 @@ import orjson
 from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, parse_config, read_settings
 from finetune.engine.distributed import is_leader
 from toolkit import __version__
+from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.locks import locked
 from toolkit.files.publish import write_json, write_whole
@@ -93,7 +94,7 @@ class Run:
         best = self.checkpoints / "best.ckpt"
         return best if best.is_file() else self.checkpoints / "last.ckpt"
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> JsonObject:
         """What stands in environment.json, under the names that it has today.
 
         Raises:
@@ -311,7 +312,7 @@ def _plain(value: Number) -> Number:
     return value
 
 
-def _todays_facts(told: Mapping[str, Any]) -> dict[str, Any]:
+def _todays_facts(told: Mapping[str, Any]) -> JsonObject:
     """environment.json of version 0.1.0, whose learners had different names for the same things."""
     facts = {_OLD_FACTS.get(name, name): value for name, value in told.items()}
     if "chosen_by" in told:
@@ -319,7 +320,7 @@ def _todays_facts(told: Mapping[str, Any]) -> dict[str, Any]:
     return {"metrics_of": "test", **facts}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> JsonObject:
     try:
         value = orjson.loads(path.read_bytes())
     except (OSError, ValueError) as error:

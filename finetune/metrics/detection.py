@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from converters.formats.coco.categories import coco_categories
 from converters.rasterize import compress_rle, uncompressed_rle
+from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import file_name
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
@@ -87,7 +88,7 @@ class AveragePrecision:
     per_class: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[str, Any]:
+def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> JsonObject:
     """Labels as a COCO dictionary: run lengths that are exact, tight boxes, and the key of each image.
 
     Args:
@@ -98,8 +99,8 @@ def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[
         ToolkitError: an instance is of none of the classes.
     """
     ids = {name: number for number, name in enumerate(classes, 1)}
-    rows: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    rows: list[JsonObject] = []
+    annotations: list[JsonObject] = []
     for number, image in enumerate(images, 1):
         name = image.path.name if image.path is not None else f"{file_name(image.key)}.png"
         row = {"id": number, "file_name": name, "key": image.key, "width": image.width, "height": image.height}
@@ -122,7 +123,7 @@ def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[
     return {"images": rows, "annotations": annotations, "categories": coco_categories(classes)}
 
 
-def coco_results(detections: Iterable[Detections], truth: Mapping[str, Any]) -> list[dict[str, Any]]:
+def coco_results(detections: Iterable[Detections], truth: Mapping[str, Any]) -> list[JsonObject]:
     """Detections in COCO's results form, as predictions.json holds them.
 
     Args:
@@ -193,6 +194,6 @@ def _xywh(box: Sequence[float]) -> list[float]:
     return [x0, y0, x1 - x0, y1 - y0]
 
 
-def _run_lengths(instance: Instance, width: int, height: int) -> dict[str, Any]:
+def _run_lengths(instance: Instance, width: int, height: int) -> JsonObject:
     counts = uncompressed_rle(instance.mask, (instance.bbox[0], instance.bbox[1]), height, width)
     return {"size": [height, width], "counts": compress_rle(counts, height, width)}

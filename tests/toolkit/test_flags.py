@@ -35,6 +35,7 @@ SAID = {
     "use --set batch_size=8 or a smaller image_size": "use batch_size=8 or a smaller image_size",
     "lower lr (--set lr=...), or use --set precision=32; it": "lower lr (lr=...), or use precision=32; it",
     "use --set split.strategy=native, or": 'use split={"strategy": "native"}, or',
+    "--set augment.preset=null": 'augment={"preset": None}',
     "--set weights=FILE.pth, or --set weights=none": 'weights=FILE.pth, or weights="none"',
     "--set lrr=1: unknown key 'lrr'": "lrr=1: unknown key 'lrr'",
     "'defectkit train sam DATA --out RUN', --out RUN": "'defectkit train sam DATA --out RUN', out=RUN",

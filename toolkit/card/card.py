@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
-from toolkit.card.statistics import Census, LabelReader, area_distributions, observe
+from toolkit.card.statistics import DatasetStatistics, LabelReader, area_distributions, observe
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
 from toolkit.dataset.samples import GOOD, Dataset, Sample
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
@@ -50,99 +49,99 @@ def describe_dataset(
     if len(members) < len(subsets):
         strange = min(subsets.keys() - {sample.key for sample in members})
         raise ToolkitError("the split", f"names {strange!r}, which is not in the dataset", "make the split again")
-    census = Census()
+    statistics = DatasetStatistics()
     for done, record in enumerate(ordered_map(partial(observe, labels=labels), members, workers=workers), 1):
-        census.add(record, subsets[record.sample.key] or _UNASSIGNED)
+        statistics.add(record, subsets[record.sample.key] or _UNASSIGNED)
         if progress is not None:
             progress(done, len(members))
     twins = find_duplicates([sample for sample in members if _has_bytes(sample.image)])
-    published = _differences(dataset, census) if labels is None else {}
+    published = _differences(dataset, statistics) if labels is None else {}
     notes = [
         *(_missing_folders(dataset) if dataset.layout == "mvtec" else ()),
         *_said_of(len(dataset) - len(members), "{} of the dataset's images are left out by the split"),
-        *_said_of(census.several, "{} image(s) show several classes, and count for each of them"),
-        *_lacking(census, names),
+        *_said_of(statistics.several, "{} image(s) show several classes, and count for each of them"),
+        *_lacking(statistics, names),
         *_twins_apart(twins, {sample.key: sample for sample in members}, subsets),
         *getattr(split, "notes", ()),
         *(note for note in dataset.notes if note not in compare_with_published(dataset)),
     ]
-    return _card(dataset, split, names, census, twins, published, notes)
+    return _card(dataset, split, names, statistics, twins, published, notes)
 
 
 def _card(
     dataset: Dataset,
     split: Mapping[str, str] | None,
     names: Sequence[str] | None,
-    census: Census,
+    statistics: DatasetStatistics,
     twins: list[list[str]],
     published: dict[str, list[str]],
     notes: Sequence[str],
 ) -> DatasetCard:
-    """The sums of a census, put in order."""
-    classes = _by_class(census)
-    subsets = {name: _by_class(census, subset=name) for name in _ordered(census.images)}
-    products = sorted({product for product, _, _ in census.counted})
+    """The sums of a statistics, put in order."""
+    classes = _by_class(statistics)
+    subsets = {name: _by_class(statistics, subset=name) for name in _ordered(statistics.images)}
+    products = sorted({product for product, _, _ in statistics.counted})
     defect_names = list(names) if names is not None else [name for name in classes if name != GOOD]
-    tallies = {name: census.by_class[name].figures() for name in sorted(census.by_class)}
-    marked_px, marked_percent = area_distributions(census.areas)
+    aggregated = {name: statistics.by_class[name].figures() for name in sorted(statistics.by_class)}
+    marked_px, marked_percent = area_distributions(statistics.areas)
     return DatasetCard(
         root=dataset.root,
         layout=dataset.layout,
         products=products,
         defect_names=defect_names,
         classes=classes,
-        images=sum(census.images.values()),
-        defect_images=census.defect_images,
+        images=sum(statistics.images.values()),
+        defect_images=statistics.defect_images,
         subsets=subsets,
-        subset_images={name: census.images[name] for name in subsets},
-        by_product={name: _by_class(census, product=name) for name in products},
-        sizes=_sizes(census),
-        measured=census.every.figures(),
-        figures={name: figures for name, figures in tallies.items() if figures is not None},
+        subset_images={name: statistics.images[name] for name in subsets},
+        by_product={name: _by_class(statistics, product=name) for name in products},
+        sizes=_sizes(statistics),
+        measured=statistics.every.figures(),
+        figures={name: figures for name, figures in aggregated.items() if figures is not None},
         marked_px=marked_px,
         marked_percent=marked_percent,
-        area_histogram=power_histogram(_instance_areas(census)),
-        instances_per_image=dict(sorted(census.per_image.items())),
-        components_per_mask=dict(sorted(census.components.items())),
+        area_histogram=power_histogram(_instance_areas(statistics)),
+        instances_per_image=dict(sorted(statistics.per_image.items())),
+        components_per_mask=dict(sorted(statistics.components.items())),
         balance=measure_balance(classes),
         defect_balance=measure_balance({name: images for name, images in classes.items() if name != GOOD}),
         subset_balance={name: measure_balance(subset) for name, subset in subsets.items()},
-        uniform=_is_uniform(census),
+        uniform=_is_uniform(statistics),
         duplicates=twins,
-        problems=(*dataset.layout_problems, *sorted(census.problems)),
+        problems=(*dataset.layout_problems, *sorted(statistics.problems)),
         published=published,
         notes=tuple(dict.fromkeys(notes)),
         split=_told_of(split),
     )
 
 
-def _sizes(census: Census) -> dict[tuple[int, int, int], int]:
+def _sizes(statistics: DatasetStatistics) -> dict[tuple[int, int, int], int]:
     """Width, height and channels -> images, the most frequent first."""
     sizes: Counter[tuple[int, int, int]] = Counter()
-    for (_, width, height, channels), images in census.sizes.items():
+    for (_, width, height, channels), images in statistics.sizes.items():
         sizes[width, height, channels] += images
     return dict(sorted(sizes.items(), key=lambda one: (-one[1], one[0])))
 
 
-def _instance_areas(census: Census) -> Counter[int]:
+def _instance_areas(statistics: DatasetStatistics) -> Counter[int]:
     """Area in pixels -> instances."""
     areas: Counter[int] = Counter()
-    for (area, _), times in census.every.areas.items():
+    for (area, _), times in statistics.every.areas.items():
         areas[area] += times
     return areas
 
 
-def _told_of(split: Mapping[str, str] | None) -> dict[str, Any] | None:
+def _told_of(split: Mapping[str, str] | None) -> dict[str, object] | None:
     """How a split was made, as far as that is known."""
     if isinstance(split, Split):
         return {"strategy": split.strategy, "settings": split.settings}
     return None if split is None else {"strategy": "given", "settings": {}}
 
 
-def _by_class(census: Census, product: str | None = None, subset: str | None = None) -> dict[str, int]:
+def _by_class(statistics: DatasetStatistics, product: str | None = None, subset: str | None = None) -> dict[str, int]:
     """Class -> images, all or those of one product or subset; "good" first."""
     counts: Counter[str] = Counter()
-    for (of_product, name, of_subset), images in census.counted.items():
+    for (of_product, name, of_subset), images in statistics.counted.items():
         if product in (None, of_product) and subset in (None, of_subset):
             counts[name] += images
     return dict(sorted(counts.items(), key=lambda one: (one[0] != GOOD, one[0])))
@@ -153,17 +152,19 @@ def _ordered(subsets: Iterable[str]) -> list[str]:
     return sorted(subsets, key=lambda name: (SUBSETS.index(name) if name in SUBSETS else len(SUBSETS), name))
 
 
-def _is_uniform(census: Census) -> bool:
+def _is_uniform(statistics: DatasetStatistics) -> bool:
     """Whether every class of every product has as many images in each subset as any other."""
-    groups = {(product, name) for product, name, _ in census.counted}
-    counts = {tuple(census.counted[product, name, subset] for subset in census.images) for product, name in groups}
+    groups = {(product, name) for product, name, _ in statistics.counted}
+    counts = {
+        tuple(statistics.counted[product, name, subset] for subset in statistics.images) for product, name in groups
+    }
     return len(counts) == 1
 
 
-def _differences(dataset: Dataset, census: Census) -> dict[str, list[str]]:
+def _differences(dataset: Dataset, statistics: DatasetStatistics) -> dict[str, list[str]]:
     """How products of a published name differ from what was published: in numbers of images, and in their size."""
     found = differences(dataset)
-    for (product, width, height, channels), images in sorted(census.sizes.items()):
+    for (product, width, height, channels), images in sorted(statistics.sizes.items()):
         counts = published_counts().get(product)
         if counts is not None and (width, height, channels) != (counts.image_px, counts.image_px, counts.channels):
             size = f"{width} x {height} pixels with {channels} channel(s)"
@@ -191,13 +192,13 @@ def _said_of(number: int, text: str) -> list[str]:
     return [text.format(number)] if number else []
 
 
-def _lacking(census: Census, names: Sequence[str] | None) -> list[str]:
+def _lacking(statistics: DatasetStatistics, names: Sequence[str] | None) -> list[str]:
     """Notes on classes that a subset has no image of, or that no image shows."""
-    every = {name for _, name, _ in census.counted}
+    every = {name for _, name, _ in statistics.counted}
     nowhere = [name for name in names or () if name not in every]
     notes = [f"no image shows {listed(nowhere)}"] if nowhere else []
-    for subset in _ordered(census.images):
-        missing = sorted(every - _by_class(census, subset=subset).keys())
+    for subset in _ordered(statistics.images):
+        missing = sorted(every - _by_class(statistics, subset=subset).keys())
         if missing:
             notes.append(f"{subset} has no image of {len(missing)} of {len(every)} classes: {listed(missing)}")
     return notes

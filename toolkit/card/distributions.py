@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -172,7 +171,7 @@ def coverage_grid(mask: npt.NDArray[np.bool_], offset: tuple[int, int], size: tu
     return _cell_sums(across.T, y, size[1]) * (HEAT_CELLS / size[0]) * (HEAT_CELLS / size[1])
 
 
-def _cell_sums(values: npt.NDArray[Any], start: int, total: int) -> FloatArray:
+def _cell_sums(values: npt.NDArray[np.bool_] | FloatArray, start: int, total: int) -> FloatArray:
     """Sums over the first axis within each cell, of an axis of `total` pixels in which the values begin at `start`.
 
     A pixel that an edge between cells cuts counts for both, in proportion: the running sum is read between pixels.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from toolkit.card.distributions import Balance, Distribution, percent_text
 from toolkit.card.statistics import ClassFigures
@@ -76,7 +75,7 @@ class DatasetCard:
     problems: tuple[Problem, ...]
     published: dict[str, list[str]]
     notes: tuple[str, ...]
-    split: dict[str, Any] | None
+    split: dict[str, object] | None
 
     @property
     def instances(self) -> int:
@@ -88,7 +87,7 @@ class DatasetCard:
         """A paragraph that answers what is asked first: classes, images, subsets, sizes, areas, faults."""
         return summarise(self)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The card as one JSON object; its keys are explained in the documentation of formats."""
         sizes = [
             {"width": width, "height": height, "channels": channels or None, "images": images}
@@ -128,7 +127,7 @@ class DatasetCard:
             "notes": list(self.notes),
         }
 
-    def _defects_json(self) -> dict[str, Any]:
+    def _defects_json(self) -> dict[str, object]:
         bins = [dict(zip(("from", "below", "instances"), one, strict=True)) for one in self.area_histogram]
         return {
             "all": self.measured.as_json() if self.measured else None,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from toolkit.card.distributions import Distribution
 from toolkit.plotting.figures import BLUE, FAINT, HEAT_COLOURS, WIDTH, as_png, fitted, new_figure, own_style
-from toolkit.plotting.fonts import legible
+from toolkit.plotting.fonts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
@@ -63,7 +64,7 @@ def _draw_classes(card: DatasetCard) -> Figure:
         widths = np.array([classes.get(name, 0) for name in names], np.float64)
         colour = _SUBSET_COLOURS.get(subset) or next(others)
         label = f"{subset} ({_counted(card.subset_images[subset])})"
-        axes.barh(range(len(names)), widths, left=left, height=0.72, color=colour, label=legible(label))
+        axes.barh(range(len(names)), widths, left=left, height=0.72, color=colour, label=printable(label))
         left += widths
     for row, name in enumerate(names):
         axes.annotate(str(card.classes.get(name, 0)), (left[row], row), (3, 0), textcoords="offset points", va="center")
@@ -93,13 +94,13 @@ def _list_classes(axes: Axes, names: Sequence[str]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _count_axis(axis: Any) -> None:
+def _count_axis(axis: Axis) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
 
 
-def _log_axis(axis: Any, decades: float) -> None:
+def _log_axis(axis: Axis, decades: float) -> None:
     """Ticks at powers of ten, on a short axis at 1, 2 and 5 of them, written out."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

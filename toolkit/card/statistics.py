@@ -1,11 +1,10 @@
-"""What goes into a dataset card: each image comes down to a small record, and a census adds the records up."""
+"""What goes into a dataset card: each image comes down to a small record, and statistics add the records up."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
 from toolkit.imaging.images import ImageHeader, read_header
 
-__all__ = ["Census", "ClassFigures", "LabelReader", "Marked", "Record", "Tally", "area_distributions", "observe"]
+__all__ = ["ClassFigures", "DatasetStatistics", "LabelReader", "Record", "area_distributions", "observe"]
 
 LabelReader = Callable[[Sample], LabelledImage]
 """Reads the labels of an image that do not stand in masks; raises ToolkitError where they are at fault."""
@@ -47,7 +46,7 @@ class ClassFigures:
     centre: tuple[float, float]
     peak: tuple[float, float, float]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The figures by name, without the heat map itself."""
         return {
             "images": self.images,
@@ -60,7 +59,7 @@ class ClassFigures:
 
 
 @dataclass(frozen=True, eq=False)
-class Marked:
+class MaskSummary:
     """What is marked in one image, of one class or of all: areas of the instances, and how much of each cell."""
 
     areas: tuple[int, ...]
@@ -84,8 +83,8 @@ class Record:
     sample: Sample
     problems: tuple[Problem, ...]
     header: ImageHeader | None
-    marked: dict[str, Marked]
-    every: Marked | None = None
+    marked: dict[str, MaskSummary]
+    every: MaskSummary | None = None
     area: int = 0
     components: int = 0
 
@@ -111,7 +110,7 @@ def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
     size = header.width, header.height
     names = {instance.label for instance in instances}
     whole, offset = _union(instances)
-    every = Marked(tuple(instance.area for instance in instances), coverage_grid(whole, offset, size))
+    every = MaskSummary(tuple(instance.area for instance in instances), coverage_grid(whole, offset, size))
     marked = dict.fromkeys(names, every)
     if len(names) > 1:
         marked = {name: _measure([one for one in instances if one.label == name], size) for name in names}
@@ -161,12 +160,12 @@ def _union(instances: Sequence[Instance]) -> tuple[npt.NDArray[np.bool_], tuple[
     return paint(instances, [True] * len(instances), window, np.bool_), window[:2]
 
 
-def _measure(instances: Sequence[Instance], size: tuple[int, int]) -> Marked:
+def _measure(instances: Sequence[Instance], size: tuple[int, int]) -> MaskSummary:
     mask, offset = _union(instances)
-    return Marked(tuple(instance.area for instance in instances), coverage_grid(mask, offset, size))
+    return MaskSummary(tuple(instance.area for instance in instances), coverage_grid(mask, offset, size))
 
 
-class Tally:
+class Aggregator:
     """Sums over the images that show a class, or any class."""
 
     def __init__(self) -> None:
@@ -174,7 +173,7 @@ class Tally:
         self.areas: Counter[tuple[int, int]] = Counter()  # (area, pixels of the image): equal ones are kept once
         self.grid = np.zeros((HEAT_CELLS, HEAT_CELLS))
 
-    def add(self, marked: Marked, pixels: int) -> None:
+    def add(self, marked: MaskSummary, pixels: int) -> None:
         """Add one image of so many pixels."""
         self.images += 1
         self.areas.update((area, pixels) for area in marked.areas)
@@ -203,7 +202,7 @@ def area_distributions(areas: Counter[tuple[int, int]]) -> tuple[Distribution | 
     return distribution(px), distribution(percent)
 
 
-class Census:
+class DatasetStatistics:
     """Adds records up; nothing of an image is kept but counts, and its areas where no other image has the same.
 
     Attributes:
@@ -226,8 +225,8 @@ class Census:
         self.per_image: Counter[int] = Counter()
         self.components: Counter[int] = Counter()
         self.areas: Counter[tuple[int, int]] = Counter()
-        self.every = Tally()
-        self.by_class: dict[str, Tally] = defaultdict(Tally)
+        self.every = Aggregator()
+        self.by_class: dict[str, Aggregator] = defaultdict(Aggregator)
         self.problems: list[Problem] = []
 
     def add(self, record: Record, subset: str) -> None:

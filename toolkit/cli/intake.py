@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["prepare"]
 
+Counts = dict[str, dict[str, Any]]
+
 _KAGGLE = "kaggle:"
 _MVTEC = "https://www.mvtec.com/company/research/datasets/mvtec-ad"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -86,7 +88,7 @@ def prepare(
         raise typer.Exit(1)
 
 
-def _print_text(report: PrepareReport, counts: dict[str, Any], remarks: list[str], check: bool) -> None:
+def _print_text(report: PrepareReport, counts: Counts, remarks: list[str], check: bool) -> None:
     rows = [
         [name, of["train_good"], of["test_good"], of["test_defect"], len(of["defects"]), report.agreement(name)]
         for name, of in counts.items()
@@ -137,11 +139,11 @@ def _in_megabytes(progress: Callable[[int, int], None] | None) -> Callable[[int,
     return lambda done, total: progress(-(-done // 10**6), -(-total // 10**6))
 
 
-def _counts(report: PrepareReport) -> dict[str, dict[str, Any]]:
+def _counts(report: PrepareReport) -> Counts:
     """Product -> images in train/good, test/good and the defect folders."""
     from toolkit.dataset.samples import GOOD
 
-    counts: dict[str, dict[str, Any]] = {
+    counts: Counts = {
         name: {"train_good": 0, "test_good": 0, "test_defect": 0, "defects": {}} for name in report.products
     }
     for sample in report.dataset:
@@ -161,7 +163,7 @@ def _note_problems(report: PrepareReport) -> None:
     print_notes([*(f"problem: {problem}" for problem in problems[:_SHOWN]), *more])
 
 
-def _print_json(report: PrepareReport, archive: str, counts: dict[str, Any], remarks: list[str]) -> None:
+def _print_json(report: PrepareReport, archive: str, counts: Counts, remarks: list[str]) -> None:
     print_json(
         {
             "root": str(report.root),

@@ -35,7 +35,7 @@ from toolkit.cli.terminal import (
     print_json,
     print_manifests,
     print_notes,
-    print_verdict,
+    print_verification,
     progress_bar,
     say,
 )
@@ -182,7 +182,7 @@ def verify(
     if as_json:
         print_json({"passed": report.passed, "min_iou": report.min_iou, "trees": trees, "notes": report.notes})
     else:
-        print_verdict(str(out), trees)
+        print_verification(str(out), trees)
         print_notes(report.notes)
         print_failures(report.failures)
     if not report.passed:

@@ -153,7 +153,7 @@ def predict(
         say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
 
 
-def _print_metrics(title: str, metrics: Mapping[str, Any], rest: str) -> None:
+def _print_metrics(title: str, metrics: Mapping[str, object], rest: str) -> None:
     """The figures of the whole as a table; those of single classes are too many, and `rest` says where they are."""
     told = {name: value for name, value in metrics.items() if name not in ("split_sha256", "seconds")}
     shown = [name for name in told if not _DETAILS.search(name)]

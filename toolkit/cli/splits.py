@@ -12,6 +12,7 @@ from toolkit.errors import ToolkitError
 
 __all__ = ["check_csv", "choose_split", "count_classes", "given_numbers", "make_split"]
 
+Numbers = dict[str, Any]
 _OF_STRATEGY = {
     "native": set[str](),
     "stratified": {"val", "test", "seed"},
@@ -20,13 +21,13 @@ _OF_STRATEGY = {
 }
 
 
-def given_numbers(*values: float | None) -> dict[str, Any]:
+def given_numbers(*values: float | None) -> Numbers:
     """Settings of a split that were given, by the names that `split_dataset` knows them by."""
     names = ("val", "test", "per_class", "test_per_class", "folds", "fold", "seed")
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def make_split(samples: Sequence[Sample], strategy: str, numbers: dict[str, Any]) -> Split:
+def make_split(samples: Sequence[Sample], strategy: str, numbers: Numbers) -> Split:
     """Split samples.
 
     Raises:
@@ -38,9 +39,7 @@ def make_split(samples: Sequence[Sample], strategy: str, numbers: dict[str, Any]
     return split_dataset(samples, strategy, **numbers)
 
 
-def choose_split(
-    samples: Sequence[Sample], file: Path | None, strategy: str | None, numbers: dict[str, Any]
-) -> Split | None:
+def choose_split(samples: Sequence[Sample], file: Path | None, strategy: str | None, numbers: Numbers) -> Split | None:
     """The split that a file holds or a strategy makes; None keeps the dataset's own subsets.
 
     Raises:

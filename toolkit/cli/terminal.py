@@ -17,7 +17,7 @@ __all__ = [
     "print_manifests",
     "print_notes",
     "print_table",
-    "print_verdict",
+    "print_verification",
     "progress_bar",
     "say",
 ]
@@ -81,7 +81,7 @@ def print_manifests(manifests: Mapping[str, Mapping[str, Any]], title: str) -> N
     print_table(title, header, rows)
 
 
-def print_verdict(title: str, trees: Sequence[Mapping[str, Any]]) -> None:
+def print_verification(title: str, trees: Sequence[Mapping[str, Any]]) -> None:
     """A row for every label tree that was verified, and the worst images of those that are not exact.
 
     Args:
@@ -130,7 +130,7 @@ def print_error(error: ToolkitError) -> None:
         print(f"note: {len(error.problems)} problems in all", file=sys.stderr)
 
 
-def print_json(value: Mapping[str, Any]) -> None:
+def print_json(value: Mapping[str, object]) -> None:
     """One JSON object on stdout."""
     import orjson
 

@@ -18,7 +18,7 @@ from toolkit.dataset.samples import GOOD
 if TYPE_CHECKING:
     from toolkit.dataset.samples import Sample
 
-__all__ = ["PublishedCounts", "compare_with_published", "differences", "published_counts"]
+__all__ = ["compare_with_published", "differences", "published_counts"]
 
 _SHOWN = 3  # differences in a remark
 

@@ -19,17 +19,14 @@ from toolkit.imaging.images import ImageHeader, Mask, read_header, read_mask
 from toolkit.markup import report_html
 
 __all__ = [
-    "COMBINED",
     "GOOD",
     "ClassScheme",
     "Dataset",
-    "Inspected",
     "LabelKind",
     "MaskFile",
     "Sample",
     "class_names",
     "class_of_image",
-    "dataset_html",
     "image_class",
     "inspect_sample",
     "instance_class",

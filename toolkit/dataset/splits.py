@@ -11,7 +11,6 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ class Split(dict[str, str]):
         subsets: Mapping[str, str],
         *,
         strategy: str,
-        settings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, object] | None = None,
         notes: Iterable[str] = (),
     ) -> None:
         super().__init__(sorted(subsets.items()))

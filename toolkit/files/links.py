@@ -11,24 +11,24 @@ from typing import Literal
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["ImageMode", "place_image"]
+__all__ = ["ImageMode", "link_or_copy"]
 
 ImageMode = Literal["hardlink", "symlink", "copy", "none"]
 
 
-def place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
+def link_or_copy(source: Path, target: str, mode: ImageMode) -> ImageMode:
     """Put an image into a tree; the way it was done (a hard link across file systems becomes a copy).
 
     Raises:
         ToolkitError: it cannot be done.
     """
     try:
-        return _place_image(source, target, mode)
+        return _link_or_copy(source, target, mode)
     except OSError as error:
         raise ToolkitError(target, f"cannot be written ({error.strerror or error})", "check the disk") from error
 
 
-def _place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
+def _link_or_copy(source: Path, target: str, mode: ImageMode) -> ImageMode:
     if mode == "hardlink":
         # Of a link the file it leads to, as the link itself may go away with its folder.
         try:
@@ -39,7 +39,7 @@ def _place_image(source: Path, target: str, mode: ImageMode) -> ImageMode:
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
                 raise
-            return _place_image(source, target, "copy")
+            return _link_or_copy(source, target, "copy")
     elif mode == "symlink":
         with suppress(FileNotFoundError):
             os.unlink(target)

@@ -6,7 +6,6 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from toolkit.errors import ToolkitError
 
@@ -30,7 +29,7 @@ def write_whole(path: Path, data: bytes) -> None:
         raise ToolkitError(path, f"cannot be written ({error.strerror or error})", "choose another place") from error
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write JSON with sorted keys and two spaces of indent: the same value gives the same bytes."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     write_whole(path, text.encode(errors="backslashreplace"))  # what is no text in a path becomes a JSON escape

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
 from toolkit import __version__
-from toolkit.aliases import Progress
+from toolkit.aliases import JsonObject, Progress
 from toolkit.errors import ToolkitError
-from toolkit.files.links import place_image
+from toolkit.files.links import link_or_copy
 from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_json
 from toolkit.files.staging import Staging, check_free, staging
@@ -117,7 +117,7 @@ def _length(image: Path | None) -> int:
     return -1
 
 
-def _told_of(out: Path) -> dict[str, Any]:
+def _told_of(out: Path) -> JsonObject:
     """The manifest of a gallery; empty where there is none."""
     try:
         told = orjson.loads((out / "manifest.json").read_bytes())
@@ -194,7 +194,7 @@ def _write(built: Path, number: int, rendered: Rendered, lines: IO[bytes]) -> No
         if picture.encoded is not None:
             target.write_bytes(picture.encoded)
         elif rendered.image is not None:
-            place_image(rendered.image, str(target), "hardlink")
+            link_or_copy(rendered.image, str(target), "hardlink")
     detail = b"defectkit.detail(%d,%b);\n" % (number, orjson.dumps(rendered.detail))
     (built / "data/images" / f"{name}.js").write_bytes(detail)
     lines.write(orjson.dumps(rendered.row) + b"\n")

@@ -10,9 +10,13 @@ from typing import Any
 import orjson
 
 from toolkit import __version__
+from toolkit.aliases import JsonObject
 from toolkit.gallery.items import LAYERS, GalleryPage
 
 __all__ = ["CHUNK", "write_pages"]
+
+_Json = JsonObject
+_Columns = dict[str, list[Any]]
 
 CHUNK = 25
 """Images whose marks lie in one file."""
@@ -20,7 +24,7 @@ CHUNK = 25
 _SCRIPTS = ("store.js", "state.js", "marks.js", "filters.js", "grid.js", "stage.js", "viewer.js", "main.js")
 
 
-def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int]) -> dict[str, Any]:
+def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int]) -> _Json:
     """Write all that is not of a single image.
 
     Args:
@@ -33,7 +37,7 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
         what the manifest says.
     """
     names = _Names(page.classes)
-    columns: dict[str, list[Any]] = {name: [] for name in (*_PLAIN, "subset", "product", "classes")}
+    columns: _Columns = {name: [] for name in (*_PLAIN, "subset", "product", "classes")}
     problems: dict[int, list[str]] = {}
     for chunk, rows in enumerate(_chunks(lines)):
         tiles = []
@@ -86,7 +90,7 @@ class _Names:
         return numbers[text]
 
 
-def _chunks(lines: Path) -> Iterator[list[dict[str, Any]]]:
+def _chunks(lines: Path) -> Iterator[list[_Json]]:
     rows = []
     with open(lines, "rb") as file:
         for line in file:
@@ -98,7 +102,7 @@ def _chunks(lines: Path) -> Iterator[list[dict[str, Any]]]:
         yield rows
 
 
-def _numbered(tile: dict[str, Any], names: _Names) -> dict[str, Any]:
+def _numbered(tile: _Json, names: _Names) -> _Json:
     """A tile's marks with the number of their class."""
     marks = [{**mark, "class": names.of("classes", mark["class"])} for mark in tile.get("marks", [])]
     return {**tile, "marks": marks} if marks else tile
@@ -110,7 +114,7 @@ def _colours(count: int) -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*class_colour(place)) for place in range(count)]
 
 
-def _told(columns: dict[str, list[Any]], problems: dict[int, list[str]], totals: tuple[int, int]) -> dict[str, Any]:
+def _told(columns: _Columns, problems: dict[int, list[str]], totals: tuple[int, int]) -> _Json:
     instances = sum(columns["instances"])
     compared = [iou for iou in columns["iou"] if iou is not None]
     return {
@@ -127,7 +131,7 @@ def _told(columns: dict[str, list[Any]], problems: dict[int, list[str]], totals:
     }
 
 
-def _write_assets(built: Path, page: GalleryPage, told: dict[str, Any]) -> None:
+def _write_assets(built: Path, page: GalleryPage, told: _Json) -> None:
     """The page and what it loads at once."""
     from jinja2 import Environment, StrictUndefined
 

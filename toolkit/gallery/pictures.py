@@ -15,7 +15,7 @@ from PIL import Image
 
 from toolkit.imaging.images import encode_png, read_image
 
-__all__ = ["THUMBNAIL", "Picture", "open_picture", "thumbnail_size"]
+__all__ = ["Picture", "open_picture", "thumbnail_size"]
 
 THUMBNAIL = 256
 """Longer side of a thumbnail in pixels; a smaller image is its own thumbnail."""

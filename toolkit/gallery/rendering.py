@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +33,8 @@ class Rendered:
         image: the image file.
     """
 
-    row: dict[str, Any]
-    detail: dict[str, Any]
+    row: dict[str, object]
+    detail: dict[str, object]
     picture: Picture | None
     image: Path | None
 
@@ -116,7 +115,7 @@ def _corners(shown: Shown) -> list[npt.NDArray[np.float64]]:
     return [oriented_box(one.mask) + np.array(one.bbox[:2], np.float64) for one in shown.labelled.instances]
 
 
-def _tile(shown: Shown, page: GalleryPage) -> dict[str, Any]:
+def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
     """Paths at the size of the thumbnail: for each class fill, boxes and oriented boxes; then source and difference."""
     labelled = shown.labelled
     size = thumbnail_size(labelled.width, labelled.height)
@@ -134,7 +133,7 @@ def _tile(shown: Shown, page: GalleryPage) -> dict[str, Any]:
             "oriented": corners_path((corners[n] for n in large), scale) if corners else "",
         }
         marks.append({name: value for name, value in mark.items() if value})
-    tile: dict[str, Any] = {"marks": marks} if marks else {}
+    tile: dict[str, object] = {"marks": marks} if marks else {}
     if shown.source is not None and shown.source.any():
         tile["source"] = _small_mask(shown.source, (0, 0), labelled.width, labelled.height)
     if shown.difference is not None:
@@ -163,14 +162,18 @@ def _canvas(width: int, height: int) -> BoolArray:
     return np.zeros((rows, columns), np.bool_)
 
 
-def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[str, Any]:
+def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[str, object]:
     """Exact paths of every layer that the labels have."""
     if shown is None:
         return {"instances": []}
     boxes, corners = _boxes(shown), _corners(shown) if "oriented" not in page.layers else []
     instances = []
     for place, one in enumerate(shown.labelled.instances):
-        told: dict[str, Any] = {"class": one.label, "area": one.area, "box": [round(side, 3) for side in boxes[place]]}
+        told: dict[str, object] = {
+            "class": one.label,
+            "area": one.area,
+            "box": [round(side, 3) for side in boxes[place]],
+        }
         if "fill" not in page.layers:
             told["fill"] = outline_path(one.outline, (one.bbox[0], one.bbox[1]))
         if shown.scores is not None:
@@ -178,7 +181,7 @@ def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[s
         if corners:
             told["oriented"] = corners_path([corners[place]])
         instances.append(told)
-    detail: dict[str, Any] = {"instances": instances}
+    detail: dict[str, object] = {"instances": instances}
     if shown.source is not None:
         detail["source"] = mask_path(shown.source)
     found = shown.difference

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from toolkit.aliases import BoolArray, FloatArray
 
-__all__ = ["Outline", "Ring", "centre_rings", "edge_rings", "oriented_box", "trace", "uncut_rings"]
+__all__ = ["Outline", "centre_rings", "edge_rings", "oriented_box", "trace", "uncut_rings"]
 
 IntArray = npt.NDArray[np.int64]
 

@@ -25,7 +25,6 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short, is_grey_png, read_grey_png
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "ImageHeader",
     "Mask",
     "encode_blank_map",
@@ -38,6 +37,7 @@ __all__ = [
     "read_mask",
 ]
 
+Integers = npt.NDArray[np.integer]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File name endings of images, in lower case; names are compared without regard to case."""
 
@@ -196,7 +196,7 @@ def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(ids, np.uint8)
 
 
-def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.integer[Any]]:
+def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> Integers:
     """One channel of whole numbers (H, W)."""
     grey: Any
     if data[:8] == PNG_SIGNATURE and data[25] == _PALETTE:
@@ -210,11 +210,11 @@ def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.
         grey = _one_channel(path, grey)
     if not np.issubdtype(grey.dtype, np.integer):
         raise ToolkitError(path, f"a mask of type {grey.dtype}", "save it as an 8-bit PNG of 0 and 255")
-    whole_numbers: npt.NDArray[np.integer[Any]] = grey
+    whole_numbers: Integers = grey
     return whole_numbers
 
 
-def _check_binary(path: Path, grey: npt.NDArray[np.integer[Any]]) -> None:
+def _check_binary(path: Path, grey: Integers) -> None:
     """Raise where a mask holds more than 0 and one full value."""
     if not grey.size:
         return
@@ -224,14 +224,14 @@ def _check_binary(path: Path, grey: npt.NDArray[np.integer[Any]]) -> None:
     raise _grey(path, np.unique(grey[grey > 0]))
 
 
-def _grey(path: Path, values: npt.NDArray[np.integer[Any]]) -> ToolkitError:
+def _grey(path: Path, values: Integers) -> ToolkitError:
     shown = ", ".join(str(value) for value in values[:5].tolist()) + (", ..." if len(values) > 5 else "")
     return ToolkitError(
         path, f"grey values in a mask that should be binary ({shown})", "say with --threshold N which count as defect"
     )
 
 
-def _one_channel(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _one_channel(path: Path, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """The grey channel of a (H, W, C) mask whose colour channels are equal; alpha is ignored."""
     colours = pixels[:, :, :1] if pixels.shape[2] == 2 else pixels[:, :, :3]
     first = colours[:, :, 0]

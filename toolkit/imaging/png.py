@@ -73,7 +73,7 @@ def read_grey_png(path: Path, data: bytes) -> tuple[int, int, int, int, npt.NDAr
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
     try:
-        top, rows, packed = _marked_rows(packed, width, height)
+        top, rows, packed = _mask_rows(packed, width, height)
         band = Image.frombytes("L", (width, rows), packed, "zip", "L", 0)
     except (OSError, ValueError, SyntaxError, MemoryError) as error:
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
@@ -82,7 +82,7 @@ def read_grey_png(path: Path, data: bytes) -> tuple[int, int, int, int, npt.NDAr
     return width, height, box[0], top + box[1], np.asarray(band.crop(box), np.uint8)
 
 
-def _marked_rows(packed: bytes, width: int, height: int) -> tuple[int, int, bytes]:
+def _mask_rows(packed: bytes, width: int, height: int) -> tuple[int, int, bytes]:
     """The band of rows outside of which every pixel is 0: its first row, its rows, and its own compressed pixels.
 
     A row begins with the number of its filter (PNG specification, chapter 9). Above the first row with anything in it

@@ -26,7 +26,6 @@ __all__ = [
     "Limits",
     "Member",
     "Names",
-    "Reader",
     "check_ratio",
     "damaged",
     "link_target",

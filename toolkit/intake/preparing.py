@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from toolkit.aliases import Progress
+from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.reference import differences
 from toolkit.dataset.samples import Dataset
@@ -199,13 +199,13 @@ class _Job:
     def _mark(self) -> str:
         """What tells this archive, and what is wanted of it, from others."""
         path = self.source.path
-        content: Any = [path.stat().st_size, path.stat().st_mtime_ns]
+        content: object = [path.stat().st_size, path.stat().st_mtime_ns]
         if self.source.kind == "folder":
             content = [["/".join(member.parts), member.size] for member in members(self.source, self.limits)]
         return hashlib.sha256(json.dumps([content, self.categories]).encode()).hexdigest()
 
     @contextmanager
-    def _staged(self, *, resume: bool) -> Iterator[dict[str, Any] | None]:
+    def _staged(self, *, resume: bool) -> Iterator[JsonObject | None]:
         """Prepare the staging folder; yields what an earlier call has unpacked in full, or None.
 
         An error removes the folder and all that is in it; a kill leaves it for the next call to resume or remove.

@@ -10,9 +10,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from toolkit.plotting.fonts import font_families, legible
+from toolkit.plotting.fonts import font_families, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ HEAT_COLOURS = ("#ffffff", "#bfe0f3", "#56B4E9", "#0072B2", "#00223a")
 """From nothing to most, ever darker: it can be printed in grey."""
 
 _DPI = 200
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
@@ -49,7 +49,7 @@ def own_style() -> Iterator[None]:
     import matplotlib.style
 
     with warnings.catch_warnings(), matplotlib.style.context(["default", _STYLE]):
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")  # `legible` leaves none but odd spaces
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")  # `printable` leaves none but odd spaces
         matplotlib.rcParams["font.family"] = font_families()
         yield
 
@@ -73,7 +73,7 @@ def as_png(figure: Figure) -> bytes:
 
 def fitted(name: str, letters: int) -> str:
     """A name in at most so many letters, the middle left out if need be: names often differ at their ends."""
-    name = legible(name)
+    name = printable(name)
     if len(name) <= letters:
         return name
     kept = letters - 1

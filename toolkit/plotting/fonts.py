@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-__all__ = ["font_families", "legible"]
+__all__ = ["font_families", "printable"]
 
 _FIRST = "DejaVu Sans"  # comes with matplotlib: Latin, Greek, Cyrillic and much else
 _FURTHER = (
@@ -33,7 +33,7 @@ def _known_letters() -> frozenset[int]:
     return frozenset(code for font in fonts for code in font.get_charmap())
 
 
-def legible(text: str) -> str:
+def printable(text: str) -> str:
     """Text in one line; letters that no font has are written as escapes, which is better than a box."""
     line = " ".join(text.split())
     return "".join(

@@ -22,7 +22,7 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.images import encode_png, read_image
 from toolkit.markup import report_html
 
-__all__ = ["LabelledPicture", "MarkedInstance", "class_colour", "draw_overlay", "labelled_html", "overlay_sheet"]
+__all__ = ["class_colour", "draw_overlay", "labelled_html", "overlay_sheet"]
 
 Picture = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]

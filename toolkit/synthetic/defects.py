@@ -26,7 +26,7 @@ from toolkit.synthetic.zipper import (
     teeth_distance,
 )
 
-__all__ = ["DEFECTS", "Patch"]
+__all__ = ["DEFECTS"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ right over the product with 0 at its centre line, `along` runs down it; both ben
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +27,7 @@ __all__ = [
     "teeth_distance",
 ]
 
-Floats = npt.NDArray[np.floating[Any]]
+Floats = npt.NDArray[np.floating]
 """float32 all through; the wider type is what type checkers make of float32 times a Python number."""
 
 PITCH = 1 / 16
@@ -162,7 +161,7 @@ def _lookup(table: Floats, number: Floats, side: int) -> Floats:
     return np.asarray(table[(number.astype(np.int32) + (128 if side < 0 else 320)) & 511], dtype=np.float32)
 
 
-def _over(under: Floats, paint: Floats | np.floating[Any], inside: Floats) -> Floats:
+def _over(under: Floats, paint: Floats | np.floating, inside: Floats) -> Floats:
     """`paint` over `under` where `inside` (signed distance in pixels, positive inside) says so, with a soft edge."""
     cover = (inside + np.float32(0.5)).clip(0, 1)
     return np.asarray(under + cover * (paint - under), dtype=np.float32)

@@ -14,6 +14,7 @@ import orjson
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records, subset_of_name
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding, fill_edges, paint_rle
+from toolkit.aliases import JsonObject
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
@@ -40,14 +41,14 @@ def _is_coco(path: Path) -> bool:
     return b'"images"' in seen and (b'"annotations"' in seen or b'"categories"' in seen)
 
 
-def read_coco_file(path: Path) -> dict[str, Any]:
+def read_coco_file(path: Path) -> JsonObject:
     """A COCO annotation file.
 
     Raises:
         ToolkitError: it is not JSON, lacks one of images, annotations and categories, or something in those.
     """
     try:
-        document: dict[str, Any] = orjson.loads(path.read_bytes())
+        document: JsonObject = orjson.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ToolkitError(path, "is not readable JSON", f"replace it ({error})") from error
     for part in ("images", "annotations", "categories"):
@@ -57,14 +58,14 @@ def read_coco_file(path: Path) -> dict[str, Any]:
     return document
 
 
-_MEMBERS: dict[str, dict[str, Any]] = {
+_MEMBERS: dict[str, JsonObject] = {
     "images": {"id": int | str, "file_name": str, "width": int | float, "height": int | float},
     "annotations": {"image_id": int | str},
     "categories": {"id": int, "name": str | int},
 }
 
 
-def check_members(path: Path, part: str, records: Sequence[Any], members: dict[str, Any]) -> None:
+def check_members(path: Path, part: str, records: Sequence[Any], members: JsonObject) -> None:
     """Raise where a record of a COCO file lacks what is needed."""
     for number, record in enumerate(records):
         for name, kind in members.items():
@@ -72,7 +73,7 @@ def check_members(path: Path, part: str, records: Sequence[Any], members: dict[s
                 raise ToolkitError(path, f"{part}[{number}] has no usable {name!r}", "correct or remove it")
 
 
-def add_categories(path: Path, document: dict[str, Any], names: dict[int, str]) -> None:
+def add_categories(path: Path, document: JsonObject, names: dict[int, str]) -> None:
     """Take over the categories of one of several annotation files, which must agree."""
     for category in document["categories"]:
         number, name = category["id"], str(category["name"])
@@ -105,7 +106,7 @@ def index_coco(root: Path) -> LabelTree:
         document = read_coco_file(path)
         subset = subset_of_file(path)
         add_categories(path, document, names)
-        of_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+        of_image: dict[Any, list[JsonObject]] = defaultdict(list)
         for annotation in document["annotations"]:
             of_image[annotation.get("image_id")].append(annotation)
         known = {record.get("id") for record in document["images"]}
@@ -130,7 +131,7 @@ def load_coco(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     return [_instance(annotation, entry, path) for annotation in annotations]
 
 
-def _instance(annotation: dict[str, Any], entry: LabelRecord, path: str) -> Instance:
+def _instance(annotation: JsonObject, entry: LabelRecord, path: str) -> Instance:
     place = f"{path}: annotation {annotation.get('id')} of {entry.sample.image.name}"
     label = entry.names.get(annotation.get("category_id", -1))
     if label is None:
@@ -144,7 +145,7 @@ def _instance(annotation: dict[str, Any], entry: LabelRecord, path: str) -> Inst
     return found
 
 
-def _pixels(annotation: dict[str, Any], entry: LabelRecord, label: str) -> Instance | None:
+def _pixels(annotation: JsonObject, entry: LabelRecord, label: str) -> Instance | None:
     width, height = entry.image_size()
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from converters.formats.label_tree import subset_of_name
+from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 
 __all__ = ["data_yaml", "find_data_yaml", "image_folders", "listed_places", "read_data_yaml"]
@@ -42,7 +42,7 @@ def find_data_yaml(root: Path) -> Path | None:
     return next((path for path in candidates if "names" in read_data_yaml(path, strict=False)), None)
 
 
-def read_data_yaml(path: Path, *, strict: bool = True) -> dict[str, Any]:
+def read_data_yaml(path: Path, *, strict: bool = True) -> JsonObject:
     """The content of a dataset file, `names` as id -> name.
 
     Raises:
@@ -69,7 +69,7 @@ def read_data_yaml(path: Path, *, strict: bool = True) -> dict[str, Any]:
 _SPELLINGS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 
 
-def listed_places(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path]]:
+def listed_places(root: Path, document: JsonObject) -> Iterator[tuple[str, Path]]:
     """Subset and place of what a dataset file lists, as far as it is there.
 
     A `path` that leads nowhere is passed over; so is "../" as Roboflow writes it.
@@ -88,7 +88,7 @@ def listed_places(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, P
                     yield subset, place
 
 
-def image_folders(root: Path, document: dict[str, Any], part: str = "images") -> list[tuple[str, Path]]:
+def image_folders(root: Path, document: JsonObject, part: str = "images") -> list[tuple[str, Path]]:
     """Subsets and their folders of images. Of a folder that stands in for another subset its own name decides."""
     listed = list(listed_places(root, document))
     if listed:

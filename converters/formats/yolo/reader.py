@@ -6,7 +6,6 @@ import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from converters.formats.label_tree import (
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.data_yaml import find_data_yaml, image_folders, listed_places, read_data_yaml
 from converters.rasterize import Rounding, fill_edges, fill_pixels, to_pixels
+from toolkit.aliases import JsonObject
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
@@ -57,7 +57,7 @@ def index_yolo(root: Path) -> LabelTree:
     return LabelTree(root, kind, ordered, records, manifest=manifest, layout_problems=problems)
 
 
-def _listed(root: Path, document: dict[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
+def _listed(root: Path, document: JsonObject) -> Iterator[tuple[str, Path, Path, str]]:
     """Subset, image, label file and name of the images in the text files that a dataset file lists.
 
     Raises:

@@ -125,7 +125,7 @@ def test_real_masks_come_back_as_the_same_pixels(real_defects: Dataset, tmp_path
         truth = read_mask(sample.masks[0]).pixels() > 0
         ids = pixels(tmp_path / "out/semantic/masks/test" / f"{file_name(sample.key)}.png")
         assert np.array_equal(ids, truth * (names.index(sample.defect) + 1)), sample.key
-        mask = tmp_path / "out/masks" / sample.masks[0].relative_to(real_defects.root)
+        mask = tmp_path / "out/masks" / sample.masks[0].path.relative_to(real_defects.root)
         assert np.array_equal(pixels(mask), truth * 255), sample.key
 
 

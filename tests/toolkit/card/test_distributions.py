@@ -15,10 +15,8 @@ from toolkit.card.distributions import (
     distribution,
     gini,
     measure_balance,
-    paint,
     power_histogram,
 )
-from toolkit.geometry.labels import Instance
 
 SIZES = st.lists(st.integers(1, 500), min_size=1, max_size=12)
 
@@ -105,11 +103,3 @@ def test_the_grid_of_a_crop_is_that_of_the_whole() -> None:
     np.testing.assert_allclose(
         coverage_grid(mask, (50, 60), (75, 100)), coverage_grid(whole, (0, 0), (75, 100)), atol=1e-12
     )
-
-
-def test_instances_are_painted_over_each_other() -> None:
-    one = Instance("a", (2, 3, 4, 5), np.ones((2, 2), np.bool_), 4)
-    other = Instance("a", (3, 4, 6, 6), np.array([[False, False, True], [False, True, False]]), 2)
-    canvas, offset = paint([one, other])
-    assert offset == (2, 3)
-    assert canvas.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 0, 1], [0, 0, 1, 0]]

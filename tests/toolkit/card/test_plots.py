@@ -17,7 +17,7 @@ from tests.commands import ROOT, make_dataset, picture, save, stain
 from toolkit import load_dataset, split_dataset
 from toolkit.card import DatasetCard, describe_dataset
 from toolkit.card.plots import PLOTS, draw_plots
-from toolkit.plotting.fonts import legible
+from toolkit.plotting.fonts import printable
 
 BLUE, ORANGE, DARKEST = (0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00), (0x00, 0x22, 0x3A)
 
@@ -141,4 +141,4 @@ def test_hundreds_of_classes_are_cut_to_those_that_can_be_read(tmp_path: Path) -
     ],
 )
 def test_letters_without_a_font_are_spelled_out(text: str, written: str) -> None:
-    assert legible(text) == written
+    assert printable(text) == written

@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.dataset.samples import ClassScheme, Sample, class_names, image_class, instance_class
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import Instance
+from toolkit.geometry.labels import Instance, paint, window_of
 
 
 def sample(defect: str, category: str = "nut") -> Sample:
@@ -53,3 +53,12 @@ def test_an_instance_is_traced_once() -> None:
     instance = Instance("dent", (2, 3, 4, 5), np.ones((2, 2), np.bool_), 4)
     assert instance.outline is instance.outline
     assert len(instance.outline.rings8) == 1
+
+
+def test_instances_are_painted_over_each_other() -> None:
+    one = Instance("a", (2, 3, 4, 5), np.ones((2, 2), np.bool_), 4)
+    other = Instance("a", (3, 4, 6, 6), np.array([[False, False, True], [False, True, False]]), 2)
+    window = window_of([one, other])
+    assert window == (2, 3, 6, 6)
+    canvas = paint([one, other], [1, 2], window, np.uint8)
+    assert canvas.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 0, 2], [0, 0, 2, 0]]

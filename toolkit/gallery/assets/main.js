@@ -14,7 +14,7 @@
       const letter = LAYER_KEYS[name];
       const button = make("button", { type: "button", className: "layer" }, make("span", {}, LAYER_NAMES[name]), make("kbd", { "aria-hidden": "true" }, letter));
       button.dataset.layer = name;
-      button.title = reason ? `Not to be had: ${reason}` : `${LAYER_NAMES[name]} (${letter})`;
+      button.title = reason ? `Not available: ${reason}` : `${LAYER_NAMES[name]} (${letter})`;
       button.setAttribute("aria-keyshortcuts", letter);
       if (reason) {
         button.setAttribute("aria-disabled", "true");
