@@ -44,6 +44,15 @@ def same(first: Prediction, second: Prediction) -> bool:
     return alike and first.classes == second.classes and first.probabilities == second.probabilities
 
 
+def test_every_run_says_the_same_things_under_the_same_names(run: TrainedRun) -> None:
+    told = run.environment()
+    assert (told["schema"], told["learner"], told["device"]) == (2, run.learner, "cpu")
+    assert (told["weights"], told["weights_sha256"], told["metrics_of"]) == ("none", None, "test")
+    assert told["best_chosen_on"] in ("the val subset", "nothing: the last epoch", "5 good images of train")
+    assert isinstance(told["notes"], list)
+    assert run.metrics["seconds"] >= round(run.logged_seconds(), 3) > 0
+
+
 def test_a_run_is_trained_and_opened_again(run: TrainedRun, data: Path) -> None:
     again = load_run(str(run.root))
     assert again == run
