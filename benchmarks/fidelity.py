@@ -23,7 +23,8 @@ from converters import convert
 from converters.rasterize import fill_pixels
 from toolkit import Dataset, load_dataset, write_product
 from toolkit.dataset.keys import file_name
-from toolkit.imaging.images import encode_map, read_mask
+from toolkit.imaging.images import encode_map
+from toolkit.imaging.masks import read_mask
 
 from pycocotools.coco import COCO  # isort: skip
 from ultralytics.cfg import DEFAULT_CFG  # isort: skip

@@ -20,7 +20,8 @@ from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import Problem
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
-from toolkit.imaging.images import Mask, encode_map, read_header, read_mask
+from toolkit.imaging.images import encode_map, read_header
+from toolkit.imaging.masks import Mask, read_mask
 
 __all__ = ["FORMAT", "mvtec_place"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ FORMATS: dict[str, str] = {
 """Name -> module, whose `FORMAT` it is. Outputs are made in this order; the first that recognises a tree has it."""
 
 
+@lru_cache  # asked for every image
 def find_format(name: str) -> Format:
     """The format of this name.
 

@@ -19,7 +19,8 @@ from converters.rasterize import Rounding
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
-from toolkit.imaging.images import Mask, encode_blank_map, encode_map, is_image, read_class_ids
+from toolkit.imaging.images import encode_blank_map, encode_map, is_image
+from toolkit.imaging.masks import Mask, read_class_ids
 
 __all__ = ["FORMAT", "IGNORE"]
 

@@ -27,7 +27,8 @@ from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import Grouping, find_instances
 from toolkit.geometry.labels import LabelledImage
-from toolkit.imaging.images import Mask, encode_png, read_image
+from toolkit.imaging.images import encode_png, read_image
+from toolkit.imaging.masks import Mask
 
 __all__ = ["DEFECT", "ScoredImage", "draw_map", "good_threshold", "label_map", "save_map", "smooth", "write_map_labels"]
 

@@ -18,7 +18,7 @@ from toolkit import Dataset, load_dataset
 from toolkit.dataset.samples import GOOD
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
-from toolkit.imaging.images import Mask
+from toolkit.imaging.masks import Mask
 
 __all__ = [
     "Bools",

@@ -28,7 +28,7 @@ from tests.converters.support import (
 from tests.masks import SHAPES
 from toolkit import Dataset
 from toolkit.dataset.keys import file_name
-from toolkit.imaging.images import read_mask
+from toolkit.imaging.masks import read_mask
 
 YOLO_KINDS = ["yolo-detect", "yolo-segment", "yolo-obb"]
 CANVASES = {f"{name} {corner}": (name, corner) for name in SHAPES for corner in range(4)}

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.imaging.images import ImageHeader, Mask, read_header, read_mask
+from toolkit.imaging.images import ImageHeader, read_header
+from toolkit.imaging.masks import Mask, read_mask
 from toolkit.markup import report_html
 
 __all__ = [

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
-from toolkit.imaging.images import Mask
+from toolkit.imaging.masks import Mask
 
 __all__ = ["Found", "Grouping", "crop_to_bbox", "find_instances", "parse_grouping"]
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,19 +21,16 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from toolkit.errors import ToolkitError
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short, is_grey_png, read_grey_png
+from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short
 
 __all__ = [
     "ImageHeader",
-    "Mask",
     "encode_blank_map",
     "encode_map",
     "encode_png",
     "is_image",
-    "read_class_ids",
     "read_header",
     "read_image",
-    "read_mask",
 ]
 
 Integers = npt.NDArray[np.integer]
@@ -48,7 +44,6 @@ _HEAD = 33  # bytes: PNG signature and IHDR chunk
 _TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
 _TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # bytes of a value, by its type; 3 and 4 are unsigned integers
 _TIFF_PIECES = ((273, 279), (324, 325))  # tags: offsets and lengths of strips, and of tiles
-_PALETTE = 3  # colour type in a PNG header
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 
@@ -59,40 +54,6 @@ class ImageHeader:
     width: int
     height: int
     channels: int
-
-
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """A defect mask, as far as anything is marked in it: most of a mask is background.
-
-    Attributes:
-        width, height: size of the whole mask in pixels.
-        x, y: place of the crop's first pixel in the mask.
-        crop: uint8 (h, w), the tight box of the marked pixels, which are not 0; (0, 0) where nothing is marked.
-    """
-
-    width: int
-    height: int
-    x: int
-    y: int
-    crop: npt.NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, pixels: npt.NDArray[np.uint8], width: int, height: int, offset: tuple[int, int] = (0, 0)) -> Mask:
-        """The mask (width, height) whose pixels from `offset` (x, y) on are `pixels`, and 0 elsewhere."""
-        x, y, w, h = cv2.boundingRect(pixels) if pixels.size else (0, 0, 0, 0)
-        return cls(width, height, x + offset[0], y + offset[1], pixels[y : y + h, x : x + w])
-
-    def pixels(self) -> npt.NDArray[np.uint8]:
-        """The whole mask: uint8 (height, width)."""
-        whole = np.zeros((self.height, self.width), np.uint8)
-        h, w = self.crop.shape
-        whole[self.y : self.y + h, self.x : self.x + w] = self.crop
-        return whole
-
-    def union(self, other: Mask) -> Mask:
-        """What is marked in this mask, in another one of the same size, or in both."""
-        return Mask.of(self.pixels() | other.pixels(), self.width, self.height)
 
 
 def is_image(name: str) -> bool:
@@ -117,9 +78,9 @@ def read_header(path: Path) -> ImageHeader:
                 return ImageHeader(width, height, _PNG_CHANNELS.get(colour, 3))
     except OSError as error:
         raise _unreadable(path, error) from error
-    data = _read_bytes(path)
-    _check_whole(path, data)
-    with _pillow_image(path, data) as image:
+    data = read_file(path)
+    check_whole(path, data)
+    with open_with_pillow(path, data) as image:
         return ImageHeader(image.width, image.height, len(image.getbands()))
 
 
@@ -132,131 +93,16 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         ToolkitError: as `read_header`, or the file does not decode.
     """
-    data = _read_bytes(path)
-    _check_whole(path, data)
+    data = read_file(path)
+    check_whole(path, data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise ToolkitError(path, "not a readable image", REPLACE)
     return np.asarray(image, np.uint8)
 
 
-def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = ()) -> Mask:
-    """Decode a defect mask.
-
-    Grey, RGB with equal channels, RGBA (alpha is ignored), palette, 1-bit and 16-bit masks are read. Without a
-    `threshold` a mask holds 0 and one more value: the largest that its depth allows, or 1.
-
-    Args:
-        path: the mask file.
-        threshold: grey values of this or more are defect, in the file's own range.
-        values: values that are defect, without a threshold; a palette file counts by its indices.
-
-    Raises:
-        ToolkitError: as `read_header`; channels that differ; grey values where the mask should be binary.
-    """
-    data = _read_bytes(path)
-    if threshold is None and values:
-        _check_whole(path, data)
-        ids = _decode_grey(path, data, by_colour=False)
-        return Mask.of(np.isin(ids, values).view(np.uint8), ids.shape[1], ids.shape[0])
-    if is_grey_png(data):
-        return _read_grey_png(path, data, threshold)
-    _check_whole(path, data)
-    grey = _decode_grey(path, data, by_colour=True)
-    height, width = grey.shape
-    if threshold is not None:
-        return Mask.of((grey >= threshold).view(np.uint8), width, height)
-    _check_binary(path, grey)
-    return Mask.of((grey > 0).view(np.uint8), width, height)
-
-
-def _read_grey_png(path: Path, data: bytes, threshold: int | None) -> Mask:
-    """The common case: only what is marked becomes an array."""
-    width, height, x, y, crop = read_grey_png(path, data)
-    if threshold is not None:
-        return Mask.of((crop >= threshold).view(np.uint8), width, height, (x, y))
-    _check_binary(path, crop)
-    return Mask(width, height, x, y, crop)
-
-
-def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
-    """Decode a map of class ids.
-
-    Returns:
-        uint8 (H, W); a palette file gives its indices.
-
-    Raises:
-        ToolkitError: as `read_header`; channels that differ; more than 8 bits.
-    """
-    data = _read_bytes(path)
-    _check_whole(path, data)
-    ids = _decode_grey(path, data, by_colour=False)
-    if ids.dtype != np.uint8:
-        raise ToolkitError(path, f"class ids of type {ids.dtype}", "save them as an 8-bit PNG of one channel")
-    return np.asarray(ids, np.uint8)
-
-
-def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> Integers:
-    """One channel of whole numbers (H, W)."""
-    grey: Any
-    if data[:8] == PNG_SIGNATURE and data[25] == _PALETTE:
-        grey = _read_palette(path, data, by_colour=by_colour)
-    else:
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if grey is None:
-            with _pillow_image(path, data) as image:
-                grey = np.asarray(image.convert("L") if image.mode in ("1", "P") else image)
-    if grey.ndim == 3:
-        grey = _one_channel(path, grey)
-    if not np.issubdtype(grey.dtype, np.integer):
-        raise ToolkitError(path, f"a mask of type {grey.dtype}", "save it as an 8-bit PNG of 0 and 255")
-    whole_numbers: Integers = grey
-    return whole_numbers
-
-
-def _check_binary(path: Path, grey: Integers) -> None:
-    """Raise where a mask holds more than 0 and one full value."""
-    if not grey.size:
-        return
-    full = int(grey.max())
-    if full in (0, 1, 255, int(np.iinfo(grey.dtype).max)) and np.count_nonzero(grey) == np.count_nonzero(grey == full):
-        return
-    raise _grey(path, np.unique(grey[grey > 0]))
-
-
-def _grey(path: Path, values: Integers) -> ToolkitError:
-    shown = ", ".join(str(value) for value in values[:5].tolist()) + (", ..." if len(values) > 5 else "")
-    return ToolkitError(
-        path, f"grey values in a mask that should be binary ({shown})", "say with --threshold N which count as defect"
-    )
-
-
-def _one_channel(path: Path, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """The grey channel of a (H, W, C) mask whose colour channels are equal; alpha is ignored."""
-    colours = pixels[:, :, :1] if pixels.shape[2] == 2 else pixels[:, :, :3]
-    first = colours[:, :, 0]
-    if any(not np.array_equal(first, colours[:, :, channel]) for channel in range(1, colours.shape[2])):
-        raise ToolkitError(
-            path, "the channels of this RGB mask differ", "save it as one channel: 0 background, 255 defect"
-        )
-    return np.ascontiguousarray(first)
-
-
-def _read_palette(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.uint8]:
-    """A palette file by its colours where those are greys and wanted, else by its indices."""
-    with _pillow_image(path, data) as image:
-        indices = np.asarray(image, np.uint8)
-        table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    if not by_colour:
-        return indices
-    used = np.unique(indices)
-    if used.max() < len(table) and (table[used] == table[used][:, :1]).all():
-        return np.asarray(table[:, 0][indices], np.uint8)
-    return (indices > 0).view(np.uint8) if len(used) <= 2 and used[0] == 0 else indices
-
-
 @contextmanager
-def _pillow_image(path: Path, data: bytes) -> Iterator[Image.Image]:
+def open_with_pillow(path: Path, data: bytes) -> Iterator[Image.Image]:
     """An image opened with Pillow, whose failures name the file."""
     try:
         with Image.open(BytesIO(data)) as image:
@@ -265,7 +111,7 @@ def _pillow_image(path: Path, data: bytes) -> Iterator[Image.Image]:
         raise ToolkitError(path, f"not a readable image ({_brief(error)})", REPLACE) from error
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
     try:
         with open(path, "rb", buffering=0) as file:
             return file.read()
@@ -273,7 +119,7 @@ def _read_bytes(path: Path) -> bytes:
         raise _unreadable(path, error) from error
 
 
-def _check_whole(path: Path, data: bytes) -> None:
+def check_whole(path: Path, data: bytes) -> None:
     """Raise where an encoded image is empty or visibly cut short or damaged."""
     if not data:
         raise ToolkitError(path, "the file is empty (0 bytes)", REPLACE)
@@ -284,7 +130,7 @@ def _check_whole(path: Path, data: bytes) -> None:
     elif _declared_length(data) > len(data):
         raise cut_short(path)
     elif data[:2] in (b"II", b"MM"):
-        with _pillow_image(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
+        with open_with_pillow(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
             image.load()
 
 

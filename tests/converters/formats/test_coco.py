@@ -28,7 +28,7 @@ from tests.converters.support import (
 from tests.masks import SHAPES, masks
 from toolkit import Dataset
 from toolkit.dataset.keys import file_name
-from toolkit.imaging.images import read_mask
+from toolkit.imaging.masks import read_mask
 
 
 @pytest.fixture(scope="module", params=["polygon", "rle"])

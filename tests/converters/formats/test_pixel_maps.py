@@ -36,7 +36,7 @@ from toolkit.dataset.keys import file_name
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.samples import GOOD
 from toolkit.geometry.labels import Instance, LabelledImage
-from toolkit.imaging.images import read_mask
+from toolkit.imaging.masks import read_mask
 
 CLASSES = ["zebra", "ant", "moth"]
 

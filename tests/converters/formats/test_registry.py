@@ -15,7 +15,7 @@ from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError
 from toolkit.dataset.splits import Split
 from toolkit.geometry.labels import LabelledImage
-from toolkit.imaging.images import read_mask
+from toolkit.imaging.masks import read_mask
 
 EXACT: tuple[str, ...] = ("coco", "yolo-segment", "semantic", "panoptic", "masks")
 BOXES: tuple[str, ...] = ("yolo-detect", "yolo-obb")

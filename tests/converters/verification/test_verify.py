@@ -29,7 +29,7 @@ from tests.converters.support import (
 from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError, load_dataset
 from toolkit.dataset.keys import file_name
-from toolkit.imaging.images import read_mask
+from toolkit.imaging.masks import read_mask
 
 KEY = "part/test/scratch/001"
 NAME = file_name(KEY)

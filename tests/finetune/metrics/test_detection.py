@@ -22,7 +22,7 @@ from tests.commands import PATIENCE, ROOT
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
-from toolkit.imaging.images import Mask
+from toolkit.imaging.masks import Mask
 
 CLASSES = ("dent", "long scratch", "Loch <ö>")
 WIDTH, HEIGHT = 90, 60

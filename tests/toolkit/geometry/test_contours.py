@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from tests.masks import SHAPES, masks, picture
 from toolkit.geometry.contours import Outline, centre_rings, edge_rings, oriented_box, trace, uncut_rings
-from toolkit.imaging.images import read_mask
+from toolkit.imaging.masks import read_mask
 
 Bools = npt.NDArray[np.bool_]
 Points = npt.NDArray[Any]

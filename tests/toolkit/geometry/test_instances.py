@@ -13,7 +13,7 @@ from tests.masks import SHAPES, masks, picture
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import Found, Grouping, crop_to_bbox, find_instances, parse_grouping
 from toolkit.geometry.labels import Instance
-from toolkit.imaging.images import Mask
+from toolkit.imaging.masks import Mask
 
 Bools = npt.NDArray[np.bool_]
 DIRECTIONS = [(-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1)]

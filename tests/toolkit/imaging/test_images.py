@@ -22,16 +22,14 @@ from tests.masks import masks
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import (
     ImageHeader,
-    Mask,
     encode_blank_map,
     encode_map,
     encode_png,
     is_image,
-    read_class_ids,
     read_header,
     read_image,
-    read_mask,
 )
+from toolkit.imaging.masks import Mask, read_class_ids, read_mask
 
 Pixels = npt.NDArray[Any]
 MARKED = np.zeros((40, 56), np.bool_)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.imaging.images import read_mask
+from toolkit.imaging.masks import read_mask
 from toolkit.imaging.png import read_grey_png
 
 Bytes = npt.NDArray[np.uint8]

@@ -34,7 +34,7 @@ from toolkit import Dataset
 from toolkit.dataset.keys import file_name
 from toolkit.geometry.instances import Grouping, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
-from toolkit.imaging.images import Mask, read_mask
+from toolkit.imaging.masks import Mask, read_mask
 
 ROUNDINGS = pytest.mark.parametrize("rounding", [False, True], ids=["truncating", "rounding"])
 
