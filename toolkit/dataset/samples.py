@@ -32,12 +32,16 @@ __all__ = [
     "image_class",
     "inspect_sample",
     "instance_class",
+    "is_good_word",
     "read_sample",
 ]
 
 
 GOOD = "good"
 """Name of the folder and of the class of images without a defect, as in MVTec AD."""
+
+GOOD_WORDS = frozenset({"good", "ok", "okay", "normal", "no_defect", "defect_free", "non_defective", "nodefect"})
+"""Names of folders that mean the same, in lower case."""
 
 COMBINED = "combined"
 """Class of an image that shows several classes, as in MVTec AD."""
@@ -320,6 +324,11 @@ def inspect_sample(sample: Sample, threshold: int | None = None) -> tuple[Proble
     except ToolkitError as error:
         return error.problems
     return ()
+
+
+def is_good_word(name: str) -> bool:
+    """Whether the name of a class says that there is no defect: good, OK, Normal, defect-free and the like."""
+    return name.lower().replace(" ", "_").replace("-", "_") in GOOD_WORDS
 
 
 def class_of_image(classes: Iterable[str]) -> str:
