@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     whole = list_files(root)
     if not whole.images:
         raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
-    inner = [list_files(folder) for folder in children]
+    inner = [replace(list_files(folder), others=whole.others) for folder in children]
     alone = [files for files in inner if files.images]
     for files in (whole, *(alone if len(alone) == 1 and len(alone[0].images) == len(whole.images) else ())):
         found = guess(files)
