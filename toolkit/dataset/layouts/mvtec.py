@@ -50,7 +50,7 @@ def index(root: Path) -> Dataset:
     seen = _Findings()
     for folder in [root] if single else [path for path in _folders(root) if _is_category(path)]:
         category = folder.resolve().name if single else folder.name
-        samples += _without_shared(_category(folder, category, seen), seen.problems)
+        samples += _without_shared(_category(folder, category, seen), seen)
     return Dataset(
         samples,
         root=root,
@@ -135,7 +135,7 @@ def _class(
         yield Sample(key, image, tuple(map(MaskFile, found)), category, defect, split)
 
 
-def _without_shared(found: Iterable[Sample], problems: list[Problem]) -> Iterator[Sample]:
+def _without_shared(found: Iterable[Sample], seen: _Findings) -> Iterator[Sample]:
     """The samples that do not share a mask: a name that stands in train and in test has one mask for two images."""
     samples = list(found)
     claims: dict[MaskFile, list[Sample]] = {}
@@ -147,7 +147,8 @@ def _without_shared(found: Iterable[Sample], problems: list[Problem]) -> Iterato
         if len(claimants) > 1:
             shown = " and ".join(str(sample.image) for sample in claimants)
             remedy = "rename one of them and its mask, or take the one that has no mask out of the dataset"
-            problems.append(Problem(str(mask), f"one mask for {len(claimants)} images, {shown}", remedy))
+            seen.passed_over += (sample.image for sample in claimants)
+            seen.problems.append(Problem(str(mask), f"one mask for {len(claimants)} images, {shown}", remedy))
             torn |= {sample.key for sample in claimants}
     return (sample for sample in samples if sample.key not in torn)
 
