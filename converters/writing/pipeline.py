@@ -145,7 +145,7 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
         with job.staged(resume=order.resume, anew=order.overwrite) as done:
             results = _results(items[done:], missing, settings, workers, cluster)
             job.consume(results, fail=order.fail, progress=progress)
-            manifests |= job.finish((*source.layout_problems, *job.problems), source.root)
+            manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *job.notes)
     manifests = {name: manifests[name] for name in order.formats}
     skipped = (*source.layout_problems, *job.problems)
