@@ -57,7 +57,10 @@ def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: 
         if layout is None and told is not None and isinstance(against, str | Path):
             with suppress(ToolkitError):  # another source than the one that was laid out so
                 return open_source(against, told)
-        return open_source(against, layout)
+        source = open_source(against, layout)
+        if all(member.sample.kind == "unlabelled" for member in source.members):
+            raise ToolkitError(source.root, "carries no labels to compare with", "name the dataset with its masks")
+        return source
     for tree in trees:
         named = (tree.manifest or {}).get("source")
         root = (tree.root.resolve().parent / str(named)).resolve()

@@ -228,6 +228,9 @@ def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
     if split is not None and len(items) < len(split):
         strange = sorted(set(split) - {one.sample.key for one, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
+    if not labelled and source.members and not source.layout_problems:
+        remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
+        raise ToolkitError(source.root, f"none of its {len(source.members)} images carries a label", remedy)
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
     return items

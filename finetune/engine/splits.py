@@ -111,6 +111,8 @@ def open_examples(data: SourceLike, split: SplitConfig | None = None, layout: La
         first = source.layout_problems[0]
         more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""
         raise ToolkitError(first.file, first.problem + more, first.remedy)
+    if not samples:
+        raise ToolkitError(source.root, "has no image that carries a label", "name data with labels")
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
