@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
-from toolkit.imaging.images import check_whole, open_with_pillow, read_file
+from toolkit.imaging.opening import check_whole, open_with_pillow, read_file
 from toolkit.imaging.png import PNG_SIGNATURE, is_grey_png, read_grey_png
 
 __all__ = ["Mask", "read_class_ids", "read_mask"]
