@@ -91,7 +91,8 @@ def _index(root: Path) -> LabelTree:
         if mvtec.detect(folder):
             dataset: Dataset = mvtec.index(folder)
             known = {(sample.category, sample.defect, sample.key.rpartition("/")[2]) for sample in dataset}
-            samples += dataset
+            samples += (sample for sample in dataset if sample.key not in dataset.unmasked)
+            problems += dataset.unmasked.values()
             problems += [p for p in dataset.layout_problems if not Path(p.file).is_relative_to(folder / "ground_truth")]
             category = folder.resolve().name
             for (defect, stem), masks in mvtec.mask_files(folder / "ground_truth").items():

@@ -233,8 +233,8 @@ class PromptedImages(Dataset[dict[str, Any]]):
         """Whether it is a box, the box, and the point, in pixels of the image."""
         task = self._task
         if task.exact:
-            x, y = deepest_pixel(instance.mask)
-            point = np.array([x + instance.bbox[0], y + instance.bbox[1]], np.float64)
+            x, y = deepest_pixel(instance.region)
+            point = np.array([x + instance.window[0], y + instance.window[1]], np.float64)
             return True, np.array(instance.bbox, np.float64), point
         boxed = bool(rng.random() < task.box_share)
         box = jittered_box(instance, image.width, image.height, task.jitter, rng)

@@ -155,7 +155,7 @@ def _header_alone(sample: Sample) -> ImageHeader | None:
 def _union(instances: Sequence[Instance]) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
     """All pixels of some instances, at least one: bool (h, w) of their common box, and where it begins, (x, y)."""
     if len(instances) == 1:
-        return instances[0].mask, instances[0].bbox[:2]
+        return instances[0].region, instances[0].window[:2]
     window = window_of(instances)
     return paint(instances, [True] * len(instances), window, np.bool_), window[:2]
 

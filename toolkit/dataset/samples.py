@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.imaging.images import ImageHeader, read_header
-from toolkit.imaging.masks import Mask, read_mask
+from toolkit.imaging.masks import Mask, MaskReading, mask_of_runs, read_mask
 from toolkit.markup import report_html
 
 __all__ = [
     "GOOD",
+    "BoxLabel",
     "ClassScheme",
     "Dataset",
     "LabelKind",
@@ -54,18 +55,31 @@ class MaskFile(PathLike[str]):
         values: values that count, palette indices as they stand; empty for a mask that holds 0 and one full value.
         threshold: values of this or more count, in the file's own range; None where `values` decides.
         label: class of what is marked; "" for that of the sample.
+        reading: what the values are, as in `toolkit.imaging.masks.read_mask`.
+        runs: the mask as run lengths "start length ...", from 1, column by column, where `path` is a table that has it.
     """
 
     path: Path
     values: tuple[int, ...] = ()
     threshold: int | None = None
     label: str = ""
+    reading: MaskReading = ""
+    runs: str = ""
 
     def __fspath__(self) -> str:
         return str(self.path)
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxLabel:
+    """An object of which a dataset has a box alone: class, (x0, y0, x1, y1) in pixels, half-open, and attributes."""
+
+    label: str
+    bbox: tuple[float, float, float, float]
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,7 @@ class Sample:
         split: subset in the dataset's own layout, for instance "train" or "test".
         group: what must not be torn apart by a split, for instance the item that was photographed; "" for none.
         kind: what its label consists of: masks, boxes, a class for the whole image, good (nothing to mark), or nothing.
+        boxes: objects that have a box alone.
     """
 
     key: str
@@ -92,12 +107,14 @@ class Sample:
     split: str
     group: str = ""
     kind: LabelKind | None = None
+    boxes: tuple[BoxLabel, ...] = ()
 
     def __post_init__(self) -> None:
         whole = tuple(mask if isinstance(mask, MaskFile) else MaskFile(mask) for mask in self.masks)
         object.__setattr__(self, "masks", whole)
         if self.kind is None:
-            kind = "masks" if whole else "good" if self.defect == GOOD else "class"
+            marked: LabelKind = "masks" if whole else "boxes" if self.boxes else "class"
+            kind = "good" if self.defect == GOOD and marked == "class" else marked
             object.__setattr__(self, "kind", kind)
 
     @property
@@ -105,7 +122,8 @@ class Sample:
         """Classes that it shows, sorted; none if it is good or unlabelled."""
         if self.kind in ("good", "unlabelled") or self.defect == GOOD:
             return ()
-        return tuple(sorted({mask.label or self.defect for mask in self.masks} or {self.defect}))
+        marked = {*(mask.label for mask in self.masks), *(box.label for box in self.boxes)}
+        return tuple(sorted({label or self.defect for label in marked} or {self.defect}))
 
 
 class Dataset(Sequence[Sample]):
@@ -114,8 +132,10 @@ class Dataset(Sequence[Sample]):
     Attributes:
         root: the folder that was indexed.
         layout: name of its layout, for instance "mvtec".
-        layout_problems: faults seen in the names of files alone: masks without images, images without masks.
+        layout_problems: faults seen in the names of files alone, for instance masks without images.
         notes: remarks that are no faults.
+        unmasked: key -> problem of the images that should have a mask and have none; who needs none may take them.
+        description: how the root is laid out, where a user said so; it goes into manifests and runs.
     """
 
     def __init__(
@@ -126,12 +146,16 @@ class Dataset(Sequence[Sample]):
         layout: str,
         layout_problems: Iterable[Problem] = (),
         notes: Iterable[str] = (),
+        unmasked: Mapping[str, Problem] | None = None,
+        description: Mapping[str, Any] | None = None,
     ) -> None:
         self._samples = sorted(samples, key=lambda sample: sample.key)
         self.root = root
         self.layout = layout
         self.layout_problems = tuple(sorted(layout_problems))
         self.notes = tuple(notes)
+        self.unmasked = dict(unmasked or {})
+        self.description = description
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -169,7 +193,14 @@ class Dataset(Sequence[Sample]):
     def problems(self) -> tuple[Problem, ...]:
         """Every fault of the dataset, each file read once: see the page on bad input in the documentation."""
         found = [problem for sample in self._samples for problem in inspect_sample(sample)]
-        return (*self.layout_problems, *sorted(found))
+        named = [*self.layout_problems, *(self.unmasked.values() if self.holds != "class" else ())]
+        return (*sorted(named), *sorted(found))
+
+    @property
+    def holds(self) -> LabelKind:
+        """The most that its labels tell: masks, or boxes, or a class for the whole image; masks where all are good."""
+        kinds = {sample.kind for sample in self._samples}
+        return next((kind for kind in ("masks", "boxes", "class") if kind in kinds), "masks")
 
     def only(self, categories: Sequence[str]) -> Dataset:
         """The part of the dataset that belongs to some products.
@@ -192,13 +223,22 @@ class Dataset(Sequence[Sample]):
                 p for p in self.layout_problems if p.file.startswith(folders) or len(self.categories) == 1
             ],
             notes=[note for note in self.notes if not note.startswith(others)],
+            unmasked=self.unmasked,
+            description=self.description,
         )
 
     def without(self, keys: Iterable[str]) -> Dataset:
         """The dataset less some samples."""
         dropped = set(keys)
         kept = [replace(sample) for sample in self._samples if sample.key not in dropped]
-        return Dataset(kept, root=self.root, layout=self.layout, layout_problems=(), notes=self.notes)
+        return Dataset(
+            kept,
+            root=self.root,
+            layout=self.layout,
+            notes=self.notes,
+            unmasked={key: problem for key, problem in self.unmasked.items() if key not in dropped},
+            description=self.description,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +280,7 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
         problems += error.problems
     for file in sample.masks:
         try:
-            mask = read_mask(file.path, threshold if file.threshold is None else file.threshold, file.values)
+            mask = _read(file, threshold, header)
         except ToolkitError as error:
             problems += error.problems
             continue
@@ -255,6 +295,14 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
     if problems or header is None:
         raise BadInputError(problems)
     return Inspected(header, masks)
+
+
+def _read(file: MaskFile, threshold: int | None, header: ImageHeader | None) -> Mask:
+    if file.runs:
+        size = (header.width, header.height) if header is not None else (0, 0)
+        return mask_of_runs(file.runs, size, file.path)
+    chosen = threshold if file.threshold is None and not file.reading else file.threshold
+    return read_mask(file.path, chosen, file.values, file.reading)
 
 
 def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader) -> Problem:

@@ -37,11 +37,12 @@ def index(root: Path) -> Dataset:
     single = _is_category(root)
     samples: list[Sample] = []
     problems: list[Problem] = []
+    unmasked: dict[str, Problem] = {}
     for folder in [root] if single else [path for path in _folders(root) if _is_category(path)]:
         category = folder.resolve().name if single else folder.name
-        samples += _category(folder, category, problems)
+        samples += _category(folder, category, problems, unmasked)
     notes = compare_with_published(samples)
-    return Dataset(samples, root=root, layout="mvtec", layout_problems=problems, notes=notes)
+    return Dataset(samples, root=root, layout="mvtec", layout_problems=problems, notes=notes, unmasked=unmasked)
 
 
 def _is_category(folder: Path) -> bool:
@@ -62,13 +63,13 @@ def _images(folder: Path) -> list[str]:
         return sorted(entry.name for entry in entries if is_image(entry.name) and entry.is_file())
 
 
-def _category(folder: Path, category: str, problems: list[Problem]) -> Iterator[Sample]:
+def _category(folder: Path, category: str, problems: list[Problem], unmasked: dict[str, Problem]) -> Iterator[Sample]:
     masks = mask_files(folder / _MASKS)
     wanted: set[tuple[str, str]] = set()
     for name, split in _SUBSETS.items():
         if (folder / name).is_dir():
             for class_folder in _folders(folder / name):
-                yield from _class(class_folder, category, split, masks, wanted, problems)
+                yield from _class(class_folder, category, split, masks, wanted, problems, unmasked)
     for (defect, stem), files in masks.items():
         if defect != GOOD and (defect, stem) not in wanted:
             remedy = f"put its image at {folder / 'test' / defect / stem}.png, or remove the mask"
@@ -82,6 +83,7 @@ def _class(
     masks: dict[tuple[str, str], tuple[Path, ...]],
     wanted: set[tuple[str, str]],
     problems: list[Problem],
+    unmasked: dict[str, Problem],
 ) -> Iterator[Sample]:
     """The images of one class folder, each with its masks."""
     defect = folder.name
@@ -104,8 +106,7 @@ def _class(
             wanted.add((defect, stem))
             if not found:
                 place = folder.parent.parent / _MASKS / defect / f"{stem}_mask.png"
-                problems.append(Problem(str(image), "a defect image without a mask", f"put its mask at {place}"))
-                continue
+                unmasked[key] = Problem(str(image), "a defect image without a mask", f"put its mask at {place}")
         yield Sample(key, image, tuple(map(MaskFile, found)), category, defect, split)
 
 

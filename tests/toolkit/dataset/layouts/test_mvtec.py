@@ -85,8 +85,9 @@ def test_a_category_is_named_by_its_folder_however_it_is_written(
 def test_a_category_may_lack_some_folders(tmp_path: Path, gone: str) -> None:
     names = [name for name in CATEGORY if not name.startswith(gone)]
     dataset = load_dataset(tree(tmp_path, names, "screw"))
-    assert len(dataset) == sum(not name.startswith("ground_truth") for name in names) - (gone == "ground_truth")
-    assert len(dataset.layout_problems) == (gone == "ground_truth")
+    assert len(dataset) == sum(not name.startswith("ground_truth") for name in names)
+    assert not dataset.layout_problems
+    assert [sample.kind for sample in dataset if sample.key in dataset.unmasked] == ["class"] * (gone == "ground_truth")
 
 
 @pytest.mark.parametrize(("folder", "split"), [("val", "val"), ("validation", "val"), ("train", "train")])
@@ -118,7 +119,6 @@ def test_masks_are_found_by_their_names(tmp_path: Path, masks: list[str]) -> Non
 @pytest.mark.parametrize(
     ("extra", "problems"),
     [
-        (["test/dent/001.png"], [("test/dent/001.png", "a defect image without a mask")]),
         (["ground_truth/dent/001_mask.png"], [("ground_truth/dent/001_mask.png", "a mask without an image")]),
         (
             ["ground_truth/dent/001/a.png", "ground_truth/dent/001/b.png"],
@@ -127,13 +127,6 @@ def test_masks_are_found_by_their_names(tmp_path: Path, masks: list[str]) -> Non
         (["ground_truth/scratch/000_mask.png"], [("ground_truth/scratch/000_mask.png", "a mask without an image")]),
         (["test/dent/000.jpg"], [("test/dent/000.png", "has the same name as 000.jpg")]),
         (["train/good/001.JPG"], [("train/good/001.png", "has the same name as 001.JPG")]),
-        (
-            ["test/dent/001.png", "ground_truth/dent/002_mask.png"],
-            [
-                ("ground_truth/dent/002_mask.png", "a mask without an image"),
-                ("test/dent/001.png", "a defect image without a mask"),
-            ],
-        ),
         (["ground_truth/good/000_mask.png", "test/dent/notes.txt", "test/dent/.hidden.png"], []),
     ],
 )
@@ -142,6 +135,14 @@ def test_faults_are_seen_in_the_names(tmp_path: Path, extra: list[str], problems
     assert told(dataset) == problems
     assert len(dataset) == 4
     assert all(problem.remedy for problem in dataset.layout_problems)
+
+
+def test_an_image_without_a_mask_is_a_problem_of_those_who_need_one(tmp_path: Path) -> None:
+    dataset = load_dataset(tree(tmp_path, [*CATEGORY, "test/dent/001.png"], "screw") / "screw")
+    assert {key: (problem.problem, dataset[1].kind) for key, problem in dataset.unmasked.items()} == {
+        "screw/test/dent/001": ("a defect image without a mask", "class")
+    }
+    assert dataset.unmasked["screw/test/dent/001"] in dataset.problems
 
 
 @pytest.mark.parametrize(
