@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.imaging.images import ImageHeader, read_header
-from toolkit.imaging.masks import Mask, MaskReading, mask_of_runs, read_mask
+from toolkit.imaging.masks import Mask, MaskReading, fitted, mask_of_runs, read_mask
 from toolkit.markup import report_html
 
 __all__ = [
@@ -248,10 +248,12 @@ class Inspected:
     Attributes:
         header: the image's size in pixels and its channels.
         masks: class -> the union of its masks, in the order in which the classes first come; empty for a good sample.
+        turned: whether a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
     """
 
     header: ImageHeader
     masks: dict[str, Mask]
+    turned: bool = False
 
     def marked(self) -> npt.NDArray[np.bool_]:
         """What is marked, of whatever class: bool (height, width)."""
@@ -274,6 +276,7 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
     problems: list[Problem] = []
     header: ImageHeader | None = None
     masks: dict[str, Mask] = {}
+    turned = False
     try:
         header = read_header(sample.image)
     except ToolkitError as error:
@@ -284,9 +287,12 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
         except ToolkitError as error:
             problems += error.problems
             continue
-        if header is not None and (mask.width, mask.height) != (header.width, header.height):
+        fit = mask if header is None else fitted(mask, header)
+        if fit is None:
             problems.append(_sizes_differ(sample, file.path, mask, header))
-        elif not problems:
+            continue
+        turned, mask = turned or fit is not mask, fit
+        if not problems:
             label = file.label or sample.defect
             masks[label] = masks[label].union(mask) if label in masks else mask
     if not problems and masks and not any(mask.crop.size for mask in masks.values()):
@@ -294,7 +300,7 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
         problems.append(Problem(str(sample.masks[0]), "the mask of a defect image is all zero", remedy))
     if problems or header is None:
         raise BadInputError(problems)
-    return Inspected(header, masks)
+    return Inspected(header, masks, turned)
 
 
 def _read(file: MaskFile, threshold: int | None, header: ImageHeader | None) -> Mask:
@@ -305,10 +311,15 @@ def _read(file: MaskFile, threshold: int | None, header: ImageHeader | None) -> 
     return read_mask(file.path, chosen, file.values, file.reading)
 
 
-def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader) -> Problem:
+def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader | None) -> Problem:
+    size, exif = "of another size", ""
+    if header is not None:
+        size = f"{header.width} x {header.height}"
+        exif = f" upright, as its EXIF orientation ({header.orientation}) says" if header.turned else ""
+    own = ", turned by its own EXIF orientation" if mask.by_exif else ""
     return Problem(
         str(path),
-        f"is {mask.width} x {mask.height} pixels, its image {sample.image} is {header.width} x {header.height}",
+        f"is {mask.width} x {mask.height} pixels{own}, its image {sample.image} is {size}{exif}",
         "make the two the same size",
     )
 

@@ -7,12 +7,14 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
+from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_size
 from toolkit.imaging.limits import check_room, too_large
 from toolkit.imaging.opening import check_whole, open_with_pillow, read_file, unreadable
 from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, png_orientation, turn
@@ -151,9 +153,8 @@ def depth_of(path: Path) -> int:
     Raises:
         ToolkitError: as `read_image`.
     """
-    if read_header(path).bits <= _BYTE:
-        return _BYTE
-    return _depth(_read_deep(path))
+    declared = read_header(path).bits
+    return _BYTE if declared <= _BYTE else min(declared, _depth(_read_deep(path)))
 
 
 def _depth(pixels: npt.NDArray[np.integer]) -> int:
@@ -183,12 +184,15 @@ def decode(path: Path, data: bytes, mode: int) -> npt.NDArray[np.integer] | None
     """
     if data[:8] == PNG_SIGNATURE:
         width, height = struct.unpack(">II", data[16:24])
-        check_room(path, data, width, height)
+    elif data[:2] == JPEG_SIGNATURE:
+        width, height = jpeg_size(data)
     else:
         with open_with_pillow(path, data) as image:
             width, height = image.size
+    check_room(path, data, width, height)
     if max(width, height) > _MOST_A_SIDE:
         raise too_large(path, width, height)
+    pixels: Any
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from toolkit.errors import ToolkitError
+from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE
 
 __all__ = ["check_room", "too_large", "without_pillow_limit"]
@@ -17,7 +18,7 @@ __all__ = ["check_room", "too_large", "without_pillow_limit"]
 _UNSUSPICIOUS = 1 << 26  # pixels: too few to hurt, whatever the file
 _MOST_PER_BYTE = (  # pixels that a byte can hold, by how the file begins
     (PNG_SIGNATURE, 1032 * 8),  # deflate makes 1032 bytes of one at most, and a byte holds 8 pixels of 1 bit
-    (b"\xff\xd8", 4096),  # a block of 8 x 8 takes 2 bits, a sixteenth of that where a scan is progressive
+    (JPEG_SIGNATURE, 4096),  # a block of 8 x 8 takes 2 bits, a sixteenth of that where a scan is progressive
     (b"II", 1 << 18),  # fax codes take a bit for a row
     (b"MM", 1 << 18),
     (b"BM", 1 << 18),  # its run lengths may skip rows

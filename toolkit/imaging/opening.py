@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from toolkit.errors import ToolkitError
+from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.limits import check_room, without_pillow_limit
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short
 
@@ -22,7 +23,7 @@ __all__ = ["check_whole", "open_with_pillow", "read_file", "unreadable"]
 
 Image.preinit()  # else the first image pays for the import of the common formats
 
-_SIGNATURES = (PNG_SIGNATURE, b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+_SIGNATURES = (PNG_SIGNATURE, JPEG_SIGNATURE, b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
 _TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # bytes of a value, by its type; 3 and 4 are unsigned integers
 _TIFF_PIECES = ((273, 279), (324, 325))  # tags: offsets and lengths of strips, and of tiles
@@ -69,7 +70,7 @@ def check_whole(path: Path, data: bytes) -> None:
 
 def _declared_length(data: bytes) -> int:
     """Bytes that a file other than PNG has to have by what stands in it; more than it has if its end is missing."""
-    if data[:2] == b"\xff\xd8":
+    if data[:2] == JPEG_SIGNATURE:
         return len(data) + (b"\xff\xd9" not in data[-_TAIL:])
     if data[:2] == b"BM":
         return _bmp_length(data) if len(data) >= 26 else 26

@@ -20,6 +20,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_segments
 from toolkit.imaging.png import PNG_SIGNATURE
 
 __all__ = ["UPRIGHT", "is_transposed", "orientation_in", "orientation_of", "png_orientation", "turn", "turned_box"]
@@ -39,7 +40,7 @@ _STEPS = {  # orientation -> what makes it upright: swap the axes, then mirror x
 }
 _TAG, _TIFF_MAGIC = 0x0112, 42
 _EXIF = b"Exif\0\0"
-_HEADERS_END = b"\xda\xd9"  # JPEG markers: start of scan, end of image
+_APP1 = 0xE1  # JPEG marker
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -60,7 +61,7 @@ def turn(pixels: npt.NDArray[Scalar], orientation: int) -> npt.NDArray[Scalar]:
 
 
 def turned_box(x: int, y: int, w: int, h: int, size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Place x, y in the upright picture of a box w x h that lies at x, y in the stored one of `size` (width, height)."""
+    """Place x, y in the upright picture of a box w x h that lies at x, y in a stored one of `size` (width, height)."""
     swapped, across, down = _STEPS[orientation]
     width, height = size
     if swapped:
@@ -72,7 +73,7 @@ def orientation_of(data: bytes) -> int:
     """Orientation, 1 to 8, of a whole JPEG, PNG or WebP file; 1 of others: TIFFs are turned by their decoders."""
     if data[:8] == PNG_SIGNATURE:
         return png_orientation(data)
-    if data[:2] == b"\xff\xd8":
+    if data[:2] == JPEG_SIGNATURE:
         return _jpeg_orientation(data)
     if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8X":
         return _webp_orientation(data)
@@ -94,20 +95,11 @@ def png_orientation(data: bytes) -> int:
 
 def _jpeg_orientation(data: bytes) -> int:
     """Orientation that stands in the first Exif segment ahead of the pixels that has one."""
-    place = 2
-    while place + 4 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if marker == 0xFF:  # fill byte
-            place += 1
-            continue
-        if marker in _HEADERS_END:
-            break
-        length = int.from_bytes(data[place + 2 : place + 4], "big")
-        if marker == 0xE1 and data[place + 4 : place + 10] == _EXIF:
-            found = orientation_in(data[place + 10 : place + 2 + length])
+    for marker, content in jpeg_segments(data):
+        if marker == _APP1 and content.startswith(_EXIF):
+            found = orientation_in(content[len(_EXIF) :])
             if found is not None:
                 return found
-        place += 2 + length
     return UPRIGHT
 
 
@@ -124,10 +116,10 @@ def _webp_orientation(data: bytes) -> int:
 
 def orientation_in(exif: bytes) -> int | None:
     """Orientation that stands in EXIF data; 1 where it is no number that means anything, None where there is none."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    order = "<" if exif[:2] == b"II" else ">"
     try:
         magic, start = struct.unpack_from(f"{order}HI", exif, 2)
-        if order is None or magic != _TIFF_MAGIC:
+        if magic != _TIFF_MAGIC:
             return None
         (entries,) = struct.unpack_from(f"{order}H", exif, start)
         for place in range(start + 2, start + 2 + 12 * entries, 12):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import decode
+from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.opening import check_whole, open_with_pillow
 from toolkit.imaging.orientation import orientation_of, turn
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE
@@ -53,6 +54,13 @@ class Stored:
             return True
         return all(np.array_equal(self.pixels[:, :, 0], self.pixels[:, :, channel]) for channel in (1, 2))
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether the whole image has one colour."""
+        if self.palette is not None:
+            return len(self.colours()) == 1
+        return bool((self.pixels == self.pixels[:1, :1]).all())
+
     def used(self) -> npt.NDArray[np.intp]:
         """Indices that occur, of a palette file."""
         return np.flatnonzero(np.bincount(self.pixels.ravel(), minlength=1))
@@ -71,7 +79,7 @@ class Stored:
             colours = self.pixels * (_OPAQUE // self.full)
         else:
             colours = self.pixels >> (int(self.full).bit_length() - _BYTE)
-        return _packed(colours if colours.ndim == 3 else colours[:, :, None].repeat(3, axis=2))
+        return _packed(colours if colours.ndim == 3 else np.broadcast_to(colours[:, :, None], (*colours.shape, 3)))
 
     def colours(self) -> npt.NDArray[np.uint32]:
         """The colours that occur, as 0xRRGGBB, rising."""
@@ -79,12 +87,12 @@ class Stored:
             return np.unique(_packed(self.palette[self.used()]))
         packed = self.packed()
         marked = np.unique(packed[packed > 0])
-        return marked if np.count_nonzero(packed) == packed.size else np.concatenate([[0], marked]).astype(np.uint32)
+        return marked if packed.all() else np.concatenate([np.zeros(1, np.uint32), marked])
 
 
 def _packed(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     red, green, blue = (colours[..., channel].astype(np.uint32) for channel in range(3))
-    return red << 16 | green << 8 | blue
+    return np.asarray(red << 16 | green << 8 | blue, np.uint32)
 
 
 def read_stored(path: Path, data: bytes) -> Stored:
@@ -158,5 +166,5 @@ def _palette_alpha(pixels: npt.NDArray[np.uint8], transparency: object) -> Integ
 
 
 def is_lossy(data: bytes) -> bool:
-    """Whether a file is compressed so that its values are only near to what was saved: a JPEG, or a WebP of that kind."""
-    return data[:2] == b"\xff\xd8" or (data[:4] == b"RIFF" and b"VP8 " in data[12:4096])
+    """Whether a file holds values that are only near to what was saved: a JPEG, or a WebP of that kind."""
+    return data[:2] == JPEG_SIGNATURE or (data[:4] == b"RIFF" and b"VP8 " in data[12:4096])
