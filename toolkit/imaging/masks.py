@@ -22,7 +22,6 @@ from toolkit.imaging.stored import Integers, Stored, is_lossy, read_stored
 __all__ = [
     "Mask",
     "MaskReading",
-    "ValueReading",
     "fitted",
     "mask_of_runs",
     "present_values",
@@ -33,9 +32,6 @@ __all__ = [
 
 MaskReading = Literal["", "nonzero", "values", "colours", "alpha"]
 """What the values of a mask are: see `read_mask`."""
-
-ValueReading = Literal["values", "colours"]
-"""How a file tells several things apart: by grey values or palette indices as they stand, or by 0xRRGGBB colours."""
 
 _LARGEST_BYTE = 255
 
@@ -167,26 +163,34 @@ def _read_grey_png(path: Path, data: bytes, threshold: int | None, values: Seque
     return Mask(width, height, x, y, crop)
 
 
-def present_values(path: Path, reading: ValueReading) -> tuple[int, ...]:
+def present_values(path: Path, reading: MaskReading) -> tuple[int, ...]:
     """The values that stand in a file, rising, but for that of the background: 0, or a palette's black.
+
+    Args:
+        path: the file.
+        reading: "values": grey values or palette indices as they are stored; "colours": 0xRRGGBB.
 
     Raises:
         ToolkitError: as `read_values`.
     """
     data = read_file(path)
-    if reading == "values" and is_grey_png(data):
+    if reading != "colours" and is_grey_png(data):
         crop = read_grey_png(path, data)[-1]
         return tuple(value for value in distinct(crop).tolist() if value)
     stored = read_stored(path, data)
     found = stored.colours() if reading == "colours" else distinct(numbers_in(path, stored))
-    background = background_of(stored) if reading == "values" else 0
+    background = background_of(stored) if reading != "colours" else 0
     present = tuple(value for value in found.tolist() if value != background)
     _check_lossless(path, data, present)
     return present
 
 
-def read_values(path: Path, reading: ValueReading) -> Integers:
+def read_values(path: Path, reading: MaskReading) -> Integers:
     """The values of a file: whole numbers (H, W), upright by its own EXIF orientation.
+
+    Args:
+        path: the file.
+        reading: as in `present_values`.
 
     Raises:
         ToolkitError: as `read_header`; it has colours, and grey values or indices were asked for; or its compression
@@ -196,7 +200,7 @@ def read_values(path: Path, reading: ValueReading) -> Integers:
     return _values_of(path, data, read_stored(path, data), reading)
 
 
-def _values_of(path: Path, data: bytes, stored: Stored, reading: ValueReading) -> Integers:
+def _values_of(path: Path, data: bytes, stored: Stored, reading: MaskReading) -> Integers:
     found: Integers = stored.packed() if reading == "colours" else numbers_in(path, stored)
     if is_lossy(data):
         _check_lossless(path, data, [value for value in np.unique(found).tolist() if value])
