@@ -304,17 +304,14 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
     for file in sample.masks:
         try:
             mask = _read(file, threshold, header)
+            fit = mask if header is None else fitted(mask, header, file.path, sample.image)
         except ToolkitError as error:
             problems += error.problems
             continue
-        fit = mask if header is None else fitted(mask, header)
-        if fit is None:
-            problems.append(_sizes_differ(sample, file.path, mask, header))
-            continue
-        turned, mask = turned or fit is not mask, fit
+        turned |= fit is not mask
         if not problems:
             label = file.label or sample.defect
-            masks[label] = masks[label].union(mask) if label in masks else mask
+            masks[label] = masks[label].union(fit) if label in masks else fit
     if not problems and masks and not any(mask.crop.size for mask in masks.values()):
         remedy = "move the image to test/good, or mark its defect"
         problems.append(Problem(str(sample.masks[0]), "the mask of a defect image is all zero", remedy))
@@ -329,19 +326,6 @@ def _read(file: MaskFile, threshold: int | None, header: ImageHeader | None) -> 
         return mask_of_runs(file.runs, size, file.path)
     chosen = threshold if file.threshold is None and not file.reading else file.threshold
     return read_mask(file.path, chosen, file.values, file.reading)
-
-
-def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader | None) -> Problem:
-    size, exif = "of another size", ""
-    if header is not None:
-        size = f"{header.width} x {header.height}"
-        exif = f" upright, as its EXIF orientation ({header.orientation}) says" if header.turned else ""
-    own = ", turned by its own EXIF orientation" if mask.by_exif else ""
-    return Problem(
-        str(path),
-        f"is {mask.width} x {mask.height} pixels{own}, its image {sample.image} is {size}{exif}",
-        "make the two the same size",
-    )
 
 
 def inspect_sample(sample: Sample, threshold: int | None = None) -> tuple[Problem, ...]:

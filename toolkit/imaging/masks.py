@@ -81,16 +81,29 @@ class Mask:
         return Mask(*size, x, y, turn(self.crop, orientation))
 
 
-def fitted(mask: Mask, header: ImageHeader) -> Mask | None:
-    """A mask that lies on the upright picture of an image; None where it has not its size.
+def fitted(mask: Mask, header: ImageHeader, path: Path, image: Path) -> Mask:
+    """A mask as it lies on the upright picture of an image.
 
     A mask that has the size of the pixels as stored, and not of the upright picture, is turned like these.
+
+    Args:
+        mask: read from `path`.
+        header: of `image`.
+        path, image: the files, for errors.
+
+    Raises:
+        ToolkitError: the sizes differ.
     """
     if (mask.width, mask.height) == (header.width, header.height):
         return mask
     if (mask.width, mask.height) == header.stored and not mask.by_exif:
         return mask.turned(header.orientation)
-    return None
+    own = ", turned by its own EXIF orientation" if mask.by_exif else ""
+    exif = f" upright, as its EXIF orientation ({header.orientation}) says" if header.turned else ""
+    problem = (
+        f"is {mask.width} x {mask.height} pixels{own}, its image {image} is {header.width} x {header.height}{exif}"
+    )
+    raise ToolkitError(path, problem, "make the two the same size")
 
 
 def mask_of_runs(runs: str, size: tuple[int, int], path: Path) -> Mask:

@@ -107,7 +107,7 @@ def test_the_orientation_of_a_png_is_found_wherever_it_stands(tmp_path: Path, wh
 
 
 def test_four_letters_among_the_pixels_turn_nothing(tmp_path: Path) -> None:
-    raw = b"\0" + b"\0\0\0\x10eXIfMM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0"
+    raw = b"\0" + b"\0\0\0\x16eXIfMM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0"
     head = struct.pack(">IIBBBBB", len(raw) - 1, 1, 8, 0, 0, 0, 0)
     packed = zlib.compressobj(0)
     data = packed.compress(raw) + packed.flush()
@@ -210,5 +210,4 @@ def test_a_mask_with_an_exif_tag_of_its_own_is_not_turned_twice(tmp_path: Path) 
 
 def test_a_mask_fits_upright_where_both_frames_have_its_size() -> None:
     mask = Mask.of(MARKED[:, :24], 24, 24)
-    assert fitted(mask, ImageHeader(24, 24, 1, orientation=6)) is mask
-    assert fitted(mask, ImageHeader(24, 25, 1, orientation=6)) is None
+    assert fitted(mask, ImageHeader(24, 24, 1, orientation=6), Path("mask.png"), Path("0.jpg")) is mask
