@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from toolkit.dataset.samples import Sample, read_sample
+from toolkit.dataset.inspection import read_sample
+from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError
 from toolkit.imaging.images import ImageHeader, read_header, read_image
 from toolkit.imaging.masks import Mask, fitted, read_class_ids, read_mask
