@@ -15,7 +15,7 @@ from converters.formats.base import Holds, Labelled, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
-from toolkit.dataset.inspection import inspect_sample, read_sample
+from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
@@ -152,7 +152,7 @@ class MaskedSample:
         image = LabelledImage(
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
-        return Labelled(image, components, too_small, inspected.turned)
+        return Labelled(image, components, too_small, inspected.turned, _looks_inverted(inspected))
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with the image and its masks."""
@@ -161,6 +161,13 @@ class MaskedSample:
     def marked(self) -> npt.NDArray[np.bool_] | None:
         """The union of its masks."""
         return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
+
+
+def _looks_inverted(inspected: Inspected) -> bool:
+    """Whether more than half of an image is marked, its corners included: the background may be what is marked."""
+    size = inspected.header.height, inspected.header.width
+    crops = (mask.crop for mask in inspected.masks.values() if mask.crop.shape == size)
+    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop) * 2 > crop.size for crop in crops)
 
 
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Rendered:
         too_small: areas of the components below the minimum area.
         boxes: objects of which the source has a box alone.
         turned: whether its mask was turned as the image's EXIF orientation says.
+        inverted: whether more than half of it is marked, its corners included.
     """
 
     sample: Sample
@@ -54,6 +56,7 @@ class Rendered:
     too_small: tuple[int, ...] = ()
     boxes: int = 0
     turned: bool = False
+    inverted: bool = False
 
 
 def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
@@ -85,7 +88,7 @@ class Conversion:
         self._done = 0
         self._writers: list[TreeWriter] = []
         self._copied = False
-        self._boxes = self._turned = 0
+        self._seen: Counter[str] = Counter()
         # The shape of a tree but for the subsets, which are known at the end.
         self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
 
@@ -139,8 +142,7 @@ class Conversion:
             raise BadInputError(sorted(self.problems))
 
     def _write(self, rendered: Rendered) -> None:
-        self._boxes += rendered.boxes
-        self._turned += rendered.turned
+        self._seen.update(boxes=rendered.boxes, turned=rendered.turned, inverted=rendered.inverted)
         mode, image = self._settings.images, rendered.sample.image
         size = -1 if mode == "none" or not image.exists() else image.stat().st_size
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
@@ -160,15 +162,7 @@ class Conversion:
         self, left_out: Sequence[Problem], root: Path, layout: Mapping[str, Any] | None = None
     ) -> dict[str, JsonObject]:
         """Complete the trees, move them into place, and return their manifests; `layout` is what a user said of it."""
-        if self._copied:
-            self.notes.append("the images are on another file system than the output: copied instead of hard-linked")
-        if self._turned:
-            what = f"{self._turned} mask(s) were drawn on the pixels as stored"
-            self.notes.append(f"{what}: turned upright, as the EXIF orientation of their images says")
-        drawn = [name for name in self._formats if not find_format(name).takes_boxes and name != "yolo-classify"]
-        if self._boxes and drawn:
-            what = f"{self._boxes} object(s) have a box and no mask: written as rectangles in {', '.join(drawn)}"
-            self.notes.append(f"{what}, which are exact to nothing")
+        self.notes += self._remarks()
         remarks = {
             "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
             "input_sha256": self._inputs,
@@ -189,6 +183,23 @@ class Conversion:
             publish_folder(self._stage / name, self._out / name)
         return manifests
 
+    def _remarks(self) -> Iterator[str]:
+        """What a user should know of how the trees were written."""
+        if self._copied:
+            yield "the images are on another file system than the output: copied instead of hard-linked"
+        if self._seen["turned"]:
+            what = f"{self._seen['turned']} mask(s) were drawn on the pixels as stored"
+            yield f"{what}: turned upright, as the EXIF orientation of their images says"
+        if self._seen["inverted"]:
+            what = f"{self._seen['inverted']} mask(s) mark more than half of their image, its corners included"
+            yield f"{what}: if their background is what is marked, invert them"
+        drawn = [name for name in self._formats if not find_format(name).can_show("boxes")]
+        if self._seen["boxes"] and drawn:
+            what = (
+                f"{self._seen['boxes']} object(s) have a box and no mask: written as rectangles in {', '.join(drawn)}"
+            )
+            yield f"{what}, which are exact to nothing"
+
     def _mark(self) -> JsonObject:
         """What a checkpoint must agree with to be resumed."""
         settings = {**self._settings.described(), "names": list(self._settings.classes)}
@@ -198,6 +209,7 @@ class Conversion:
         state = {
             "mark": self._mark(),
             "done": self._done,
+            "seen": self._seen,
             "problems": [vars(problem) for problem in self.problems],
             "writers": {writer.name: writer.checkpoint() for writer in self._writers},
         }
@@ -205,6 +217,7 @@ class Conversion:
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self._done = state["done"]
+        self._seen = Counter(state.get("seen", {}))
         self.problems = [Problem(**problem) for problem in state["problems"]]
         for writer in self._writers:
             writer.restore(state["writers"][writer.name])
