@@ -195,9 +195,7 @@ class Conversion:
             yield f"{what}: if their background is what is marked, invert them"
         drawn = [name for name in self._formats if not find_format(name).can_show("boxes")]
         if self._seen["boxes"] and drawn:
-            what = (
-                f"{self._seen['boxes']} object(s) have a box and no mask: written as rectangles in {', '.join(drawn)}"
-            )
+            what = f"{self._seen['boxes']} object(s) have a box alone: written as rectangles in {', '.join(drawn)}"
             yield f"{what}, which are exact to nothing"
 
     def _mark(self) -> JsonObject:
