@@ -43,6 +43,7 @@ class Rendered:
         found: components in its mask.
         too_small: areas of the components below the minimum area.
         boxes: objects of which the source has a box alone.
+        left_out: what its labels list and what marks nothing, one line each.
     """
 
     sample: Sample
@@ -52,6 +53,7 @@ class Rendered:
     found: int = 0
     too_small: tuple[int, ...] = ()
     boxes: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
@@ -84,6 +86,7 @@ class Conversion:
         self._writers: list[TreeWriter] = []
         self._copied = False
         self._boxes = 0
+        self._left_out: list[str] = []
         # The shape of a tree but for the subsets, which are known at the end.
         self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
 
@@ -138,8 +141,11 @@ class Conversion:
 
     def _write(self, rendered: Rendered) -> None:
         self._boxes += rendered.boxes
+        self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
         mode, image = self._settings.images, rendered.sample.image
         size = -1 if mode == "none" or not image.exists() else image.stat().st_size
+        nothing = ((reason, 0) for reason in rendered.left_out)
+        left_out = (*(("smaller than --min-area", area) for area in rendered.too_small), *nothing)
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
             writer.add(
                 encoded,
@@ -147,7 +153,7 @@ class Conversion:
                 key=rendered.sample.key,
                 subset=rendered.subset,
                 found=rendered.found,
-                too_small=rendered.too_small,
+                left_out=left_out,
             )
             if size >= 0:
                 self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
@@ -161,6 +167,9 @@ class Conversion:
         if self._boxes and drawn:
             what = f"{self._boxes} object(s) have a box and no mask: written as rectangles in {', '.join(drawn)}"
             self.notes.append(f"{what}, which are exact to nothing")
+        if self._left_out:
+            shown = ", ".join(self._left_out[:3]) + (", ..." if len(self._left_out) > 3 else "")
+            self.notes.append(f"{len(self._left_out)} annotation(s) left out, listed in manifest.json: {shown}")
         remarks = {
             "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
             "input_sha256": self._inputs,
@@ -242,4 +251,6 @@ def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
 
 
 def _relative(file: str, root: Path) -> str:
+    if root.is_file():
+        root = root.parent
     return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
