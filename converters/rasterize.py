@@ -124,9 +124,9 @@ def paint_rle(segmentation: JsonObject, height: int, width: int) -> BoolArray:
 def _check_runs(runs: Sequence[int], pixels: int) -> None:
     """Raise where run lengths do not cover an image: pycocotools would read or leave what is not theirs."""
     if any(run < 0 for run in runs):
-        raise ValueError("run lengths below zero")
+        raise ValueError("run lengths that do not fit the image: some are below zero")
     if sum(runs) != pixels:
-        raise ValueError(f"run lengths that cover {sum(runs)} pixels in an image of {pixels}")
+        raise ValueError(f"run lengths that do not fit the image: they cover {sum(runs)} pixels of {pixels}")
 
 
 def _unpacked(text: bytes) -> list[int]:

@@ -277,7 +277,7 @@ def is_label_file(root: Path) -> bool:
 
 
 def _read_file(path: Path) -> LabelTree:
-    kind = next((found.name for found in every_format() if found.recognise(path)), None)
+    kind = next((found.name for found in every_format() if found.recognise_file(path)), None)
     if kind is None:
         raise ToolkitError(path, "holds no labels of a known format", "name a COCO annotation file, or a label tree")
     return _indexed(path, kind)

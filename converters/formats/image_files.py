@@ -55,7 +55,7 @@ class ImageFinder:
             here: Path | None = self.root
             for part in place.split("/") if place else []:
                 here = self._child(here, part) if here is not None else None
-            if here is not None:
+            if here is not None and here not in self._labels:
                 found[here] = None
         return list(found)
 
@@ -83,7 +83,7 @@ class ImageFinder:
             return None
         for folder in folders:
             place = folder / plain
-            if os.path.isfile(place):  # noqa: PTH113 - Path.is_file raises where a name is too long
+            if place.parent not in self._labels and os.path.isfile(place):  # noqa: PTH113 - Path.is_file raises where a name is too long
                 return place
         alike = [path for path in self.namesakes(name) if path.name == plain.rpartition("/")[2]]
         return _closest(plain, alike) or _closest(plain, self.namesakes(name))

@@ -201,5 +201,6 @@ FORMAT = Format(
     label_files=("annotations/*.json", "panoptic_*/*.png"),
     rank=10,
     recognise=_recognise,
+    recognise_file=_recognise,
     count=_count,
 )

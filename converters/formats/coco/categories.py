@@ -84,7 +84,7 @@ def _groups(names: dict[int, str], parents: dict[int, str], used: Counter[int]) 
     found = {}
     for number, name in names.items():
         groups = any(parent == name for other, parent in parents.items() if other != number)
-        if groups and not used[number]:
+        if groups and not used[number] and parents[number] != name:
             found[number] = f"category {number} ({name!r}) groups others and marks nothing: left out"
     return found if len(found) < len(names) else {}
 

@@ -26,8 +26,8 @@ def self_faults(record: LabelRecord, instances: Sequence[Instance]) -> list[str]
 
     Ours must be right to the pixel. Other tools take boxes and areas of the vertices instead of the pixels, which is as
     sound: each side of a box may be a pixel off that of the mask, or of the vertices; an area may differ from the pixel
-    count, or from the area within the polygons, by 1 % or by half a pixel for each pixel edge of the outline. They also
-    mark masks with holes as crowds.
+    count, or from the area within the polygons, by 1 % or by half a pixel for each pixel edge of the outline. What is
+    not there (null, NaN) says nothing wrong; and they mark masks with holes as crowds.
     """
     faults = []
     annotations = annotations_shown(record, len(instances))
@@ -64,14 +64,14 @@ def _foreign_faults(annotation: JsonObject, instance: Instance) -> list[str]:
     elif instance.mask is None and box is not None:
         boxes.append((box[0], box[1], box[2], box[3]))
         areas.append(box[2] * box[3])
-    if box is None:
-        faults.append(f"bbox {shown(annotation.get('bbox'))} is no box")
-    elif not any(_near(box, one) for one in boxes):
+    if box is None and annotation.get("bbox"):
+        faults.append(f"bbox {shown(annotation['bbox'])} is no box")
+    elif box is not None and not any(_near(box, one) for one in boxes):
         faults.append(f"bbox {shown_box(box)} is not the tight box {shown_box(boxes[0])}")
     slack = max(_AREA_SLACK * max(areas), _outline(instance) / 2)
-    if isinstance(area, bool) or not isinstance(area, int | float) or not math.isfinite(area):
+    if isinstance(area, bool) or not isinstance(area, int | float | None):
         faults.append(f"area {shown(area)} is no area")
-    elif not any(abs(area - one) <= slack for one in areas):
+    elif area is not None and not math.isnan(area) and not any(abs(area - one) <= slack for one in areas):
         faults.append(f"area {area:g} is not the pixel count {instance.area}")
     return faults
 

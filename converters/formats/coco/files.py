@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def read_coco_files(root: Path, kind: Kind) -> CocoFiles:
     """
     paths = find_coco_files(root)
     if len(paths) == 1:  # whatever it lacks is said of it by name
-        return CocoFiles(_home(root), ((paths[0], read_coco_file(paths[0])),), ())
+        return CocoFiles(_home(root), ((paths[0], read_coco_file(paths[0])),), tuple(_untold(paths)))
     opened = [(path, open_json(path)) for path in paths]
     tasks = [_task(path, document) for path, document in opened]
     wanted = kind if kind in tasks else "keypoints" if kind == "instances" and "keypoints" in tasks else ""
@@ -92,8 +93,8 @@ def read_coco_files(root: Path, kind: Kind) -> CocoFiles:
         (path, read_coco_file(path)) for (path, _), task in zip(opened, tasks, strict=True) if task == wanted
     )
     others = [f"{path.name} ({task})" for (path, _), task in zip(opened, tasks, strict=True) if task != wanted]
-    notes = (f"not read: {', '.join(others)}",) if others else ()
-    return CocoFiles(_home(root), documents, notes)
+    notes = [f"not read: {', '.join(others)}"] if others else []
+    return CocoFiles(_home(root), documents, (*notes, *_untold([path for path, _ in documents])))
 
 
 def _task(path: Path, document: Any) -> str:
@@ -104,7 +105,7 @@ def _task(path: Path, document: Any) -> str:
         return "panoptic"
     if "categories" not in members and any("caption" in one for one in annotations):
         return "captions"
-    if "annotations" not in members:
+    if members.get("annotations") is None:
         return "a list of images"
     if any("keypoints" in one for one in annotations) or path.name.startswith("person_keypoints"):
         return "keypoints"
@@ -121,6 +122,15 @@ def subset_of_file(path: Path) -> str:
     return subset_of_name(path.stem) or subset_of_name(path.parent.name) or "train"
 
 
+def _untold(paths: Iterable[Path]) -> Iterator[str]:
+    """A note for each file in whose name a subset stands where it means none."""
+    for path in paths:
+        if subset_of_name(path.stem) is None and subset_of_name(path.parent.name) is None:
+            word = next((word for word in re.split(r"[\W_]+", path.stem) if subset_of_name(word)), None)
+            if word is not None:
+                yield f"{path.name} is read as train: end its name in {word} if that is its subset"
+
+
 def _home(root: Path) -> Path:
     """The folder that the images of a tree, or of one file, lie below."""
     if root.is_dir():
@@ -130,7 +140,7 @@ def _home(root: Path) -> Path:
         return above
     finder = ImageFinder(above)
     beside = ImageFinder(root.parent)
-    near = [place for place in _places(root, "") if place]
+    near = [place for place in _places(root, subset_of_file(root)) if place]
     return above if finder.folders(near) and not beside.folders(near) and beside.empty else root.parent
 
 

@@ -115,6 +115,7 @@ FORMAT = Format(
     rank=0,
     takes_boxes=True,
     recognise=_recognise,
+    recognise_file=_recognise,
     count=lambda image, settings: len(image.instances),
     as_written=_as_written,
     self_faults=self_faults,
