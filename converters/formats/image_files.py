@@ -68,12 +68,13 @@ class ImageFinder:
         same = [one for one in self._listings[folder] if _folded(one) == _folded(name)]
         return folder / (name if name in same else same[0]) if same else None
 
-    def find(self, name: str, folders: Sequence[Path]) -> Path | None:
+    def find(self, name: str, folders: Sequence[Path], *, anywhere: bool = True) -> Path | None:
         """The image of this name in the first of the folders that has it; else the only one below the root.
 
         Args:
             name: as a label file has it, with or without folders. What would lead out of the root is not followed.
             folders: where to look first.
+            anywhere: whether to look elsewhere.
 
         Returns:
             None where there is none, or several of which no folder in the name tells the right one.
@@ -85,6 +86,8 @@ class ImageFinder:
             place = folder / plain
             if place.parent not in self._labels and os.path.isfile(place):  # noqa: PTH113 - Path.is_file raises where a name is too long
                 return place
+        if not anywhere:
+            return None
         alike = [path for path in self.namesakes(name) if path.name == plain.rpartition("/")[2]]
         return _closest(plain, alike) or _closest(plain, self.namesakes(name))
 
@@ -114,7 +117,8 @@ class ImageFinder:
                 continue
             seen.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-            yield from (here / name for name in sorted(files) if is_image(name))
+            images = (here / name for name in sorted(files) if is_image(name))
+            yield from (image for image in images if not image.is_symlink() or image.is_file())
 
 
 def _closest(plain: str, paths: Sequence[Path]) -> Path | None:

@@ -99,7 +99,7 @@ def _index(root: Path) -> LabelTree:
     used = Counter(one["category_id"] for listed in segments.values() for _, _, told in listed for one in told)
     categories = read_categories(files.documents, used, ours=ours)
     places = {path: [files.home / path.stem, path.parent / path.stem] for path in segments}
-    images = TreeImages(ImageFinder(files.home, [place for both in places.values() for place in both]))
+    images = TreeImages(ImageFinder(files.home, [place for both in places.values() for place in both]), ours)
     found: list[FoundImage] = []
     for path, document in files.documents:
         known = images.listed(path, document)

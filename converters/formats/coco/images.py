@@ -36,11 +36,13 @@ class TreeImages:
 
     Attributes:
         finder: finds them.
+        ours: whether defectkit wrote the tree; then its manifest, and what reads it, says which images are missing.
         problems: images that are listed and not there, while others are.
         lost: images that are listed and not there, whose labels are read all the same.
     """
 
     finder: ImageFinder
+    ours: bool
     problems: list[Problem] = field(default_factory=list)
     lost: int = 0
     _claimed: dict[Path, tuple[Path, object]] = field(default_factory=dict)
@@ -72,10 +74,10 @@ class TreeImages:
 
     def _place(self, path: Path, subset: str, name: str, folders: Sequence[Path]) -> Path | None:
         """Where an image lies, or would lie in a tree without images; None where that is a problem."""
-        image = self.finder.find(name, folders)
+        image = self.finder.find(name, folders, anywhere=not self.ours)
         if image is not None:
             return image
-        if self.finder.empty:
+        if self.ours or self.finder.empty:
             self.lost += 1
             return self.finder.root / "images" / subset / plain_name(name)
         alike = self.finder.namesakes(name)

@@ -30,7 +30,7 @@ def index_coco(root: Path) -> LabelTree:
     manifest, ours = read_manifest(root), read_manifest(files.home) is not None
     used = Counter(_category(one) for _, document in files.documents for one in document["annotations"])
     categories = read_categories(files.documents, used, ours=ours)
-    images = TreeImages(ImageFinder(files.home))
+    images = TreeImages(ImageFinder(files.home), ours)
     found: list[FoundImage] = []
     for path, document in files.documents:
         of_image = _by_image(path, document)
