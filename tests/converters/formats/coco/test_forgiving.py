@@ -11,10 +11,11 @@ import pytest
 
 from converters import convert, read_labels, verify
 from converters.rasterize import uncompressed_rle
+from converters.sources import open_source
 from converters.viewing.gallery_items import open_views
 from tests.converters.formats.coco.stand_ins import SIZE, annotation, coco, coco_tree, image, listed, ring
 from tests.converters.support import class_map
-from toolkit import ToolkitError
+from toolkit import ToolkitError, describe_dataset
 
 NAN = float("nan")
 
@@ -142,6 +143,9 @@ def test_what_marks_nothing_is_left_out_and_counted(tmp_path: Path, name: str) -
     assert any(note.startswith("1 annotation(s) left out") for note in report.notes)
     assert verify(tmp_path / "out")
     assert verify(root)
+    source = open_source(root)
+    notes = describe_dataset(source.dataset, labels=source.reader).notes
+    assert any(note.startswith("1 annotation(s) mark no pixel") for note in notes)
     (item,) = open_views(root).items
     assert len(item.load().boxes or ()) == 1
 
