@@ -13,11 +13,12 @@ from toolkit.imaging.images import is_image
 
 __all__ = ["ImageFinder", "plain_name"]
 
+_LONGEST = 255  # bytes of a name that file systems take
 _DRIVE = re.compile(r"^[A-Za-z]:(?=[/\\])")
 
 
 def plain_name(name: str) -> str:
-    """A file name of a label file as a path inside a tree, parts separated by "/"; "" if nothing is left of it.
+    """A file name of a label file as a path inside a tree, parts separated by "/"; "" if it cannot be one.
 
     Backslashes separate parts too; drives, leading slashes and parts that lead upward are left out.
     """
@@ -27,7 +28,7 @@ def plain_name(name: str) -> str:
             del parts[-1:]
         elif part not in ("", "."):
             parts.append(part)
-    return "/".join(parts)
+    return "" if any(len(part.encode()) > _LONGEST or "\0" in part for part in parts) else "/".join(parts)
 
 
 def _folded(name: str) -> str:

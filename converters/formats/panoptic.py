@@ -18,7 +18,7 @@ from converters.formats.coco.files import read_coco_files, speaks_of
 from converters.formats.coco.images import TreeImages
 from converters.formats.coco.reader import images_note, nothing_marked
 from converters.formats.format import Format
-from converters.formats.image_files import ImageFinder
+from converters.formats.image_files import ImageFinder, plain_name
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
 from converters.formats.painting import label_name, pixels_kept
 from converters.formats.registry import read_manifest
@@ -145,7 +145,10 @@ def _segments(path: Path, document: JsonObject) -> list[_Segments]:
         part = f"segments of {annotation['file_name']}"
         check_members(path, part, annotation["segments_info"], {})
         told = [_numbered(path, f"{part}[{at}]", one) for at, one in enumerate(annotation["segments_info"])]
-        found.append((number, annotation["file_name"], told))
+        name = plain_name(annotation["file_name"])
+        if not name:
+            raise ToolkitError(path, f"annotations[{place}] has no usable 'file_name'", "correct or remove it")
+        found.append((number, name, told))
     return found
 
 

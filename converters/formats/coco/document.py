@@ -36,7 +36,7 @@ def read_coco_file(path: Path) -> JsonObject:
 _MEMBERS: dict[str, JsonObject] = {
     "images": {"file_name": str},
     "annotations": {},
-    "categories": {"name": str | int | float},
+    "categories": {"name": str | int},
 }
 
 

@@ -58,6 +58,8 @@ def test_ids_of_images_may_be_text(tmp_path: Path) -> None:
         ({"images": [listed(id=True)]}, r"images\[0\] has no usable image id: it is true"),
         ({"images": [listed(id=NAN)]}, r"images\[0\] has no usable image id: it is NaN"),
         ({"images": [listed(id=5.5)]}, r"images\[0\] has no usable image id: it is 5.5"),
+        ({"images": [listed("é" * 200)]}, r"images\[0\] has no usable 'file_name'"),
+        ({"images": [listed("a\0.png")]}, r"images\[0\] has no usable 'file_name'"),
         ({"images": [listed("..")]}, r"images\[0\] has no usable 'file_name'"),
         ({"annotations": [annotation(image_id="x")]}, 'annotations name image "x", which is not listed'),
         ({"categories": [{"id": "x", "name": "dent"}]}, r"categories\[0\] \('dent'\) has no usable 'id': it is \"x\""),

@@ -251,3 +251,12 @@ def test_a_panoptic_tree_without_an_image_of_several_is_a_problem(tmp_path: Path
     root = panoptic_tree(tmp_path)
     image(root / "val2017/b.png")
     assert [problem.problem.split(" (")[0] for problem in read_labels(root).layout_problems] == ["no image a.png"]
+
+
+def test_a_map_outside_of_the_tree_is_not_read(tmp_path: Path) -> None:
+    root = panoptic_tree(tmp_path / "tree")
+    (root / "panoptic_val2017/a.png").rename(tmp_path / "a.png")
+    path = root / "annotations/panoptic_val2017.json"
+    path.write_text(path.read_text().replace('"file_name": "a.png", "seg', '"file_name": "../../a.png", "seg'))
+    with pytest.raises(ToolkitError, match="cannot be read"):
+        list(read_labels(root))
