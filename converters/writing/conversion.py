@@ -46,6 +46,7 @@ class Rendered:
         boxes: objects of which the source has a box alone.
         turned: whether its mask was turned as the image's EXIF orientation says.
         inverted: whether more than half of it is marked, its corners included.
+        left_out: what its labels list and what marks nothing, one line each.
     """
 
     sample: Sample
@@ -57,6 +58,7 @@ class Rendered:
     boxes: int = 0
     turned: bool = False
     inverted: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
@@ -89,6 +91,7 @@ class Conversion:
         self._writers: list[TreeWriter] = []
         self._copied = False
         self._seen: Counter[str] = Counter()
+        self._left_out: list[str] = []
         # The shape of a tree but for the subsets, which are known at the end.
         self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
 
@@ -143,8 +146,11 @@ class Conversion:
 
     def _write(self, rendered: Rendered) -> None:
         self._seen.update(boxes=rendered.boxes, turned=rendered.turned, inverted=rendered.inverted)
+        self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
         mode, image = self._settings.images, rendered.sample.image
         size = -1 if mode == "none" or not image.exists() else image.stat().st_size
+        nothing = ((reason, 0) for reason in rendered.left_out)
+        left_out = (*(("smaller than --min-area", area) for area in rendered.too_small), *nothing)
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
             writer.add(
                 encoded,
@@ -152,7 +158,7 @@ class Conversion:
                 key=rendered.sample.key,
                 subset=rendered.subset,
                 found=rendered.found,
-                too_small=rendered.too_small,
+                left_out=left_out,
             )
             if size >= 0:
                 self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
@@ -197,6 +203,9 @@ class Conversion:
         if self._seen["boxes"] and drawn:
             what = f"{self._seen['boxes']} object(s) have a box alone: written as rectangles in {', '.join(drawn)}"
             yield f"{what}, which are exact to nothing"
+        if self._left_out:
+            shown = ", ".join(self._left_out[:3]) + (", ..." if len(self._left_out) > 3 else "")
+            yield f"{len(self._left_out)} annotation(s) left out, listed in manifest.json: {shown}"
 
     def _mark(self) -> JsonObject:
         """What a checkpoint must agree with to be resumed."""
@@ -208,6 +217,7 @@ class Conversion:
             "mark": self._mark(),
             "done": self._done,
             "seen": self._seen,
+            "left_out": self._left_out,
             "problems": [vars(problem) for problem in self.problems],
             "writers": {writer.name: writer.checkpoint() for writer in self._writers},
         }
@@ -216,6 +226,7 @@ class Conversion:
     def _restore(self, state: Mapping[str, Any]) -> None:
         self._done = state["done"]
         self._seen = Counter(state.get("seen", {}))
+        self._left_out = list(state.get("left_out", ()))
         self.problems = [Problem(**problem) for problem in state["problems"]]
         for writer in self._writers:
             writer.restore(state["writers"][writer.name])
@@ -262,4 +273,6 @@ def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
 
 
 def _relative(file: str, root: Path) -> str:
+    if root.is_file():
+        root = root.parent
     return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
