@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from converters.formats.base import AsWritten, Encoded, Pixels, Settings
 from converters.formats.boxes import contains_instance
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
+from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import FloatArray, decimals
-from converters.formats.yolo.reader import index_yolo, parse_rows
+from converters.formats.yolo.rows import parse_rows
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from toolkit.geometry.contours import oriented_box
 from toolkit.geometry.labels import Instance, LabelledImage
@@ -51,8 +50,8 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
 def _as_written(record: LabelRecord, shown: LabelledImage) -> AsWritten:
     """The corners of a label file, in double precision."""
     size = np.array([shown.width, shown.height], np.float64)
-    rows = parse_rows(Path(record.payload), record.names)
-    return AsWritten(corners=tuple(values.reshape(-1, 2).astype(np.float64) * size for _, values, _ in rows))
+    rows = parse_rows(record.payload, record.names)
+    return AsWritten(corners=tuple(values.reshape(-1, 2) * size for _, values, _ in rows))
 
 
 FORMAT = Format(
