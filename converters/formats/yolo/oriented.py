@@ -19,13 +19,16 @@ __all__ = ["FORMAT"]
 
 
 def _corners_of(instance: Instance, image: LabelledImage, digits: int) -> FloatArray:
-    """Corners (4, 2) in pixels. The upright box where the turned one reaches so far out that readers refuse it."""
+    """Corners (4, 2) in pixels, with a margin so that rounding cuts nothing off.
+
+    Of the upright box where the turned one reaches so far out that readers refuse it.
+    """
     x0, y0, x1, y1 = instance.window
     corners = oriented_box(instance.region) + np.array([x0, y0])
     size = np.array([image.width, image.height])
     span, middle = np.ptp(corners, axis=0) / size, (corners.max(axis=0) + corners.min(axis=0)) / 2 / size
     if (span > 1).any() or (middle < 0).any() or (middle > 1).any():
-        return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)
+        corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)
     outward = corners - corners.mean(axis=0)
     margin = 2 * max(image.width, image.height) * 10.0**-digits
     sides = np.stack([corners[1] - corners[0], corners[3] - corners[0]])
@@ -34,14 +37,23 @@ def _corners_of(instance: Instance, image: LabelledImage, digits: int) -> FloatA
 
 
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
-    """The smallest rectangle of each instance, widened by a few millionths so that rounding cuts nothing off."""
+    """The smallest rectangle of each instance, widened by a few millionths so that rounding cuts nothing off.
+
+    Equal rectangles of one class begin at different corners: ultralytics drops a row that stands twice.
+    """
     digits = decimals(image)
-    lines = []
+    lines: list[str] = []
+    seen: set[str] = set()
     right = 0
     for instance in image.instances:
-        corners = _corners_of(instance, image, digits)
-        shown = " ".join(f"{value:.{digits}f}" for value in (corners / (image.width, image.height)).ravel())
-        lines.append(f"{settings.class_id(instance.label)} {shown}")
+        shares = _corners_of(instance, image, digits) / (image.width, image.height)
+        for turn in range(len(shares)):
+            shown = " ".join(f"{value:.{digits}f}" for value in np.roll(shares, -turn, axis=0).ravel())
+            line = f"{settings.class_id(instance.label)} {shown}"
+            if line not in seen:
+                break
+        seen.add(line)
+        lines.append(line)
         written = np.array(shown.split(), np.float64).reshape(4, 2) * (image.width, image.height)
         right += contains_instance(written, instance)
     return encoded_rows(image, lines, settings, Pixels(right, len(lines)))

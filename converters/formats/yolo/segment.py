@@ -20,14 +20,23 @@ __all__ = ["FORMAT"]
 
 
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
-    """Rows that fill to the instance's pixels, and the pixels that they do fill."""
+    """Rows that fill to the instance's pixels, and the pixels that they do fill.
+
+    A row that stands already has its last point once more: ultralytics drops a row that stands twice.
+    """
     lines: list[str] = []
+    seen: set[str] = set()
     intersection = union = bridges = 0
     for instance in image.instances:
         label = f"{settings.class_id(instance.label)} "
         rings, added = pixel_rings(instance, settings)
         rows = [polygon_row(ring, instance, image) for ring in rings]
-        lines += [label + text for text, _ in rows]
+        for text, _ in rows:
+            line = label + text
+            while line in seen:
+                line = " ".join([line, *line.split()[-2:]])
+            seen.add(line)
+            lines.append(line)
         filled = fill_pixels([read_back for _, read_back in rows], *instance.region.shape)
         both = int(np.count_nonzero(filled & instance.region))
         intersection += both
