@@ -32,12 +32,16 @@ __all__ = [
     "image_class",
     "inspect_sample",
     "instance_class",
+    "is_good_word",
     "read_sample",
 ]
 
 
 GOOD = "good"
 """Name of the folder and of the class of images without a defect, as in MVTec AD."""
+
+GOOD_WORDS = frozenset({"good", "ok", "okay", "normal", "no_defect", "defect_free", "non_defective", "nodefect"})
+"""Names of folders that mean the same, in lower case."""
 
 COMBINED = "combined"
 """Class of an image that shows several classes, as in MVTec AD."""
@@ -136,6 +140,7 @@ class Dataset(Sequence[Sample]):
         notes: remarks that are no faults.
         unmasked: key -> problem of the images that should have a mask and have none; who needs none may take them.
         description: how the root is laid out, where a user said so; it goes into manifests and runs.
+        passed_over: image files that the layout knows and has no use for, such as the empty masks of good images.
     """
 
     def __init__(
@@ -148,6 +153,7 @@ class Dataset(Sequence[Sample]):
         notes: Iterable[str] = (),
         unmasked: Mapping[str, Problem] | None = None,
         description: Mapping[str, Any] | None = None,
+        passed_over: Iterable[Path] = (),
     ) -> None:
         self._samples = sorted(samples, key=lambda sample: sample.key)
         self.root = root
@@ -156,6 +162,7 @@ class Dataset(Sequence[Sample]):
         self.notes = tuple(notes)
         self.unmasked = dict(unmasked or {})
         self.description = description
+        self.passed_over = tuple(passed_over)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -225,6 +232,19 @@ class Dataset(Sequence[Sample]):
             notes=[note for note in self.notes if not note.startswith(others)],
             unmasked=self.unmasked,
             description=self.description,
+        )
+
+    def with_problems(self, problems: Iterable[Problem]) -> Dataset:
+        """The dataset with further faults of its layout."""
+        return Dataset(
+            self._samples,
+            root=self.root,
+            layout=self.layout,
+            layout_problems=[*self.layout_problems, *problems],
+            notes=self.notes,
+            unmasked=self.unmasked,
+            description=self.description,
+            passed_over=self.passed_over,
         )
 
     def without(self, keys: Iterable[str]) -> Dataset:
@@ -320,6 +340,11 @@ def inspect_sample(sample: Sample, threshold: int | None = None) -> tuple[Proble
     except ToolkitError as error:
         return error.problems
     return ()
+
+
+def is_good_word(name: str) -> bool:
+    """Whether the name of a class says that there is no defect: good, OK, Normal, defect-free and the like."""
+    return name.lower().replace(" ", "_").replace("-", "_") in GOOD_WORDS
 
 
 def class_of_image(classes: Iterable[str]) -> str:

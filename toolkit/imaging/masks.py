@@ -15,7 +15,7 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.images import check_whole, open_with_pillow, read_file
 from toolkit.imaging.png import PNG_SIGNATURE, is_grey_png, read_grey_png
 
-__all__ = ["Mask", "MaskReading", "mask_of_runs", "read_class_ids", "read_mask"]
+__all__ = ["Mask", "MaskReading", "mask_of_runs", "present_values", "read_class_ids", "read_mask"]
 
 MaskReading = Literal["", "nonzero", "values", "colours", "alpha"]
 """What the values of a mask are: see `read_mask`."""
@@ -118,6 +118,12 @@ def _read_grey_png(path: Path, data: bytes, threshold: int | None) -> Mask:
         return Mask.of((crop >= threshold).view(np.uint8), width, height, (x, y))
     _check_binary(path, crop)
     return Mask(width, height, x, y, crop)
+
+
+def present_values(path: Path, reading: MaskReading) -> tuple[int, ...]:
+    """The values in a mask but for its background, sorted."""
+    ids = read_class_ids(path)
+    return tuple(int(value) for value in np.unique(ids) if value)
 
 
 def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
