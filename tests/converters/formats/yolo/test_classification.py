@@ -88,3 +88,13 @@ def test_schemes_name_the_folders(tmp_path: Path) -> None:
         "category": {"part"},
         "category-defect": {"part-good", "part-scratch"},
     }
+
+
+def test_classification_folders_may_repeat_names(tmp_path: Path) -> None:
+    for label in ("good", "dent"):
+        save_png(tmp_path / "train" / label / "000.png", np.zeros((8, 8)))
+    tree = read_labels(tmp_path)
+    assert [(sample.key, sample.defect) for sample in tree.samples] == [
+        ("train/dent/000", "dent"),
+        ("train/good/000", "good"),
+    ]
