@@ -43,8 +43,10 @@ class Claims:
     notes: list[str] = field(default_factory=list)
 
 
-def claim_images(files: TreeFiles, document: JsonObject) -> Claims:
+def claim_images(files: TreeFiles, document: JsonObject, *, may_lead_nowhere: bool = False) -> Claims:
     """Go through what a dataset file lists; where it lists nothing, through the folders that there are.
+
+    With `may_lead_nowhere`, also where nothing that it lists is there.
 
     Raises:
         ToolkitError: a list cannot be read, or names an image that is not there.
@@ -66,7 +68,7 @@ def claim_images(files: TreeFiles, document: JsonObject) -> Claims:
         for image in files.images:
             if image.startswith(before) and image not in claims.images:
                 claims.images[image] = Claim(subset, image, _stem(image[len(before) :]))
-    if not claims.images and not places:
+    if not claims.images and (may_lead_nowhere or not places):
         _claim_labelled(claims, files)
     return claims
 

@@ -27,6 +27,7 @@ class TreeDescription:
         document: members as of a data.yaml: path, train, val, test and others, as text.
         task: what the rows are for, as ultralytics calls it; "" where the tree does not say.
         named_oriented: whether the tree's name says that rows of four corners are oriented boxes.
+        darknet: whether an obj.data says it, whose lists are often left behind.
         form: what is to be known of its rows.
         notes: what is odd about these files.
     """
@@ -36,6 +37,7 @@ class TreeDescription:
     document: JsonObject
     task: str
     named_oriented: bool
+    darknet: bool
     form: RowForm
     notes: tuple[str, ...]
 
@@ -68,6 +70,7 @@ def describe_tree(root: Path) -> TreeDescription:
         document,
         str(document.get("task", "")).lower(),
         _named_oriented(root, path),
+        path is not None and path.suffix.lower() == ".data",
         form,
         tuple(dict.fromkeys(notes)),
     )

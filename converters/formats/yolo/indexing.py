@@ -75,7 +75,7 @@ def index_yolo(root: Path) -> LabelTree:
     manifest = read_manifest(root)
     told = describe_tree(root)
     files = TreeFiles(root)
-    claims = claim_images(files, told.document)
+    claims = claim_images(files, told.document, may_lead_nowhere=told.darknet)
     tally = _Tally()
     found = [_found(claim, files, told, tally) for claim in claims.images.values()]
     sizes = root / "images.csv"

@@ -74,7 +74,8 @@ def path_ways(text: str, base: str = "") -> list[list[str]]:
         return [parts[start:] for start in range(len(parts))]
     above = path_parts(base)
     ways = [above[start:] + parts for start in range(len(above) + 1)]
-    return ways + [parts[place + 1 :] for place, part in enumerate(parts[:-1]) if part == "data"][-1:]
+    data = max((place for place, part in enumerate(parts[:-1]) if part == "data"), default=None)
+    return ways if data is None else [*ways, parts[data:], parts[data + 1 :]]
 
 
 def find_place(root: Path, text: str, base: str = "") -> Path | None:
