@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from toolkit.aliases import FloatArray
 from toolkit.card.distributions import HEAT_CELLS, Distribution, coverage_grid, distribution
-from toolkit.dataset.samples import GOOD, Sample, read_sample
+from toolkit.dataset.inspection import read_sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
