@@ -42,7 +42,7 @@ class TreeDescription:
     notes: tuple[str, ...]
 
 
-def describe_tree(root: Path) -> TreeDescription:
+def describe_tree(root: Path, *, ours: bool = False) -> TreeDescription:
     """Read the dataset file of a tree, or the files that stand for one.
 
     Raises:
@@ -63,7 +63,7 @@ def describe_tree(root: Path) -> TreeDescription:
         raise _nameless(root, path)
     if not any(listed_places(root, document)):
         document = {**document, **_lists_in(root)}
-    form = RowForm(file.name, _keypoint_columns(path, document))
+    form = RowForm(file.name, _keypoint_columns(path, document), ours)
     return TreeDescription(
         file,
         names,

@@ -73,7 +73,7 @@ def index_yolo(root: Path) -> LabelTree:
         ToolkitError: these files are at fault, or none names the classes.
     """
     manifest = read_manifest(root)
-    told = describe_tree(root)
+    told = describe_tree(root, ours=manifest is not None)
     files = TreeFiles(root)
     claims = claim_images(files, told.document, may_lead_nowhere=told.darknet)
     tally = _Tally()

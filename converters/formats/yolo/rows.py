@@ -21,10 +21,12 @@ class RowForm(NamedTuple):
     Attributes:
         names_file: name of the file that names the classes.
         keypoint_columns: columns of keypoints after each box; 0 where there are none.
+        ours: whether we wrote it: no row of ours stands twice, so that one that does is damage to be found.
     """
 
     names_file: str = "data.yaml"
     keypoint_columns: int = 0
+    ours: bool = False
 
 
 class LabelFile(NamedTuple):
@@ -131,7 +133,7 @@ def looks_like_row(text: str) -> bool:
 
 
 def parse_rows(label: LabelFile, names: dict[int, str]) -> list[Row]:
-    """The rows of a label file, each once, as ultralytics takes them; one that is not there holds none.
+    """The rows of a label file; one that is not there holds none. Other tools' rows count once, as in ultralytics.
 
     Raises:
         ToolkitError: a row is not numbers, has the wrong length, a class without a name, or coordinates that are not
@@ -149,7 +151,7 @@ def parse_rows(label: LabelFile, names: dict[int, str]) -> list[Row]:
     for number, words in _rows_of(text):
         row = _row(words, number, label, names)
         key = _identity(words)
-        if key not in seen:
+        if label.form.ours or key not in seen:
             found.append(row)
         seen.add(key)
     return found
