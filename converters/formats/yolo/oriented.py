@@ -10,6 +10,7 @@ from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
 from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import FloatArray, decimals
+from converters.formats.yolo.reader import read_corners
 from converters.formats.yolo.rows import parse_rows
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from toolkit.geometry.contours import oriented_box
@@ -63,7 +64,9 @@ def _as_written(record: LabelRecord, shown: LabelledImage) -> AsWritten:
     """The corners of a label file, in double precision."""
     size = np.array([shown.width, shown.height], np.float64)
     rows = parse_rows(record.payload, record.names)
-    return AsWritten(corners=tuple(values.reshape(-1, 2) * size for _, values, _ in rows))
+    if len(rows) != len(shown.instances):  # some mark nothing
+        rows = [row for row, found in read_corners(record) if found is not None]
+    return AsWritten(corners=tuple(row.values.reshape(-1, 2) * size for row in rows))
 
 
 FORMAT = Format(

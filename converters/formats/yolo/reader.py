@@ -2,51 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from converters.formats.boxes import TOLERANCE
 from converters.formats.label_tree import LabelRecord
-from converters.formats.yolo.rows import parse_rows
+from converters.formats.yolo.rows import Row, parse_rows
 from converters.rasterize import Rounding, fill_edges, fill_pixels, to_pixels
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
 
-__all__ = ["load_obb", "load_yolo"]
+__all__ = ["load_obb", "load_yolo", "read_corners", "read_rows"]
 
 
 def load_yolo(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
-    """Instances of an image: boxes as boxes, polygons filled as ultralytics fills them."""
-    width, height = entry.image_size()
-    found = []
-    for label_id, values, number in parse_rows(entry.payload, entry.names):
-        if len(values) == 4:
-            instance = box_instance(values, (width, height), entry.names[label_id])
-        else:
-            points = values.astype(np.float32).reshape(-1, 2)  # in single precision, as ultralytics reads them
-            pixels = to_pixels(points * np.array([width, height], np.float32), rounding)
-            instance = polygon_instance(pixels, (width, height), entry.names[label_id])
-        if instance is None:
-            raise ToolkitError(f"{entry.payload.path}:{number}", "covers no pixel of the image", "remove the row")
-        found.append(instance)
-    return found
+    """Instances of an image: boxes as boxes, polygons filled as ultralytics fills them.
+
+    Raises:
+        ToolkitError: a row is at fault, or marks nothing.
+    """
+    return _taken(entry, read_rows(entry, rounding))
 
 
 def load_obb(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
-    """Instances of an image: the pixels whose centres lie in each oriented box."""
-    width, height = entry.image_size()
+    """Instances of an image: the pixels whose centres lie in each oriented box.
+
+    Raises:
+        ToolkitError: a row is at fault, or marks nothing.
+    """
+    return _taken(entry, read_corners(entry))
+
+
+def _taken(entry: LabelRecord, rows: Iterable[tuple[Row, Instance | None]]) -> list[Instance]:
     found = []
-    for label_id, values, number in parse_rows(entry.payload, entry.names):
-        if len(values) != 8:
-            problem = f"has {len(values) + 1} columns, where a class and four corners are 9"
-            raise ToolkitError(f"{entry.payload.path}:{number}", problem, "correct the row")
-        corners = values.reshape(-1, 2) * (width, height)
-        instance = crop_to_bbox(fill_edges([corners], height, width), entry.names[label_id])
+    for row, instance in rows:
         if instance is None:
-            raise ToolkitError(f"{entry.payload.path}:{number}", "covers no pixel of the image", "remove the row")
+            raise ToolkitError(f"{entry.payload.path}:{row.line}", "covers no pixel of the image", "remove the row")
         found.append(instance)
     return found
+
+
+def read_rows(entry: LabelRecord, rounding: Rounding) -> Iterator[tuple[Row, Instance | None]]:
+    """Each row of boxes and polygons, and what it marks; None if that is no pixel."""
+    width, height = entry.image_size()
+    for row in parse_rows(entry.payload, entry.names):
+        label = entry.names[row.class_id]
+        if len(row.values) == 4:
+            yield row, box_instance(row.values, (width, height), label)
+        else:
+            points = row.values.astype(np.float32).reshape(-1, 2)  # in single precision, as ultralytics reads them
+            pixels = to_pixels(points * np.array([width, height], np.float32), rounding)
+            yield row, polygon_instance(pixels, (width, height), label)
+
+
+def read_corners(entry: LabelRecord) -> Iterator[tuple[Row, Instance | None]]:
+    """Each row of oriented boxes, and what it marks; None if that is no pixel.
+
+    Raises:
+        ToolkitError: a row has not four corners.
+    """
+    width, height = entry.image_size()
+    for row in parse_rows(entry.payload, entry.names):
+        if len(row.values) != 8:
+            problem = f"has {len(row.values) + 1} columns, where a class and four corners are 9"
+            raise ToolkitError(f"{entry.payload.path}:{row.line}", problem, "correct the row")
+        corners = row.values.reshape(-1, 2) * (width, height)
+        yield row, crop_to_bbox(fill_edges([corners], height, width), entry.names[row.class_id])
 
 
 def box_instance(xywh: npt.NDArray[np.float64], size: tuple[int, int], label: str) -> Instance | None:
