@@ -10,7 +10,7 @@ import pytest
 
 from converters import convert, read_labels, verify
 from tests.converters.support import make_dataset
-from toolkit import ToolkitError
+from toolkit import ToolkitError, load_dataset
 
 KINDS = ["coco", "yolo-segment", "yolo-classify"]
 
