@@ -13,7 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from toolkit.dataset.layouts.patterns import Pattern, compile_pattern
 from toolkit.errors import ToolkitError
 
-__all__ = ["SUBSET_WORDS", "Description", "ValuesFile", "describe_pairs", "parse_values", "read_description"]
+__all__ = [
+    "SUBSET_WORDS",
+    "Description",
+    "ImageTable",
+    "ValuesFile",
+    "describe_pairs",
+    "parse_values",
+    "read_description",
+]
 
 SUBSET_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -26,13 +34,25 @@ Meaning = str | dict[int | str, str]
 
 
 class ValuesFile(BaseModel):
-    """A JSON list of records that name the values in masks, for instance MVTec LOCO's defects_config.json."""
+    """A JSON list, or a CSV file, whose records name the values in masks: MVTec LOCO's defects_config.json."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str = Field(description="its path below the root; {category} and the like are filled in.")
     name: str = Field(description="member of a record that is the class.")
     value: str = Field(description="member of a record that is the value.")
+
+
+class ImageTable(BaseModel):
+    """A CSV file that names images by their paths from the root on: their subsets, and masks that must be there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = Field(description="its path below the root; {category} is filled in.")
+    image: str = Field(description="column with the path of an image.")
+    split: str = Field(default="", description="column with its subset.")
+    mask: str = Field(default="", description="column with the path of its mask, empty where there is none.")
+    optional: bool = Field(default=False, description="whether a dataset may lack the file.")
 
 
 class Description(BaseModel):
@@ -53,6 +73,7 @@ class Description(BaseModel):
     class_name: str = Field(default="defect", alias="class", description="where no pattern has a {class}.")
     good: list[str] | None = Field(default=None, description="classes that mean no defect; by default known words.")
     splits: dict[str, Literal["train", "val", "test"]] = Field(default_factory=dict, description="word: subset")
+    tables: list[ImageTable] = Field(default_factory=list, description="CSV files that tell the subsets of images.")
     group: list[str] = Field(default_factory=list, description="groups that a split must not tear apart.")
     missing_mask: Literal["error", "good", "unlabelled"] = "error"
     empty_mask: Literal["error", "good"] | None = Field(default=None, description="good where no pattern has a {class}")
@@ -179,8 +200,18 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
         raise ToolkitError(place, "images: names no pattern", "give at least one")
     for image in found.image_patterns():
         found.mask_patterns(image)
+        _check_values_file(found, image, place)
     found.other_patterns([*found.exclude, *found.unlabelled])
     return found
+
+
+def _check_values_file(found: Description, image: Pattern, place: str | Path) -> None:
+    """Raise where an image does not tell which file names the values in its mask."""
+    if isinstance(found.values, ValuesFile):
+        free = [name for name in re.findall(r"\{(\w*)\}", found.values.file) if name not in image.bindings]
+        if free:
+            problem = f"values.file has {{{free[0]}}}, which the image {image.text!r} does not bind"
+            raise ToolkitError(place, problem, f"give the image a {{{free[0]}}}, or name one file")
 
 
 def parse_values(text: str, place: str = "--values") -> str | dict[int | str, str]:
