@@ -17,6 +17,11 @@ __all__ = ["LAYOUTS", "Layout", "detect_layout", "index_root", "load_dataset"]
 
 LAYOUTS: dict[str, str] = {
     "mvtec": "toolkit.dataset.layouts.mvtec",
+    "severstal": "toolkit.dataset.layouts.coded.severstal",
+    "real-iad": "toolkit.dataset.layouts.coded.real_iad",
+    "deeppcb": "toolkit.dataset.layouts.coded.deeppcb",
+    "elpv": "toolkit.dataset.layouts.coded.elpv",
+    "crackforest": "toolkit.dataset.layouts.coded.crackforest",
 }
 """Name -> module, whose `LAYOUT` it is. The first that detects a folder has it."""
 
