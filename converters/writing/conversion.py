@@ -153,8 +153,10 @@ class Conversion:
                 self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
                 writer.count_image(size)
 
-    def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, JsonObject]:
-        """Complete the trees, move them into place, and return their manifests."""
+    def finish(
+        self, left_out: Sequence[Problem], root: Path, layout: Mapping[str, Any] | None = None
+    ) -> dict[str, JsonObject]:
+        """Complete the trees, move them into place, and return their manifests; `layout` is what a user said of it."""
         if self._copied:
             self.notes.append("the images are on another file system than the output: copied instead of hard-linked")
         drawn = [name for name in self._formats if not find_format(name).takes_boxes and name != "yolo-classify"]
@@ -165,6 +167,7 @@ class Conversion:
             "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
             "input_sha256": self._inputs,
             "source": os.path.relpath(root.resolve(), self._out.resolve()),
+            **({"layout": dict(layout)} if layout is not None else {}),
         }
         manifests = {}
         for writer in self._writers:

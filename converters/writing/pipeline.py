@@ -145,7 +145,7 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
         with job.staged(resume=order.resume, anew=order.overwrite) as done:
             results = _results(items[done:], missing, settings, workers, cluster)
             job.consume(results, fail=order.fail, progress=progress)
-            manifests |= job.finish((*source.layout_problems, *job.problems), source.root)
+            manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *job.notes)
     manifests = {name: manifests[name] for name in order.formats}
     skipped = (*source.layout_problems, *job.problems)
@@ -228,6 +228,9 @@ def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
     if split is not None and len(items) < len(split):
         strange = sorted(set(split) - {one.sample.key for one, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
+    if not labelled and source.members and not source.layout_problems:
+        remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
+        raise ToolkitError(source.root, f"none of its {len(source.members)} images carries a label", remedy)
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
     return items

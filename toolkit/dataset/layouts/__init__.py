@@ -9,11 +9,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.layouts.builtins import built_in_names, find_description
+from toolkit.dataset.layouts.described import index_described
+from toolkit.dataset.layouts.description import Description, checked, read_description
+from toolkit.dataset.layouts.files import list_files
+from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.layout import Layout
-from toolkit.dataset.samples import Dataset
+from toolkit.dataset.layouts.resolving import resolve
 from toolkit.errors import Problem, ToolkitError
 
-__all__ = ["LAYOUTS", "Layout", "detect_layout", "index_root", "load_dataset"]
+__all__ = ["LAYOUTS", "Layout", "coded_layout", "detect_layout", "find_layout", "index_root", "load_dataset"]
 
 LAYOUTS: dict[str, str] = {
     "mvtec": "toolkit.dataset.layouts.mvtec",
@@ -28,24 +34,25 @@ LAYOUTS: dict[str, str] = {
 _LISTED = 3
 
 
+def coded_layout(name: str) -> Layout:
+    """The layout of this name, of those that are code."""
+    found: Layout = import_module(LAYOUTS[name]).LAYOUT
+    return found
+
+
 def _every_layout() -> Iterator[Layout]:
-    return (import_module(module).LAYOUT for module in LAYOUTS.values())
+    return (coded_layout(name) for name in LAYOUTS)
 
 
 def detect_layout(root: Path) -> Layout | None:
     """The layout of a folder, by names alone; None if it is the root of no dataset."""
-    from toolkit.dataset.layouts.guessing import signed
-
     described = signed(root)
     if described is not None:
         return Layout(described.name, described.about, lambda _: True, lambda folder: _described(folder, described))
     return next((layout for layout in _every_layout() if layout.detect(root)), None)
 
 
-def _described(root: Path, description: Any, *, told: bool = False) -> Dataset:
-    from toolkit.dataset.layouts.described import index_described
-    from toolkit.dataset.layouts.files import list_files
-
+def _described(root: Path, description: Description, *, told: bool = False) -> Dataset:
     return index_described(list_files(root), description, told=told)
 
 
@@ -80,10 +87,6 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     Raises:
         ToolkitError: there is no image.
     """
-    from toolkit.dataset.layouts.described import index_described
-    from toolkit.dataset.layouts.files import list_files
-    from toolkit.dataset.layouts.guessing import guess
-
     files = list_files(root)
     left = _left_over(dataset, files.images)
     if not left:
@@ -115,10 +118,6 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     Raises:
         ToolkitError: none does, or several that differ.
     """
-    from toolkit.dataset.layouts.described import index_described
-    from toolkit.dataset.layouts.files import list_files
-    from toolkit.dataset.layouts.guessing import candidates, guess
-
     whole = list_files(root)
     if not whole.images:
         raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
@@ -150,14 +149,31 @@ def load_dataset(root: str | Path, layout: str | Path | Mapping[str, Any] | None
     root = Path(root)
     if layout is None:
         return index_root(root)
-    description = _description(layout)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "check the path")
-    below = description.below(root.resolve().name)
-    from toolkit.dataset.layouts.described import index_described
-    from toolkit.dataset.layouts.files import list_files
-    from toolkit.dataset.layouts.resolving import resolve
+    if isinstance(layout, Mapping) and not {"images", "unlabelled"} & layout.keys():
+        return _changed(root, layout)
+    if isinstance(layout, str) and layout in LAYOUTS and layout not in built_in_names():
+        return coded_layout(layout).index(root)
+    return _as_told(root, find_layout(layout))
 
+
+def _changed(root: Path, changes: Mapping[str, Any]) -> Dataset:
+    """A root whose layout is found by itself, but for what its values or its good images are.
+
+    Raises:
+        ToolkitError: as `index_root`, or its layout is code and takes no changes.
+    """
+    found = index_root(root)
+    if found.layout not in built_in_names():
+        remedy = "leave --values and --good out, or describe the folder with --layout FILE.yaml"
+        raise ToolkitError(found.root, f"the layout {found.layout} says itself what values mean", remedy)
+    base = find_description(found.layout).model_dump(by_alias=True, exclude_defaults=True)
+    return _as_told(found.root, checked({**base, **changes}, "--values and --good"))
+
+
+def _as_told(root: Path, description: Description) -> Dataset:
+    below = description.below(root.resolve().name)
     files = list_files(root)
     resolution = resolve(description, files.images)
     if below is not None and not resolution.images:
@@ -168,10 +184,12 @@ def load_dataset(root: str | Path, layout: str | Path | Mapping[str, Any] | None
     return index_described(files, description, resolution=resolution, told=True)
 
 
-def _description(layout: str | Path | Mapping[str, Any]) -> Any:
-    from toolkit.dataset.layouts.builtins import built_in_names, find_description
-    from toolkit.dataset.layouts.description import checked, read_description
+def find_layout(layout: str | Path | Mapping[str, Any]) -> Description:
+    """A description by the name of a built-in one, from a YAML file, or from a mapping.
 
+    Raises:
+        ToolkitError: it is none of them, or is faulty.
+    """
     if isinstance(layout, Mapping):
         return checked(layout, "the layout")
     if str(layout) in built_in_names():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.description import Description
 from toolkit.dataset.layouts.files import FileList
 from toolkit.dataset.layouts.meanings import IGNORED, Meaning, Meanings, named_values, value_problems
@@ -17,7 +18,7 @@ from toolkit.dataset.layouts.published import compare_with_published
 from toolkit.dataset.layouts.remarks import name_problems, notes_of
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve, subset_of
 from toolkit.dataset.layouts.tables import read_tables
-from toolkit.dataset.samples import GOOD, Dataset, LabelKind, MaskFile, Sample, class_of_image, is_good_word
+from toolkit.dataset.samples import GOOD, LabelKind, MaskFile, Sample, class_of_image, is_good_word
 from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.masks import present_values, read_mask
 

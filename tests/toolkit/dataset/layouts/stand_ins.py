@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.commands import save
-from toolkit.dataset.samples import Dataset
+from toolkit.dataset.dataset import Dataset
 
 __all__ = ["IMAGE", "Facts", "Tree", "facts", "marked", "plant", "told"]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts import load_dataset
-from toolkit.dataset.samples import Dataset, MaskFile
+from toolkit.dataset.samples import MaskFile
 from toolkit.dataset.splits import find_duplicates
 from toolkit.errors import ToolkitError
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.layout import Layout
-from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample
+from toolkit.dataset.samples import GOOD, MaskFile, Sample
 from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.images import read_header
 

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.files import FileList, list_files
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.published import compare_with_published
 from toolkit.dataset.layouts.records import read_lines
-from toolkit.dataset.samples import BoxLabel, Dataset, Sample, class_of_image
+from toolkit.dataset.samples import BoxLabel, Sample, class_of_image
 from toolkit.errors import Problem, ToolkitError
 
 __all__ = ["LAYOUT"]

@@ -13,10 +13,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.records import read_lines
-from toolkit.dataset.samples import GOOD, Dataset, Sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.errors import Problem
 
 __all__ = ["LAYOUT"]

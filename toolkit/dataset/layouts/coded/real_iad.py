@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.published import compare_with_published
 from toolkit.dataset.layouts.records import read_json
-from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample
+from toolkit.dataset.samples import GOOD, MaskFile, Sample
 from toolkit.errors import Problem, ToolkitError
 
 __all__ = ["LAYOUT"]

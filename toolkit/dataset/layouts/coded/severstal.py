@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.records import read_lines, read_table
-from toolkit.dataset.samples import Dataset, MaskFile, Sample, class_of_image
+from toolkit.dataset.samples import MaskFile, Sample, class_of_image
 from toolkit.errors import Problem
 
 __all__ = ["LAYOUT"]

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from tests.toolkit.dataset.layouts.stand_ins import IMAGE, facts, marked, plant, told
+from toolkit.dataset.inspection import read_sample
 from toolkit.dataset.layouts import load_dataset
-from toolkit.dataset.samples import read_sample
 from toolkit.errors import ToolkitError
 
 CRACK = np.where(marked(1) > 0, 2, 1).astype(np.uint16)

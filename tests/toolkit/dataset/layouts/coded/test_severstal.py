@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.toolkit.dataset.layouts.stand_ins import IMAGE, Tree, facts, plant, told
+from toolkit.dataset.inspection import read_sample
 from toolkit.dataset.layouts import load_dataset
-from toolkit.dataset.samples import read_sample
 from toolkit.errors import ToolkitError
 
 LONG = "ImageId,ClassId,EncodedPixels\na.jpg,3,2 3 9 2\nb.jpg,1,1 1\nb.jpg,4,24 1\n"
