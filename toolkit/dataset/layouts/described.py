@@ -99,7 +99,7 @@ def index_described(
 
 def _unused(found: Resolution, made: Sequence[_Made]) -> Iterator[str]:
     """Image files that are accounted for, and that no sample has."""
-    yield from (*found.excluded, *found.leftover, *found.orphans, *found.shared)
+    yield from (*found.excluded, *found.orphans, *found.shared)
     yield from (image for images in found.shared.values() for image in images)
     for file, one in zip(found.images, made, strict=True):
         if one.sample is None:
@@ -163,9 +163,10 @@ def _without_mask(known: _Named, description: Description) -> _Made:
         return _Made(known.sample("good"))
     if not description.mask:
         return _Made(known.sample("class" if known.defect else "unlabelled"))
-    if description.missing_mask == "good":
+    missing = description.without_mask(known.split)
+    if missing == "good":
         return _Made(known.sample("good", GOOD))
-    if description.missing_mask == "unlabelled":
+    if missing == "unlabelled":
         return _Made(known.sample("unlabelled"))
     wanted = " or ".join(description.mask[:2])
     if known.defect:

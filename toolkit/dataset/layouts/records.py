@@ -10,7 +10,7 @@ from typing import Any
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["read_json", "read_lines", "read_table"]
+__all__ = ["read_columns", "read_json", "read_lines", "read_table"]
 
 _LONGEST = 1 << 28  # characters in a field: run lengths of large masks are longer than csv's default allows
 
@@ -54,6 +54,25 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mappin
             yield records.line_num, dict(zip(header, (field.strip() for field in fields), strict=True))
     except csv.Error as error:
         raise ToolkitError(path, f"line {records.line_num}: {error}", "correct the line") from error
+
+
+def read_columns(path: Path, columns: Sequence[str], skip: int = 0) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """The records of a file without a header whose fields are divided by tabs; fields that a line lacks are empty.
+
+    Args:
+        path: the file.
+        columns: names for its fields.
+        skip: lines before the first record.
+
+    Raises:
+        ToolkitError: it cannot be read, or a line has more fields than there are columns.
+    """
+    for number, line in enumerate(read_lines(path)[skip:], skip + 1):
+        fields = [field.strip() for field in line.split("\t")]
+        if len(fields) > len(columns):
+            raise ToolkitError(path, f"line {number} has {len(fields)} fields, not {len(columns)}", "correct the line")
+        if any(fields):
+            yield number, {**dict.fromkeys(columns, ""), **dict(zip(columns, fields, strict=False))}
 
 
 def read_json(path: Path) -> Any:
