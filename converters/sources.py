@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import inspect_sample, read_sample
-from toolkit.dataset.layouts import detect_layout, load_dataset
+from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import box_instances, find_instances
@@ -122,9 +122,6 @@ class Source(Protocol):
         """
 
 
-LayoutLike = str | Path | Mapping[str, Any] | None
-"""How a folder is laid out, as `load_dataset` takes it."""
-
 SourceLike = Source | Dataset | LabelTree | str | Path
 """A source, or what one can be opened from."""
 
@@ -155,7 +152,7 @@ class MaskedSample:
         image = LabelledImage(
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
-        return Labelled(image, components, too_small)
+        return Labelled(image, components, too_small, inspected.turned)
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with the image and its masks."""

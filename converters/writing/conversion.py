@@ -43,6 +43,7 @@ class Rendered:
         found: components in its mask.
         too_small: areas of the components below the minimum area.
         boxes: objects of which the source has a box alone.
+        turned: whether its mask was turned as the image's EXIF orientation says.
     """
 
     sample: Sample
@@ -52,6 +53,7 @@ class Rendered:
     found: int = 0
     too_small: tuple[int, ...] = ()
     boxes: int = 0
+    turned: bool = False
 
 
 def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
@@ -83,7 +85,7 @@ class Conversion:
         self._done = 0
         self._writers: list[TreeWriter] = []
         self._copied = False
-        self._boxes = 0
+        self._boxes = self._turned = 0
         # The shape of a tree but for the subsets, which are known at the end.
         self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
 
@@ -138,6 +140,7 @@ class Conversion:
 
     def _write(self, rendered: Rendered) -> None:
         self._boxes += rendered.boxes
+        self._turned += rendered.turned
         mode, image = self._settings.images, rendered.sample.image
         size = -1 if mode == "none" or not image.exists() else image.stat().st_size
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
@@ -159,6 +162,9 @@ class Conversion:
         """Complete the trees, move them into place, and return their manifests; `layout` is what a user said of it."""
         if self._copied:
             self.notes.append("the images are on another file system than the output: copied instead of hard-linked")
+        if self._turned:
+            what = f"{self._turned} mask(s) were drawn on the pixels as stored"
+            self.notes.append(f"{what}: turned upright, as the EXIF orientation of their images says")
         drawn = [name for name in self._formats if not find_format(name).takes_boxes and name != "yolo-classify"]
         if self._boxes and drawn:
             what = f"{self._boxes} object(s) have a box and no mask: written as rectangles in {', '.join(drawn)}"

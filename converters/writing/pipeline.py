@@ -266,7 +266,7 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         encoded = tuple(_encoded(name, labelled.image, settings, boxes) for name in formats)
     except ToolkitError as error:
         return Rendered(member.sample, subset, error.problems, ())
-    return Rendered(member.sample, subset, (), encoded, labelled.found, labelled.too_small, boxes)
+    return Rendered(member.sample, subset, (), encoded, labelled.found, labelled.too_small, boxes, labelled.turned)
 
 
 def _encoded(name: str, image: LabelledImage, settings: Settings, boxes: int) -> Encoded:

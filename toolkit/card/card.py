@@ -97,6 +97,7 @@ def _card(
         subset_images={name: statistics.images[name] for name in subsets},
         by_product={name: _by_class(statistics, product=name) for name in products},
         sizes=_sizes(statistics),
+        depths=dict(sorted(statistics.depths.items())),
         measured=statistics.every.figures(),
         figures={name: figures for name, figures in aggregated.items() if figures is not None},
         marked_px=marked_px,
