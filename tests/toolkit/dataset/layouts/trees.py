@@ -306,7 +306,7 @@ STAND_INS = {
             "kos02/Part0_label.bmp": 1,
         },
         {"kos01/Part0": labelled("defect"), "kos01/Part1": GOOD_TRAIN, "kos02/Part0": labelled("defect")},
-        notes=("KolektorSDD: 400 images are on disk, 399 are published (its authors pass over kos21/Part7)",),
+        notes=("KolektorSDD: 399 images are published; kos21/Part7, which its authors pass over, is read here",),
     ),
     "KolektorSDD2": StandIn(
         "kolektorsdd2",
