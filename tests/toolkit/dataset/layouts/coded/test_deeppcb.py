@@ -42,6 +42,12 @@ def test_images_have_boxes_and_templates_are_good(tmp_path: Path, place: str) ->
     assert [sample.group for sample in dataset] == ["00041/00041000"] * 2 + ["00041/00041001"] * 2
 
 
+def test_a_list_may_name_the_files_as_they_are(tmp_path: Path) -> None:
+    lists = {name: str(text).replace(".jpg", "_test.jpg") for name, text in LISTS.items()}
+    dataset = load_dataset(plant(tmp_path, {**TREE, **lists}))
+    assert ([sample.split for sample in dataset], told(dataset)) == (["train", "train", "test", "test"], [])
+
+
 def test_without_lists_all_are_one_subset(tmp_path: Path) -> None:
     assert {sample.split for sample in load_dataset(plant(tmp_path, TREE))} == {"train"}
 
