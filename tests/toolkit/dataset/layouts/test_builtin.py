@@ -122,6 +122,8 @@ def test_a_product_alone_gives_the_same(tmp_path: Path, name: str) -> None:
         ("3D-AD", {"bagel/test/good/gt/000.png": 255}, "", "bagel/test/good/gt/000.png: the mask of a good image"),
         ("KolektorSDD2", {}, "test/20000.png", "test/20000_GT.png: a mask without an image"),
         ("Magnetic Tile", {"MT_Free/Imgs/exp1_num_2.png": 140}, "", "MT_Free/Imgs/exp1_num_2.png: the mask of a good"),
+        ("masks beside images", {"c_mask.png": 255}, "", "c_mask.png"),
+        ("masks beside images", {"a.png": IMAGE}, "", "a_mask.png"),
         ("mmsegmentation", {}, "ann_dir/train/a.png", "img_dir/train/a.jpg: an image without a mask"),
         ("Roboflow masks", {"train/a_jpg.rf.01_mask.png": 3}, "", "train/a_jpg.rf.01_mask.png: holds values that no"),
         ("images and masks", {"images/c/d.png": IMAGE}, "", "images/c/d.png"),
