@@ -94,7 +94,28 @@ def index_described(
         unmasked={one.sample.key: one.unmasked for one in made if one.sample is not None and one.unmasked is not None},
         description=description.model_dump(by_alias=True, exclude_defaults=True, mode="json") if told else None,
         passed_over=[files.root / path for path in _unused(found, made)],
+        examples=_examples(description, found.images, made) if told else (),
     )
+
+
+def _examples(
+    description: Description, images: Sequence[FoundFile], made: Sequence[_Made]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Of each pattern the first image that it has: pattern, image, masks, and what it is taken for."""
+    patterns = [*description.image_patterns(), *description.other_patterns(description.unlabelled)]
+    seen: set[str] = set()
+    for file, one in zip(images, made, strict=True):
+        pattern = next(found for found in patterns if found.match(file.path) is not None)
+        if pattern.text not in seen and one.sample is not None:
+            seen.add(pattern.text)
+            sample = one.sample
+            shown = ", ".join(sample.labels) or str(sample.kind)
+            yield pattern.text, file.path, ", ".join(file.masks) or "-", f"{shown}, {sample.split or 'no subset'}"
+        if len(seen) == len(patterns):
+            return
+    for pattern in patterns:
+        if pattern.text not in seen:
+            yield pattern.text, "no image", "-", "-"
 
 
 def _unused(found: Resolution, made: Sequence[_Made]) -> Iterator[str]:
