@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.commands import defectkit
+from tests.commands import ROOT, defectkit
 from tests.converters.support import save_png
 from toolkit import load_dataset
 
@@ -102,6 +102,12 @@ def test_what_is_built_in_can_be_seen_and_named(tmp_path: Path) -> None:
         if "read by code" not in shown.out:
             assert yaml.safe_load(shown.out)["about"]
     assert "unknown layout 'mvtek'" in defectkit("layouts", "mvtek").err
+
+
+def test_the_documentation_lists_them_all() -> None:
+    page = (ROOT / "docs/layouts.md").read_text(encoding="utf-8")
+    for name, about in defectkit("layouts", "--json").json()["layouts"].items():
+        assert f"| `{name}` | {about} |" in page
 
 
 def test_a_draft_is_a_description_to_start_from(own: Path, tmp_path: Path) -> None:
