@@ -125,7 +125,8 @@ def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
     for label in sorted({one.label for one in labelled.instances}, key=lambda name: (_class_id(name, page), name)):
         order = [place for place, one in enumerate(labelled.instances) if one.label == label]
         large = sorted(order, key=lambda place: -labelled.instances[place].area)[:_MOST_ON_TILE]
-        fill = _small_path([labelled.instances[n] for n in order], labelled.width, labelled.height)
+        drawn = [one for n in order if (one := labelled.instances[n]).mask is not None]
+        fill = _small_path(drawn, labelled.width, labelled.height) if drawn else ""
         mark = {
             "class": label,
             "fill": fill if "fill" not in page.layers else "",
@@ -174,7 +175,7 @@ def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[s
             "area": one.area,
             "box": [round(side, 3) for side in boxes[place]],
         }
-        if "fill" not in page.layers:
+        if "fill" not in page.layers and one.mask is not None:
             told["fill"] = outline_path(one.outline, one.window[:2])
         if shown.scores is not None:
             told["score"] = round(shown.scores[place], 4)

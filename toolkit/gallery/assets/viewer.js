@@ -39,7 +39,7 @@ const viewer = (() => {
   function instances() {
     if (!detail?.instances.length) return [];
     const rows = detail.instances.slice(0, MOST_LISTED).map((one) => {
-      const size = defectkit.data.shapes === "pixels" ? `${one.area.toLocaleString("en")} px` : `${Math.round(one.box[2] - one.box[0])} × ${Math.round(one.box[3] - one.box[1])}`;
+      const size = one.fill ? `${one.area.toLocaleString("en")} px` : `${Math.round(one.box[2] - one.box[0])} × ${Math.round(one.box[3] - one.box[1])}`;
       const button = make("button", { type: "button", className: "instance" },
         ...chips([defectkit.data.classNumbers.get(one.class)]),
         make("span", { className: "amount" }, one.score === undefined ? size : `score ${one.score.toFixed(2)}, ${size}`));
