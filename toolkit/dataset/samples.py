@@ -140,6 +140,7 @@ class Dataset(Sequence[Sample]):
         notes: remarks that are no faults.
         unmasked: key -> problem of the images that should have a mask and have none; who needs none may take them.
         description: how the root is laid out, where a user said so; it goes into manifests and runs.
+        passed_over: image files that the layout knows and has no use for, such as the empty masks of good images.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class Dataset(Sequence[Sample]):
         notes: Iterable[str] = (),
         unmasked: Mapping[str, Problem] | None = None,
         description: Mapping[str, Any] | None = None,
+        passed_over: Iterable[Path] = (),
     ) -> None:
         self._samples = sorted(samples, key=lambda sample: sample.key)
         self.root = root
@@ -160,6 +162,7 @@ class Dataset(Sequence[Sample]):
         self.notes = tuple(notes)
         self.unmasked = dict(unmasked or {})
         self.description = description
+        self.passed_over = tuple(passed_over)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -229,6 +232,19 @@ class Dataset(Sequence[Sample]):
             notes=[note for note in self.notes if not note.startswith(others)],
             unmasked=self.unmasked,
             description=self.description,
+        )
+
+    def with_problems(self, problems: Iterable[Problem]) -> Dataset:
+        """The dataset with further faults of its layout."""
+        return Dataset(
+            self._samples,
+            root=self.root,
+            layout=self.layout,
+            layout_problems=[*self.layout_problems, *problems],
+            notes=self.notes,
+            unmasked=self.unmasked,
+            description=self.description,
+            passed_over=self.passed_over,
         )
 
     def without(self, keys: Iterable[str]) -> Dataset:

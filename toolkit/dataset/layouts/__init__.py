@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.samples import Dataset
-from toolkit.errors import ToolkitError
+from toolkit.errors import Problem, ToolkitError
 
 __all__ = ["LAYOUTS", "Layout", "detect_layout", "index_root", "load_dataset"]
 
@@ -57,10 +58,7 @@ def index_root(root: Path) -> Dataset:
     for folder in (root, *children):
         layout = detect_layout(folder)
         if layout is not None:
-            dataset = layout.index(folder)
-            if not len(dataset) and not dataset.layout_problems:
-                raise ToolkitError(folder, "holds no images", "name the folder that holds the dataset")
-            return dataset
+            return _whole(layout.index(folder), folder)
     place = root.resolve()
     for folder in place.parents[:2]:
         layout = detect_layout(folder)
@@ -69,6 +67,41 @@ def index_root(root: Path) -> Dataset:
     if not any(root.iterdir()):
         raise ToolkitError(root, "the folder is empty", "name the folder that holds the dataset")
     return _guessed(root, children)
+
+
+def _whole(dataset: Dataset, root: Path) -> Dataset:
+    """A dataset that accounts for every image file below its root, or one of another layout that does.
+
+    Raises:
+        ToolkitError: there is no image.
+    """
+    from toolkit.dataset.layouts.described import index_described
+    from toolkit.dataset.layouts.files import list_files
+    from toolkit.dataset.layouts.guessing import guess
+
+    files = list_files(root)
+    left = _left_over(dataset, files.images)
+    if not left:
+        if not len(dataset) and not dataset.layout_problems:
+            raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
+        return dataset
+    found = guess(files)
+    if found is not None:
+        return index_described(files, found.description, resolution=found.resolution)
+    shown = ", ".join(left[:_LISTED]) + (", ..." if len(left) > _LISTED else "")
+    what = f"{len(left)} image file(s) have no place in the layout {dataset.layout}: {shown}"
+    remedy = "take them out, or say how the folder is laid out with --layout FILE.yaml"
+    return dataset.with_problems(
+        [Problem(str(root), what, f"{remedy}; 'defectkit layouts {dataset.layout}' is a start")]
+    )
+
+
+def _left_over(dataset: Dataset, images: Iterable[str]) -> list[str]:
+    """Image files below the root that a dataset neither takes nor names."""
+    start = f"{dataset.root}{os.sep}" if str(dataset.root) != "." else ""
+    used = {str(path) for sample in dataset for path in (sample.image, *sample.masks)}
+    used |= {str(path) for path in dataset.passed_over} | {problem.file for problem in dataset.layout_problems}
+    return [path for path in images if start + path not in used]
 
 
 def _guessed(root: Path, children: list[Path]) -> Dataset:
@@ -88,7 +121,7 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     alone = [files for files in inner if files.images]
     for files in (whole, *(alone if len(alone) == 1 and len(alone[0].images) == len(whole.images) else ())):
         found = guess(files)
-        if found is not None:
+        if found is not None and (files is whole or found.description.name != "photos"):
             return index_described(files, found.description, resolution=found.resolution)
     near = [one.told for one in candidates(whole)][:_LISTED]
     shown = f" ({'; '.join(near)})" if near else ""

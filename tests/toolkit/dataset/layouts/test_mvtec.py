@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.dataset.layouts import LAYOUTS, load_dataset
+from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.samples import Dataset, MaskFile
 from toolkit.dataset.splits import find_duplicates
 from toolkit.errors import ToolkitError
@@ -40,7 +40,7 @@ def told(dataset: Dataset) -> list[tuple[str, str]]:
 
 def test_a_dataset_root_holds_categories(tmp_path: Path) -> None:
     tree(tree(tmp_path, CATEGORY, "screw"), CATEGORY, "bolt")
-    tree(tmp_path, ["license.txt", "docs/readme.png", ".cache/test/good/000.png"])
+    tree(tmp_path, ["license.txt", "docs/readme.md", ".cache/test/good/000.png"])
     dataset = load_dataset(tmp_path)
     assert dataset.categories == ["bolt", "screw"]
     assert keys(dataset)[:4] == [
@@ -167,7 +167,7 @@ def test_images_of_every_ending_and_case_are_found(tmp_path: Path) -> None:
     [
         ([], "the folder is empty"),
         (["images/000.png", "labels/000.txt"], "unknown layout"),
-        (["000.png"], "unknown layout"),
+        (["a/000.png", "b/000.png"], "unknown layout"),
         (["screw/test/good/notes.txt"], "holds no images"),
     ],
 )
@@ -178,10 +178,37 @@ def test_a_root_without_a_dataset_is_refused(tmp_path: Path, names: list[str], p
     assert caught.value.problems[0].remedy
 
 
-def test_the_known_layouts_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ToolkitError) as caught:
-        load_dataset(tree(tmp_path, ["a/b.png"]))
-    assert all(name in str(caught.value) for name in LAYOUTS)
+def test_layouts_that_come_near_are_named_and_the_way_to_describe_ones_own(tmp_path: Path) -> None:
+    with pytest.raises(ToolkitError, match=r"images-masks leaves 1 of the images over \(spare/c\.png\)") as caught:
+        load_dataset(tree(tmp_path, ["images/a.png", "masks/a.png", "spare/c.png"]))
+    assert "--image PATTERN --mask PATTERN" in str(caught.value)
+    assert f"defectkit layouts --guess {tmp_path}" in str(caught.value)
+
+
+def test_an_image_that_has_no_place_is_named(tmp_path: Path) -> None:
+    tree(tmp_path, [*CATEGORY, "spare/1.png", "test/loose.png"], "screw")
+    (problem,) = load_dataset(tmp_path).layout_problems
+    assert problem.problem == (
+        "2 image file(s) have no place in the layout mvtec: screw/spare/1.png, screw/test/loose.png"
+    )
+
+
+def test_one_mask_for_two_images_is_that_of_neither(tmp_path: Path) -> None:
+    tree(tmp_path, [*CATEGORY, "train/dent/000.png"], "screw")
+    dataset = load_dataset(tmp_path)
+    (problem,) = dataset.layout_problems
+    assert problem.problem.startswith("one mask for 2 images, ")
+    assert not [sample for sample in dataset if sample.defect == "dent"]
+
+
+@pytest.mark.parametrize("word", ["ok", "OK", "Good", "normal", "defect-free"])
+def test_the_good_images_may_be_called_otherwise(tmp_path: Path, word: str) -> None:
+    names = [name.replace("/good/", f"/{word}/") for name in CATEGORY]
+    dataset = load_dataset(tree(tmp_path, names, "screw"))
+    assert {sample.key: sample.kind for sample in dataset if sample.defect == "good"} == {
+        sample.key: "good" for sample in dataset if "/good/" in sample.key
+    }
+    assert not dataset.layout_problems
 
 
 @pytest.mark.parametrize(("name", "problem"), [("gone", "no such folder"), ("file.zip", "not a folder")])
