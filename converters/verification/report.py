@@ -20,7 +20,7 @@ class TreeReport:
         tree: its folder.
         kind: its format.
         images: images looked at; `compared` of them show something in the source or in the label.
-        min_iou, mean_iou: over the images whose pixels were compared; None where none were: boxes, classes, good images.
+        min_iou, mean_iou: over images whose pixels were compared; None where there are none, as of boxes and classes.
         exact: compared images without a single wrong pixel, all of whose boxes are right, or whose class is.
         worst: the images with the lowest IoU, if any is below 1.
         failures: what is wrong, one line each.

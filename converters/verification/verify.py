@@ -2,7 +2,8 @@
 
 COCO is rasterised by pycocotools. YOLO polygons are filled as ultralytics does, once truncating and once rounding, and
 count as good as the worse of the two. Class maps, panoptic maps and masks are compared pixel by pixel; boxes to a
-hundredth of a pixel; oriented boxes must contain every pixel square. The image files must be there, and be the source's.
+hundredth of a pixel; oriented boxes must contain every pixel square. The image files must be there, and be those of the
+source.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def _notes(
         )
     elif compared and results and all(result.right is None and not result.failures for result in results):
         notes.append(
-            f"{tree.root}: nothing was compared: neither it nor the source shows a defect in any of {len(results)} images"
+            f"{tree.root}: nothing was compared: neither it nor the source shows a defect, in {len(results)} images"
         )
     return tuple(notes)
 
@@ -221,9 +222,7 @@ def _wrong(number: int, record: LabelRecord, way: _Way, objects: int, failures: 
     return _Checked(number, objects, failures, fidelity, right=False)
 
 
-def _check_record(
-    number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way, least: float
-) -> _Checked:
+def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way, least: float) -> _Checked:
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     found, key = way.format, record.sample.key
     scheme: ClassScheme = "defect" if found.tells_classes else "binary"

@@ -47,9 +47,7 @@ def read_shown(
     return Shown(readings[place], boxes, corners, true, difference, problems=problems)
 
 
-def _difference(
-    readings: Sequence[LabelledImage], truth: LabelledImage, *, rectangles: bool
-) -> tuple[int, Difference]:
+def _difference(readings: Sequence[LabelledImage], truth: LabelledImage, *, rectangles: bool) -> tuple[int, Difference]:
     """The reading that differs most from the truth, and by what.
 
     Objects without a mask are no pixels. Where they were drawn as rectangles nothing tells these from the rest: the

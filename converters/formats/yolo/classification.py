@@ -17,7 +17,9 @@ from converters.formats.label_tree import (
     walk_files,
 )
 from converters.formats.registry import read_manifest
+from converters.formats.yolo.placement import where_they_stand
 from converters.rasterize import Rounding
+from toolkit.errors import Problem
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import is_image
 
@@ -48,6 +50,7 @@ def _index(root: Path) -> LabelTree:
     manifest = read_manifest(root)
     table = root / "labels.csv"
     found = []
+    problems: list[Problem] = []
     if manifest and table.is_file():
         with open(table, encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
@@ -55,6 +58,8 @@ def _index(root: Path) -> LabelTree:
                 stem = row["name"].rpartition(".")[0]
                 size = (int(row["width"]), int(row["height"]))
                 found.append(FoundImage(row["subset"], stem, image, None, (row["class"],), size))
+        if manifest["options"]["images"] != "none":
+            found, problems = where_they_stand(root, found)
     else:
         for folder in sorted(path for path in root.glob("*/*") if path.is_dir()):
             subset = subset_of_name(folder.parent.name)
@@ -70,6 +75,7 @@ def _index(root: Path) -> LabelTree:
         names,
         records,
         manifest=manifest,
+        layout_problems=problems,
         notes=["a classification tree says nothing of where defects are"],
     )
 
