@@ -48,8 +48,9 @@ def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
     told = next((one for name, one in manifests.items() if find_format(name).holds != "classes"), None)
     if told is not None and _sum(told, "images") and not _sum(told, "instances"):
         found, images = told["components"]["found"], _sum(told, "images")
-        what = f"all {found} components were left out" if found else "no image shows a defect"
-        notes.append(f"{what}: all {images} were written as background")
+        nothing = f"no image shows a defect: all {images}"
+        dropped = f"all {found} components were left out: all {images} images"
+        notes.append(f"{dropped if found else nothing} were written as background")
     return tuple(notes)
 
 
