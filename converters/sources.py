@@ -14,22 +14,25 @@ import numpy.typing as npt
 from converters.formats.base import Holds, Labelled, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
-from toolkit.dataset.layouts import detect_layout, load_dataset
-from toolkit.dataset.samples import (
-    ClassScheme,
-    Dataset,
-    LabelKind,
-    Sample,
-    image_class,
-    inspect_sample,
-    instance_class,
-    read_sample,
-)
+from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.inspection import inspect_sample, read_sample
+from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
+from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
-from toolkit.geometry.instances import find_instances
+from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["DatasetSource", "Member", "Source", "SourceLike", "TreeSource", "open_source", "read_labels", "trees_in"]
+__all__ = [
+    "DatasetSource",
+    "LayoutLike",
+    "Member",
+    "Source",
+    "SourceLike",
+    "TreeSource",
+    "open_source",
+    "read_labels",
+    "trees_in",
+]
 
 
 class Member(Protocol):
@@ -143,13 +146,13 @@ class MaskedSample:
             instances, too_small = instances + found.instances, too_small + found.too_small
             components += found.components
         size = inspected.header.width, inspected.header.height
-        boxes = _boxed(sample, settings.scheme, size)
+        boxes = box_instances(sample, size, partial(instance_class, sample, settings.scheme))
         instances, components = instances + boxes, components + len(boxes)
         label = image_class(sample, settings.scheme)
         image = LabelledImage(
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
-        return Labelled(image, components, too_small)
+        return Labelled(image, components, too_small, inspected.turned)
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with the image and its masks."""
@@ -158,24 +161,6 @@ class MaskedSample:
     def marked(self) -> npt.NDArray[np.bool_] | None:
         """The union of its masks."""
         return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
-
-
-def _boxed(sample: Sample, scheme: ClassScheme, size: tuple[int, int]) -> tuple[Instance, ...]:
-    """The objects that have a box alone.
-
-    Raises:
-        ToolkitError: one of them lies outside the image of `size` (width, height).
-    """
-    found = []
-    for box in sample.boxes:
-        name = instance_class(sample, scheme, box.label)
-        instance = Instance.of_box(name, box.bbox, size, dict(box.attributes))
-        if instance is None:
-            shown = ", ".join(f"{side:g}" for side in box.bbox)
-            problem = f"a box of {box.label!r} ({shown}) covers nothing of its {size[0]} x {size[1]} pixels"
-            raise ToolkitError(sample.image, problem, "correct its labels")
-        found.append(instance)
-    return tuple(found)
 
 
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
@@ -295,8 +280,12 @@ def _suspected(root: Path) -> str | None:
     return next((found.name for found in ranked if found.suspect(root)), None)
 
 
-def open_source(source: SourceLike) -> Source:
+def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     """What `load_dataset` or `read_labels` makes of a folder, as a source; a source is passed on.
+
+    Args:
+        source: a folder, or what was made of one.
+        layout: how a folder is laid out that is no label tree; found by itself if None.
 
     Raises:
         ToolkitError: the folder is neither.
@@ -308,9 +297,9 @@ def open_source(source: SourceLike) -> Source:
     if not isinstance(source, str | Path):
         return source
     root = Path(source)
-    if root.is_dir() and _is_tree(root):
+    if layout is None and root.is_dir() and _is_tree(root):
         return TreeSource(read_labels(root))
-    return DatasetSource(load_dataset(root))
+    return DatasetSource(load_dataset(root, layout))
 
 
 def _is_tree(root: Path) -> bool:

@@ -335,7 +335,7 @@ ROOTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "unknown layout": (
         lambda root: save(root / "pictures/1.png", picture(0)),
         "unknown layout",
-        "CATEGORY/test/DEFECT",
+        "--image PATTERN --mask PATTERN",
     ),
 }
 
@@ -349,6 +349,16 @@ def test_roots_that_hold_no_dataset(
     rest = {"convert": ["--to", "coco"], "split": ["--strategy", "native"]}[command]
     refused(defectkit(command, tmp_path / "data", tmp_path / "out", *rest), (tmp_path / "data", problem, remedy))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_error_is_json_for_those_who_asked_for_it(tmp_path: Path) -> None:
+    outcome = defectkit("convert", tmp_path / "gone", tmp_path / "out", "--to", "coco", "--json")
+    assert (outcome.status, outcome.json()["problems"]) == (
+        2,
+        [{"file": str(tmp_path / "gone"), "problem": "no such folder", "remedy": "check the path"}],
+    )
+    usage = defectkit("convert", tmp_path, "--json")
+    assert "see 'defectkit convert --help'" in usage.json()["error"]
 
 
 @pytest.mark.parametrize("part", ["part/test", "part/ground_truth", "part/test/scratch"])

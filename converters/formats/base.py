@@ -162,11 +162,15 @@ class AsWritten(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """An image and its instances, the components in its mask, and the areas of those below the minimum area."""
+    """An image and its instances, the components in its mask, and the areas of those below the minimum area.
+
+    `turned`: a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
+    """
 
     image: LabelledImage
     found: int
     too_small: tuple[int, ...] = ()
+    turned: bool = False
 
 
 def digest_line(path: str, digest: str) -> bytes:

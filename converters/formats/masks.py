@@ -14,8 +14,9 @@ from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts import mvtec
-from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample
+from toolkit.dataset.samples import GOOD, MaskFile, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import Problem
 from toolkit.geometry.instances import find_instances

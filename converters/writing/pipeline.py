@@ -145,7 +145,7 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
         with job.staged(resume=order.resume, anew=order.overwrite) as done:
             results = _results(items[done:], missing, settings, workers, cluster)
             job.consume(results, fail=order.fail, progress=progress)
-            manifests |= job.finish((*source.layout_problems, *job.problems), source.root)
+            manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
     told = (*job.notes, *manifest_notes(manifests))
     notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
@@ -229,6 +229,9 @@ def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
     if split is not None and len(items) < len(split):
         strange = sorted(set(split) - {one.sample.key for one, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
+    if not labelled and source.members and not source.layout_problems:
+        remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
+        raise ToolkitError(source.root, f"none of its {len(source.members)} images carries a label", remedy)
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
     return items
@@ -264,7 +267,7 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         encoded = tuple(_encoded(name, labelled.image, settings, boxes) for name in formats)
     except ToolkitError as error:
         return Rendered(member.sample, subset, error.problems, ())
-    return Rendered(member.sample, subset, (), encoded, labelled.found, labelled.too_small)
+    return Rendered(member.sample, subset, (), encoded, labelled.found, labelled.too_small, labelled.turned)
 
 
 def _encoded(name: str, image: LabelledImage, settings: Settings, boxes: int) -> Encoded:

@@ -11,8 +11,9 @@ from pathlib import Path
 from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
 from toolkit.card.statistics import DatasetStatistics, LabelReader, area_distributions, observe
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
-from toolkit.dataset.samples import GOOD, Dataset, Sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -96,6 +97,7 @@ def _card(
         subset_images={name: statistics.images[name] for name in subsets},
         by_product={name: _by_class(statistics, product=name) for name in products},
         sizes=_sizes(statistics),
+        depths=dict(sorted(statistics.depths.items())),
         measured=statistics.every.figures(),
         figures={name: figures for name, figures in aggregated.items() if figures is not None},
         marked_px=marked_px,
@@ -108,7 +110,7 @@ def _card(
         subset_balance={name: measure_balance(subset) for name, subset in subsets.items()},
         uniform=_is_uniform(statistics),
         duplicates=twins,
-        problems=(*dataset.layout_problems, *sorted(statistics.problems)),
+        problems=(*dataset.named_problems, *sorted(statistics.problems)),
         published=published,
         notes=tuple(dict.fromkeys(notes)),
         split=_told_of(split),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     FoldOpt,
@@ -55,6 +56,7 @@ def synth(
         say(f"{folder}: {images} images, {len(PRODUCT_DEFECTS)} kinds of defect and good")
 
 
+@with_layout
 def split(
     root: RootArg,
     out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The file to write.")],
@@ -68,13 +70,14 @@ def split(
     seed: SeedOpt = None,
     category: CategoryOpt = None,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Assign every image to train, val or test, and save it as CSV."""
     from toolkit.cli.splits import check_csv, count_classes, given_numbers, make_split
     from toolkit.dataset.splits import write_split
 
     check_csv(out)
-    source = open_root(root, category)
+    source = open_root(root, category, layout)
     samples = source.dataset
     numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
     made = make_split(samples, strategy.value, numbers)

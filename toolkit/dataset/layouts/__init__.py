@@ -3,44 +3,64 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.layouts.builtins import built_in_names, find_description
+from toolkit.dataset.layouts.described import index_described
+from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
+from toolkit.dataset.layouts.files import list_files
+from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.layout import Layout
-from toolkit.dataset.samples import Dataset
+from toolkit.dataset.layouts.resolving import resolve
 from toolkit.errors import Problem, ToolkitError
 
-__all__ = ["LAYOUTS", "Layout", "detect_layout", "index_root", "load_dataset"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "LayoutLike",
+    "chosen_layout",
+    "coded_layout",
+    "detect_layout",
+    "find_layout",
+    "index_root",
+    "load_dataset",
+]
 
 LAYOUTS: dict[str, str] = {
     "mvtec": "toolkit.dataset.layouts.mvtec",
 }
 """Name -> module, whose `LAYOUT` it is. The first that detects a folder has it."""
 
+LayoutLike = str | Path | Mapping[str, Any] | None
+"""How a root is laid out: the name of a built-in layout, a YAML file, or a mapping; None finds it by itself."""
+
 _LISTED = 3
 
 
+def coded_layout(name: str) -> Layout:
+    """The layout of this name, of those that are code."""
+    found: Layout = import_module(LAYOUTS[name]).LAYOUT
+    return found
+
+
 def _every_layout() -> Iterator[Layout]:
-    return (import_module(module).LAYOUT for module in LAYOUTS.values())
+    return (coded_layout(name) for name in LAYOUTS)
 
 
 def detect_layout(root: Path) -> Layout | None:
     """The layout of a folder, by names alone; None if it is the root of no dataset."""
-    from toolkit.dataset.layouts.guessing import signed
-
     described = signed(root)
     if described is not None:
         return Layout(described.name, described.about, lambda _: True, lambda folder: _described(folder, described))
     return next((layout for layout in _every_layout() if layout.detect(root)), None)
 
 
-def _described(root: Path, description: Any, *, told: bool = False) -> Dataset:
-    from toolkit.dataset.layouts.described import index_described
-    from toolkit.dataset.layouts.files import list_files
-
+def _described(root: Path, description: Description, *, told: bool = False) -> Dataset:
     return index_described(list_files(root), description, told=told)
 
 
@@ -75,10 +95,6 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     Raises:
         ToolkitError: there is no image.
     """
-    from toolkit.dataset.layouts.described import index_described
-    from toolkit.dataset.layouts.files import list_files
-    from toolkit.dataset.layouts.guessing import guess
-
     files = list_files(root)
     left = _left_over(dataset, files.images)
     if not left:
@@ -110,10 +126,6 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     Raises:
         ToolkitError: none does, or several that differ.
     """
-    from toolkit.dataset.layouts.described import index_described
-    from toolkit.dataset.layouts.files import list_files
-    from toolkit.dataset.layouts.guessing import candidates, guess
-
     whole = list_files(root)
     if not whole.images:
         raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
@@ -129,7 +141,44 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     raise ToolkitError(root, f"unknown layout{shown}", f"{ways}; 'defectkit layouts --guess {root}' drafts one")
 
 
-def load_dataset(root: str | Path, layout: str | Path | Mapping[str, Any] | None = None) -> Dataset:
+def chosen_layout(
+    layout: LayoutLike = None,
+    image: str | None = None,
+    mask: str | None = None,
+    values: str | None = None,
+    good: Sequence[str] | None = None,
+) -> LayoutLike:
+    """What several ways to say how a root is laid out come to; the arguments are those of `load_dataset`.
+
+    Raises:
+        ToolkitError: they contradict each other, or one is faulty.
+    """
+    if mask and not image:
+        raise ToolkitError("--mask", "says nothing of where the images are", "give --image PATTERN too")
+    if image and layout is not None:
+        raise ToolkitError("--layout", "stands beside --image", "give one of them")
+    if image:
+        return _dumped(describe_pairs(image, mask, values, good))
+    changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
+    changes |= {"good": [good] if isinstance(good, str) else list(good)} if good else {}
+    if layout is None or not changes:
+        return changes or layout
+    return {**_dumped(find_layout(layout)), **changes}
+
+
+def _dumped(description: Description) -> dict[str, Any]:
+    return description.model_dump(by_alias=True, exclude_defaults=True)
+
+
+def load_dataset(
+    root: str | Path,
+    layout: LayoutLike = None,
+    *,
+    image: str | None = None,
+    mask: str | None = None,
+    values: str | None = None,
+    good: Sequence[str] | None = None,
+) -> Dataset:
     """Index a dataset: a dataset root, a single category folder, or a folder that holds either one level down.
 
     Only names are read here, and masks where only their values tell classes or good images, so that a hundred
@@ -138,21 +187,42 @@ def load_dataset(root: str | Path, layout: str | Path | Mapping[str, Any] | None
     Args:
         root: the folder.
         layout: name of a built-in layout, a YAML file or a mapping that describes one; found by itself if None.
+        image, mask: patterns of the images and of their masks instead, such as "images/{name}.jpg".
+        values: what the values in masks mean: "nonzero", ">=128", "alpha", "ids", or "1=scratch,2=dent".
+        good: names of folders whose images have no defect.
 
     Raises:
         ToolkitError: the folder does not exist, holds nothing, or has no known layout; the description is faulty.
     """
     root = Path(root)
+    layout = chosen_layout(layout, image, mask, values, good)
     if layout is None:
         return index_root(root)
-    description = _description(layout)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "check the path")
-    below = description.below(root.resolve().name)
-    from toolkit.dataset.layouts.described import index_described
-    from toolkit.dataset.layouts.files import list_files
-    from toolkit.dataset.layouts.resolving import resolve
+    if isinstance(layout, Mapping) and not {"images", "unlabelled"} & layout.keys():
+        return _changed(root, layout)
+    if isinstance(layout, str) and layout in LAYOUTS and layout not in built_in_names():
+        return coded_layout(layout).index(root)
+    return _as_told(root, find_layout(layout))
 
+
+def _changed(root: Path, changes: Mapping[str, Any]) -> Dataset:
+    """A root whose layout is found by itself, but for what its values or its good images are.
+
+    Raises:
+        ToolkitError: as `index_root`, or its layout is code and takes no changes.
+    """
+    found = index_root(root)
+    if found.layout not in built_in_names():
+        remedy = "leave --values and --good out, or describe the folder with --layout FILE.yaml"
+        raise ToolkitError(found.root, f"the layout {found.layout} says itself what values mean", remedy)
+    base = find_description(found.layout).model_dump(by_alias=True, exclude_defaults=True)
+    return _as_told(found.root, checked({**base, **changes}, "--values and --good"))
+
+
+def _as_told(root: Path, description: Description) -> Dataset:
+    below = description.below(root.resolve().name)
     files = list_files(root)
     resolution = resolve(description, files.images)
     if below is not None and not resolution.images:
@@ -163,10 +233,12 @@ def load_dataset(root: str | Path, layout: str | Path | Mapping[str, Any] | None
     return index_described(files, description, resolution=resolution, told=True)
 
 
-def _description(layout: str | Path | Mapping[str, Any]) -> Any:
-    from toolkit.dataset.layouts.builtins import built_in_names, find_description
-    from toolkit.dataset.layouts.description import checked, read_description
+def find_layout(layout: str | Path | Mapping[str, Any]) -> Description:
+    """A description by the name of a built-in one, from a YAML file, or from a mapping.
 
+    Raises:
+        ToolkitError: it is none of them, or is faulty.
+    """
     if isinstance(layout, Mapping):
         return checked(layout, "the layout")
     if str(layout) in built_in_names():

@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.description import SUBSET_WORDS, Description, ValuesFile, colour_of
 from toolkit.dataset.layouts.files import FileList
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve, subset_of
-from toolkit.dataset.samples import GOOD, Dataset, LabelKind, MaskFile, Sample, class_of_image, is_good_word
+from toolkit.dataset.samples import GOOD, LabelKind, MaskFile, Sample, class_of_image, is_good_word
 from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.masks import MaskReading, present_values, read_mask
 

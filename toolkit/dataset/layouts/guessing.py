@@ -36,7 +36,9 @@ class Candidate:
             return f"{self.description.name} leaves {len(left)} of the images over ({shown})"
         if missing:
             return f"{self.description.name} finds no mask for {len(missing)} images ({', '.join(missing[:_SHOWN])})"
-        return f"{self.description.name} fits"
+        if self.description.needs == "good":
+            return f"{self.description.name} finds no folder of good images"
+        return f"{self.description.name} fits, as others do"
 
 
 def _lacks_mask(file: FoundFile, description: Description) -> bool:

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.reference import compare_with_published
-from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample, is_good_word
+from toolkit.dataset.samples import GOOD, MaskFile, Sample, is_good_word
 from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.images import is_image
 from toolkit.imaging.masks import read_mask
