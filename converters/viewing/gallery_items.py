@@ -215,8 +215,8 @@ def _of_tree(
     _mark_missing(items, tree)
     items = _only(items, categories, tree.root)
     items += _faulty(tree.layout_problems, tree.root)
-    layers = _layers(shapes, source is not None)
-    told = (*_remarks(settings, source, layers), *((_IMAGELESS,) if borrowed else ()))
+    layers = _layers(shapes, source)
+    told = (*_remarks(settings, tree, source, layers), *((_IMAGELESS,) if borrowed else ()))
     compared = _name(source.root) if source is not None else ""
     words = Words(_name(tree.root, 2), f"{tree.kind} labels", compared, told)
     roots = (tree.root,) if source is None else (tree.root, source.root)
@@ -235,11 +235,14 @@ def _source(tree: LabelTree, against: str | Path | None, layout: LayoutLike) -> 
     return source, () if source is not None else (_NO_SOURCE,)
 
 
-def _remarks(settings: Settings, source: Source | None, layers: dict[str, str]) -> tuple[str, ...]:
+def _remarks(settings: Settings, tree: LabelTree, source: Source | None, layers: dict[str, str]) -> tuple[str, ...]:
     """What a conversion was told to do that shows as a difference; or why there is no difference."""
     if source is None or "difference" in layers:
         return () if source is None else (layers["difference"],)
     found = []
+    drawn = (tree.manifest or {}).get("fidelity", {}).get("rectangles", 0)
+    if drawn:
+        found.append(f"{drawn} objects have a box and no mask in the source: their rectangles are exact to nothing")
     if settings.min_area:
         found.append(f"converted with --min-area {settings.min_area}: smaller components show as lost")
     if settings.join_parts:
@@ -249,13 +252,15 @@ def _remarks(settings: Settings, source: Source | None, layers: dict[str, str]) 
     return tuple(found)
 
 
-def _layers(shapes: Shapes, compared: bool) -> dict[str, str]:
-    """Layers that these labels do not have, and why."""
+def _layers(shapes: Shapes, source: Source | None) -> dict[str, str]:
+    """Layers that these labels, or their source, do not have, and why."""
     reason, without = _WITHOUT[shapes]
     layers = {name: f"{reason} {_SAID[name]}" for name in without}
-    if not compared:
-        layers |= {"source": _NO_SOURCE, "difference": _NO_SOURCE}
-    elif shapes != "pixels":
+    if source is None:
+        return layers | {"source": _NO_SOURCE, "difference": _NO_SOURCE}
+    if source.holds != "pixels":
+        layers["source"] = f"the source has {_OWN[_SHAPES[source.holds]]}, and no masks"
+    if shapes != "pixels":
         layers["difference"] = f"{reason} pixels to compare with the source; what they get wrong is listed as a problem"
     return layers
 
