@@ -134,7 +134,7 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     started = time.monotonic()
     source, settings = order.source, order.settings
     items = _items(source, order.split)
-    if order.fail and source.layout_problems:
+    if source.layout_problems and (order.fail or not items):
         found = (problem for item in items for problem in _faults(item, order.formats, settings))
         raise BadInputError([*source.layout_problems, *sorted(found)])
     inputs = fingerprint((item.sample, subset) for item, subset in items)
@@ -267,7 +267,17 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         encoded = tuple(_encoded(name, labelled.image, settings, boxes) for name in formats)
     except ToolkitError as error:
         return Rendered(member.sample, subset, error.problems, ())
-    return Rendered(member.sample, subset, (), encoded, labelled.found, labelled.too_small, labelled.turned)
+    return Rendered(
+        member.sample,
+        subset,
+        (),
+        encoded,
+        labelled.found,
+        labelled.too_small,
+        labelled.turned,
+        labelled.inverted,
+        labelled.image.left_out,
+    )
 
 
 def _encoded(name: str, image: LabelledImage, settings: Settings, boxes: int) -> Encoded:

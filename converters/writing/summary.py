@@ -43,7 +43,7 @@ def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
     drawn = {name: found for name, one in manifests.items() if (found := one["fidelity"].get("rectangles", 0))}
     notes = []
     if drawn:
-        what = f"{max(drawn.values())} object(s) have a box and no mask: written as rectangles in {', '.join(drawn)}"
+        what = f"{max(drawn.values())} object(s) have a box alone: written as rectangles in {', '.join(drawn)}"
         notes.append(f"{what}, which are exact to nothing")
     told = next((one for name, one in manifests.items() if find_format(name).holds != "classes"), None)
     if told is not None and _sum(told, "images") and not _sum(told, "instances"):

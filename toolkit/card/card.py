@@ -61,6 +61,7 @@ def describe_dataset(
         *(_missing_folders(dataset) if dataset.layout == "mvtec" else ()),
         *_said_of(len(dataset) - len(members), "{} of the dataset's images are left out by the split"),
         *_said_of(statistics.several, "{} image(s) show several classes, and count for each of them"),
+        *_said_of(statistics.left_out, "{} annotation(s) mark no pixel of their image, and are left out"),
         *_lacking(statistics, names),
         *_twins_apart(twins, {sample.key: sample for sample in members}, subsets),
         *getattr(split, "notes", ()),

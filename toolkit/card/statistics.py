@@ -82,6 +82,7 @@ class Record:
         area: pixels of all that is marked.
         components: 8-connected components of all that is marked.
         depth: bits that the image is read with, as `toolkit.imaging.images.read_image` says; 0 where it is not known.
+        left_out: what its labels list and what marks no pixel.
     """
 
     sample: Sample
@@ -92,6 +93,7 @@ class Record:
     area: int = 0
     components: int = 0
     depth: int = 0
+    left_out: int = 0
 
     @property
     def classes(self) -> list[str]:
@@ -109,12 +111,14 @@ def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
         labels: reads its labels, where they do not stand in masks.
     """
     try:
-        header, instances = _masked(sample) if labels is None else _labelled(labels(sample))
+        labelled = None if labels is None else labels(sample)
+        header, instances = _masked(sample) if labelled is None else _labelled(labelled)
         depth = _depth(sample, header)
     except ToolkitError as error:
         return Record(sample, error.problems, _header_alone(sample), {})
+    left_out = len(labelled.left_out) if labelled is not None else 0
     if not instances:
-        return Record(sample, (), header, {}, depth=depth)
+        return Record(sample, (), header, {}, depth=depth, left_out=left_out)
     size = header.width, header.height
     names = {instance.label for instance in instances}
     whole, offset = _union(instances)
@@ -123,7 +127,7 @@ def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
     if len(names) > 1:
         marked = {name: _measure([one for one in instances if one.label == name], size) for name in names}
     components = cv2.connectedComponents(whole.view(np.uint8), connectivity=8)[0] - 1 if labels else len(instances)
-    return Record(sample, (), header, marked, every, int(np.count_nonzero(whole)), components, depth)
+    return Record(sample, (), header, marked, every, int(np.count_nonzero(whole)), components, depth, left_out)
 
 
 def _masked(sample: Sample) -> tuple[ImageHeader, Sequence[Instance]]:
@@ -227,6 +231,7 @@ class DatasetStatistics:
         sizes: (product, width, height, channels) -> images.
         depths: bits that an image is read with -> images.
         several: images that show several classes.
+        left_out: what labels list and what marks no pixel.
         defect_images: images that show a defect.
         per_image, components: number of instances, of components, in an image -> images.
         areas: (all that is marked in an image, pixels of the image) -> images.
@@ -239,7 +244,7 @@ class DatasetStatistics:
         self.counted: Counter[tuple[str, str, str]] = Counter()
         self.sizes: Counter[tuple[str, int, int, int]] = Counter()
         self.depths: Counter[int] = Counter()
-        self.several = self.defect_images = 0
+        self.several = self.left_out = self.defect_images = 0
         self.per_image: Counter[int] = Counter()
         self.components: Counter[int] = Counter()
         self.areas: Counter[tuple[int, int]] = Counter()
@@ -254,6 +259,7 @@ class DatasetStatistics:
         self.images[subset] += 1
         self.counted.update((product, name, subset) for name in record.classes)
         self.several += len(record.classes) > 1
+        self.left_out += record.left_out
         self.defect_images += record.classes not in ([GOOD], [])
         if header is None:
             return

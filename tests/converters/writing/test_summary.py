@@ -21,7 +21,7 @@ def test_rectangles_are_counted_and_called_so(tmp_path: Path) -> None:
     assert drawn == {"coco": None, "yolo-detect": None, **dict.fromkeys(kinds[1:3] + kinds[4:], 2)}
     assert (fidelity["semantic"]["images"], fidelity["semantic"]["exact"]) == (1, 1)
     (note,) = (note for note in done["notes"] if "rectangles" in note)
-    assert note.startswith("2 object(s) have a box and no mask: written as rectangles in yolo-segment, yolo-obb")
+    assert note.startswith("2 object(s) have a box alone: written as rectangles in yolo-segment, yolo-obb")
     again = defectkit("convert", source, tmp_path / "out", "--to", ",".join(kinds), "--resume")
     assert note in again.err
     assert " ".join(cells(again.out, "semantic")) == "semantic 4 4 1 1 of 1, 2 rectangles 1.0000 0"
