@@ -95,7 +95,8 @@ def photo_faults(tree: LabelTree, photos: Sequence[Photo]) -> tuple[list[str], s
         return faults, ""
     if len(missing) == len(photos) and (note := _excused(tree, missing)):
         return faults, note
-    names = [os.path.relpath(photo.path, tree.root) for photo in missing[:_NAMED]]
+    root = tree.root if tree.root.is_dir() else tree.root.parent
+    names = [os.path.relpath(photo.path, root) for photo in missing[:_NAMED]]
     shown = ", ".join(names) + (", ..." if len(missing) > _NAMED else "")
     return [f"{tree.root}: {len(missing)} of its {len(photos)} image files are missing: {shown}", *faults], ""
 

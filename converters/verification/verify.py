@@ -117,7 +117,7 @@ def verify(
         _check_manifest(one, results)
         _check_photos(one, results)
         reports.append(_report(one, way, results, min_iou))
-        notes += (*one.notes, *_notes(one.tree, way, results, min_iou, compared=source is not None))
+        notes += (*one.notes, *_notes(one, way, results, min_iou, compared=source is not None))
     return VerifyReport(tuple(sorted(reports, key=lambda report: report.tree)), notes)
 
 
@@ -126,11 +126,9 @@ def _way(tree: LabelTree, source: Source | None) -> _Way:
     return _Way(found, found.holds_in(tree), expects_photos(tree), settings_of(tree, source))
 
 
-def _notes(
-    tree: LabelTree, way: _Way, results: Sequence[_Checked], min_iou: float, *, compared: bool
-) -> tuple[str, ...]:
+def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *, compared: bool) -> tuple[str, ...]:
     """What could not be checked in a tree, and why."""
-    notes = []
+    notes, tree = [], one.tree
     if way.settings.min_iou < min_iou:
         notes.append(f"{tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same")
     rectangles = sum(result.rectangles for result in results)
@@ -140,7 +138,12 @@ def _notes(
             f"{tree.root}: {rectangles} objects of {drawn} images have a box and no mask in the source: "
             "their rectangles were compared, and are exact to nothing"
         )
-    elif compared and results and all(result.right is None and not result.failures for result in results):
+    elif (
+        compared
+        and results
+        and not one.failures
+        and all(result.right is None and not result.failures for result in results)
+    ):
         notes.append(
             f"{tree.root}: nothing was compared: neither it nor the source shows a defect, in {len(results)} images"
         )

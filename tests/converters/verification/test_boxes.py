@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from converters import convert, read_labels, verify
+from converters import FORMATS, convert, read_labels, verify
+from converters.formats.boxes import wrong_boxes
 from tests.commands import defectkit
 from tests.converters.boxed import BOX, MASK, boxed_tree, classified_tree
 from tests.converters.support import make_dataset, save_png
 from tests.masks import SHAPES
+from toolkit.geometry.labels import Instance
 
 
 def cells(text: str, name: str) -> list[str]:
@@ -129,6 +131,34 @@ def test_boxes_of_another_tool_are_held_against_those_of_masks(tmp_path: Path) -
     (tree / "images/0.png").write_bytes(source[0].image.read_bytes())
     report = verify(tree, source)
     assert (report.passed, report.min_iou, report.trees[0].exact) == (True, None, 1)
+
+
+def test_boxes_with_decimals_are_right(tmp_path: Path) -> None:
+    box = {"bbox": [5.25, 6.4, 10.5, 7.3], "area": 76.65, "segmentation": []}
+    convert(read_labels(boxed_tree(tmp_path / "in", [[box, MASK], [box], []])), tmp_path / "out", FORMATS)
+    report = verify(tmp_path / "out")
+    assert report.failures == ()
+    right = {tree.kind: (tree.exact, tree.compared) for tree in report.trees}
+    assert (right["coco"], right["yolo-detect"], right["semantic"]) == ((2, 2), (2, 2), (0, 0))
+
+
+def test_boxes_that_round_differently_find_each_other() -> None:
+    sides = [(5.5, 9.0, 20.0, 21.0), (5.6, 1.0, 20.0, 21.0)]
+    instances = [Instance("dent", box, None, 1) for box in sides]
+    written = [("dent", (box[0] - 0.000001, *box[1:])) for box in sides]
+    assert wrong_boxes(written, instances, "a") == []
+    assert wrong_boxes(written[::-1], instances, "a") == []
+    twice = [written[0], written[0]]
+    assert wrong_boxes(twice, instances, "a") == [
+        "a: box (5.50, 9.00, 20.00, 21.00) of 'dent' where the source has (5.60, 1.00, 20.00, 21.00) of 'dent'"
+    ]
+
+
+def test_one_label_file_is_verified(mixed: Path) -> None:
+    report = verify(mixed / "annotations/instances_train.json", mixed)
+    assert report.passed, report.failures
+    (mixed / "images/1.png").unlink()
+    assert any("1.png" in line for line in verify(mixed / "annotations/instances_train.json", mixed).failures)
 
 
 def test_a_tree_of_classes_has_no_iou(tmp_path: Path) -> None:
