@@ -67,7 +67,11 @@ def index_class_maps(root: Path) -> LabelTree:
     for subset, folder in image_folders(root, document, part) or image_folders(root, document):
         images, maps = _folders(root, folder, part, path)
         read |= {images, maps}
-        for pair in _pairs(subset, images, maps, seen.problems):
+        pairs = list(_pairs(subset, images, maps, seen.problems))
+        if not ours and any(pair.image is not None for pair in pairs):
+            seen.problems += _orphans(pairs)
+            pairs = [pair for pair in pairs if pair.image is not None]
+        for pair in pairs:
             _look_at(pair, root, meaning, seen, ours=ours)
     notes = [meaning.note] if meaning.note and seen.found else []
     if not ours:
@@ -114,6 +118,13 @@ def _pairs(subset: str, images: Path, maps: Path, problems: list[Problem]) -> It
         yield _Pair(subset, name, these[0] if these else None, those[0] if those else None)
         for other in these[1:] if not those else ():
             yield _Pair(subset, name, other, None)
+
+
+def _orphans(pairs: Iterable[_Pair]) -> list[Problem]:
+    """Maps whose image is not there, while others are."""
+    remedy = "put its image beside the others, or remove the map"
+    lost = (pair.label for pair in pairs if pair.image is None)
+    return [Problem(str(label), "a class map without an image", remedy) for label in lost]
 
 
 def _by_name(folder: Path) -> dict[str, list[Path]]:

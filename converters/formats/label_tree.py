@@ -270,7 +270,8 @@ def _with_endings(keys: Sequence[str], endings: Sequence[str]) -> list[str]:
 class FoundImage:
     """An image of a tree that is being indexed: subset, name without ending, file, payload and classes seen.
 
-    The name may have folders before it, which tell images of one name apart.
+    The name may have folders before it, which tell images of one name apart. `kind` is what its own labels consist of,
+    where that is not what those of the tree do.
     """
 
     subset: str
@@ -279,6 +280,7 @@ class FoundImage:
     payload: Any
     classes: tuple[str, ...]
     size: tuple[int, int] | None = None
+    kind: LabelKind | None = None
 
 
 def make_records(
@@ -296,7 +298,11 @@ def make_records(
         parts = key.split("/")
         category = parts[0] if ours and len(parts) == 4 else "product"
         defect = class_of_image(one.classes)
-        told = "good" if defect == GOOD and kind != "class" else kind
+        told = one.kind or kind
+        if told == "unlabelled":
+            defect = ""
+        elif defect == GOOD and kind != "class":
+            told = "good"
         sample = Sample(key, one.image, (), category, defect, one.subset, kind=told)
         records.append(LabelRecord(sample, load, one.payload, names, one.size, ours))
     return records

@@ -91,7 +91,7 @@ def compare_image(
         least: IoU that rectangles must reach.
     """
     shown = readings[0]
-    faults = box_faults(found, holds, record, shown, truth)
+    faults = box_faults(found, record, shown, truth, holds)
     rectangles = drawn_as_masks(found, truth)
     if rectangles:
         if holds == "pixels" and (worst := min(_compare_pixels(one, truth) for one in readings)).iou < least:
@@ -144,18 +144,18 @@ def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDiffe
 
 
 def box_faults(
-    found: Format, holds: Holds, record: LabelRecord, shown: LabelledImage, truth: LabelledImage
+    found: Format, record: LabelRecord, shown: LabelledImage, truth: LabelledImage, holds: Holds | None = None
 ) -> list[str]:
     """What is wrong with an image's boxes, oriented boxes, or class; nothing where its labels are masks.
 
     Args:
         found: the format.
-        holds: what the labels of the tree consist of.
         record: where the labels stand.
         shown: what a reader makes of them.
         truth: what they should be.
+        holds: what the labels of the tree consist of; by default what those of the format do.
     """
-    key = truth.key
+    key, holds = truth.key, holds or found.holds
     if holds == "classes":
         label, wanted = record.sample.defect, truth.image_label
         return [] if label == wanted else [f"{key}: in class {label!r}, the source says {wanted!r}"]

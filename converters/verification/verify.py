@@ -33,6 +33,7 @@ __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
 
 _WORST = 5
 _NO_SOURCE = "no source to compare with: counts, classes, boxes and hashes were checked; name it with --against ROOT"
+_NEITHER = "no source to compare with: what labels say of themselves was checked; name it with --against ROOT"
 _NO_MANIFEST = "no manifest: no counts and hashes to check"
 
 
@@ -103,7 +104,8 @@ def verify(
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
     trees, reports = _indexed(Path(out))
     source = find_source(against, [one.tree for one in trees], layout)
-    notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE,)
+    known = any(one.tree.manifest is not None for one in trees)
+    notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE if known else _NEITHER,)
     work = _work(trees, source)
     ways = [_way(one.tree, source) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)

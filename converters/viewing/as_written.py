@@ -38,7 +38,7 @@ def read_shown(
     if (shown.width, shown.height) != (truth.width, truth.height):
         sizes = f"labelled as {shown.width} x {shown.height} pixels, the source is {truth.width} x {truth.height}"
         return Shown(shown, boxes, corners, problems=(Problem(record.sample.key, sizes),))
-    problems = tuple(Problem(*line.split(": ", 1)) for line in box_faults(found, holds, record, shown, wanted))
+    problems = tuple(Problem(*line.split(": ", 1)) for line in box_faults(found, record, shown, wanted, holds))
     true = masked(truth).marked() if truth.kind not in ("class", "boxes") else None
     if holds != "pixels":
         return Shown(shown, boxes, corners, true, problems=problems)

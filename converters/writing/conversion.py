@@ -85,7 +85,7 @@ class Conversion:
         self._total = total
         self._inputs = inputs
         self._stage = out / STAGING
-        self._done = 0
+        self._done = self._written = 0
         self._writers: list[TreeWriter] = []
         self._copied = False
         self._seen: Counter[str] = Counter()
@@ -125,7 +125,7 @@ class Conversion:
             progress: called with (done, total).
 
         Raises:
-            BadInputError: samples are faulty, and `fail` is set.
+            BadInputError: samples are faulty, and `fail` is set, or none is left.
             ToolkitError: the disk is full, or the folder cannot be written.
         """
         saved = time.monotonic()
@@ -139,10 +139,11 @@ class Conversion:
             if time.monotonic() - saved >= _CHECKPOINT_SECONDS:
                 self._save_state()
                 saved = time.monotonic()
-        if fail and self.problems:
+        if self.problems and (fail or not self._written):
             raise BadInputError(sorted(self.problems))
 
     def _write(self, rendered: Rendered) -> None:
+        self._written += 1
         self._seen.update(turned=rendered.turned, inverted=rendered.inverted)
         self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
         mode, image = self._settings.images, rendered.sample.image
@@ -210,6 +211,7 @@ class Conversion:
         state = {
             "mark": self._mark(),
             "done": self._done,
+            "written": self._written,
             "seen": self._seen,
             "left_out": self._left_out,
             "problems": [vars(problem) for problem in self.problems],
@@ -219,6 +221,7 @@ class Conversion:
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self._done = state["done"]
+        self._written = state.get("written", self._done)
         self._seen = Counter(state.get("seen", {}))
         self._left_out = list(state.get("left_out", ()))
         self.problems = [Problem(**problem) for problem in state["problems"]]

@@ -17,6 +17,7 @@ from converters.formats.base import Encoded, Holds, ImageMode, Settings
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
+from converters.writing.growth import Growth, find_growth
 from converters.writing.summary import MANIFEST_HEADER, manifest_notes, manifest_rows
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample
@@ -140,14 +141,19 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     inputs = fingerprint((item.sample, subset) for item, subset in items)
     manifests = finished(order.out, order.formats, settings, inputs) if order.resume else {}
     missing = [name for name in order.formats if name not in manifests]
+    growth = Growth(settings, (), ())
+    if order.resume and not order.overwrite:
+        subsets = {item.sample.key: subset for item, subset in items}
+        growth = find_growth(order.out, missing, settings, inputs, source.root, subsets)
+        settings = growth.settings
     job = Conversion(order.out, missing, settings, len(items), inputs)
     if missing:
-        with job.staged(resume=order.resume, anew=order.overwrite) as done:
+        with job.staged(resume=order.resume, anew=order.overwrite or bool(growth.formats)) as done:
             results = _results(items[done:], missing, settings, workers, cluster)
             job.consume(results, fail=order.fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
-    told = (*job.notes, *manifest_notes(manifests))
+    told = (*growth.notes, *job.notes, *manifest_notes(manifests))
     notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)

@@ -22,6 +22,7 @@ from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
 from toolkit.cli.layouts import layouts
 from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
+from toolkit.cli.remedies import fit_error, options_of
 from toolkit.cli.terminal import print_error, print_json_error
 from toolkit.errors import ToolkitError
 
@@ -115,6 +116,7 @@ def _explain(error: Exception, command: str, *, as_json: bool) -> int | None:
     told = _told(error, command)
     if told is None:
         return _INTERRUPTED if isinstance(error, typer.Abort) else None
+    told = fit_error(told, command.partition(" ")[2], options_of(app))
     print_error(told)
     if as_json:
         print_json_error(told)

@@ -43,20 +43,13 @@ def _own_faults(annotation: JsonObject, instance: Instance) -> list[str]:
     tight, box = _tight(instance), annotation.get("bbox") or ()
     if len(box) != 4 or max(abs(a - b) for a, b in zip(box, tight, strict=True)) > TOLERANCE:
         faults.append(f"bbox {shown_box(box)} is not the tight box {shown_box(tight)}")
-    faults += _own_area_faults(annotation.get("area"), instance)
+    area, given = float(instance.area) if instance.mask is not None else tight[2] * tight[3], annotation.get("area")
+    if not isinstance(given, int | float) or abs(given - area) > (0 if instance.mask is not None else TOLERANCE * area):
+        what = "pixel count" if instance.mask is not None else "area of the box,"
+        faults.append(f"area {given} is not the {what} {area:g}")
     if annotation.get("iscrowd"):
         faults.append("is marked as a crowd, which training and evaluation pass over")
     return faults
-
-
-def _own_area_faults(area: object, instance: Instance) -> list[str]:
-    """What is wrong with an area of ours: that of the pixels, or of the box where there is no mask."""
-    if instance.mask is not None:
-        return [] if area == instance.area else [f"area {area} is not the pixel count {instance.area}"]
-    _, _, width, height = _tight(instance)
-    sides = width + height
-    right = isinstance(area, int | float) and abs(area - width * height) <= TOLERANCE * sides
-    return [] if right else [f"area {area} is not that of the box, {width * height:g}"]
 
 
 def _foreign_faults(annotation: JsonObject, instance: Instance) -> list[str]:

@@ -227,6 +227,15 @@ def test_an_image_without_a_map_is_a_problem(tmp_path: Path) -> None:
     assert (Path(problem.file).name, problem.problem) == ("b.png", "an image without a class map")
 
 
+def test_a_map_without_an_image_is_a_problem_where_others_have_theirs(tmp_path: Path) -> None:
+    root = map_tree(tmp_path, DENT)
+    (root / "images/train/b.png").unlink()
+    (problem,) = read_labels(root).layout_problems
+    assert (Path(problem.file).parent.name, problem.problem) == ("train", "a class map without an image")
+    (root / "images/train/a.png").unlink()
+    assert (read_labels(root).layout_problems, len(read_labels(root))) == ((), 2)
+
+
 def test_a_map_of_another_size_than_its_image_is_a_problem(tmp_path: Path) -> None:
     root = map_tree(tmp_path / "in", DENT)
     save_png(root / "masks/train/a.png", drawn((1, 5))[:, :40])

@@ -141,6 +141,14 @@ def test_a_tree_of_labels_that_had_no_images_says_so(labels: Path, tmp_path: Pat
     assert any("its source had no image files" in note for note in report.notes)
 
 
+def test_without_source_and_manifest_no_hashes_are_said_to_be_checked(labels: Path, tmp_path: Path) -> None:
+    tree = tree_copy(labels / "yolo-segment", tmp_path)
+    (tree / "manifest.json").unlink()
+    first, second = verify(tree).notes
+    assert first.startswith("no source to compare with: what labels say of themselves was checked")
+    assert second.endswith("no manifest: no counts and hashes to check")
+
+
 def test_the_note_of_a_missing_manifest_is_printed(labels: Path, source: Dataset, tmp_path: Path) -> None:
     tree = tree_copy(labels / "yolo-segment", tmp_path)
     (tree / "manifest.json").unlink()
