@@ -246,6 +246,9 @@ def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
 def _advice(source: Source, items: Sequence[_Item]) -> tuple[str, ...]:
     """What to know of a split that gives a detector nothing to learn from."""
     defects = {subset for item, subset in items if item.sample.defect != GOOD}
+    if {subset for _, subset in items} == {"train"}:
+        remedy = "--strategy stratified draws train, val and test"
+        return (f"all images are train, since no other subset is named; {remedy}",)
     if not defects or "train" in defects:
         return ()
     where = " and ".join(name for name in SUBSETS if name in defects)
