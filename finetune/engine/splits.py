@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from converters.sources import Source, SourceLike, open_source
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
-from toolkit.errors import ToolkitError
+from toolkit.errors import BadInputError, Problem, ToolkitError
 
 __all__ = ["ImageRecord", "ImageRecords", "SplitConfig", "evaluated_examples", "open_examples"]
 
@@ -42,6 +43,16 @@ class SplitConfig(BaseModel):
     folds: int = Field(default=5, description='of "kfold", their number.')
     fold: int = Field(default=0, description='of "kfold", which of them is test, from 0.')
     seed: int = Field(default=0, description="of the draw.")
+    group: str | None = Field(
+        default=None,
+        description=(
+            'images that share a subset: "near-duplicates", or a pattern over keys, "{part}_*": those where {part} is '
+            'the same; "auto" then draws.'
+        ),
+    )
+    leave_out: str | tuple[str, ...] = Field(
+        default=(), description='classes to do without, a name or a list of names; "auto" then draws.'
+    )
 
 
 @dataclass(frozen=True)
@@ -174,12 +185,47 @@ def evaluated_examples(
 def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]:
     if split.file is not None:
         return read_split(split.file, samples)
-    if split.strategy == "auto":
-        own = {sample.key: sample.split for sample in samples if sample.split in SUBSETS}
-        labels = {sample.defect for sample in samples}
-        trained = {sample.defect for sample in samples if sample.split == "train"}
-        if trained == labels and len(own) == len(samples) and "test" in own.values():
-            return own
-        return split_dataset(samples, "stratified", val=split.val, test=split.test, seed=split.seed)
     numbers = split.model_dump(exclude={"file", "strategy"})
-    return split_dataset(samples, split.strategy, **numbers)
+    try:
+        if split.strategy != "auto":
+            return split_dataset(samples, split.strategy, **numbers)
+        labelled = [sample for sample in samples if sample.kind != "unlabelled"]
+        own = {sample.key: sample.split for sample in labelled if sample.split in SUBSETS}
+        labels = {sample.defect for sample in labelled}
+        trained = {sample.defect for sample in labelled if sample.split == "train"}
+        learnable = trained == labels and len(own) == len(labelled) and "test" in own.values()
+        if learnable and split.group is None and not split.leave_out:
+            return own
+        return split_dataset(samples, "stratified", **numbers)
+    except ToolkitError as error:
+        raise _in_settings(error) from error
+
+
+_FLAGS = "val|test|per-class|test-per-class|folds|fold|seed|group|leave-out|strategy"
+_VALUE = r"-?[\d.]+|nan|'[^']*'|near-duplicates|native|stratified|uniform|kfold"
+_NAMES = re.compile(r"--leave-out ('[^']*'|[a-z0-9,-]*[a-z0-9])")
+_FLAG = re.compile(rf"--({_FLAGS})(?![\w-])(?: ({_VALUE})(?![\w.]*\w))?")
+
+
+def _in_settings(error: ToolkitError) -> ToolkitError:
+    """An error of a split, which tells of flags, in the words of a learner's settings."""
+    problems = [
+        Problem(_settings_told(one.file), _settings_told(one.problem), _settings_told(one.remedy))
+        for one in error.problems
+    ]
+    return BadInputError(problems)
+
+
+def _settings_told(text: str) -> str:
+    names = [name.strip("'") for name in _NAMES.findall(text)]
+    place = _NAMES.search(text)
+    if place is not None:
+        listed = ", ".join(name.replace(",", ", ") for name in names)
+        told = f"split.leave_out={listed}" if listed.isalnum() else f"'split.leave_out=[{listed}]'"
+        text = f"{text[: place.start()]}--set {told}{_NAMES.sub('', text[place.end() :])}"
+    return _FLAG.sub(_setting_told, text)
+
+
+def _setting_told(flag: re.Match[str]) -> str:
+    name = f"split.{flag[1].replace('-', '_')}"
+    return name if flag[2] is None else f"--set {name}={flag[2]}"

@@ -13,7 +13,9 @@ from toolkit.cli.options import (
     CategoryOpt,
     FoldOpt,
     FoldsOpt,
+    GroupOpt,
     JsonOpt,
+    LeaveOutOpt,
     OverwriteOpt,
     PerClassOpt,
     RootArg,
@@ -49,6 +51,8 @@ def describe(
     folds: FoldsOpt = None,
     fold: FoldOpt = None,
     seed: SeedOpt = None,
+    group: GroupOpt = None,
+    leave_out: LeaveOutOpt = None,
     category: CategoryOpt = None,
     workers: WorkersOpt = 0,
     overwrite: OverwriteOpt = False,
@@ -60,7 +64,7 @@ def describe(
     from toolkit.cli.splits import choose_split, given_numbers
 
     source = open_root(root, category)
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
+    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed, group, leave_out)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     if out is not None:
         check_card(out, source.root, overwrite=overwrite)

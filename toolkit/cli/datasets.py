@@ -11,7 +11,9 @@ from toolkit.cli.options import (
     CategoryOpt,
     FoldOpt,
     FoldsOpt,
+    GroupOpt,
     JsonOpt,
+    LeaveOutOpt,
     PerClassOpt,
     RootArg,
     SeedOpt,
@@ -22,8 +24,14 @@ from toolkit.cli.options import (
 )
 from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
+from toolkit.errors import ToolkitError
 
 __all__ = ["split", "synth"]
+
+_Extend = Annotated[
+    Path | None,
+    typer.Option(metavar="OLD.csv", help="Keep what this split says, and draw what is new, by its settings."),
+]
 
 
 def synth(
@@ -58,7 +66,7 @@ def synth(
 def split(
     root: RootArg,
     out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The file to write.")],
-    strategy: Annotated[Strategy, typer.Option(help="How to split.")],
+    strategy: Annotated[Strategy | None, typer.Option(help="How to split; by default as the older split was.")] = None,
     val: ValOpt = None,
     test: TestOpt = None,
     per_class: PerClassOpt = None,
@@ -66,18 +74,24 @@ def split(
     folds: FoldsOpt = None,
     fold: FoldOpt = None,
     seed: SeedOpt = None,
+    group: GroupOpt = None,
+    leave_out: LeaveOutOpt = None,
+    extend: _Extend = None,
     category: CategoryOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
-    """Assign every image to train, val or test, and save it as CSV."""
+    """Assign every image to train, val or test, and save it as CSV. Images with the same bytes share a subset."""
     from toolkit.cli.splits import check_csv, count_classes, given_numbers, make_split
-    from toolkit.dataset.splits import write_split
+    from toolkit.dataset.splits import load_split, write_split
 
+    if strategy is None and extend is None:
+        raise ToolkitError("defectkit split", "misses '--strategy'", "add --strategy stratified, or --extend OLD.csv")
     check_csv(out)
     source = open_root(root, category)
     samples = source.dataset
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
-    made = make_split(samples, strategy.value, numbers)
+    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed, group, leave_out)
+    older = None if extend is None else load_split(extend, {sample.key for sample in samples})
+    made = make_split(samples, None if strategy is None else strategy.value, numbers, older)
     write_split(made, out)
     counts = count_classes(samples, made)
     notes = (*source.notes, *made.notes)

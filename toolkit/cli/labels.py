@@ -13,8 +13,10 @@ from toolkit.cli.options import (
     Classes,
     FoldOpt,
     FoldsOpt,
+    GroupOpt,
     Images,
     JsonOpt,
+    LeaveOutOpt,
     OnProblem,
     OverwriteOpt,
     PerClassOpt,
@@ -94,6 +96,8 @@ def convert(
     folds: FoldsOpt = None,
     fold: FoldOpt = None,
     seed: SeedOpt = None,
+    group: GroupOpt = None,
+    leave_out: LeaveOutOpt = None,
     category: CategoryOpt = None,
     classes: _ClassesOpt = Classes.defect,
     instances: _InstancesOpt = "components",
@@ -115,7 +119,7 @@ def convert(
     from toolkit.cli.splits import choose_split, given_numbers
 
     source = open_root(root, category)
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
+    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed, group, leave_out)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     with progress_bar("converting") as progress:
         report = run(

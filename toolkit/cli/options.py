@@ -13,8 +13,10 @@ __all__ = [
     "Classes",
     "FoldOpt",
     "FoldsOpt",
+    "GroupOpt",
     "Images",
     "JsonOpt",
+    "LeaveOutOpt",
     "OnProblem",
     "OverwriteOpt",
     "PerClassOpt",
@@ -88,3 +90,14 @@ TestPerClassOpt = Annotated[int | None, typer.Option(metavar="N", help="Of these
 FoldsOpt = Annotated[int | None, typer.Option(metavar="N", help="Number of folds (kfold: 5).")]
 FoldOpt = Annotated[int | None, typer.Option(metavar="K", help="The fold to test on, from 0 (kfold: 0).")]
 SeedOpt = Annotated[int | None, typer.Option(metavar="N", help="Seed of the random draw (0).")]
+GroupOpt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Images that share a subset: near-duplicates, or those in whose keys {x} is the same, as '{x}_*'.",
+    ),
+]
+LeaveOutOpt = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CLASS", help="A class of images that gets no subset; may be repeated."),
+]

@@ -98,7 +98,7 @@ def _look(path: Path, skip_faulty: bool) -> _Look | None:
         if skip_faulty:
             return None
         raise
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    grey = cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
     return _Look(_hash(grey), _resized(grey, _SIDE))
 
 

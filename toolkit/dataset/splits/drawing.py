@@ -178,12 +178,12 @@ def _folds_of_groups(
         waiting = [key for key in keys if key not in assigned]
         first = (number + len(keys) - len(waiting)) % folds
         wants[stratum] = {name: len(waiting) / folds for name in names[first:] + names[:first]}
-    waiting = {key for keys in strata.values() for key in keys if key not in assigned}
+    fresh = {key for keys in strata.values() for key in keys if key not in assigned}
     dealt = deal(population, wants, dict.fromkeys(assigned, "older"))
-    tested = {key for key in waiting if dealt[key] == str(fold)}
+    tested = {key for key in fresh if dealt[key] == str(fold)}
     assigned = assigned | dict.fromkeys(tested, "test")
     if val == 0:
-        return assigned | dict.fromkeys(waiting - tested, "train")
+        return assigned | dict.fromkeys(fresh - tested, "train")
     rest: dict[Stratum, dict[str, float]] = {}
     for stratum, keys in strata.items():
         size = sum(assigned.get(key) != "test" for key in keys)

@@ -40,7 +40,7 @@ def populate(
     identical = [tuple(twins) for twins in find_duplicates(samples)]
     alike, notes = _belonging(samples, group)
     groups = _joined({sample.key for sample in samples}, [*identical, *alike])
-    twins = {sample.key: (sample.key,) for sample in samples}
+    twins: dict[str, Group] = {sample.key: (sample.key,) for sample in samples}
     for one in identical:
         twins |= dict.fromkeys(one, one)
     of_category = {sample.key: sample.category for sample in samples}

@@ -45,7 +45,7 @@ def groups_by_pattern(samples: Sequence[Sample], pattern: str) -> tuple[dict[str
     others = [sample.key for sample in samples if sample.key not in found]
     if samples and not found:
         shown = ", ".join(map(repr, others[:_SHOWN]))
-        where = "whole keys" if "/" in pattern else "the last part of keys; with a / it is held against whole keys"
+        where = "whole keys" if "/" in pattern else "the last part of keys, with a / against whole keys"
         raise ToolkitError(
             f"{_FLAG} {pattern!r}",
             f"fits none of the {len(others)} keys, such as {shown}",

@@ -85,13 +85,12 @@ def _leave_out(population: Population, small: Sequence[tuple[Stratum, int]]) -> 
     """That the small classes can be left out, where others remain."""
     if len(small) == len(population.strata):
         return []
-    return [
-        f"leave {'it' if len(small) == 1 else 'such classes'} out with {_flag(population, [one for one, _ in small])}"
-    ]
+    return [_way_out(population, [one for one, _ in small])]
 
 
-def _flag(population: Population, strata: Sequence[Stratum]) -> str:
-    return leave_out_flag([population.name(stratum) for stratum in strata])
+def _way_out(population: Population, strata: Sequence[Stratum]) -> str:
+    flag = leave_out_flag([population.name(stratum) for stratum in strata])
+    return f"leave {'it' if len(strata) == 1 else 'such classes'} out with {flag}"
 
 
 def uniform_error(
@@ -128,7 +127,7 @@ def uniform_error(
     small = [one for one in population.strata if not works(per_class, test, population.only([one]))]
     others = [one for one in population.strata if one not in small]
     if small and others and works(per_class, test, population.only(others)):
-        ways.append(f"leave {'it' if len(small) == 1 else 'such classes'} out with {_flag(population, small)}")
+        ways.append(_way_out(population, small))
     problem = f"{error.has}, --per-class asks for {per_class}"
     if "group" in error.has:
         problem += f", {test} of them test"

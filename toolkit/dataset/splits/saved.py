@@ -137,13 +137,12 @@ def _subsets(
 
 def _split(subsets: Mapping[str, str], told: Mapping[str, str]) -> Split:
     kept = {key: subset for key, subset in subsets.items() if subset != NONE}
-    settings: dict[str, object] = {
-        name: _names(word) if name == "left_out" else unquote(word)
-        for name, word in told.items()
-        if name not in ("strategy", "samples")
-    }
-    left_out = subsets.keys() - kept.keys()
-    return Split(kept, strategy=told.get("strategy", "file"), settings=settings, left_out=left_out)
+    settings: dict[str, object] = {}
+    for name, word in told.items():
+        if name not in ("strategy", "samples"):
+            settings[name] = _names(word) if name == "left_out" else unquote(word)
+    strategy = told.get("strategy", "file")
+    return Split(kept, strategy=strategy, settings=settings, left_out=subsets.keys() - kept.keys())
 
 
 def _read_rows(path: Path) -> tuple[list[_Row], dict[str, str]]:
