@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +14,25 @@ import numpy.typing as npt
 from converters.formats.base import Holds, Labelled, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
+from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.layouts import detect_layout, load_dataset
-from toolkit.dataset.samples import (
-    ClassScheme,
-    Dataset,
-    Sample,
-    image_class,
-    inspect_sample,
-    instance_class,
-    read_sample,
-)
+from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["DatasetSource", "Member", "Source", "SourceLike", "TreeSource", "open_source", "read_labels", "trees_in"]
+__all__ = [
+    "DatasetSource",
+    "LayoutLike",
+    "Member",
+    "Source",
+    "SourceLike",
+    "TreeSource",
+    "open_source",
+    "read_labels",
+    "trees_in",
+]
 
 
 class Member(Protocol):
@@ -37,6 +41,10 @@ class Member(Protocol):
     @property
     def sample(self) -> Sample:
         """Key, image, class and subset."""
+
+    @property
+    def missing(self) -> Problem | None:
+        """What it lacks for those who need masks; None if nothing."""
 
     def read(self, settings: Settings, subset: str = "") -> Labelled:
         """The image and its instances under some settings, in `subset` or its own.
@@ -114,15 +122,19 @@ class Source(Protocol):
         """
 
 
+LayoutLike = str | Path | Mapping[str, Any] | None
+"""How a folder is laid out, as `load_dataset` takes it."""
+
 SourceLike = Source | Dataset | LabelTree | str | Path
 """A source, or what one can be opened from."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedSample:
-    """A sample whose labels are masks."""
+    """A sample of a dataset, whose labels are masks, boxes or a class."""
 
     sample: Sample
+    missing: Problem | None = None
 
     def read(self, settings: Settings, subset: str = "") -> Labelled:
         """Read the masks and find their instances; those of several classes follow each other by class."""
@@ -137,8 +149,12 @@ class MaskedSample:
             instances, too_small = instances + found.instances, too_small + found.too_small
             components += found.components
         size = inspected.header.width, inspected.header.height
+        boxes = _boxed(sample, settings.scheme, size)
+        instances, components = instances + boxes, components + len(boxes)
         label = image_class(sample, settings.scheme)
-        image = LabelledImage(sample.key, sample.image, *size, instances, subset or sample.split, label)
+        image = LabelledImage(
+            sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
+        )
         return Labelled(image, components, too_small)
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
@@ -150,10 +166,30 @@ class MaskedSample:
         return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
 
 
-class DatasetSource:
-    """A dataset, whose labels are masks."""
+def _boxed(sample: Sample, scheme: ClassScheme, size: tuple[int, int]) -> tuple[Instance, ...]:
+    """The objects that have a box alone.
 
-    holds: Holds = "pixels"
+    Raises:
+        ToolkitError: one of them lies outside the image of `size` (width, height).
+    """
+    found = []
+    for box in sample.boxes:
+        name = instance_class(sample, scheme, box.label)
+        instance = Instance.of_box(name, box.bbox, size, dict(box.attributes))
+        if instance is None:
+            shown = ", ".join(f"{side:g}" for side in box.bbox)
+            problem = f"a box of {box.label!r} ({shown}) covers nothing of its {size[0]} x {size[1]} pixels"
+            raise ToolkitError(sample.image, problem, "correct its labels")
+        found.append(instance)
+    return tuple(found)
+
+
+_HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
+
+
+class DatasetSource:
+    """A dataset, whose labels are masks, boxes, or a class for the whole image."""
+
     schemes: tuple[ClassScheme, ...] = get_args(ClassScheme)
     reader = None
     tree = None
@@ -162,7 +198,8 @@ class DatasetSource:
         self.dataset = dataset
         self.root, self.layout = dataset.root, dataset.layout
         self.layout_problems, self.notes = dataset.layout_problems, dataset.notes
-        self.members = [MaskedSample(sample) for sample in dataset]
+        self.holds = _HOLDS[dataset.holds]
+        self.members = [MaskedSample(sample, dataset.unmasked.get(sample.key)) for sample in dataset]
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """As `Dataset.classes`."""
@@ -181,7 +218,9 @@ class TreeSource:
     def __init__(self, tree: LabelTree) -> None:
         self.tree = tree
         self.root, self.layout = tree.root, tree.kind
-        self.holds = find_format(tree.kind).holds
+        kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
+        own = find_format(tree.kind).holds
+        self.holds: Holds = "boxes" if own == "pixels" and kinds == {"boxes"} else own
         self.layout_problems, self.notes = tree.layout_problems, tree.notes
         self.members = tree.records
 
@@ -264,8 +303,12 @@ def _suspected(root: Path) -> str | None:
     return next((found.name for found in ranked if found.suspect(root)), None)
 
 
-def open_source(source: SourceLike) -> Source:
+def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     """What `load_dataset` or `read_labels` makes of a folder, as a source; a source is passed on.
+
+    Args:
+        source: a folder, or what was made of one.
+        layout: how a folder is laid out that is no label tree; found by itself if None.
 
     Raises:
         ToolkitError: the folder is neither.
@@ -277,9 +320,9 @@ def open_source(source: SourceLike) -> Source:
     if not isinstance(source, str | Path):
         return source
     root = Path(source)
-    if root.is_dir() and _is_tree(root):
+    if layout is None and root.is_dir() and _is_tree(root):
         return TreeSource(read_labels(root))
-    return DatasetSource(load_dataset(root))
+    return DatasetSource(load_dataset(root, layout))
 
 
 def _is_tree(root: Path) -> bool:

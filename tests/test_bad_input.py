@@ -335,7 +335,7 @@ ROOTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "unknown layout": (
         lambda root: save(root / "pictures/1.png", picture(0)),
         "unknown layout",
-        "CATEGORY/test/DEFECT",
+        "--image PATTERN --mask PATTERN",
     ),
 }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.layout import Layout
-from toolkit.dataset.samples import Dataset, MaskFile, Sample
+from toolkit.dataset.samples import MaskFile, Sample
 
 __all__ = ["LAYOUT"]
 

@@ -68,8 +68,8 @@ def _most_area(instance: Instance) -> float:
 
 def contains_instance(corners: npt.NDArray[np.float64], instance: Instance) -> bool:
     """Whether a rectangle, corners (4, 2) in order and in pixels, contains every pixel square of an instance."""
-    rows, columns = np.nonzero(instance.mask)
-    x, y = columns + instance.bbox[0], rows + instance.bbox[1]
+    rows, columns = np.nonzero(instance.region)
+    x, y = columns + instance.window[0], rows + instance.window[1]
     squares = np.concatenate([np.stack([x + dx, y + dy], axis=1) for dx in (0, 1) for dy in (0, 1)])
     sides = np.roll(corners, -1, axis=0) - corners
     turn = np.sign(sides[0, 0] * sides[1, 1] - sides[0, 1] * sides[1, 0]) or 1.0

@@ -47,6 +47,11 @@ class LabelRecord:
     names: dict[int, str]
     size: tuple[int, int] | None = None
 
+    @property
+    def missing(self) -> Problem | None:
+        """Nothing: what a tree lacks is among its problems."""
+        return None
+
     def labelled(self, scheme: ClassScheme = "defect", rounding: Rounding = "truncate") -> LabelledImage:
         """Read the labels.
 
@@ -61,10 +66,11 @@ class LabelRecord:
         instances = tuple(self.load(self, rounding))
         label = self.sample.defect
         if scheme == "binary":
-            instances = tuple(Instance("defect", i.bbox, i.mask, i.area) for i in instances)
+            instances = tuple(replace(i, label="defect") for i in instances)
             label = GOOD if label == GOOD else "defect"
         path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
-        return LabelledImage(self.sample.key, path, width, height, instances, self.sample.split, label)
+        kind = self.sample.kind or "masks"
+        return LabelledImage(self.sample.key, path, width, height, instances, self.sample.split, label, kind)
 
     def read(self, settings: Settings, subset: str = "") -> Labelled:
         """Read the labels as a conversion takes them: instances stand as they are labelled.

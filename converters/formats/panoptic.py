@@ -76,7 +76,7 @@ def _segment(
     ids: npt.NDArray[np.uint32], instance: Instance, value: int, settings: Settings
 ) -> dict[str, object] | None:
     """The record of a segment as far as it shows; None if nothing of it does."""
-    x0, y0, x1, y1 = instance.bbox
+    x0, y0, x1, y1 = instance.window
     shows = ids[y0:y1, x0:x1] == value
     rows, columns = np.flatnonzero(shows.any(axis=1)), np.flatnonzero(shows.any(axis=0))
     if not len(rows):

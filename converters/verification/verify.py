@@ -18,7 +18,7 @@ from converters.formats.base import Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
-from converters.sources import Source, SourceLike, read_labels, trees_in
+from converters.sources import LayoutLike, Source, SourceLike, read_labels, trees_in
 from converters.verification.comparison import ImageFidelity, box_faults, compare_pixels
 from converters.verification.matching import Match, find_source, match_records, settings_of
 from toolkit.dataset.samples import ClassScheme
@@ -134,6 +134,7 @@ def verify(
     out: str | Path,
     against: SourceLike | None = None,
     *,
+    layout: LayoutLike = None,
     min_iou: float = 1.0,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -144,6 +145,7 @@ def verify(
         out: a label tree, or the folder that `convert` wrote trees into.
         against: the source; by default the one that the manifests name. Without a source only counts, classes, boxes
             and hashes are checked.
+        layout: how `against` is laid out, where it is a folder; what the manifests say of it if None.
         min_iou: every image must reach this.
         workers: threads.
         progress: called with (done, total).
@@ -154,7 +156,7 @@ def verify(
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
     trees, reports = _indexed(Path(out))
-    source = find_source(against, [one.tree for one in trees])
+    source = find_source(against, [one.tree for one in trees], layout)
     notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE,)
     work = _work(trees, source)
     ways = [_Way(find_format(one.tree.kind), settings_of(one.tree, source)) for one in trees]

@@ -11,7 +11,7 @@ from converters.sources import Member
 from converters.verification.comparison import box_faults, pixel_difference
 from toolkit.errors import Problem, ToolkitError
 from toolkit.gallery.items import Difference, Shapes, Shown
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["read_shown"]
 
@@ -51,5 +51,5 @@ def read_shown(
 
 def _binary(labelled: LabelledImage) -> LabelledImage:
     """The same labels with one class, as masks tell no classes apart."""
-    instances = tuple(Instance("defect", one.bbox, one.mask, one.area) for one in labelled.instances)
+    instances = tuple(replace(one, label="defect") for one in labelled.instances)
     return replace(labelled, instances=instances)

@@ -17,7 +17,7 @@ from converters.formats.base import Holds, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
-from converters.sources import Member, Source, open_source, read_labels, trees_in
+from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
 from converters.viewing.as_written import read_shown
 from toolkit.dataset.samples import Sample, image_class
@@ -73,6 +73,7 @@ def view(
     against: str | Path | None = None,
     categories: Sequence[str] = (),
     sheet: str | Path | None = None,
+    layout: LayoutLike = None,
     workers: int = 1,
     overwrite: bool = False,
     resume: bool = False,
@@ -87,6 +88,7 @@ def view(
         against: the source of a tree; by default the one that its manifest names.
         categories: show these products only.
         sheet: also draw a contact sheet, a PNG.
+        layout: how a dataset is laid out, `path` or what it is compared with; found by itself if None.
         workers: threads.
         overwrite: replace an earlier gallery (and sheet).
         resume: go on where an interrupted run stopped.
@@ -95,7 +97,7 @@ def view(
     Raises:
         ToolkitError: there is nothing to show at `path`, or `out` or `sheet` is in the way or cannot be written.
     """
-    views = open_views(path, against, categories)
+    views = open_views(path, against, categories, layout)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     if sheet is not None:
@@ -115,31 +117,36 @@ def view(
     return report, views
 
 
-def open_views(path: str | Path, against: str | Path | None = None, categories: Sequence[str] = ()) -> Views:
+def open_views(
+    path: str | Path,
+    against: str | Path | None = None,
+    categories: Sequence[str] = (),
+    layout: LayoutLike = None,
+) -> Views:
     """What there is to see at a path; labels are read when an item is loaded.
 
     Args:
-        path, against, categories: as for `view`.
+        path, against, categories, layout: as for `view`.
 
     Raises:
         ToolkitError: there is nothing, or `against` is no dataset, or a category is not there.
     """
-    shown, notes = _open(Path(path), compared=against is not None)
+    shown, notes = _open(Path(path), None if against is not None else layout, compared=against is not None)
     if shown.tree is None:
         views = _of_dataset(shown.only(categories) if categories else shown)
     else:
-        views = _of_tree(shown, shown.tree, against, categories)
+        views = _of_tree(shown, shown.tree, against, categories, layout)
     return replace(views, notes=(*notes, *views.notes))
 
 
-def _open(path: Path, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
+def _open(path: Path, layout: LayoutLike, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
     """What stands at a path, and what to say of the choice; of several trees the one that tells the most."""
     if path.is_dir() and read_manifest(path) is not None:
         return open_source(read_labels(path)), ()
     manifests = {folder: read_manifest(folder) for folder in trees_in(path)} if path.is_dir() else {}
     kinds = {folder: manifest["format"] for folder, manifest in manifests.items() if manifest is not None}
     if not kinds:
-        return open_source(read_labels(path) if compared else path), ()
+        return open_source(read_labels(path) if compared else path, layout), ()
     best = min(kinds, key=lambda folder: (find_format(kinds[folder]).rank, folder.name))
     others = ", ".join(folder.name for folder in kinds if folder != best)
     note = f"{path} holds {len(kinds)} label trees; {best.name} is shown, name another one to see it: {others}"
@@ -173,8 +180,10 @@ def _masks_of(member: Member, settings: Settings) -> Shown:
     return Shown(member.read(settings).image)
 
 
-def _of_tree(shown: Source, tree: LabelTree, against: str | Path | None, categories: Sequence[str]) -> Views:
-    source, notes = _source(tree, against)
+def _of_tree(
+    shown: Source, tree: LabelTree, against: str | Path | None, categories: Sequence[str], layout: LayoutLike
+) -> Views:
+    source, notes = _source(tree, against, layout)
     settings = settings_of(tree, source)
     found = find_format(tree.kind)
     shapes = _shapes(found, tree)
@@ -210,10 +219,10 @@ def _of_tree(shown: Source, tree: LabelTree, against: str | Path | None, categor
     return Views(shown, page, _sorted(items), (*notes, *told, *tree.notes))
 
 
-def _source(tree: LabelTree, against: str | Path | None) -> tuple[Source | None, tuple[str, ...]]:
+def _source(tree: LabelTree, against: str | Path | None, layout: LayoutLike) -> tuple[Source | None, tuple[str, ...]]:
     """What to compare a tree with, and a note where that is nothing."""
     try:
-        source = find_source(against, [tree])
+        source = find_source(against, [tree], layout)
     except ToolkitError as error:
         if against is not None:
             raise

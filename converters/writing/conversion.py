@@ -42,6 +42,7 @@ class Rendered:
         encoded: one for each format.
         found: components in its mask.
         too_small: areas of the components below the minimum area.
+        boxes: objects of which the source has a box alone.
     """
 
     sample: Sample
@@ -50,6 +51,7 @@ class Rendered:
     encoded: tuple[Encoded, ...]
     found: int = 0
     too_small: tuple[int, ...] = ()
+    boxes: int = 0
 
 
 def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
@@ -81,6 +83,7 @@ class Conversion:
         self._done = 0
         self._writers: list[TreeWriter] = []
         self._copied = False
+        self._boxes = 0
         # The shape of a tree but for the subsets, which are known at the end.
         self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
 
@@ -134,6 +137,7 @@ class Conversion:
             raise BadInputError(sorted(self.problems))
 
     def _write(self, rendered: Rendered) -> None:
+        self._boxes += rendered.boxes
         mode, image = self._settings.images, rendered.sample.image
         size = -1 if mode == "none" or not image.exists() else image.stat().st_size
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
@@ -149,14 +153,21 @@ class Conversion:
                 self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
                 writer.count_image(size)
 
-    def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, JsonObject]:
-        """Complete the trees, move them into place, and return their manifests."""
+    def finish(
+        self, left_out: Sequence[Problem], root: Path, layout: Mapping[str, Any] | None = None
+    ) -> dict[str, JsonObject]:
+        """Complete the trees, move them into place, and return their manifests; `layout` is what a user said of it."""
         if self._copied:
             self.notes.append("the images are on another file system than the output: copied instead of hard-linked")
+        drawn = [name for name in self._formats if not find_format(name).takes_boxes and name != "yolo-classify"]
+        if self._boxes and drawn:
+            what = f"{self._boxes} object(s) have a box and no mask: written as rectangles in {', '.join(drawn)}"
+            self.notes.append(f"{what}, which are exact to nothing")
         remarks = {
             "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
             "input_sha256": self._inputs,
             "source": os.path.relpath(root.resolve(), self._out.resolve()),
+            **({"layout": dict(layout)} if layout is not None else {}),
         }
         manifests = {}
         for writer in self._writers:

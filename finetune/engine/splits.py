@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from converters.sources import Source, SourceLike, open_source
+from converters.sources import LayoutLike, Source, SourceLike, open_source
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
@@ -107,22 +108,26 @@ class ImageRecords:
         return [found[label] for label in self.classes]
 
 
-def open_examples(data: SourceLike, split: SplitConfig | None = None) -> ImageRecords:
+def open_examples(data: SourceLike, split: SplitConfig | None = None, layout: LayoutLike = None) -> ImageRecords:
     """Index the images of a dataset root, a category folder or a label tree, and split them.
+
+    Images that carry no label are left out.
 
     Raises:
         ToolkitError: it is none of them, files are missing, the split does not fit, or a class has nothing to train on.
     """
-    source = open_source(data)
-    samples: Sequence[Sample] = source.dataset
+    source = open_source(data, layout)
+    samples: Sequence[Sample] = [sample for sample in source.dataset if sample.kind != "unlabelled"]
     if source.layout_problems:
         first = source.layout_problems[0]
         more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""
         raise ToolkitError(first.file, first.problem + more, first.remedy)
+    if not samples:
+        raise ToolkitError(source.root, "has no image that carries a label", "name data with labels")
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
-    subsets = _subsets(samples, split or SplitConfig())
+    subsets = _subsets(source.dataset, split or SplitConfig())
     examples = tuple(
         ImageRecord(sample.key, sample.image, sample.defect, sample.category, subsets[sample.key])
         for sample in samples
@@ -139,7 +144,7 @@ def every_example(data: SourceLike) -> list[ImageRecord]:
         ToolkitError: it is none of them, or images are missing.
     """
     source = open_source(data)
-    samples: Sequence[Sample] = source.dataset
+    samples: Sequence[Sample] = [sample for sample in source.dataset if sample.kind != "unlabelled"]
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
@@ -147,7 +152,12 @@ def every_example(data: SourceLike) -> list[ImageRecord]:
 
 
 def evaluated_examples(
-    run: Run, data: Path | None, opened: Callable[[Path], ImageRecords], *, own_tests: bool = False
+    run: Run,
+    data: Path | None,
+    opened: Callable[[Path], ImageRecords],
+    *,
+    own_tests: bool = False,
+    layout: LayoutLike = None,
 ) -> tuple[Source, list[ImageRecord]]:
     """The images that a run is evaluated on, and the source of their labels, opened once.
 
@@ -159,6 +169,7 @@ def evaluated_examples(
         data: None for the data that it was trained on.
         opened: opens and splits data as the training did.
         own_tests: of other data take those alone that it calls test itself, if there are any.
+        layout: of the data that it was trained on; other data may be laid out so, or as `open_source` finds.
 
     Raises:
         ToolkitError: the data is at fault, or is not as it was.
@@ -171,7 +182,7 @@ def evaluated_examples(
         if data is None:
             raise
         own = None  # a split that other data does not allow
-    source = open_source(place) if own is None or own.source is None else own.source
+    source = _opened(place, layout) if own is None or own.source is None else own.source
     if own is not None and split_sha256(own.subsets) == told["split_sha256"]:
         return source, own.subset(told["metrics_of"]) or (list(own.examples) if own_tests else [])
     if data is None:
@@ -180,6 +191,14 @@ def evaluated_examples(
         return source, every_example(source)
     other = open_examples(source, SplitConfig(strategy="native"))
     return source, other.subset("test") or list(other.examples)
+
+
+def _opened(place: Path, layout: LayoutLike) -> Source:
+    """Other data, laid out as the data of the training was, or in a way that is found by itself."""
+    if layout is not None:
+        with suppress(ToolkitError):
+            return open_source(place, layout)
+    return open_source(place)
 
 
 def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]:

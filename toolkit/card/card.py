@@ -11,8 +11,9 @@ from pathlib import Path
 from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
 from toolkit.card.statistics import DatasetStatistics, LabelReader, area_distributions, observe
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
-from toolkit.dataset.samples import GOOD, Dataset, Sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from toolkit.aliases import FloatArray
 from toolkit.card.distributions import HEAT_CELLS, Distribution, coverage_grid, distribution
-from toolkit.dataset.samples import GOOD, Sample, read_sample
+from toolkit.dataset.inspection import read_sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
@@ -155,7 +156,7 @@ def _header_alone(sample: Sample) -> ImageHeader | None:
 def _union(instances: Sequence[Instance]) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
     """All pixels of some instances, at least one: bool (h, w) of their common box, and where it begins, (x, y)."""
     if len(instances) == 1:
-        return instances[0].mask, instances[0].bbox[:2]
+        return instances[0].region, instances[0].window[:2]
     window = window_of(instances)
     return paint(instances, [True] * len(instances), window, np.bool_), window[:2]
 

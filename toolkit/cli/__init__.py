@@ -20,6 +20,7 @@ from toolkit.cli.datasets import split, synth
 from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
+from toolkit.cli.layouts import layouts
 from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
 from toolkit.cli.terminal import print_error
 from toolkit.errors import ToolkitError
@@ -56,6 +57,7 @@ def _root(
 _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (synth, ""),
     (prepare, "defectkit prepare mvtec_anomaly_detection.tar.xz mvtec_ad --category screw"),
+    (layouts, "defectkit layouts --guess photos > mine.yaml"),
     (describe, "defectkit describe mvtec_ad/screw --split split.csv --out card"),
     (split, "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2"),
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     FoldOpt,
@@ -39,6 +40,7 @@ __all__ = ["describe", "print_card"]
 _Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Also write a card: Markdown, JSON and plots as PNG.")]
 
 
+@with_layout
 def describe(
     root: RootArg,
     out: _Out = None,
@@ -57,13 +59,14 @@ def describe(
     workers: WorkersOpt = 0,
     overwrite: OverwriteOpt = False,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Tell what a dataset holds: classes, subsets and how even they are, sizes, areas, duplicates, problems."""
     from toolkit.card import describe_dataset
     from toolkit.card.writer import check_card, write_card
     from toolkit.cli.splits import choose_split, given_numbers
 
-    source = open_root(root, category)
+    source = open_root(root, category, layout)
     numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed, group, leave_out)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     if out is not None:

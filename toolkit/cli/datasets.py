@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     FoldOpt,
@@ -63,6 +64,7 @@ def synth(
         say(f"{folder}: {images} images, {len(PRODUCT_DEFECTS)} kinds of defect and good")
 
 
+@with_layout
 def split(
     root: RootArg,
     out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The file to write.")],
@@ -79,6 +81,7 @@ def split(
     extend: _Extend = None,
     category: CategoryOpt = None,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Assign every image to train, val or test, and save it as CSV. Images with the same bytes share a subset."""
     from toolkit.cli.splits import check_csv, count_classes, given_numbers, make_split
@@ -87,7 +90,7 @@ def split(
     if strategy is None and extend is None:
         raise ToolkitError("defectkit split", "misses '--strategy'", "add --strategy stratified, or --extend OLD.csv")
     check_csv(out)
-    source = open_root(root, category)
+    source = open_root(root, category, layout)
     samples = source.dataset
     numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed, group, leave_out)
     older = None if extend is None else load_split(extend, {sample.key for sample in samples})

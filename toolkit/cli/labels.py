@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     Classes,
@@ -83,6 +84,7 @@ _LabelsOut = Annotated[
 ]
 
 
+@with_layout
 def convert(
     root: RootArg,
     out: _LabelsOut,
@@ -113,12 +115,13 @@ def convert(
     overwrite: OverwriteOpt = False,
     resume: ResumeOpt = False,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Write a dataset, or any label tree, in one or more label formats."""
     from converters.writing.pipeline import convert as run
     from toolkit.cli.splits import choose_split, given_numbers
 
-    source = open_root(root, category)
+    source = open_root(root, category, layout)
     numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed, group, leave_out)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     with progress_bar("converting") as progress:
@@ -155,6 +158,7 @@ def _print_conversion(report: ConvertReport, as_json: bool) -> None:
     print_notes([f"left out: {problem}" for problem in report.skipped] + list(report.notes))
 
 
+@with_layout
 def verify(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A label tree, or a folder of them.")],
     against: Annotated[
@@ -163,12 +167,14 @@ def verify(
     min_iou: Annotated[float, typer.Option(metavar="IOU", help="Every image must reach this.")] = 1.0,
     workers: WorkersOpt = 0,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Rasterise what was written as its consumer will, and compare it with the source. Exit status 1 if it differs."""
     from converters.verification.verify import verify as run
 
     with progress_bar("verifying") as progress:
-        report = run(out, against, min_iou=min_iou, workers=workers or os.cpu_count() or 1, progress=progress)
+        threads = workers or os.cpu_count() or 1
+        report = run(out, against, layout=layout, min_iou=min_iou, workers=threads, progress=progress)
     trees = [
         {
             "tree": str(tree.tree),

@@ -112,7 +112,7 @@ def _boxes(shown: Shown) -> list[tuple[float, float, float, float]]:
 def _corners(shown: Shown) -> list[npt.NDArray[np.float64]]:
     if shown.corners is not None:
         return list(shown.corners)
-    return [oriented_box(one.mask) + np.array(one.bbox[:2], np.float64) for one in shown.labelled.instances]
+    return [oriented_box(one.region) + np.array(one.window[:2], np.float64) for one in shown.labelled.instances]
 
 
 def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
@@ -147,7 +147,7 @@ def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
 def _small_path(instances: list[Instance], width: int, height: int) -> str:
     small = _canvas(width, height)
     for one in instances:
-        shrink(one.mask, (one.bbox[0], one.bbox[1]), (width, height), small)
+        shrink(one.region, one.window[:2], (width, height), small)
     return mask_path(small)
 
 
@@ -175,7 +175,7 @@ def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[s
             "box": [round(side, 3) for side in boxes[place]],
         }
         if "fill" not in page.layers:
-            told["fill"] = outline_path(one.outline, (one.bbox[0], one.bbox[1]))
+            told["fill"] = outline_path(one.outline, one.window[:2])
         if shown.scores is not None:
             told["score"] = round(shown.scores[place], 4)
         if corners:

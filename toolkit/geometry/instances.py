@@ -132,7 +132,7 @@ def _cut_out(
 
 def _first_pixel(instance: Instance) -> tuple[int, int]:
     """Row and column of the topmost, leftmost pixel: an order that does not depend on how components are numbered."""
-    return instance.bbox[1], instance.bbox[0] + int(instance.mask[0].argmax())
+    return instance.window[1], instance.window[0] + int(instance.region[0].argmax())
 
 
 def crop_to_bbox(mask: npt.NDArray[np.bool_], label: str, offset: tuple[int, int] = (0, 0)) -> Instance | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -15,7 +15,10 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.images import check_whole, open_with_pillow, read_file
 from toolkit.imaging.png import PNG_SIGNATURE, is_grey_png, read_grey_png
 
-__all__ = ["Mask", "read_class_ids", "read_mask"]
+__all__ = ["Mask", "MaskReading", "mask_of_runs", "present_values", "read_class_ids", "read_mask"]
+
+MaskReading = Literal["", "nonzero", "values", "colours", "alpha"]
+"""What the values of a mask are: see `read_mask`."""
 
 Integers = npt.NDArray[np.integer]
 
@@ -56,7 +59,29 @@ class Mask:
         return Mask.of(self.pixels() | other.pixels(), self.width, self.height)
 
 
-def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = ()) -> Mask:
+def mask_of_runs(runs: str, size: tuple[int, int], path: Path) -> Mask:
+    """A mask (width, height) from run lengths "start length ...", from 1, column by column, as they stand in `path`.
+
+    Raises:
+        ToolkitError: they are not pairs of whole numbers, overlap, or leave the image.
+    """
+    width, height = size
+    words = runs.split()
+    if len(words) % 2 or not all(word.isascii() and word.isdigit() and len(word) < 12 for word in words):
+        raise ToolkitError(path, f"has run lengths that are not pairs of numbers ({runs[:30]!r})", "correct the table")
+    pairs = np.array(words, np.int64).reshape(-1, 2)
+    starts, ends = pairs[:, 0] - 1, pairs[:, 0] - 1 + pairs[:, 1]
+    if len(pairs) and ((starts < 0).any() or (ends > width * height).any() or (pairs[:, 1] < 1).any()):
+        raise ToolkitError(path, f"has run lengths that leave an image of {width} x {height}", "correct the table")
+    if (starts[1:] < ends[:-1]).any():
+        raise ToolkitError(path, "has run lengths that overlap, or are out of order", "correct the table")
+    flat = np.zeros(width * height, np.uint8)
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        flat[start:end] = 1
+    return Mask.of(np.ascontiguousarray(flat.reshape(width, height).T), width, height)
+
+
+def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = (), reading: MaskReading = "") -> Mask:
     """Decode a defect mask.
 
     Grey, RGB with equal channels, RGBA (alpha is ignored), palette, 1-bit and 16-bit masks are read. Without a
@@ -93,6 +118,12 @@ def _read_grey_png(path: Path, data: bytes, threshold: int | None) -> Mask:
         return Mask.of((crop >= threshold).view(np.uint8), width, height, (x, y))
     _check_binary(path, crop)
     return Mask(width, height, x, y, crop)
+
+
+def present_values(path: Path, reading: MaskReading) -> tuple[int, ...]:
+    """The values in a mask but for its background, sorted."""
+    ids = read_class_ids(path)
+    return tuple(int(value) for value in np.unique(ids) if value)
 
 
 def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:

@@ -37,7 +37,7 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
         annotations=tuple(annotations),
         header=b'"file_name":%b,"width":%d,"height":%d' % (orjson.dumps(name), image.width, image.height),
         objects=len(annotations),
-        fidelity=Pixels(intersection, union) if annotations else None,
+        fidelity=Pixels(intersection, union) if union else None,
     )
 
 
@@ -50,35 +50,40 @@ def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
 
 def _annotation(instance: Instance, segmentation: bytes, settings: Settings) -> bytes:
     x0, y0, x1, y1 = instance.bbox
-    return b'"category_id":%d,"iscrowd":0,"area":%d,"bbox":[%d,%d,%d,%d],"segmentation":%b' % (
+    box = (x0, y0, x1 - x0, y1 - y0)
+    area = instance.area if instance.mask is not None else box[2] * box[3]
+    return b'"category_id":%d,"iscrowd":0,"area":%b,"bbox":[%b],"segmentation":%b' % (
         settings.class_id(instance.label) + 1,
-        instance.area,
-        x0,
-        y0,
-        x1 - x0,
-        y1 - y0,
+        _number(area),
+        b",".join(map(_number, box)),
         segmentation,
     )
 
 
+def _number(value: float) -> bytes:
+    """A number as JSON; a whole one without a point."""
+    return b"%d" % value if value == int(value) else orjson.dumps(round(value, 6))
+
+
 def _segmentation(instance: Instance, image: LabelledImage, settings: Settings) -> tuple[bytes, Pixels]:
-    """JSON of a segmentation, and what it keeps of the instance when pycocotools rasterises it."""
+    """JSON of a segmentation, and what it keeps of the instance when pycocotools rasterises it; a box has none."""
+    mask = instance.mask
+    if mask is None:
+        return b"[]", Pixels(0, 0)
     if settings.segmentation == "rle":
-        counts = uncompressed_rle(instance.mask, instance.bbox[:2], image.height, image.width)
+        counts = uncompressed_rle(mask, instance.window[:2], image.height, image.width)
         size = [image.height, image.width]
         packed = {"size": size, "counts": compress_rle(counts, image.height, image.width)}
         return orjson.dumps(packed), Pixels(instance.area, instance.area)
-    height, width = instance.mask.shape
+    height, width = mask.shape
     outline = instance.outline
     rings = edge_rings(outline)
     if settings.min_iou < 1:
         regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "edge")]
-        fewer = simplify_regions(
-            regions, instance.mask, lambda found: fill_edges(found, height, width), settings.min_iou
-        )
+        fewer = simplify_regions(regions, mask, lambda found: fill_edges(found, height, width), settings.min_iou)
         rings = fewer or rings
     filled = fill_edges(rings, height, width)
-    both = int(np.count_nonzero(filled & instance.mask))
+    both = int(np.count_nonzero(filled & mask))
     placed = [(ring + instance.bbox[:2]).ravel() for ring in rings]
     text = b"[" + b",".join(orjson.dumps(ring, option=orjson.OPT_SERIALIZE_NUMPY) for ring in placed) + b"]"
     return text, Pixels(both, int(np.count_nonzero(filled)) + instance.area - both)
@@ -123,6 +128,7 @@ FORMAT = Format(
     index=index_coco,
     label_files=("annotations/*.json",),
     rank=0,
+    takes_boxes=True,
     recognise=_recognise,
     count=lambda image, settings: len(image.instances),
     as_written=_as_written,

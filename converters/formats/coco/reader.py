@@ -152,12 +152,8 @@ def _pixels(annotation: JsonObject, entry: LabelRecord, label: str) -> Instance 
         return crop_to_bbox(paint_rle(segmentation, height, width), label)
     if segmentation:
         return _polygons(segmentation, (width, height), label)
-    x, y, w, h = annotation["bbox"]
-    corners = np.rint(np.clip([x, y, x + w, y + h], 0, [width, height, width, height])).astype(int)
-    x0, y0, x1, y1 = (int(value) for value in corners)
-    if x1 <= x0 or y1 <= y0:
-        return None
-    return Instance(label, (x0, y0, x1, y1), np.ones((y1 - y0, x1 - x0), np.bool_), (x1 - x0) * (y1 - y0))
+    x, y, w, h = (float(number) for number in annotation["bbox"])
+    return Instance.of_box(label, (x, y, x + w, y + h), (width, height))
 
 
 def _polygons(segmentation: Sequence[Sequence[float]], size: tuple[int, int], label: str) -> Instance | None:

@@ -70,5 +70,6 @@ FORMAT = Format(
     index=index_yolo,
     label_files=("labels/*/*.txt",),
     rank=60,
+    takes_boxes=True,
     as_written=_as_written,
 )

@@ -21,8 +21,8 @@ __all__ = ["FORMAT"]
 
 def _corners_of(instance: Instance, image: LabelledImage, digits: int) -> FloatArray:
     """Corners (4, 2) in pixels. The upright box where the turned one reaches so far out that readers refuse it."""
-    x0, y0, x1, y1 = instance.bbox
-    corners = oriented_box(instance.mask) + np.array([x0, y0])
+    x0, y0, x1, y1 = instance.window
+    corners = oriented_box(instance.region) + np.array([x0, y0])
     size = np.array([image.width, image.height])
     span, middle = np.ptp(corners, axis=0) / size, (corners.max(axis=0) + corners.min(axis=0)) / 2 / size
     if (span > 1).any() or (middle < 0).any() or (middle > 1).any():

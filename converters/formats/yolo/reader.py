@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from converters.formats.boxes import TOLERANCE
 from converters.formats.label_tree import (
     FoundImage,
     LabelRecord,
@@ -138,12 +139,10 @@ def _classes_in(label: Path) -> list[int]:
 
 
 def _format_of(found: Sequence[FoundImage]) -> str:
-    """Boxes or polygons, by the first rows met."""
-    for one in found:
-        if one.classes:
-            columns = len(Path(one.payload).read_text(encoding="utf-8-sig").strip().split("\n")[0].split())
-            return "yolo-detect" if columns == 5 else "yolo-segment"
-    return "yolo-segment"
+    """Boxes where every row is one, else polygons."""
+    texts = (Path(one.payload).read_text(encoding="utf-8-sig", errors="replace") for one in found if one.classes)
+    columns = {len(line.split()) for text in texts for line in text.splitlines() if line.strip()}
+    return "yolo-detect" if columns == {5} else "yolo-segment"
 
 
 Row = tuple[int, npt.NDArray[np.float32], int]
@@ -224,14 +223,14 @@ def load_obb(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
 
 
 def box_instance(xywh: npt.NDArray[np.float64], size: tuple[int, int], label: str) -> Instance | None:
-    """The rectangle of a normalised box (centre x, y, width, height), to whole pixels; None if it is empty."""
-    low = (xywh[:2] - xywh[2:] / 2) * size
-    high = (xywh[:2] + xywh[2:] / 2) * size
-    x0, y0 = (int(value) for value in np.clip(np.rint(low), 0, size))
-    x1, y1 = (int(value) for value in np.clip(np.rint(high), 0, size))
-    if x1 <= x0 or y1 <= y0:
-        return None
-    return Instance(label, (x0, y0, x1, y1), np.ones((y1 - y0, x1 - x0), np.bool_), (x1 - x0) * (y1 - y0))
+    """A normalised box (centre x, y, width, height) in pixels; None if none of it lies in the image.
+
+    A side that lies within a hundredth of a whole pixel lies on it: rows have few decimals.
+    """
+    sides = np.concatenate([(xywh[:2] - xywh[2:] / 2) * size, (xywh[:2] + xywh[2:] / 2) * size])
+    whole = np.rint(sides)
+    x0, y0, x1, y1 = np.where(np.abs(sides - whole) < TOLERANCE, whole, sides).tolist()
+    return Instance.of_box(label, (x0, y0, x1, y1), size)
 
 
 def polygon_instance(pixels: npt.NDArray[np.int32], size: tuple[int, int], label: str) -> Instance | None:

@@ -27,8 +27,8 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
         rings, added = pixel_rings(instance, settings)
         rows = [polygon_row(ring, instance, image) for ring in rings]
         lines += [label + text for text, _ in rows]
-        filled = fill_pixels([read_back for _, read_back in rows], *instance.mask.shape)
-        both = int(np.count_nonzero(filled & instance.mask))
+        filled = fill_pixels([read_back for _, read_back in rows], *instance.region.shape)
+        both = int(np.count_nonzero(filled & instance.region))
         intersection += both
         union += int(np.count_nonzero(filled)) + instance.area - both
         bridges += added

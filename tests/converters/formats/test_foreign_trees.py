@@ -273,6 +273,8 @@ FORMS = {
 def test_every_form_of_segmentation_is_read(tmp_path: Path, name: str) -> None:
     root = coco_tree(tmp_path, coco(annotation(**FORMS[name].members)))
     (found,) = read_labels(root)
+    (instance, *_) = found.instances
+    assert (instance.mask is None) == ("box" in name or "empty" in name or "no " in name)
     assert np.array_equal(class_map(found, ["scratch"]), FORMS[name].covers * 1)
     assert (found.key, found.subset, found.image_label, len(found.instances)) == ("a", "train", "scratch", 1)
 
@@ -441,7 +443,7 @@ def test_labels_of_other_tools_find_a_place_in_every_format(tmp_path: Path) -> N
 def test_a_folder_that_stands_in_for_other_subsets_keeps_its_own(tmp_path: Path, subset: str) -> None:
     """Trainers ask for train and val; a tree without them names what there is."""
     folder = f"images/{subset}"
-    images = {f"{folder}/a.png": BOX}
+    images = {f"{folder}/a.png": TRIANGLE}
     root = yolo_tree(tmp_path / "tree", images, train=folder, val=folder, test=folder)
     assert [sample.split for sample in read_labels(root).samples] == [subset]
     convert(read_labels(root), tmp_path / "out", ["yolo-segment", "semantic"])

@@ -12,7 +12,7 @@ import pytest
 from tests.commands import HEIGHT, IMAGES, WIDTH, make_dataset, picture, save, stain
 from toolkit import Instance, LabelledImage, Sample, ToolkitError, load_dataset, split_dataset
 from toolkit.card import DatasetCard, describe_dataset
-from toolkit.dataset.samples import Dataset
+from toolkit.dataset.dataset import Dataset
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def populate(
     if several:
         notes.append(f"{len(several)} group(s) of together {sum(map(len, several))} images each share a subset")
     elif group is not None:
-        notes.append(f"--group {group!r} finds no two images that belong together")
+        notes.append(f"--group '{group}' finds no two images that belong together")
     following, torn = _followers(groups, kept)
     notes += [f"{torn} group(s) lie in several subsets of the older split, and stay so"] if torn else []
     stands = {**following, **kept}
