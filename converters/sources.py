@@ -19,7 +19,7 @@ from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.layouts import detect_layout, load_dataset
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
-from toolkit.geometry.instances import find_instances
+from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
@@ -149,7 +149,7 @@ class MaskedSample:
             instances, too_small = instances + found.instances, too_small + found.too_small
             components += found.components
         size = inspected.header.width, inspected.header.height
-        boxes = _boxed(sample, settings.scheme, size)
+        boxes = box_instances(sample, size, partial(instance_class, sample, settings.scheme))
         instances, components = instances + boxes, components + len(boxes)
         label = image_class(sample, settings.scheme)
         image = LabelledImage(
@@ -164,24 +164,6 @@ class MaskedSample:
     def marked(self) -> npt.NDArray[np.bool_] | None:
         """The union of its masks."""
         return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
-
-
-def _boxed(sample: Sample, scheme: ClassScheme, size: tuple[int, int]) -> tuple[Instance, ...]:
-    """The objects that have a box alone.
-
-    Raises:
-        ToolkitError: one of them lies outside the image of `size` (width, height).
-    """
-    found = []
-    for box in sample.boxes:
-        name = instance_class(sample, scheme, box.label)
-        instance = Instance.of_box(name, box.bbox, size, dict(box.attributes))
-        if instance is None:
-            shown = ", ".join(f"{side:g}" for side in box.bbox)
-            problem = f"a box of {box.label!r} ({shown}) covers nothing of its {size[0]} x {size[1]} pixels"
-            raise ToolkitError(sample.image, problem, "correct its labels")
-        found.append(instance)
-    return tuple(found)
 
 
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}

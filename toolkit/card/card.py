@@ -109,7 +109,7 @@ def _card(
         subset_balance={name: measure_balance(subset) for name, subset in subsets.items()},
         uniform=_is_uniform(statistics),
         duplicates=twins,
-        problems=(*dataset.layout_problems, *sorted(statistics.problems)),
+        problems=(*dataset.named_problems, *sorted(statistics.problems)),
         published=published,
         notes=tuple(dict.fromkeys(notes)),
         split=_told_of(split),

@@ -15,7 +15,7 @@ from toolkit.card.distributions import HEAT_CELLS, Distribution, coverage_grid, 
 from toolkit.dataset.inspection import read_sample
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.errors import Problem, ToolkitError
-from toolkit.geometry.instances import find_instances
+from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
 from toolkit.imaging.images import ImageHeader, read_header
 
@@ -91,8 +91,10 @@ class Record:
 
     @property
     def classes(self) -> list[str]:
-        """Classes that the image counts for."""
-        return sorted(self.marked) or [self.sample.defect]
+        """Classes that the image counts for; none if nobody labelled it."""
+        if self.sample.kind == "unlabelled":
+            return []
+        return sorted(self.marked) or list(self.sample.labels) or [self.sample.defect]
 
 
 def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
@@ -127,7 +129,8 @@ def _masked(sample: Sample) -> tuple[ImageHeader, Sequence[Instance]]:
     """
     found = read_sample(sample)
     parts = (find_instances(mask, label).instances for label, mask in found.masks.items())
-    return found.header, [instance for part in parts for instance in part]
+    boxes = box_instances(sample, (found.header.width, found.header.height))
+    return found.header, [*(instance for part in parts for instance in part), *boxes]
 
 
 def _labelled(image: LabelledImage) -> tuple[ImageHeader, Sequence[Instance]]:
@@ -237,7 +240,7 @@ class DatasetStatistics:
         self.images[subset] += 1
         self.counted.update((product, name, subset) for name in record.classes)
         self.several += len(record.classes) > 1
-        self.defect_images += record.classes != [GOOD]
+        self.defect_images += record.classes not in ([GOOD], [])
         if header is None:
             return
         self.sizes[product, header.width, header.height, header.channels] += 1

@@ -88,8 +88,12 @@ class Dataset(Sequence[Sample]):
     def problems(self) -> tuple[Problem, ...]:
         """Every fault of the dataset, each file read once: see the page on bad input in the documentation."""
         found = [problem for sample in self._samples for problem in inspect_sample(sample)]
-        named = [*self.layout_problems, *(self.unmasked.values() if self.holds != "class" else ())]
-        return (*sorted(named), *sorted(found))
+        return (*self.named_problems, *sorted(found))
+
+    @property
+    def named_problems(self) -> tuple[Problem, ...]:
+        """What names alone tell is wrong, masks that are missing included where others are there."""
+        return tuple(sorted((*self.layout_problems, *(self.unmasked.values() if self.holds != "class" else ()))))
 
     @property
     def holds(self) -> LabelKind:
