@@ -12,21 +12,13 @@ import typer
 from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
-    FoldOpt,
-    FoldsOpt,
-    GroupOpt,
     JsonOpt,
-    LeaveOutOpt,
     OverwriteOpt,
-    PerClassOpt,
     RootArg,
-    SeedOpt,
     SplitOpt,
     StrategyOpt,
-    TestOpt,
-    TestPerClassOpt,
-    ValOpt,
     WorkersOpt,
+    with_numbers,
 )
 from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
@@ -41,20 +33,13 @@ _Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Also write a car
 
 
 @with_layout
+@with_numbers
 def describe(
     root: RootArg,
     out: _Out = None,
     split_file: SplitOpt = None,
     strategy: StrategyOpt = None,
-    val: ValOpt = None,
-    test: TestOpt = None,
-    per_class: PerClassOpt = None,
-    test_per_class: TestPerClassOpt = None,
-    folds: FoldsOpt = None,
-    fold: FoldOpt = None,
-    seed: SeedOpt = None,
-    group: GroupOpt = None,
-    leave_out: LeaveOutOpt = None,
+    numbers: Any = None,
     category: CategoryOpt = None,
     workers: WorkersOpt = 0,
     overwrite: OverwriteOpt = False,
@@ -64,10 +49,9 @@ def describe(
     """Tell what a dataset holds: classes, subsets and how even they are, sizes, areas, duplicates, problems."""
     from toolkit.card import describe_dataset
     from toolkit.card.writer import check_card, write_card
-    from toolkit.cli.splits import choose_split, given_numbers
+    from toolkit.cli.splits import choose_split
 
     source = open_root(root, category, layout)
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed, group, leave_out)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     if out is not None:
         check_card(out, source.root, overwrite=overwrite)

@@ -10,18 +10,10 @@ import typer
 from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
-    FoldOpt,
-    FoldsOpt,
-    GroupOpt,
     JsonOpt,
-    LeaveOutOpt,
-    PerClassOpt,
     RootArg,
-    SeedOpt,
     Strategy,
-    TestOpt,
-    TestPerClassOpt,
-    ValOpt,
+    with_numbers,
 )
 from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
@@ -65,26 +57,19 @@ def synth(
 
 
 @with_layout
+@with_numbers
 def split(
     root: RootArg,
     out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The file to write.")],
     strategy: Annotated[Strategy | None, typer.Option(help="How to split; by default as the older split was.")] = None,
-    val: ValOpt = None,
-    test: TestOpt = None,
-    per_class: PerClassOpt = None,
-    test_per_class: TestPerClassOpt = None,
-    folds: FoldsOpt = None,
-    fold: FoldOpt = None,
-    seed: SeedOpt = None,
-    group: GroupOpt = None,
-    leave_out: LeaveOutOpt = None,
+    numbers: Any = None,
     extend: _Extend = None,
     category: CategoryOpt = None,
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:
     """Assign every image to train, val or test, and save it as CSV. Images with the same bytes share a subset."""
-    from toolkit.cli.splits import check_csv, count_classes, given_numbers, make_split
+    from toolkit.cli.splits import check_csv, count_classes, make_split
     from toolkit.dataset.splits import load_split, write_split
 
     if strategy is None and extend is None:
@@ -92,7 +77,6 @@ def split(
     check_csv(out)
     source = open_root(root, category, layout)
     samples = source.dataset
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed, group, leave_out)
     older = None if extend is None else load_split(extend, {sample.key for sample in samples})
     made = make_split(samples, None if strategy is None else strategy.value, numbers, older)
     write_split(made, out)

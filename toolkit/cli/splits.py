@@ -10,15 +10,9 @@ from toolkit.dataset.samples import Sample, image_class
 from toolkit.dataset.splits import OF_STRATEGY, SUBSETS, Split, read_split, split_dataset
 from toolkit.errors import ToolkitError
 
-__all__ = ["check_csv", "choose_split", "count_classes", "given_numbers", "make_split"]
+__all__ = ["check_csv", "choose_split", "count_classes", "make_split"]
 
 Numbers = dict[str, Any]
-_NAMES = ("val", "test", "per_class", "test_per_class", "folds", "fold", "seed", "group", "leave_out")
-
-
-def given_numbers(*values: float | str | Sequence[str] | None) -> Numbers:
-    """Settings of a split that were given, by the names that `split_dataset` knows them by."""
-    return {name: value for name, value in zip(_NAMES, values, strict=True) if value is not None}
 
 
 def make_split(samples: Sequence[Sample], strategy: str | None, numbers: Numbers, older: Split | None = None) -> Split:
