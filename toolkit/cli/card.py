@@ -31,6 +31,10 @@ __all__ = ["describe", "print_card"]
 
 _Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Also write a card: Markdown, JSON and plots as PNG.")]
 
+_Near = Annotated[
+    bool, typer.Option("--near-duplicates", help="Also look for copies that were changed a little; this takes a while.")
+]
+
 
 @with_layout
 @with_numbers
@@ -40,6 +44,7 @@ def describe(
     split_file: SplitOpt = None,
     strategy: StrategyOpt = None,
     numbers: Any = None,
+    near_duplicates: _Near = False,
     category: CategoryOpt = None,
     workers: WorkersOpt = 0,
     overwrite: OverwriteOpt = False,
@@ -61,6 +66,7 @@ def describe(
             split=chosen,
             labels=source.reader,
             names=None if source.tree is None else source.tree.names,
+            near=near_duplicates,
             workers=workers or os.cpu_count() or 1,
             progress=progress,
         )
