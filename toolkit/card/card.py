@@ -13,9 +13,9 @@ from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
 from toolkit.card.statistics import DatasetStatistics, LabelReader, area_distributions, observe
 from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.neighbours import near_duplicates
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
 from toolkit.dataset.samples import GOOD, Sample
-from toolkit.dataset.neighbours import near_duplicates
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
