@@ -123,7 +123,7 @@ def uniform_error(
     if best > test:
         ways.append(f"use --per-class {best} or less")
     elif best:
-        ways.append(f"use --per-class {best} with --test-per-class {best - 1} or less")
+        ways.append(f"use --per-class {best} with --test-per-class {best - 1}{' or less' * (best > 1)}")
     small = [one for one in population.strata if not works(per_class, test, population.only([one]))]
     others = [one for one in population.strata if one not in small]
     if small and others and works(per_class, test, population.only(others)):

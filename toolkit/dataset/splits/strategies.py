@@ -253,9 +253,8 @@ def _older(dataset: Sequence[Sample], extend: Mapping[str, str] | None) -> tuple
         raise ToolkitError("--extend", problem, "name an older split of this dataset")
     kept = {key: subset for key, subset in subsets.items() if key in keys and subset != NONE}
     none = sorted(key for key, subset in subsets.items() if key in keys and subset == NONE)
-    fresh = len(keys) - len(kept) - len(none)
-    notes = [f"{len(kept)} image(s) keep the subset of the older split, {fresh} image(s) are new to it"]
     gone = len(subsets) - len(kept) - len(none)
+    notes = [f"{len(kept)} image(s) keep the subset of the older split"]
     notes += _counted(gone, "{} image(s) of the older split are no longer in the dataset, or without a label")
     return kept, none, notes
 
