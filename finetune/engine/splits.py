@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -222,7 +224,6 @@ def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]
 
 _FLAGS = "val|test|per-class|test-per-class|folds|fold|seed|group|leave-out|strategy"
 _VALUE = r"-?[\d.]+|nan|'[^']*'|near-duplicates|native|stratified|uniform|kfold"
-_NAMES = re.compile(r"--leave-out ('[^']*'|[a-z0-9,-]*[a-z0-9])")
 _FLAG = re.compile(rf"--({_FLAGS})(?![\w-])(?: ({_VALUE})(?![\w.]*\w))?")
 
 
@@ -236,13 +237,13 @@ def _in_settings(error: ToolkitError) -> ToolkitError:
 
 
 def _settings_told(text: str) -> str:
-    names = [name.strip("'") for name in _NAMES.findall(text)]
-    place = _NAMES.search(text)
-    if place is not None:
-        listed = ", ".join(name.replace(",", ", ") for name in names)
-        told = f"split.leave_out={listed}" if listed.isalnum() else f"'split.leave_out=[{listed}]'"
-        text = f"{text[: place.start()]}--set {told}{_NAMES.sub('', text[place.end() :])}"
-    return _FLAG.sub(_setting_told, text)
+    before, flag, names = text.partition("--leave-out ")
+    if flag:  # it stands at the end of a text, once for each list of names
+        words = [word for word in shlex.split(flag + names) if word != flag.strip()]
+        simple = len(words) == 1 and words[0].isalnum()
+        value = words[0] if simple else json.dumps(words, ensure_ascii=False)
+        before += f"--set {shlex.quote(f'split.leave_out={value}')}"
+    return _FLAG.sub(_setting_told, before)
 
 
 def _setting_told(flag: re.Match[str]) -> str:

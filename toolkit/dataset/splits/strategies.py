@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -229,7 +230,9 @@ def _classes(dataset: Sequence[Sample], names: Sequence[str]) -> tuple[str, ...]
         for name in [text] if whole else [part.strip() for part in text.split(",")]:
             if not any(is_named(stratum, [name]) for stratum in strata):
                 known = ", ".join(sorted({label for _, label in strata}))
-                raise ToolkitError(f"--leave-out {text}", f"there is no class {name!r}", f"it has: {known}")
+                raise ToolkitError(
+                    f"--leave-out {shlex.quote(text)}", f"there is no class {name!r}", f"it has: {known}"
+                )
             found.add(name)
     return tuple(sorted(found))
 
