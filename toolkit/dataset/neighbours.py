@@ -27,9 +27,9 @@ from toolkit.imaging.images import read_image
 
 __all__ = ["near_duplicates"]
 
-_CANDIDATES = 64  # bits of 256 in which the hashes of two copies may differ; chance gives about 128
+_CANDIDATES = 72  # bits of 256 in which the hashes of two copies may differ; chance gives about 128
 _NEAREST = 8  # candidates of an image that are looked at, so that 10,000 images alike do not make 50 million pairs
-_SIMILAR = 0.92  # correlation of fine detail from which two images are copies
+_SIMILAR = 0.91  # correlation of fine detail from which two images are copies
 _DETAIL = 3.0  # sigma in pixels of the blur that is taken off
 _FLAT = 0.5  # grey levels of detail below which there is none to compare
 _SIDE = 128  # pixels of the pictures that are compared

@@ -1,4 +1,4 @@
-"""What an error of a split tells the user to do is done, and works: on the command line, and in a learner's settings."""
+"""What an error of a split tells the user to do is done, and works, on the command line, and in settings."""
 
 from __future__ import annotations
 

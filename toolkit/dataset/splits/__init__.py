@@ -4,11 +4,12 @@ Images with identical bytes always share a subset, and so do those that belong t
 """
 
 from toolkit.dataset.splits.duplicates import find_duplicates
-from toolkit.dataset.splits.model import STRATEGIES, SUBSETS, Split
+from toolkit.dataset.splits.model import NONE, STRATEGIES, SUBSETS, Split
 from toolkit.dataset.splits.saved import load_split, read_split, write_split
 from toolkit.dataset.splits.strategies import OF_STRATEGY, split_dataset
 
 __all__ = [
+    "NONE",
     "OF_STRATEGY",
     "STRATEGIES",
     "SUBSETS",
