@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,8 @@ from converters.formats.base import Holds, Labelled, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
-from toolkit.dataset.inspection import inspect_sample, read_sample
-from toolkit.dataset.layouts import detect_layout, load_dataset
+from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
+from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import box_instances, find_instances
@@ -122,9 +122,6 @@ class Source(Protocol):
         """
 
 
-LayoutLike = str | Path | Mapping[str, Any] | None
-"""How a folder is laid out, as `load_dataset` takes it."""
-
 SourceLike = Source | Dataset | LabelTree | str | Path
 """A source, or what one can be opened from."""
 
@@ -155,7 +152,7 @@ class MaskedSample:
         image = LabelledImage(
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
-        return Labelled(image, components, too_small)
+        return Labelled(image, components, too_small, inspected.turned, _looks_inverted(inspected))
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with the image and its masks."""
@@ -164,6 +161,13 @@ class MaskedSample:
     def marked(self) -> npt.NDArray[np.bool_] | None:
         """The union of its masks."""
         return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
+
+
+def _looks_inverted(inspected: Inspected) -> bool:
+    """Whether more than half of an image is marked, its corners included: the background may be what is marked."""
+    size = inspected.header.height, inspected.header.width
+    crops = (mask.crop for mask in inspected.masks.values() if mask.crop.shape == size)
+    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop) * 2 > crop.size for crop in crops)
 
 
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
@@ -234,14 +238,16 @@ def _read_record(sample: Sample, records: dict[str, LabelRecord]) -> LabelledIma
 
 
 def read_labels(root: str | Path) -> LabelTree:
-    """Open a label tree of any format, ours or another tool's, recognised by itself.
+    """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
 
     A folder that holds one tree stands for it. Labels are read as the tree is iterated.
 
     Raises:
-        ToolkitError: no such folder, no tree in it, or several.
+        ToolkitError: no such folder or file, no tree in it, or several.
     """
     root = Path(root)
+    if is_label_file(root):
+        return _read_file(root)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
     kind = _format_of(root)
@@ -255,6 +261,18 @@ def read_labels(root: str | Path) -> LabelTree:
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
     raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(FORMATS)}")
+
+
+def is_label_file(root: Path) -> bool:
+    """Whether a path is a file that may hold the labels of many images."""
+    return root.suffix.lower() == ".json" and root.is_file()
+
+
+def _read_file(path: Path) -> LabelTree:
+    kind = next((found.name for found in every_format() if found.recognise_file(path)), None)
+    if kind is None:
+        raise ToolkitError(path, "holds no labels of a known format", "name a COCO annotation file, or a label tree")
+    return _indexed(path, kind)
 
 
 def _indexed(root: Path, kind: str) -> LabelTree:
@@ -286,14 +304,14 @@ def _suspected(root: Path) -> str | None:
 
 
 def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
-    """What `load_dataset` or `read_labels` makes of a folder, as a source; a source is passed on.
+    """What `load_dataset` or `read_labels` makes of a folder or file, as a source; a source is passed on.
 
     Args:
         source: a folder, or what was made of one.
         layout: how a folder is laid out that is no label tree; found by itself if None.
 
     Raises:
-        ToolkitError: the folder is neither.
+        ToolkitError: it is neither.
     """
     if isinstance(source, Dataset):
         return DatasetSource(source)
@@ -302,7 +320,7 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     if not isinstance(source, str | Path):
         return source
     root = Path(source)
-    if layout is None and root.is_dir() and _is_tree(root):
+    if layout is None and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
         return TreeSource(read_labels(root))
     return DatasetSource(load_dataset(root, layout))
 

@@ -351,6 +351,16 @@ def test_roots_that_hold_no_dataset(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_error_is_json_for_those_who_asked_for_it(tmp_path: Path) -> None:
+    outcome = defectkit("convert", tmp_path / "gone", tmp_path / "out", "--to", "coco", "--json")
+    assert (outcome.status, outcome.json()["problems"]) == (
+        2,
+        [{"file": str(tmp_path / "gone"), "problem": "no such folder", "remedy": "check the path"}],
+    )
+    usage = defectkit("convert", tmp_path, "--json")
+    assert "see 'defectkit convert --help'" in usage.json()["error"]
+
+
 @pytest.mark.parametrize("part", ["part/test", "part/ground_truth", "part/test/scratch"])
 def test_a_part_of_a_dataset_names_the_whole(dataset: Path, tmp_path: Path, part: str) -> None:
     outcome = defectkit("convert", dataset / part, tmp_path / "out", "--to", "coco")

@@ -160,11 +160,17 @@ class AsWritten(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """An image and its instances, the components in its mask, and the areas of those below the minimum area."""
+    """An image and its instances, the components in its mask, and the areas of those below the minimum area.
+
+    `turned`: a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
+    `inverted`: more than half of the image is marked, its corners included.
+    """
 
     image: LabelledImage
     found: int
     too_small: tuple[int, ...] = ()
+    turned: bool = False
+    inverted: bool = False
 
 
 def digest_line(path: str, digest: str) -> bytes:

@@ -47,6 +47,7 @@ class Format:
         label_files: patterns of the files that `labels_sha256` is over.
         rank: of several trees of one conversion the gallery shows the one of the lowest rank, which tells the most.
         recognise: whether a folder is such a tree, by a sign that no other format has.
+        recognise_file: whether a file holds the labels of many images in this format.
         suspect: whether a folder looks like such a tree, where no format recognises it.
         is_dataset: whether such a tree is a dataset as well, and tells more as one.
         roundings: ways in which its readers make pixels of its coordinates; it counts as good as the worst of them.
@@ -67,6 +68,7 @@ class Format:
     label_files: tuple[str, ...]
     rank: int
     recognise: Callable[[Path], bool] = _never
+    recognise_file: Callable[[Path], bool] = _never
     suspect: Callable[[Path], bool] = _never
     is_dataset: Callable[[Path], bool] = _never
     roundings: tuple[Rounding, ...] = ROUNDINGS[:1]

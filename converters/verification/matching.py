@@ -64,7 +64,7 @@ def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: 
     for tree in trees:
         named = (tree.manifest or {}).get("source")
         root = (tree.root.resolve().parent / str(named)).resolve()
-        if named and root.is_dir() and tree.manifest is not None and tree.manifest.get("input_sha256"):
+        if named and root.exists() and tree.manifest is not None and tree.manifest.get("input_sha256"):
             return open_source(root, tree.manifest.get("layout"))
     return None
 

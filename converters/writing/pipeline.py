@@ -17,6 +17,7 @@ from converters.formats.base import Encoded, Holds, ImageMode, Settings
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
+from converters.writing.growth import Growth, find_growth
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample
 from toolkit.dataset.splits import SUBSETS
@@ -134,19 +135,24 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     started = time.monotonic()
     source, settings = order.source, order.settings
     items = _items(source, order.split)
-    if order.fail and source.layout_problems:
+    if source.layout_problems and (order.fail or not items):
         found = (problem for item in items for problem in _faults(item, order.formats, settings))
         raise BadInputError([*source.layout_problems, *sorted(found)])
     inputs = fingerprint((item.sample, subset) for item, subset in items)
     manifests = finished(order.out, order.formats, settings, inputs) if order.resume else {}
     missing = [name for name in order.formats if name not in manifests]
+    growth = Growth(settings, (), ())
+    if order.resume and not order.overwrite:
+        subsets = {item.sample.key: subset for item, subset in items}
+        growth = find_growth(order.out, missing, settings, inputs, source.root, subsets)
+        settings = growth.settings
     job = Conversion(order.out, missing, settings, len(items), inputs)
     if missing:
-        with job.staged(resume=order.resume, anew=order.overwrite) as done:
+        with job.staged(resume=order.resume, anew=order.overwrite or bool(growth.formats)) as done:
             results = _results(items[done:], missing, settings, workers, cluster)
             job.consume(results, fail=order.fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
-    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *job.notes)
+    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *growth.notes, *job.notes)
     manifests = {name: manifests[name] for name in order.formats}
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
@@ -266,7 +272,18 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         encoded = tuple(_encoded(name, labelled.image, settings, boxes) for name in formats)
     except ToolkitError as error:
         return Rendered(member.sample, subset, error.problems, ())
-    return Rendered(member.sample, subset, (), encoded, labelled.found, labelled.too_small, boxes)
+    return Rendered(
+        member.sample,
+        subset,
+        (),
+        encoded,
+        labelled.found,
+        labelled.too_small,
+        boxes,
+        labelled.turned,
+        labelled.inverted,
+        labelled.image.left_out,
+    )
 
 
 def _encoded(name: str, image: LabelledImage, settings: Settings, boxes: int) -> Encoded:

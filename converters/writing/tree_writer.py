@@ -26,6 +26,10 @@ __all__ = ["TreeWriter"]
 _BLOCK = 1 << 20
 
 
+LeftOut = tuple[str, int]
+"""Why a component is not written, and its area in pixels."""
+
+
 class TreeWriter:
     """Writes one format's tree into a staging folder, image by image, in order."""
 
@@ -51,7 +55,7 @@ class TreeWriter:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(
-        self, encoded: Encoded, shape: TreeShape, *, key: str, subset: str, found: int, too_small: tuple[int, ...]
+        self, encoded: Encoded, shape: TreeShape, *, key: str, subset: str, found: int, left_out: tuple[LeftOut, ...]
     ) -> None:
         """Write one image's labels and count them.
 
@@ -59,8 +63,8 @@ class TreeWriter:
             encoded: the image in this format.
             shape: as the codec gave it.
             key, subset: of the image.
-            found: components in its mask.
-            too_small: areas of those below the minimum area.
+            found: components in its mask, or objects that its labels list.
+            left_out: those of them that no format gets.
         """
         for path, data in encoded.files:
             self._write(path, data)
@@ -76,19 +80,19 @@ class TreeWriter:
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
         if found:
-            self._count_components(encoded, key, found, too_small)
+            self._count_components(encoded, key, found, left_out)
         if encoded.fidelity is not None:
             self._totals["compared"] += 1
             self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
             self._iou_sum += encoded.fidelity.iou
             self._min_iou = min(self._min_iou, encoded.fidelity.iou)
 
-    def _count_components(self, encoded: Encoded, key: str, found: int, too_small: tuple[int, ...]) -> None:
-        left_out = [*(("smaller than --min-area", area) for area in too_small), *encoded.skipped]
-        for reason, area in left_out:
+    def _count_components(self, encoded: Encoded, key: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
+        skipped = (*left_out, *encoded.skipped)
+        for reason, area in skipped:
             self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
         self._totals["found"] += found
-        self._totals["skipped"] += len(left_out)
+        self._totals["skipped"] += len(skipped)
         self._totals["bridges"] += encoded.bridges
 
     def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int], shape: TreeShape) -> None:

@@ -33,6 +33,7 @@ class DatasetCard:
         subset_images: subset -> images.
         by_product: product -> class -> images.
         sizes: (width, height, channels) -> images; 0 channels where a label tree has no image files.
+        depths: bits that an image is read with -> images; above 8 they are as many as its largest value needs.
         measured: figures of all defects together; None where nothing is marked.
         figures: the same of each class that is marked somewhere.
         marked_px, marked_percent: all that is marked in an image together, over the images that show a defect.
@@ -61,6 +62,7 @@ class DatasetCard:
     subset_images: dict[str, int]
     by_product: dict[str, dict[str, int]]
     sizes: dict[tuple[int, int, int], int]
+    depths: dict[int, int]
     measured: ClassFigures | None
     figures: dict[str, ClassFigures]
     marked_px: Distribution | None
@@ -110,6 +112,7 @@ class DatasetCard:
             "by_product": self.by_product,
             "split": self.split,
             "sizes": sizes,
+            "depths": {str(bits): images for bits, images in self.depths.items()},
             "uniform": self.uniform,
             "imbalance_factor": self.balance.imbalance_factor,
             "balance": {
@@ -145,12 +148,13 @@ class DatasetCard:
 
 
 _NAMED = 6  # classes named in a sentence
+_BYTE = 8  # bits
 
 
 def summarise(card: DatasetCard) -> str:
     """A paragraph on a card: classes, images, subsets, evenness, sizes, what is marked, and what is at fault."""
     facts = [_classes(card), _number(card.images, "image"), *(f"{n} {c}" for n, c in card.subset_images.items())]
-    facts += [_evenness(card), *_sizes(card)]
+    facts += [_evenness(card), *_sizes(card), *_depths(card)]
     sentences = [", ".join(facts) + "."]
     if len(card.products) > 1:
         sentences.insert(0, f"{len(card.products)} products: {listed(card.products)}.")
@@ -197,6 +201,14 @@ def _sizes(card: DatasetCard) -> list[str]:
     if len(card.sizes) > 1:
         return [f"{len(card.sizes)} sizes, most of them ({images}) {', '.join(told)}"]
     return told
+
+
+def _depths(card: DatasetCard) -> list[str]:
+    """Depths, where any is above the 8 bits that view and learners work with."""
+    if max(card.depths, default=0) <= _BYTE:
+        return []
+    deep = [f"{bits} bits ({images})" for bits, images in card.depths.items() if bits > _BYTE]
+    return [f"depth {listed(deep)}, read as {_BYTE} bits"]
 
 
 def _verdicts(card: DatasetCard) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +15,6 @@ from toolkit.cli.terminal import print_json, print_table, say
 from toolkit.errors import ToolkitError
 
 __all__ = ["layouts", "with_layout"]
-
-LayoutChoice = str | Mapping[str, Any] | None
 
 _LayoutOpt = Annotated[
     str | None,
@@ -50,7 +48,12 @@ def with_layout(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def told(**given: Any) -> None:
         said = {name: given.pop(name) for name in _OPTIONS}
-        command(**given, layout=_chosen(**said))
+        if any(said.values()):
+            from toolkit.dataset.layouts import chosen_layout
+
+            command(**given, layout=chosen_layout(**said))
+        else:
+            command(**given, layout=None)
 
     signature = inspect.signature(command, eval_str=True)
     own = [one for name, one in signature.parameters.items() if name != "layout"]
@@ -61,33 +64,6 @@ def with_layout(command: Callable[..., None]) -> Callable[..., None]:
     told.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
     told.__annotations__ = {one.name: one.annotation for one in (*own, *added)} | {"return": None}
     return told
-
-
-def _chosen(
-    layout: str | None, image: str | None, mask: str | None, values: str | None, good: list[str] | None
-) -> LayoutChoice:
-    """What `load_dataset` takes.
-
-    Raises:
-        ToolkitError: the options contradict each other, or one is faulty.
-    """
-    if layout is None and not (image or mask or values or good):
-        return None
-    from toolkit.dataset.layouts.description import describe_pairs, parse_values
-
-    if mask and not image:
-        raise ToolkitError("--mask", "says nothing of where the images are", "give --image PATTERN too")
-    if image and layout is not None:
-        raise ToolkitError("--layout", "stands beside --image", "give one of them")
-    if image:
-        return _dumped(describe_pairs(image, mask, values, good))
-    changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
-    changes |= {"good": good} if good else {}
-    if layout is None or not changes:
-        return changes or layout
-    from toolkit.dataset.layouts import find_layout
-
-    return {**_dumped(find_layout(layout)), **changes}
 
 
 def _dumped(description: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from toolkit.errors import ToolkitError
@@ -14,6 +14,7 @@ __all__ = [
     "print_error",
     "print_failures",
     "print_json",
+    "print_json_error",
     "print_manifests",
     "print_notes",
     "print_table",
@@ -128,6 +129,13 @@ def print_error(error: ToolkitError) -> None:
         print("error: " + " ".join(str(problem).split()), file=sys.stderr)
     if len(error.problems) > _MANY:
         print(f"note: {len(error.problems)} problems in all", file=sys.stderr)
+
+
+def print_json_error(error: ToolkitError) -> None:
+    """An error as one JSON object on stdout, for those who asked for JSON."""
+    told = [{"file": one.file, "problem": one.problem, "remedy": one.remedy} for one in error.problems]
+    with suppress(OSError):  # where stdout itself is at fault, the line on stderr has said so
+        print_json({"error": " ".join(str(error.problems[0]).split()), "problems": told})
 
 
 def print_json(value: Mapping[str, object]) -> None:

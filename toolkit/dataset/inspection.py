@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from toolkit.dataset.samples import MaskFile, Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.imaging.images import ImageHeader, read_header
-from toolkit.imaging.masks import Mask, mask_of_runs, read_mask
+from toolkit.imaging.masks import Mask, fitted, mask_of_runs, read_mask
 
 __all__ = ["Inspected", "inspect_sample", "read_sample"]
 
@@ -23,10 +22,12 @@ class Inspected:
     Attributes:
         header: the image's size in pixels and its channels.
         masks: class -> the union of its masks, in the order in which the classes first come; empty for a good sample.
+        turned: whether a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
     """
 
     header: ImageHeader
     masks: dict[str, Mask]
+    turned: bool = False
 
     def marked(self) -> npt.NDArray[np.bool_]:
         """What is marked, of whatever class: bool (height, width)."""
@@ -49,6 +50,7 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
     problems: list[Problem] = []
     header: ImageHeader | None = None
     masks: dict[str, Mask] = {}
+    turned = False
     try:
         header = read_header(sample.image)
     except ToolkitError as error:
@@ -56,20 +58,20 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
     for file in sample.masks:
         try:
             mask = _read(file, threshold, header)
+            fit = mask if header is None else fitted(mask, header, file.path, sample.image)
         except ToolkitError as error:
             problems += error.problems
             continue
-        if header is not None and (mask.width, mask.height) != (header.width, header.height):
-            problems.append(_sizes_differ(sample, file.path, mask, header))
-        elif not problems:
+        turned |= fit is not mask
+        if not problems:
             label = file.label or sample.defect
-            masks[label] = masks[label].union(mask) if label in masks else mask
+            masks[label] = masks[label].union(fit) if label in masks else fit
     if not problems and masks and not any(mask.crop.size for mask in masks.values()):
         remedy = "move the image to test/good, or mark its defect"
         problems.append(Problem(str(sample.masks[0]), "the mask of a defect image is all zero", remedy))
     if problems or header is None:
         raise BadInputError(problems)
-    return Inspected(header, masks)
+    return Inspected(header, masks, turned)
 
 
 def _read(file: MaskFile, threshold: int | None, header: ImageHeader | None) -> Mask:
@@ -78,14 +80,6 @@ def _read(file: MaskFile, threshold: int | None, header: ImageHeader | None) -> 
         return mask_of_runs(file.runs, size, file.path)
     chosen = threshold if file.threshold is None and not file.reading else file.threshold
     return read_mask(file.path, chosen, file.values, file.reading)
-
-
-def _sizes_differ(sample: Sample, path: Path, mask: Mask, header: ImageHeader) -> Problem:
-    return Problem(
-        str(path),
-        f"is {mask.width} x {mask.height} pixels, its image {sample.image} is {header.width} x {header.height}",
-        "make the two the same size",
-    )
 
 
 def inspect_sample(sample: Sample, threshold: int | None = None) -> tuple[Problem, ...]:

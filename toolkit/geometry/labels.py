@@ -106,6 +106,7 @@ class LabelledImage:
         subset: "train", "val" or "test"; "" where none is known.
         image_label: class of the whole image, for classification.
         kind: what its labels consist of, as in `toolkit.dataset.samples.Sample`.
+        left_out: what its labels list and what marks none of its pixels, one line each.
     """
 
     key: str
@@ -116,6 +117,7 @@ class LabelledImage:
     subset: str = ""
     image_label: str = GOOD
     kind: LabelKind = "masks"
+    left_out: tuple[str, ...] = ()
 
     def marked(self) -> npt.NDArray[np.bool_]:
         """The pixels of all instances together: bool (height, width)."""

@@ -9,9 +9,11 @@ import numpy as np
 import orjson
 
 from converters.formats.base import AsWritten, Encoded, Pixels, Settings, TreeShape, image_name
-from converters.formats.boxes import TOLERANCE, shown_box
+from converters.formats.coco.annotations import annotations_shown, given_box
 from converters.formats.coco.categories import coco_categories
-from converters.formats.coco.reader import find_coco_files, index_coco
+from converters.formats.coco.faults import self_faults
+from converters.formats.coco.files import speaks_of
+from converters.formats.coco.reader import index_coco
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
 from converters.rasterize import compress_rle, fill_edges, uncompressed_rle
@@ -90,34 +92,17 @@ def _segmentation(instance: Instance, image: LabelledImage, settings: Settings) 
 
 
 def _recognise(root: Path) -> bool:
-    files = find_coco_files(root)
-    return bool(files) and b'"segments_info"' not in files[0].read_bytes()
+    return speaks_of(root, "instances")
 
 
 def _as_written(record: LabelRecord, shown: LabelledImage) -> AsWritten:
-    given = [one.get("bbox", ()) for one in record.payload[1]]
+    given = [given_box(one) for one in annotations_shown(record, len(shown.instances))]
     return AsWritten(
         boxes=tuple(
-            (box[0], box[1], box[0] + box[2], box[1] + box[3]) if len(box) == 4 else one.bbox
+            (box[0], box[1], box[0] + box[2], box[1] + box[3]) if box is not None else one.bbox
             for box, one in zip(given, shown.instances, strict=True)
         )
     )
-
-
-def _self_faults(record: LabelRecord, instances: Sequence[Instance]) -> list[str]:
-    """What annotations say wrongly of their own segmentation: area, box, crowd."""
-    faults = []
-    for annotation, instance in zip(record.payload[1], instances, strict=True):
-        name = f"{record.sample.key}: annotation {annotation.get('id')}"
-        x0, y0, x1, y1 = instance.bbox
-        tight, box = (x0, y0, x1 - x0, y1 - y0), annotation.get("bbox", ())
-        if len(box) != 4 or max(abs(a - b) for a, b in zip(box, tight, strict=True)) > TOLERANCE:
-            faults.append(f"{name}: bbox {shown_box(box)} is not the tight box {shown_box(tight)}")
-        if annotation.get("area") != instance.area:
-            faults.append(f"{name}: area {annotation.get('area')} is not the pixel count {instance.area}")
-        if annotation.get("iscrowd"):
-            faults.append(f"{name}: is marked as a crowd, which training and evaluation pass over")
-    return faults
 
 
 FORMAT = Format(
@@ -130,7 +115,8 @@ FORMAT = Format(
     rank=0,
     takes_boxes=True,
     recognise=_recognise,
+    recognise_file=_recognise,
     count=lambda image, settings: len(image.instances),
     as_written=_as_written,
-    self_faults=_self_faults,
+    self_faults=self_faults,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -12,19 +12,32 @@ from typing import Any
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.builtins import built_in_names, find_description
 from toolkit.dataset.layouts.described import index_described
-from toolkit.dataset.layouts.description import Description, checked, read_description
+from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.resolving import resolve
 from toolkit.errors import Problem, ToolkitError
 
-__all__ = ["LAYOUTS", "Layout", "coded_layout", "detect_layout", "find_layout", "index_root", "load_dataset"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "LayoutLike",
+    "chosen_layout",
+    "coded_layout",
+    "detect_layout",
+    "find_layout",
+    "index_root",
+    "load_dataset",
+]
 
 LAYOUTS: dict[str, str] = {
     "mvtec": "toolkit.dataset.layouts.mvtec",
 }
 """Name -> module, whose `LAYOUT` it is. The first that detects a folder has it."""
+
+LayoutLike = str | Path | Mapping[str, Any] | None
+"""How a root is laid out: the name of a built-in layout, a YAML file, or a mapping; None finds it by itself."""
 
 _LISTED = 3
 
@@ -128,7 +141,44 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     raise ToolkitError(root, f"unknown layout{shown}", f"{ways}; 'defectkit layouts --guess {root}' drafts one")
 
 
-def load_dataset(root: str | Path, layout: str | Path | Mapping[str, Any] | None = None) -> Dataset:
+def chosen_layout(
+    layout: LayoutLike = None,
+    image: str | None = None,
+    mask: str | None = None,
+    values: str | None = None,
+    good: Sequence[str] | None = None,
+) -> LayoutLike:
+    """What several ways to say how a root is laid out come to; the arguments are those of `load_dataset`.
+
+    Raises:
+        ToolkitError: they contradict each other, or one is faulty.
+    """
+    if mask and not image:
+        raise ToolkitError("--mask", "says nothing of where the images are", "give --image PATTERN too")
+    if image and layout is not None:
+        raise ToolkitError("--layout", "stands beside --image", "give one of them")
+    if image:
+        return _dumped(describe_pairs(image, mask, values, good))
+    changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
+    changes |= {"good": [good] if isinstance(good, str) else list(good)} if good else {}
+    if layout is None or not changes:
+        return changes or layout
+    return {**_dumped(find_layout(layout)), **changes}
+
+
+def _dumped(description: Description) -> dict[str, Any]:
+    return description.model_dump(by_alias=True, exclude_defaults=True)
+
+
+def load_dataset(
+    root: str | Path,
+    layout: LayoutLike = None,
+    *,
+    image: str | None = None,
+    mask: str | None = None,
+    values: str | None = None,
+    good: Sequence[str] | None = None,
+) -> Dataset:
     """Index a dataset: a dataset root, a single category folder, or a folder that holds either one level down.
 
     Only names are read here, and masks where only their values tell classes or good images, so that a hundred
@@ -137,11 +187,15 @@ def load_dataset(root: str | Path, layout: str | Path | Mapping[str, Any] | None
     Args:
         root: the folder.
         layout: name of a built-in layout, a YAML file or a mapping that describes one; found by itself if None.
+        image, mask: patterns of the images and of their masks instead, such as "images/{name}.jpg".
+        values: what the values in masks mean: "nonzero", ">=128", "alpha", "ids", or "1=scratch,2=dent".
+        good: names of folders whose images have no defect.
 
     Raises:
         ToolkitError: the folder does not exist, holds nothing, or has no known layout; the description is faulty.
     """
     root = Path(root)
+    layout = chosen_layout(layout, image, mask, values, good)
     if layout is None:
         return index_root(root)
     if not root.is_dir():

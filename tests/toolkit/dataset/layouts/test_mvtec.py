@@ -182,7 +182,7 @@ def test_a_root_without_a_dataset_is_refused(tmp_path: Path, names: list[str], p
 def test_layouts_that_come_near_are_named_and_the_way_to_describe_ones_own(tmp_path: Path) -> None:
     with pytest.raises(ToolkitError, match=r"images-masks leaves 1 of the images over \(spare/c\.png\)") as caught:
         load_dataset(tree(tmp_path, ["images/a.png", "masks/a.png", "spare/c.png"]))
-    assert "--image PATTERN --mask PATTERN" in str(caught.value)
+    assert "--image PATTERN --mask PATTERN" in caught.value.with_flags
     assert f"defectkit layouts --guess {tmp_path}" in str(caught.value)
 
 
