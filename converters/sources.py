@@ -204,9 +204,7 @@ class TreeSource:
     def __init__(self, tree: LabelTree) -> None:
         self.tree = tree
         self.root, self.layout = tree.root, tree.kind
-        kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
-        own = find_format(tree.kind).holds
-        self.holds: Holds = "boxes" if own == "pixels" and kinds == {"boxes"} else own
+        self.holds: Holds = find_format(tree.kind).holds_in(tree)
         self.layout_problems, self.notes = tree.layout_problems, tree.notes
         self.members = tree.records
 

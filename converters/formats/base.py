@@ -112,6 +112,7 @@ class Encoded:
         fidelity: pixels kept; for boxes 1 of 1 where the box is right; None where there is nothing to compare.
         skipped: components that this format cannot show: (reason, area in pixels).
         bridges: pixels that bridges between parts add.
+        rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
     """
 
     image: str
@@ -123,6 +124,7 @@ class Encoded:
     fidelity: Pixels | None = None
     skipped: tuple[tuple[str, int], ...] = ()
     bridges: int = 0
+    rectangles: int = 0
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,11 @@ class Format:
             return True
         return kind == "boxes" and self.takes_boxes
 
+    def holds_in(self, tree: LabelTree) -> Holds:
+        """What the labels of a tree of this format consist of: a format of pixels may be given boxes alone."""
+        kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
+        return "boxes" if self.holds == "pixels" and kinds == {"boxes"} else self.holds
+
     def labels_sha256(self, root: Path) -> str:
         """SHA-256 over lines of path, NUL and SHA-256 of each label file below `root`, sorted."""
         files = (path for pattern in self.label_files for path in root.glob(pattern))

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 from converters.formats.base import Holds, Settings
-from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
@@ -43,7 +42,8 @@ _WITHOUT: dict[Shapes, tuple[str, tuple[str, ...]]] = {
     "classes": ("these labels name a class for the whole image, and have no", ("fill", "outline", "box", "oriented")),
 }
 _SAID = {"fill": "pixels to fill", "outline": "outline", "box": "upright box", "oriented": "oriented box"}
-_ITSELF = "the labels shown are the source masks themselves"
+_OWN: dict[Shapes, str] = {"pixels": "masks", "boxes": "boxes", "oriented": "oriented boxes", "classes": "classes"}
+_ITSELF = "the labels shown are the source {} themselves"
 _NO_SOURCE = "no source to compare with: name it with --against ROOT"
 _IMAGELESS = "the tree was written without images: those of the source are shown"
 
@@ -165,18 +165,22 @@ def _of_dataset(source: Source) -> Views:
             image=member.sample.image,
             stamp=_lengths(mask.path for mask in member.sample.masks),
             load=partial(_masks_of, member, settings),
-            count=partial(_counted, partial(_masks_of, member, settings)) if member.sample.masks else _none,
+            count=partial(_counted, partial(_masks_of, member, settings)) if member.sample.labels else _none,
         )
         for member in source.members
     ]
     items += _faulty(source.layout_problems, source.root)
-    words = Words(_name(source.root), "masks of the dataset")
-    page = GalleryPage(words, classes, "pixels", {"source": _ITSELF, "difference": _ITSELF}, (source.root,))
+    shapes = _SHAPES[source.holds]
+    reason, without = _WITHOUT[shapes]
+    layers = {name: f"{reason} {_SAID[name]}" for name in without}
+    layers |= dict.fromkeys(("source", "difference"), _ITSELF.format(_OWN[shapes]))
+    words = Words(_name(source.root), f"{_OWN[shapes]} of the dataset")
+    page = GalleryPage(words, classes, shapes, layers, (source.root,))
     return Views(source, page, _sorted(items), source.notes)
 
 
 def _masks_of(member: Member, settings: Settings) -> Shown:
-    """The masks of a sample, each component an instance."""
+    """The labels of a sample, each component of a mask an instance."""
     return Shown(member.read(settings).image)
 
 
@@ -186,7 +190,8 @@ def _of_tree(
     source, notes = _source(tree, against, layout)
     settings = settings_of(tree, source)
     found = find_format(tree.kind)
-    shapes = _shapes(found, tree)
+    holds = found.holds_in(tree)
+    shapes = _SHAPES[holds]
     items: list[GalleryItem] = []
     borrowed = False
     for match in match_records([tree], source).found:
@@ -203,15 +208,15 @@ def _of_tree(
                     image_class=record.sample.defect,
                     image=image,
                     stamp=_stamp(record, true),
-                    load=partial(read_shown, record, match.member, found, shapes, settings, compare=source is not None),
+                    load=partial(read_shown, record, match.member, found, holds, settings, compare=source is not None),
                     count=partial(_counted, partial(_as_written, record)),
                 )
             )
     _mark_missing(items, tree)
     items = _only(items, categories, tree.root)
     items += _faulty(tree.layout_problems, tree.root)
-    layers = _layers(shapes, source is not None)
-    told = (*_remarks(settings, source, layers), *((_IMAGELESS,) if borrowed else ()))
+    layers = _layers(shapes, source)
+    told = (*_remarks(settings, tree, source, layers), *((_IMAGELESS,) if borrowed else ()))
     compared = _name(source.root) if source is not None else ""
     words = Words(_name(tree.root, 2), f"{tree.kind} labels", compared, told)
     roots = (tree.root,) if source is None else (tree.root, source.root)
@@ -230,11 +235,14 @@ def _source(tree: LabelTree, against: str | Path | None, layout: LayoutLike) -> 
     return source, () if source is not None else (_NO_SOURCE,)
 
 
-def _remarks(settings: Settings, source: Source | None, layers: dict[str, str]) -> tuple[str, ...]:
+def _remarks(settings: Settings, tree: LabelTree, source: Source | None, layers: dict[str, str]) -> tuple[str, ...]:
     """What a conversion was told to do that shows as a difference; or why there is no difference."""
     if source is None or "difference" in layers:
         return () if source is None else (layers["difference"],)
     found = []
+    drawn = (tree.manifest or {}).get("fidelity", {}).get("rectangles", 0)
+    if drawn:
+        found.append(f"{drawn} objects have a box and no mask in the source: their rectangles are exact to nothing")
     if settings.min_area:
         found.append(f"converted with --min-area {settings.min_area}: smaller components show as lost")
     if settings.join_parts:
@@ -244,20 +252,16 @@ def _remarks(settings: Settings, source: Source | None, layers: dict[str, str]) 
     return tuple(found)
 
 
-def _shapes(found: Format, tree: LabelTree) -> Shapes:
-    """What the labels of a tree consist of; a format of pixels may be given boxes alone."""
-    kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
-    return "boxes" if found.holds == "pixels" and kinds == {"boxes"} else _SHAPES[found.holds]
-
-
-def _layers(shapes: Shapes, compared: bool) -> dict[str, str]:
-    """Layers that these labels do not have, and why."""
+def _layers(shapes: Shapes, source: Source | None) -> dict[str, str]:
+    """Layers that these labels, or their source, do not have, and why."""
     reason, without = _WITHOUT[shapes]
     layers = {name: f"{reason} {_SAID[name]}" for name in without}
-    if not compared:
-        layers |= {"source": _NO_SOURCE, "difference": _NO_SOURCE}
-    elif shapes != "pixels":
-        layers["difference"] = f"{reason} pixels to compare with the masks; what they get wrong is listed as a problem"
+    if source is None:
+        return layers | {"source": _NO_SOURCE, "difference": _NO_SOURCE}
+    if source.holds != "pixels":
+        layers["source"] = f"the source has {_OWN[_SHAPES[source.holds]]}, and no masks"
+    if shapes != "pixels":
+        layers["difference"] = f"{reason} pixels to compare with the source; what they get wrong is listed as a problem"
     return layers
 
 

@@ -43,7 +43,6 @@ class Rendered:
         encoded: one for each format.
         found: components in its mask.
         too_small: areas of the components below the minimum area.
-        boxes: objects of which the source has a box alone.
         turned: whether its mask was turned as the image's EXIF orientation says.
         inverted: whether more than half of it is marked, its corners included.
         left_out: what its labels list and what marks nothing, one line each.
@@ -55,7 +54,6 @@ class Rendered:
     encoded: tuple[Encoded, ...]
     found: int = 0
     too_small: tuple[int, ...] = ()
-    boxes: int = 0
     turned: bool = False
     inverted: bool = False
     left_out: tuple[str, ...] = ()
@@ -146,7 +144,7 @@ class Conversion:
 
     def _write(self, rendered: Rendered) -> None:
         self._written += 1
-        self._seen.update(boxes=rendered.boxes, turned=rendered.turned, inverted=rendered.inverted)
+        self._seen.update(turned=rendered.turned, inverted=rendered.inverted)
         self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
         mode, image = self._settings.images, rendered.sample.image
         size = -1 if mode == "none" or not image.exists() else image.stat().st_size
@@ -200,10 +198,6 @@ class Conversion:
         if self._seen["inverted"]:
             what = f"{self._seen['inverted']} mask(s) mark more than half of their image, its corners included"
             yield f"{what}: if their background is what is marked, invert them"
-        drawn = [name for name in self._formats if not find_format(name).can_show("boxes")]
-        if self._seen["boxes"] and drawn:
-            what = f"{self._seen['boxes']} object(s) have a box alone: written as rectangles in {', '.join(drawn)}"
-            yield f"{what}, which are exact to nothing"
         if self._left_out:
             shown = ", ".join(self._left_out[:3]) + (", ..." if len(self._left_out) > 3 else "")
             yield f"{len(self._left_out)} annotation(s) left out, listed in manifest.json: {shown}"

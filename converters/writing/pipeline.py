@@ -18,6 +18,7 @@ from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
+from converters.writing.summary import MANIFEST_HEADER, manifest_notes, manifest_rows
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample
 from toolkit.dataset.splits import SUBSETS
@@ -51,12 +52,11 @@ class ConvertReport:
     seconds: float
 
     def _repr_html_(self) -> str:
-        from toolkit.markup import manifests_html
+        from toolkit.markup import report_html
 
         about = f"{len(self.manifests)} label trees in {self.seconds:.1f} s"
-        return manifests_html(
-            f"Labels {self.out}", about, self.manifests, {"Notes": self.notes, "Left out": self.skipped}
-        )
+        lists = {"Notes": self.notes, "Left out": self.skipped}
+        return report_html(f"Labels {self.out}", about, MANIFEST_HEADER, manifest_rows(self.manifests), lists=lists)
 
 
 def convert(
@@ -152,8 +152,9 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             results = _results(items[done:], missing, settings, workers, cluster)
             job.consume(results, fail=order.fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
-    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *growth.notes, *job.notes)
     manifests = {name: manifests[name] for name in order.formats}
+    told = (*growth.notes, *job.notes, *manifest_notes(manifests))
+    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 
@@ -279,7 +280,6 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         encoded,
         labelled.found,
         labelled.too_small,
-        boxes,
         labelled.turned,
         labelled.inverted,
         labelled.image.left_out,
@@ -290,7 +290,8 @@ def _encoded(name: str, image: LabelledImage, settings: Settings, boxes: int) ->
     """One image in one format. A rectangle that stands for a box is exact to nothing."""
     found = find_format(name)
     encoded = found.encode(image, settings)
-    return replace(encoded, fidelity=None) if boxes and not found.takes_boxes else encoded
+    drawn = boxes and not found.takes_boxes and found.holds != "classes"
+    return replace(encoded, fidelity=None, rectangles=boxes) if drawn else encoded
 
 
 def write_labels(
@@ -330,5 +331,6 @@ def write_labels(
 
 def _render_labelled(image: LabelledImage, formats: Sequence[str], settings: Settings) -> Rendered:
     sample = Sample(image.key, image.path or Path(), (), "", image.image_label, image.subset)
-    encoded = tuple(find_format(name).encode(image, settings) for name in formats)
+    boxes = sum(one.mask is None for one in image.instances)
+    encoded = tuple(_encoded(name, image, settings, boxes) for name in formats)
     return Rendered(sample, image.subset, (), encoded, len(image.instances))

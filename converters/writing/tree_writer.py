@@ -47,6 +47,7 @@ class TreeWriter:
             "bridges": 0,
             "compared": 0,
             "exact": 0,
+            "rectangles": 0,
             "images": 0,
             "image_bytes": 0,
         }
@@ -81,6 +82,7 @@ class TreeWriter:
         counts["background"] += encoded.objects == 0
         if found:
             self._count_components(encoded, key, found, left_out)
+        self._totals["rectangles"] += encoded.rectangles
         if encoded.fidelity is not None:
             self._totals["compared"] += 1
             self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
@@ -151,7 +153,7 @@ class TreeWriter:
             name = spool.name[1 : -len(".spool")]
             os.truncate(spool, state["spools"].get(name, 0))
         self._subsets = state["subsets"]
-        self._totals = state["totals"]
+        self._totals |= state["totals"]
         self._iou_sum = float.fromhex(state["iou_sum"])
         self._min_iou = float.fromhex(state["min_iou"])
 
@@ -236,12 +238,7 @@ class TreeWriter:
                 "written": totals["found"] - totals["skipped"],
                 "skipped": skipped,
             },
-            "fidelity": {
-                "mean_iou": self._iou_sum / totals["compared"] if totals["compared"] else 1.0,
-                "min_iou": self._min_iou,
-                "exact": totals["exact"],
-                "images": totals["compared"],
-            },
+            "fidelity": self._fidelity(),
             "options": self._settings.described(),
             "images": {"count": totals["images"], "bytes": totals["image_bytes"]},
             "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
@@ -250,3 +247,14 @@ class TreeWriter:
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
+
+    def _fidelity(self) -> JsonObject:
+        """How well the labels show what they were made of; no figure where there was nothing to hold them against."""
+        compared, rectangles = self._totals["compared"], self._totals["rectangles"]
+        return {
+            "mean_iou": self._iou_sum / compared if compared else None,
+            "min_iou": self._min_iou if compared else None,
+            "exact": self._totals["exact"],
+            "images": compared,
+            **({"rectangles": rectangles} if rectangles else {}),
+        }

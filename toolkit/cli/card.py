@@ -72,9 +72,16 @@ def describe(
         )
     if out is not None:
         write_card(card, out)
+    examples = [
+        dict(zip(("pattern", "image", "masks", "taken_for"), one, strict=True)) for one in source.dataset.examples
+    ]
     if as_json:
-        print_json(card.as_json() | ({"out": str(out)} if out is not None else {}))
+        more = {"out": str(out)} if out is not None else {}
+        print_json(card.as_json() | more | ({"examples": examples} if examples else {}))
         return
+    if examples:
+        rows = [list(one.values()) for one in examples]
+        print_table("How the patterns are read", ["pattern", "image", "masks", "taken for"], rows, texts=4)
     print_card(card)
     print_notes(card.notes)
     if out is not None:

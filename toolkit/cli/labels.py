@@ -207,7 +207,8 @@ def demo(
         )
     else:
         print_manifests(made.manifests, str(made.labels))
-        verdict = f"verified, min IoU {made.min_iou:.4f}" if made.passed else "NOT what the masks say"
+        least = "" if made.min_iou is None else f", min IoU {made.min_iou:.4f}"
+        verdict = f"verified{least}" if made.passed else "NOT what the masks say"
         say(f"dataset   {made.dataset}: a synthetic zipper in MVTec layout, 7 kinds of defect and good")
         say(f"split     {made.split}: train, val and test, stratified")
         say(f"labels    {made.labels}: {len(made.manifests)} formats, {verdict}")

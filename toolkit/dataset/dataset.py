@@ -28,6 +28,7 @@ class Dataset(Sequence[Sample]):
         notes: remarks that are no faults.
         unmasked: key -> problem of the images that should have a mask and have none; who needs none may take them.
         description: how the root is laid out, where a user said so; it goes into manifests and runs.
+        examples: of each pattern of such a description an image, its masks, and what it is taken for.
         passed_over: image files that the layout knows and has no use for, such as the empty masks of good images.
     """
 
@@ -42,6 +43,7 @@ class Dataset(Sequence[Sample]):
         unmasked: Mapping[str, Problem] | None = None,
         description: Mapping[str, Any] | None = None,
         passed_over: Iterable[Path] = (),
+        examples: Iterable[tuple[str, str, str, str]] = (),
     ) -> None:
         self._samples = sorted(samples, key=lambda sample: sample.key)
         self.root = root
@@ -51,6 +53,7 @@ class Dataset(Sequence[Sample]):
         self.unmasked = dict(unmasked or {})
         self.description = description
         self.passed_over = tuple(passed_over)
+        self.examples = tuple(examples)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -124,6 +127,7 @@ class Dataset(Sequence[Sample]):
             notes=[note for note in self.notes if not note.startswith(others)],
             unmasked=self.unmasked,
             description=self.description,
+            examples=self.examples,
         )
 
     def with_problems(self, problems: Iterable[Problem]) -> Dataset:
@@ -136,6 +140,7 @@ class Dataset(Sequence[Sample]):
             notes=self.notes,
             unmasked=self.unmasked,
             description=self.description,
+            examples=self.examples,
             passed_over=self.passed_over,
         )
 
@@ -150,6 +155,7 @@ class Dataset(Sequence[Sample]):
             notes=self.notes,
             unmasked={key: problem for key, problem in self.unmasked.items() if key not in dropped},
             description=self.description,
+            examples=self.examples,
         )
 
 

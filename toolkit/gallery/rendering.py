@@ -15,7 +15,7 @@ from toolkit.gallery.items import GalleryItem, GalleryPage, Shown
 from toolkit.gallery.pictures import Picture, open_picture, thumbnail_size
 from toolkit.gallery.vectors import box_path, corners_path, mask_path, outline_path, shrink
 from toolkit.geometry.contours import oriented_box
-from toolkit.geometry.labels import Instance
+from toolkit.geometry.labels import Box, Instance, LabelledImage
 
 __all__ = ["Rendered", "render"]
 
@@ -65,7 +65,7 @@ def render(item: GalleryItem, page: GalleryPage) -> Rendered:
         "product": item.product,
         "classes": _classes(item, shown, page),
         "instances": len(shown.labelled.instances) if shown else 0,
-        "area": sum(instance.area for instance in shown.labelled.instances) if shown else 0,
+        "area": _area(shown.labelled.instances, page) if shown else 0,
         "size": [width, height],
         "iou": shown.difference.iou if shown and shown.difference else None,
         "doubt": round(shown.doubt, 4) if shown and shown.doubt is not None else None,
@@ -91,6 +91,11 @@ def _classes(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> list[
     if not labels or page.shapes == "classes":
         return [shown.labelled.image_label]
     return sorted(labels, key=lambda label: (_class_id(label, page), label))
+
+
+def _area(instances: Sequence[Instance], page: GalleryPage) -> int:
+    """Labelled pixels; among masks, boxes have none."""
+    return sum(one.area for one in instances if one.mask is not None or "fill" in page.layers)
 
 
 def _class_id(label: str, page: GalleryPage) -> int:
@@ -125,12 +130,14 @@ def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
     for label in sorted({one.label for one in labelled.instances}, key=lambda name: (_class_id(name, page), name)):
         order = [place for place, one in enumerate(labelled.instances) if one.label == label]
         large = sorted(order, key=lambda place: -labelled.instances[place].area)[:_MOST_ON_TILE]
-        fill = _small_path([labelled.instances[n] for n in order], labelled.width, labelled.height)
+        drawn = [one for n in order if (one := labelled.instances[n]).mask is not None]
+        fill = _small_path(drawn, labelled.width, labelled.height) if drawn else ""
         mark = {
             "class": label,
             "fill": fill if "fill" not in page.layers else "",
             "box": box_path((boxes[n] for n in large), scale) if "box" not in page.layers else "",
             "oriented": corners_path((corners[n] for n in large), scale) if corners else "",
+            "alone": "" if "fill" in page.layers else box_path(_alone(labelled, boxes, large), scale),
         }
         marks.append({name: value for name, value in mark.items() if value})
     tile: dict[str, object] = {"marks": marks} if marks else {}
@@ -142,6 +149,11 @@ def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
             if mask.any():
                 tile[name] = _small_mask(mask, shown.difference.offset, labelled.width, labelled.height)
     return tile
+
+
+def _alone(labelled: LabelledImage, boxes: Sequence[Box], places: Sequence[int]) -> list[Box]:
+    """Boxes of the objects that have no mask: among masks they are shown in place of an outline."""
+    return [boxes[place] for place in places if labelled.instances[place].mask is None]
 
 
 def _small_path(instances: list[Instance], width: int, height: int) -> str:
@@ -174,7 +186,7 @@ def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[s
             "area": one.area,
             "box": [round(side, 3) for side in boxes[place]],
         }
-        if "fill" not in page.layers:
+        if "fill" not in page.layers and one.mask is not None:
             told["fill"] = outline_path(one.outline, one.window[:2])
         if shown.scores is not None:
             told["score"] = round(shown.scores[place], 4)

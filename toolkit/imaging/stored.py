@@ -23,6 +23,7 @@ Integers = npt.NDArray[np.integer]
 
 _GREY, _PALETTE = 0, 3  # colour types in a PNG header
 _TIFF_BITS = 258
+_BMP_BITS = 28  # place of the number of bits in a header
 _BYTE = 8  # bits
 _OPAQUE = 255
 _ALPHA = 3  # channel
@@ -114,7 +115,9 @@ def read_stored(path: Path, data: bytes) -> Stored:
     if data[:2] in (b"II", b"MM", b"BM"):
         with open_with_pillow(path, data) as image:
             bits = max(image.tag_v2.get(_TIFF_BITS, (1,))) if image.format == "TIFF" else _BYTE  # type: ignore[attr-defined]
-            if image.mode in ("1", "P") or bits < _BYTE:
+            # Pillow takes the bytes of a BMP whose palette is black and white for single bits.
+            mistaken = image.mode == "1" and data[:2] == b"BM" and data[_BMP_BITS] == _BYTE
+            if not mistaken and (image.mode in ("1", "P") or bits < _BYTE):
                 return _by_pillow(path, data, bits=bits, turned=False)
     return _by_opencv(path, data)
 

@@ -18,8 +18,10 @@ from converters.formats.label_tree import (
     walk_files,
 )
 from converters.formats.registry import read_manifest
+from converters.formats.yolo.placement import where_they_stand
 from converters.rasterize import Rounding
 from toolkit.dataset.samples import is_good_word
+from toolkit.errors import Problem
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import is_image
 
@@ -66,14 +68,17 @@ def _index(root: Path) -> LabelTree:
     manifest = read_manifest(root)
     table = root / "labels.csv"
     notes = ["a classification tree says nothing of where defects are"]
+    problems: list[Problem] = []
     if manifest and table.is_file():
         found = list(_in_table(root, table))
+        if manifest["options"]["images"] != "none":
+            found, problems = where_they_stand(root, found)
     else:
         found, unread = _in_folders(root)
         notes += unread
     names = manifest["classes"] if manifest else sorted({name for one in found for name in one.classes})
     records = make_records(found, _load_nothing, dict(enumerate(names)), ours=manifest is not None, kind="class")
-    return LabelTree(root, "yolo-classify", names, records, manifest=manifest, notes=notes)
+    return LabelTree(root, "yolo-classify", names, records, manifest=manifest, layout_problems=problems, notes=notes)
 
 
 def _in_table(root: Path, table: Path) -> Iterator[FoundImage]:

@@ -85,6 +85,7 @@ MASKS: dict[str, tuple[str, bytes]] = {
     "TIFF, 16-bit": ("tiff", encoded(SIXTEEN, "TIFF")),
     "BMP": ("bmp", encoded(grey(), "BMP")),
     "BMP, 1-bit": ("bmp", encoded(Image.fromarray(MARKED), "BMP")),
+    "BMP, palette of greys": ("bmp", encoded(palette((0, 0, 0), (255, 255, 255)), "BMP")),
     "BMP, colour": ("BMP", encoded(stacked(grey(), grey(), grey()), "BMP")),
     "WebP": ("webp", encoded(stacked(grey(), grey(), grey()), "WEBP", lossless=True)),
 }

@@ -33,6 +33,11 @@ __all__ = [
 
 LAYOUTS: dict[str, str] = {
     "mvtec": "toolkit.dataset.layouts.mvtec",
+    "severstal": "toolkit.dataset.layouts.coded.severstal",
+    "real-iad": "toolkit.dataset.layouts.coded.real_iad",
+    "deeppcb": "toolkit.dataset.layouts.coded.deeppcb",
+    "elpv": "toolkit.dataset.layouts.coded.elpv",
+    "crackforest": "toolkit.dataset.layouts.coded.crackforest",
 }
 """Name -> module, whose `LAYOUT` it is. The first that detects a folder has it."""
 
@@ -104,6 +109,8 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     found = guess(files)
     if found is not None:
         return index_described(files, found.description, resolution=found.resolution)
+    if dataset.layout not in LAYOUTS:
+        return dataset  # a description has said itself what it leaves over
     shown = ", ".join(left[:_LISTED]) + (", ..." if len(left) > _LISTED else "")
     what = f"{len(left)} image file(s) have no place in the layout {dataset.layout}: {shown}"
     remedy = "take them out, or say how the folder is laid out with --layout FILE.yaml"
@@ -131,10 +138,14 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
         raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
     inner = [replace(list_files(folder), others=whole.others) for folder in children]
     alone = [files for files in inner if files.images]
-    for files in (whole, *(alone if len(alone) == 1 and len(alone[0].images) == len(whole.images) else ())):
-        found = guess(files)
-        if found is not None and (files is whole or found.description.name != "photos"):
-            return index_described(files, found.description, resolution=found.resolution)
+    found = guess(whole)
+    only = alone[0] if len(alone) == 1 and len(alone[0].images) == len(whole.images) else None
+    if only is not None and (found is None or not found.description.single):
+        nested = guess(only)
+        if nested is not None and nested.description.name != "photos":
+            return index_described(only, nested.description, resolution=nested.resolution)
+    if found is not None:
+        return index_described(whole, found.description, resolution=found.resolution)
     near = [one.told for one in candidates(whole)][:_LISTED]
     shown = f" ({'; '.join(near)})" if near else ""
     ways = "describe it with --image PATTERN --mask PATTERN, or with --layout FILE.yaml"
@@ -203,6 +214,9 @@ def load_dataset(
     if isinstance(layout, Mapping) and not {"images", "unlabelled"} & layout.keys():
         return _changed(root, layout)
     if isinstance(layout, str) and layout in LAYOUTS and layout not in built_in_names():
+        if not coded_layout(layout).detect(root):
+            shown = coded_layout(layout).shown
+            raise ToolkitError(root, f"is not laid out as {layout} ({shown})", "correct the layout, or the path")
         return coded_layout(layout).index(root)
     return _as_told(root, find_layout(layout))
 

@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from toolkit.dataset.dataset import Dataset
-from toolkit.dataset.layouts.description import SUBSET_WORDS, Description, ValuesFile, colour_of
+from toolkit.dataset.layouts.description import Description
 from toolkit.dataset.layouts.files import FileList
+from toolkit.dataset.layouts.meanings import IGNORED, Meaning, Meanings, named_values, value_problems
+from toolkit.dataset.layouts.published import compare_with_published
+from toolkit.dataset.layouts.remarks import name_problems, notes_of
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve, subset_of
+from toolkit.dataset.layouts.tables import read_tables
 from toolkit.dataset.samples import GOOD, LabelKind, MaskFile, Sample, class_of_image, is_good_word
 from toolkit.errors import Problem, ToolkitError
-from toolkit.imaging.masks import MaskReading, present_values, read_mask
+from toolkit.imaging.masks import present_values, read_mask
 
-__all__ = ["index_described"]
+__all__ = ["index_described", "is_good"]
 
-_MANY = 5
+_OF_THEIR_OWN = frozenset({"category", "split", "class", "name"})  # groups that have their place in a key
 _GROUPS = ("item", "sample", "part")
-_IGNORED = 255  # value in class maps of what training and evaluation pass over
 _LOOKING = min(8, os.cpu_count() or 1)
 
 
-@dataclass(frozen=True)
-class _Meaning:
-    """What the values in a mask are, for one product.
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An image as far as names tell: all of its sample but for what it shows. `defect` is "" where names don't say."""
 
-    Attributes:
-        reading, threshold: as `toolkit.imaging.masks.read_mask` takes them.
-        names: value -> class; empty where masks tell no classes.
-        open: whether a value without a name is a class too, and is called after its number.
-    """
+    key: str
+    image: Path
+    category: str
+    defect: str
+    split: str
+    group: str
 
-    reading: MaskReading = ""
-    threshold: int | None = None
-    names: Mapping[int, str] = field(default_factory=dict)
-    open: bool = False
+    def sample(self, kind: LabelKind, defect: str | None = None, masks: tuple[MaskFile, ...] = ()) -> Sample:
+        """The whole sample; its defect is by default what names tell."""
+        shown = self.defect if defect is None else defect
+        return Sample(self.key, self.image, masks, self.category, shown, self.split, self.group, kind)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, slots=True)
 class _Made:
-    """A sample in the making, and what is wrong with it."""
+    """A sample, unless it has problems, and the fault of a defect image without a mask."""
 
-    sample: Sample
-    problems: list[Problem]
+    sample: Sample | None
+    problems: tuple[Problem, ...] = ()
     unmasked: Problem | None = None
     ignored: bool = False
 
@@ -72,45 +74,103 @@ def index_described(
         told: whether a user gave the description, so that manifests and runs have to keep it.
 
     Raises:
-        ToolkitError: a pattern is faulty, or a file that names values cannot be read.
+        ToolkitError: a pattern is faulty, or a file that names values or subsets cannot be read.
     """
     found = resolve(description, files.images) if resolution is None else resolution
-    meanings = _Meanings(files.root, description)
     keys = _keys(found.images, description)
-    with ThreadPoolExecutor(_LOOKING) as pool:
-        made = list(pool.map(partial(_sample, files.root, description, meanings), found.images, keys))
-    problems = [*files.problems, *_name_problems(files.root, description, found)]
+    table = read_tables(files, description, found.images)
+    made = _made(files.root, description, found.images, keys, table.splits)
+    samples = [one.sample for one in made if one.sample is not None]
+    problems = [*files.problems, *name_problems(files.root, description, found, keys), *table.problems]
     problems += (problem for one in made for problem in one.problems)
-    samples = [one.sample for one in made if not one.problems]
+    name = layout or description.name or "described"
+    notes = notes_of(description, files, found, samples, sum(one.ignored for one in made))
     return Dataset(
         samples,
         root=files.root,
-        layout=layout or description.name or "described",
+        layout=name,
         layout_problems=problems,
-        notes=_notes(description, files, found, made),
-        unmasked={one.sample.key: one.unmasked for one in made if one.unmasked is not None},
+        notes=[*notes, *compare_with_published(name, samples)],
+        unmasked={one.sample.key: one.unmasked for one in made if one.sample is not None and one.unmasked is not None},
         description=description.model_dump(by_alias=True, exclude_defaults=True, mode="json") if told else None,
+        passed_over=[files.root / path for path in _unused(found, made)],
+        examples=_examples(description, found.images, made) if told else (),
     )
 
 
-def _sample(root: Path, description: Description, meanings: _Meanings, file: FoundFile, key: str) -> _Made:
-    """One image with its masks, whose content is looked at where names do not tell all."""
+def _examples(
+    description: Description, images: Sequence[FoundFile], made: Sequence[_Made]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Of each pattern the first image that it has: pattern, image, masks, and what it is taken for."""
+    patterns = [*description.image_patterns(), *description.other_patterns(description.unlabelled)]
+    seen: set[str] = set()
+    for file, one in zip(images, made, strict=True):
+        pattern = next(found for found in patterns if found.match(file.path) is not None)
+        if pattern.text not in seen and one.sample is not None:
+            seen.add(pattern.text)
+            sample = one.sample
+            shown = ", ".join(sample.labels) or str(sample.kind)
+            yield pattern.text, file.path, ", ".join(file.masks) or "-", f"{shown}, {sample.split or 'no subset'}"
+        if len(seen) == len(patterns):
+            return
+    for pattern in patterns:
+        if pattern.text not in seen:
+            yield pattern.text, "no image", "-", "-"
+
+
+def _unused(found: Resolution, made: Sequence[_Made]) -> Iterator[str]:
+    """Image files that are accounted for, and that no sample has."""
+    yield from (*found.excluded, *found.orphans, *found.shared)
+    yield from (image for images in found.shared.values() for image in images)
+    for file, one in zip(found.images, made, strict=True):
+        if one.sample is None:
+            yield file.path
+        if one.sample is None or not one.sample.masks:
+            yield from file.masks
+
+
+def _made(
+    root: Path, description: Description, images: Sequence[FoundFile], keys: Sequence[str], splits: Mapping[str, str]
+) -> list[_Made]:
+    """What becomes of each image. Several threads look into masks, where names do not tell all."""
+    meanings = Meanings(root, description)
+    name = root.resolve().name
+    folder = cache(lambda inner: root / inner)
+    made: list[_Made] = []
+    waiting: list[tuple[int, _Named, list[Path], Meaning]] = []
+    for file, key in zip(images, keys, strict=True):
+        image, *masks = [
+            folder(inner) / last for inner, _, last in (p.rpartition("/") for p in (file.path, *file.masks))
+        ]
+        known = _named(file, key, image, description, name, splits)
+        if not file.labelled:
+            made.append(_Made(known.sample("unlabelled")))
+        elif not masks:
+            made.append(_without_mask(known, description))
+        else:
+            meaning = meanings.of(file.groups)
+            if meaning.tells_classes or _empty(known, description) == "good":
+                waiting.append((len(made), known, masks, meaning))
+            made.append(_marked(known, masks, meaning, description))
+    if waiting:
+        with ThreadPoolExecutor(_LOOKING) as pool:
+            looked = pool.map(lambda one: _looked_at(one[1], one[2], one[3], description), waiting)
+            for (place, *_), found in zip(waiting, looked, strict=True):
+                made[place] = found
+    return made
+
+
+def _named(
+    file: FoundFile, key: str, image: Path, description: Description, root_name: str, splits: Mapping[str, str]
+) -> _Named:
+    """What names tell of an image."""
     groups = file.groups
-    category = groups.get("category") or root.resolve().name
     word = groups.get("class")
     defect = "" if word is None else GOOD if is_good(word, description) else word
-    split = subset_of(groups["split"], description) or groups["split"] if "split" in groups else "train"
-    group = "/".join(groups[name] for name in description.group or _GROUPS if name in groups)
-    bare = Sample(key, root / file.path, (), category, defect, split, group, "unlabelled")
-    if not file.labelled:
-        return _Made(bare, [])
-    if not file.masks:
-        return _without_mask(bare, description)
-    masks = tuple(root / path for path in file.masks)
-    meaning = meanings.of(groups)
-    if not meaning.names and not meaning.open:
-        return _marked(bare, masks, meaning, description)
-    return _told_by_values(bare, masks, meaning, description)
+    subset = groups.get("split")
+    split = "train" if subset is None else subset_of(subset, description) or subset
+    group = "/".join([groups[name] for name in description.group or _GROUPS if name in groups])
+    return _Named(key, image, groups.get("category") or root_name, defect, splits.get(file.path, split), group)
 
 
 def is_good(word: str, description: Description) -> bool:
@@ -118,39 +178,52 @@ def is_good(word: str, description: Description) -> bool:
     return word in description.good if description.good is not None else is_good_word(word)
 
 
-def _without_mask(bare: Sample, description: Description) -> _Made:
+def _without_mask(known: _Named, description: Description) -> _Made:
     """An image that has no mask: good, or a class alone, or at fault."""
-    good = replace(bare, defect=GOOD, kind="good")
-    if bare.defect == GOOD:
-        return _Made(good, [])
-    if not description.mask and bare.defect:
-        return _Made(replace(bare, kind="class"), [])
+    if known.defect == GOOD:
+        return _Made(known.sample("good"))
     if not description.mask:
-        return _Made(bare, [])
-    if description.missing_mask != "error":
-        return _Made(good if description.missing_mask == "good" else bare, [])
+        return _Made(known.sample("class" if known.defect else "unlabelled"))
+    missing = description.without_mask(known.split)
+    if missing == "good":
+        return _Made(known.sample("good", GOOD))
+    if missing == "unlabelled":
+        return _Made(known.sample("unlabelled"))
     wanted = " or ".join(description.mask[:2])
-    if bare.defect:
-        problem = Problem(str(bare.image), "a defect image without a mask", f"put its mask at {wanted}")
-        return _Made(replace(bare, kind="class"), [], unmasked=problem)
+    if known.defect:
+        problem = Problem(str(known.image), "a defect image without a mask", f"put its mask at {wanted}")
+        return _Made(known.sample("class"), (), problem)
     remedy = f"put its mask at {wanted}, or say 'missing_mask: good' in the layout"
-    return _Made(bare, [Problem(str(bare.image), "an image without a mask", remedy)])
+    return _Made(None, (Problem(str(known.image), "an image without a mask", remedy),))
 
 
-def _marked(bare: Sample, masks: Sequence[Path], meaning: _Meaning, description: Description) -> _Made:
+def _empty(known: _Named, description: Description) -> str:
+    """Whether an image whose masks mark nothing is good, or that is an error."""
+    if known.defect == GOOD:
+        return "good"
+    return description.empty_mask or ("error" if known.defect else "good")
+
+
+def _marked(known: _Named, masks: Sequence[Path], meaning: Meaning, description: Description) -> _Made:
     """An image whose masks mark one class, that of its folder or the only one there is."""
-    files = tuple(MaskFile(path, (), meaning.threshold, "", meaning.reading) for path in masks)
-    if bare.defect == GOOD:
-        marking = next((file.path for file in files if _marks(file)), None)
-        if marking is None:
-            return _Made(replace(bare, kind="good"), [])
-        remedy = "clear the mask, or move the image to its class of defect"
-        return _Made(bare, [Problem(str(marking), "the mask of a good image marks something", remedy)])
-    labelled = replace(bare, defect=bare.defect or description.class_name, masks=files, kind="masks")
-    empty = description.empty_mask or ("error" if bare.defect else "good")
-    if empty == "good" and not any(_marks(file) for file in files):
-        return _Made(replace(bare, defect=GOOD, kind="good"), [])
-    return _Made(labelled, [])
+    files = tuple([MaskFile(path, (), meaning.threshold, "", meaning.reading) for path in masks])
+    return _Made(known.sample("masks", known.defect or description.class_name, files))
+
+
+def _looked_at(known: _Named, masks: Sequence[Path], meaning: Meaning, description: Description) -> _Made:
+    """An image of which only the content of its masks tells whether it is good, or what it shows."""
+    if meaning.tells_classes:
+        return _told_by_values(known, masks, meaning, description)
+    made = _marked(known, masks, meaning, description)
+    marking = next((file.path for file in made.sample.masks if _marks(file)), None) if made.sample else None
+    if marking is None:
+        return _Made(known.sample("good", GOOD))
+    return _Made(None, (_good_but_marked(marking),)) if known.defect == GOOD else made
+
+
+def _good_but_marked(mask: Path) -> Problem:
+    remedy = "clear the mask, or move the image to its class of defect"
+    return Problem(str(mask), "the mask of a good image marks something", remedy)
 
 
 def _marks(file: MaskFile) -> bool:
@@ -161,7 +234,7 @@ def _marks(file: MaskFile) -> bool:
         return True
 
 
-def _told_by_values(bare: Sample, masks: Sequence[Path], meaning: _Meaning, description: Description) -> _Made:
+def _told_by_values(known: _Named, masks: Sequence[Path], meaning: Meaning, description: Description) -> _Made:
     """An image whose masks say by their values which class is marked."""
     files: list[MaskFile] = []
     problems: list[Problem] = []
@@ -172,173 +245,42 @@ def _told_by_values(bare: Sample, masks: Sequence[Path], meaning: _Meaning, desc
         except ToolkitError as error:
             problems += error.problems
             continue
-        named, strange = _named(present, meaning)
-        ignored |= _IGNORED in strange
+        named, strange = named_values(present, meaning)
+        ignored |= IGNORED in strange
         files += (MaskFile(path, (value,), None, name, meaning.reading) for value, name in named)
-        problems += _value_problems(path, [value for value in strange if value != _IGNORED], present, named, meaning)
-    if problems:
-        return _Made(bare, problems)
-    labels = [file.label for file in files]
-    if not labels:
-        empty = description.empty_mask or ("error" if bare.defect not in ("", GOOD) else "good")
-        if empty == "good" or bare.defect == GOOD:
-            return _Made(replace(bare, defect=GOOD, kind="good"), [], ignored=ignored)
+        problems += value_problems(path, strange, present, named, meaning)
+    if not problems and files and known.defect == GOOD:
+        problems.append(_good_but_marked(files[0].path))
+    if not problems and not files and _empty(known, description) == "error":
         remedy = "mark its defect, or move the image to the good ones"
-        return _Made(bare, [Problem(str(masks[0]), "the mask of a defect image is all zero", remedy)])
-    if bare.defect == GOOD:
-        remedy = "clear the mask, or move the image to its class of defect"
-        return _Made(bare, [Problem(str(masks[0]), "the mask of a good image marks something", remedy)])
-    sample = replace(bare, defect=class_of_image(labels), masks=tuple(files), kind="masks")
-    return _Made(sample, [], ignored=ignored)
-
-
-def _named(present: Iterable[int], meaning: _Meaning) -> tuple[list[tuple[int, str]], list[int]]:
-    """The values of a mask that are classes, with their names, and those that are none."""
-    named: list[tuple[int, str]] = []
-    strange: list[int] = []
-    for value in present:
-        name = meaning.names.get(value)
-        if name is None and meaning.open and value != _IGNORED:
-            name = f"class_{value}"
-        if name is None:
-            strange.append(value)
-        elif name != "":
-            named.append((value, name))
-    return named, strange
-
-
-def _value_problems(
-    path: Path, strange: Sequence[int], present: Sequence[int], named: Sequence[object], meaning: _Meaning
-) -> Iterator[Problem]:
-    """What is wrong with the values of one mask."""
-    if strange:
-        shown = ", ".join(_shown(value, meaning) for value in strange[:_MANY])
-        more = ", ..." if len(strange) > _MANY else ""
-        known = ", ".join(f"{_shown(value, meaning)} {name}" for value, name in list(meaning.names.items())[:_MANY])
-        remedy = f"name it in the layout's values (known: {known or 'none'})"
-        yield Problem(str(path), f"holds values that no class has: {shown}{more}", remedy)
-    elif present and not named and set(present) == {_IGNORED}:
-        remedy = "use --values nonzero if it is a mask of 0 and 255, or name 255 in the layout's values"
-        yield Problem(str(path), "every marked pixel is 255, which means 'ignore' in a map of classes", remedy)
-
-
-def _shown(value: int, meaning: _Meaning) -> str:
-    return f"#{value:06x}" if meaning.reading == "colours" else str(value)
-
-
-class _Meanings:
-    """What values mean, by product: read from the description, or from the file that it names, once."""
-
-    def __init__(self, root: Path, description: Description) -> None:
-        self._root, self._description = root, description
-        self._known: dict[str, _Meaning] = {}
-
-    def of(self, groups: Mapping[str, str]) -> _Meaning:
-        """What they mean for an image.
-
-        Raises:
-            ToolkitError: the file that names them cannot be read.
-        """
-        category = groups.get("category", "")
-        if category not in self._known:
-            self._known[category] = self._found(groups, category)
-        return self._known[category]
-
-    def _found(self, groups: Mapping[str, str], category: str) -> _Meaning:
-        values, names = self._description.values, self._description.names
-        if isinstance(values, ValuesFile):
-            return _Meaning("values", None, _read_values(self._root, values, groups))
-        if isinstance(values, dict):
-            colours = {colour: name for value, name in values.items() if (colour := colour_of(value)) is not None}
-            if colours:
-                return _Meaning("colours", None, colours)
-            return _Meaning("values", None, {int(value): name for value, name in values.items()})
-        if values == "ids":
-            own = names.get(category, names)
-            plain = {int(v): str(n) for v, n in own.items() if not isinstance(n, dict)} if isinstance(own, dict) else {}
-            return _Meaning("values", None, plain, open=True)
-        if isinstance(values, str) and values.startswith(">="):
-            return _Meaning("", int(values[2:]), {})
-        return _Meaning({"nonzero": "nonzero", "alpha": "alpha"}.get(values or "", ""), None, {})  # type: ignore[arg-type]
-
-
-def _read_values(root: Path, values: ValuesFile, groups: Mapping[str, str]) -> dict[int, str]:
-    path = root / values.file.format_map(dict(groups))
-    try:
-        records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8-sig"))
-        return {int(record[values.value]): str(record[values.name]) for record in records}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = f"does not name the values in masks ({type(error).__name__}: {error})"
-        raise ToolkitError(path, problem, f"give a list of records with {values.name} and {values.value}") from error
+        problems.append(Problem(str(masks[0]), "the mask of a defect image is all zero", remedy))
+    if problems:
+        return _Made(None, tuple(problems))
+    if not files:
+        return _Made(known.sample("good", GOOD), ignored=ignored)
+    sample = known.sample("masks", class_of_image(file.label for file in files), tuple(files))
+    return _Made(sample, ignored=ignored)
 
 
 def _keys(images: Sequence[FoundFile], description: Description) -> list[str]:
     """A key for each image: its groups, product, subset and class first; its ending too where two would meet."""
     keys = ["/".join(_key_parts(file, description)) for file in images]
-    count = Counter(keys)
-    if len(count) == len(keys):
+    if len(set(keys)) == len(keys):
         return keys
+    count = Counter(keys)
     return [
         f"{key}{os.path.splitext(file.path)[1]}" if count[key] > 1 else key
         for key, file in zip(keys, images, strict=True)
     ]
 
 
-def _key_parts(file: FoundFile, description: Description) -> list[str]:
-    groups = dict(file.groups)
-    parts = [groups.pop("category")] if "category" in groups else []
-    if "split" in groups:
-        word = groups.pop("split")
-        parts.append(subset_of(word, description) or word)
-    if "class" in groups:
-        word = groups.pop("class")
-        parts.append(GOOD if is_good(word, description) else word)
-    name = groups.pop("name", "")
-    stem = name or Path(file.path).stem
-    return [*parts, *groups.values(), *stem.split("/")]
-
-
-def _name_problems(root: Path, description: Description, found: Resolution) -> Iterator[Problem]:
-    """Faults that names alone tell of."""
-    if found.leftover:
-        shown = ", ".join(found.leftover[:3]) + (", ..." if len(found.leftover) > 3 else "")
-        what = f"{len(found.leftover)} image file(s) are matched by nothing in the layout {description.name}: {shown}"
-        yield Problem(str(root), what, "name them in a pattern, or under `exclude`, of a --layout file")
-    for mask, images in found.shared.items():
-        shown = " and ".join(images[:3])
-        yield Problem(str(root / mask), f"one mask for {len(images)} images: {shown}", "give each its own mask")
-    for path in found.orphans:
-        yield Problem(str(root / path), "a mask without an image", "put its image in its place, or remove the mask")
-    for word in found.strange_subsets:
-        remedy = f"say `splits: {{{word}: test}}` in a --layout file, or rename the folder"
-        known = ", ".join(sorted(SUBSET_WORDS))
-        yield Problem(str(root), f"calls a subset {word!r}, which is none of {known}", remedy)
-    yield from _twins(root, found.images, description)
-
-
-def _twins(root: Path, images: Sequence[FoundFile], description: Description) -> Iterator[Problem]:
-    """Images that not even their endings tell apart."""
-    places: dict[str, list[str]] = defaultdict(list)
-    for file, key in zip(images, _keys(images, description), strict=True):
-        places[key].append(file.path)
-    for key, paths in places.items():
-        if len(paths) > 1:
-            what = f"shares the name {key!r} with {paths[0]}"
-            yield Problem(str(root / paths[1]), what, "rename one of them, or bind what tells them apart in a --layout")
-
-
-def _notes(description: Description, files: FileList, found: Resolution, made: Sequence[_Made]) -> list[str]:
-    """What a user should know."""
-    notes = list(description.notes)
-    kinds: Counter[LabelKind | None] = Counter(one.sample.kind for one in made if not one.problems)
-    if kinds["unlabelled"]:
-        notes.append(f"{kinds['unlabelled']} image(s) carry no label: they are never called good, and never written")
-    if found.excluded:
-        notes.append(f"{len(found.excluded)} image file(s) are left out, as the layout {description.name} says")
-    if files.passed_over:
-        shown = ", ".join(files.passed_over[:3]) + (", ..." if len(files.passed_over) > 3 else "")
-        notes.append(f"{len(files.passed_over)} folder(s) were not looked into: {shown}")
-    ignored = sum(one.ignored for one in made)
-    if ignored:
-        notes.append(f"{ignored} mask(s) hold {_IGNORED}, which means 'ignore' and is left out")
-    return notes
+def _key_parts(file: FoundFile, description: Description) -> Iterator[str]:
+    groups = file.groups
+    if "category" in groups:
+        yield groups["category"]
+    if (word := groups.get("split")) is not None:
+        yield subset_of(word, description) or word
+    if (word := groups.get("class")) is not None:
+        yield GOOD if is_good(word, description) else word
+    yield from (value for name, value in groups.items() if name not in _OF_THEIR_OWN)
+    yield groups.get("name") or Path(file.path).stem

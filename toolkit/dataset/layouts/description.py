@@ -13,7 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from toolkit.dataset.layouts.patterns import Pattern, compile_pattern
 from toolkit.errors import ToolkitError
 
-__all__ = ["SUBSET_WORDS", "Description", "ValuesFile", "describe_pairs", "parse_values", "read_description"]
+__all__ = [
+    "SUBSET_WORDS",
+    "Description",
+    "ImageTable",
+    "ValuesFile",
+    "describe_pairs",
+    "parse_values",
+    "read_description",
+]
 
 SUBSET_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -23,16 +31,36 @@ SUBSET_WORDS = {
 """Names of subsets that need no translation, in lower case."""
 
 Meaning = str | dict[int | str, str]
+Missing = Literal["error", "good", "unlabelled"]
+
+
+_PRODUCT = re.compile(r"\{category(?::([^{}]*))?\}/")
 
 
 class ValuesFile(BaseModel):
-    """A JSON list of records that name the values in masks, for instance MVTec LOCO's defects_config.json."""
+    """A JSON list, or a CSV file, whose records name the values in masks: MVTec LOCO's defects_config.json."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str = Field(description="its path below the root; {category} and the like are filled in.")
     name: str = Field(description="member of a record that is the class.")
     value: str = Field(description="member of a record that is the value.")
+
+
+class ImageTable(BaseModel):
+    """A table that names images: their subsets, and masks that must be there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = Field(description="its path below the root; {category} and the like are filled in.")
+    image: str = Field(description="column with the path of an image.")
+    split: str = Field(default="", description="column with its subset.")
+    mask: str = Field(default="", description="column with the path of its mask, empty where there is none.")
+    image_folder: str = Field(default="", description="folder from which paths of images are told; the root if none.")
+    mask_folder: str = Field(default="", description="folder from which paths of masks are told; the root if none.")
+    columns: list[str] = Field(default_factory=list, description="names of columns divided by tabs, without a header.")
+    skip: int = Field(default=0, ge=0, description="lines before the first that counts.")
+    optional: bool = Field(default=False, description="whether a dataset may lack the file.")
 
 
 class Description(BaseModel):
@@ -45,16 +73,20 @@ class Description(BaseModel):
     source: str = Field(default="", description="where the dataset is described.")
     images: list[str] = Field(default_factory=list, description="patterns of the images.")
     mask: list[str] = Field(default_factory=list, description="patterns of the masks of an image, with its groups.")
-    values: Meaning | ValuesFile | None = Field(
+    values: ValuesFile | Meaning | None = Field(
         default=None,
+        union_mode="left_to_right",
         description="nonzero, '>=N', alpha, ids, or value: class. By default masks hold 0 and one full value.",
     )
     names: dict[int | str, Any] = Field(default_factory=dict, description="of ids: id: class, or category: {id: class}")
     class_name: str = Field(default="defect", alias="class", description="where no pattern has a {class}.")
     good: list[str] | None = Field(default=None, description="classes that mean no defect; by default known words.")
     splits: dict[str, Literal["train", "val", "test"]] = Field(default_factory=dict, description="word: subset")
+    tables: list[ImageTable] = Field(default_factory=list, description="CSV files that tell the subsets of images.")
     group: list[str] = Field(default_factory=list, description="groups that a split must not tear apart.")
-    missing_mask: Literal["error", "good", "unlabelled"] = "error"
+    missing_mask: Missing | dict[Literal["train", "val", "test"], Missing] = Field(
+        default="error", description="what an image without a mask is: error, good, unlabelled; or subset: one of them"
+    )
     empty_mask: Literal["error", "good"] | None = Field(default=None, description="good where no pattern has a {class}")
     exclude: list[str] = Field(default_factory=list, description="patterns of images that are none of the dataset's.")
     unlabelled: list[str] = Field(default_factory=list, description="patterns of images that nobody labelled.")
@@ -108,13 +140,13 @@ class Description(BaseModel):
 
     def below(self, category: str) -> Description | None:
         """The same layout from a folder of one category on; None if not all patterns begin with {category}/."""
-        start = "{category}/"
 
         def cut(texts: Sequence[str]) -> list[str]:
-            return [text.removeprefix(start).replace("{category}", category) for text in texts]
+            return [_PRODUCT.sub("", text, count=1).replace("{category}", category) for text in texts]
 
         patterns = [*self.images, *self.mask, *self.unlabelled, *self.sign]
-        if not self.single or not all(text.startswith(start) for text in patterns):
+        starts = [_PRODUCT.match(text) for text in patterns]
+        if not self.single or not all(start and re.fullmatch(start[1] or ".*", category) for start in starts):
             return None
         values = self.values
         if isinstance(values, ValuesFile):
@@ -126,6 +158,11 @@ class Description(BaseModel):
     @property
     def _place(self) -> str:
         return f"the layout {self.name}" if self.name else "the layout"
+
+    def without_mask(self, split: str) -> Missing:
+        """What an image of a subset is that has no mask."""
+        rules = self.missing_mask
+        return rules if isinstance(rules, str) else rules.get(split, "error")  # type: ignore[call-overload]
 
     @property
     def tells_classes(self) -> bool:
@@ -179,8 +216,18 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
         raise ToolkitError(place, "images: names no pattern", "give at least one")
     for image in found.image_patterns():
         found.mask_patterns(image)
+        _check_values_file(found, image, place)
     found.other_patterns([*found.exclude, *found.unlabelled])
     return found
+
+
+def _check_values_file(found: Description, image: Pattern, place: str | Path) -> None:
+    """Raise where an image does not tell which file names the values in its mask."""
+    if isinstance(found.values, ValuesFile):
+        free = [name for name in re.findall(r"\{(\w*)\}", found.values.file) if name not in image.bindings]
+        if free:
+            problem = f"values.file has {{{free[0]}}}, which the image {image.text!r} does not bind"
+            raise ToolkitError(place, problem, f"give the image a {{{free[0]}}}, or name one file")
 
 
 def parse_values(text: str, place: str = "--values") -> str | dict[int | str, str]:

@@ -97,7 +97,7 @@ def candidates(files: FileList) -> list[Candidate]:
         for description in _forms(whole, files.root):
             if _may_fit(description, files.images):
                 found.append(Candidate(description, resolve(description, files.images)))
-    return sorted(found, key=lambda one: _left(one.resolution))
+    return sorted(found, key=lambda one: (one.description.needs == "nothing", _left(one.resolution)))
 
 
 def _left(resolution: Resolution) -> int:
@@ -112,15 +112,20 @@ def _may_fit(description: Description, files: Sequence[str]) -> bool:
 
 
 def guess(files: FileList) -> Candidate | None:
-    """The one description that accounts for every image; None if there is none, or several that differ."""
+    """The one description that accounts for every image; None if there is none, or several that differ.
+
+    Where one finds masks, and some without images, no other may call these masks images.
+    """
     fitting: list[Candidate] = []
+    near = False
     for whole in every_description():
         for description in _forms(whole, files.root):
             if _all_match(description, files.images):
                 found = Candidate(description, resolve(description, files.images))
                 if fits(found, files):
                     fitting.append(found)
-    if not fitting:
+                near |= bool(found.resolution.paired) and not found.resolution.leftover
+    if not fitting or (near and not any(one.resolution.paired for one in fitting)):
         return None
     marked = [one for one in fitting if one.resolution.paired] or fitting
     first = marked[0]

@@ -11,13 +11,13 @@ The ending of a pattern is matched in either letter case, all else as it stands.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import IMAGE_SUFFIXES
 
-__all__ = ["ANY_ENDING", "Pattern", "compile_pattern"]
+__all__ = ["ANY_ENDING", "Matcher", "Pattern", "compile_pattern"]
 
 ANY_ENDING = "ext"
 """Group that stands for the ending of any image file, and is no part of a key."""
@@ -25,6 +25,8 @@ ANY_ENDING = "ext"
 _ENDING = "(?i:" + "|".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES)) + ")"
 _ONE_PART = "[^/]+"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
+_WITHIN_A_PART = re.compile(r"(?:[\w|?:()+*,{}-]|\\d|\[\^/\])*\Z")  # what matches no "/" and looks at nothing
+_LOOKS_AHEAD = re.compile(r"(?:[\w|?:()+*,{}!=-]|\\d|\[\^/\]|/\))*\Z")  # or looks no further than its part
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,59 @@ class Pattern:
     groups: tuple[str, ...]
     bindings: Mapping[str, str]
     _regex: re.Pattern[str]
+    _halves: tuple[re.Pattern[str], re.Pattern[str]] | None = None
+    """Of a folder with its last "/" and of a name in it, where the two can be told apart."""
 
     def match(self, path: str) -> dict[str, str] | None:
         """What the groups are in a path; None if it does not match as a whole."""
         found = self._regex.match(path)
         return found.groupdict() if found else None
+
+
+_Possible = list[tuple[int, Pattern, dict[str, str] | None]]
+
+
+class Matcher:
+    """Patterns held against many paths: what a folder tells is found out once for all files in it."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = list(enumerate(patterns))
+        self._folder, self._possible = "", self._of_folder("")
+
+    def every(self, folder: str, name: str) -> list[tuple[int, dict[str, str]]]:
+        """The numbers of the patterns that match a path, and what they bind.
+
+        Args:
+            folder: the path up to and with its last "/"; "" for none.
+            name: the rest of it.
+        """
+        if folder != self._folder:
+            self._folder, self._possible = folder, self._of_folder(folder)
+        found = []
+        for number, pattern, above in self._possible:
+            if above is None or pattern._halves is None:
+                groups = pattern.match(folder + name)
+                if groups is not None:
+                    found.append((number, groups))
+            elif (match := pattern._halves[1].match(name)) is not None:
+                found.append((number, {**above, **match.groupdict()}))
+        return found
+
+    def first(self, folder: str, name: str) -> tuple[int, dict[str, str]] | None:
+        """The first pattern that matches, and what it binds."""
+        if folder == self._folder and not self._possible:
+            return None
+        return next(iter(self.every(folder, name)), None)
+
+    def _of_folder(self, folder: str) -> _Possible:
+        """The patterns that can match something in a folder, and what it binds; None where only whole paths tell."""
+        found: _Possible = []
+        for number, pattern in self._patterns:
+            if pattern._halves is None:
+                found.append((number, pattern, None))
+            elif (match := pattern._halves[0].match(folder)) is not None:
+                found.append((number, pattern, match.groupdict()))
+        return found
 
 
 def compile_pattern(text: str, known: Mapping[str, str] | None = None, *, place: str = "the layout") -> Pattern:
@@ -62,17 +112,41 @@ def compile_pattern(text: str, known: Mapping[str, str] | None = None, *, place:
     """
     if text.startswith("/") or "\\" in text.split("{")[0] or ".." in text.split("/"):
         raise ToolkitError(place, f"the pattern {text!r} leaves the dataset", "write it from the root on, with '/'")
-    pieces: list[str] = []
+    pieces: list[tuple[str, str]] = []
     bindings: dict[str, str] = {}
     position = 0
     while position < len(text):
-        piece, position = _next_piece(text, position, bindings, known or {}, place)
-        pieces.append(piece)
-    regex = _loose_ending("".join(pieces), text)
+        piece, after = _next_piece(text, position, bindings, known or {}, place)
+        pieces.append((text[position:after], piece))
+        position = after
+    regex = _loose_ending("".join(piece for _, piece in pieces), text)
     try:
-        return Pattern(text, tuple(bindings), bindings, re.compile(regex + r"\Z", re.DOTALL))
+        return Pattern(text, tuple(bindings), bindings, re.compile(regex + r"\Z", re.DOTALL), _halves(pieces, text))
     except re.error as error:
         raise ToolkitError(place, f"the pattern {text!r} does not compile ({error})", "correct it") from error
+
+
+def _halves(pieces: Sequence[tuple[str, str]], text: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
+    """A pattern of folders and one of names in them; None where a piece may reach over from one to the other.
+
+    Args:
+        pieces: the pieces of the pattern, as written and as regular expressions.
+        text: the pattern.
+    """
+    cut = 1 + max((number for number, (written, _) in enumerate(pieces) if written in ("/", "**/")), default=-1)
+    above, below = pieces[:cut], pieces[cut:]
+    if any(written == "**" or "(?P=" in piece or not _stays_within(piece, _WITHIN_A_PART) for written, piece in below):
+        return None
+    if not all(_stays_within(piece, _LOOKS_AHEAD) for written, piece in above if written[0] == "{"):
+        return None
+    name = _loose_ending("".join(piece for _, piece in below), text)
+    return re.compile("".join(piece for _, piece in above) + r"\Z", re.DOTALL), re.compile(name + r"\Z", re.DOTALL)
+
+
+def _stays_within(piece: str, allowed: re.Pattern[str]) -> bool:
+    """Whether a piece of a regular expression matches within one part of a path."""
+    bare = re.sub(r"^\(\?P<\w+>(.*)\)\Z", r"\1", piece, flags=re.DOTALL)
+    return bool(allowed.match(bare)) or bare == re.escape(bare[-1:])
 
 
 def _next_piece(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from toolkit.dataset.layouts.description import SUBSET_WORDS, Description
-from toolkit.dataset.layouts.patterns import Pattern
+from toolkit.dataset.layouts.patterns import Matcher
 
 __all__ = ["FoundFile", "Resolution", "resolve", "subset_of"]
 
@@ -52,9 +52,6 @@ class Resolution:
     paired: int = 0
 
 
-_Values = tuple[str | None, ...]
-
-
 def resolve(description: Description, files: Sequence[str]) -> Resolution:
     """Say of each image file what it is.
 
@@ -66,35 +63,53 @@ def resolve(description: Description, files: Sequence[str]) -> Resolution:
     found = Resolution()
     images = description.image_patterns()
     masks = [(number, pattern) for number, image in enumerate(images) for pattern in description.mask_patterns(image)]
-    excluded = description.other_patterns(description.exclude)
-    unlabelled = description.other_patterns(description.unlabelled)
+    excluded = Matcher(description.other_patterns(description.exclude))
+    unlabelled = Matcher(description.other_patterns(description.unlabelled))
+    as_image, as_mask = Matcher(images), Matcher([pattern for _, pattern in masks])
     matched: dict[str, tuple[int, dict[str, str]]] = {}
-    of_masks: list[dict[_Values, list[str]]] = [defaultdict(list) for _ in masks]
+    tables = [_Table(pattern.groups) for _, pattern in masks]
     possible: set[str] = set()
     for path in files:
-        if _first(excluded, path) is not None:
+        cut = path.rfind("/") + 1
+        place = path[:cut], path[cut:]
+        if excluded.first(*place) is not None:
             found.excluded.append(path)
-        elif (bound := _first(unlabelled, path)) is not None:
+        elif (bound := unlabelled.first(*place)) is not None:
             found.images.append(FoundFile(path, bound[1], labelled=False))
         else:
-            image = _first(images, path)
+            image = as_image.first(*place)
             if image is not None:
                 matched[path] = image
-            for (_, pattern), table in zip(masks, of_masks, strict=True):
-                groups = pattern.match(path)
-                if groups is not None:
-                    table[tuple(groups[name] for name in pattern.groups)].append(path)
-                    possible.add(path)
+            for number, groups in as_mask.every(*place):
+                tables[number].add(groups, path)
+                possible.add(path)
             if image is None and path not in possible:
                 found.leftover.append(path)
-    _pair(found, matched, masks, of_masks, possible, description.shared_masks)
+    own = [[table for (image, _), table in zip(masks, tables, strict=True) if image == n] for n in range(len(images))]
+    _pair(found, matched, own, possible, description.shared_masks)
     if description.category:
-        for place, file in enumerate(found.images):
-            found.images[place] = replace(file, groups={"category": description.category, **file.groups})
+        for index, file in enumerate(found.images):
+            found.images[index] = replace(file, groups={"category": description.category, **file.groups})
     words = {file.groups["split"] for file in found.images if "split" in file.groups}
     found.strange_subsets = sorted(word for word in words if subset_of(word, description) is None)
     found.paired = sum(bool(file.masks) for file in found.images)
     return found
+
+
+class _Table:
+    """The files that a pattern of masks matches, by what it binds."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._of: Callable[[Mapping[str, str]], object] = itemgetter(*names) if names else lambda _: ""
+        self._files: dict[object, list[str]] = {}
+
+    def add(self, groups: Mapping[str, str], path: str) -> None:
+        """A file, and what the pattern binds in it."""
+        self._files.setdefault(self._of(groups), []).append(path)
+
+    def get(self, groups: Mapping[str, str]) -> Sequence[str]:
+        """The files that have an image's groups."""
+        return self._files.get(self._of(groups), ())
 
 
 def subset_of(word: str, description: Description) -> str | None:
@@ -102,42 +117,32 @@ def subset_of(word: str, description: Description) -> str | None:
     return description.splits.get(word) or SUBSET_WORDS.get(word.lower())
 
 
-def _first(patterns: Sequence[Pattern], path: str) -> tuple[int, dict[str, str]] | None:
-    """The first pattern that matches, and what it binds."""
-    for number, pattern in enumerate(patterns):
-        groups = pattern.match(path)
-        if groups is not None:
-            return number, groups
-    return None
-
-
 def _pair(
     found: Resolution,
     matched: Mapping[str, tuple[int, dict[str, str]]],
-    masks: Sequence[tuple[int, Pattern]],
-    of_masks: Sequence[Mapping[_Values, list[str]]],
+    tables: Sequence[Sequence[_Table]],
     possible: set[str],
     shared_masks: bool,
 ) -> None:
-    """Give images their masks."""
-    claims: dict[str, list[str]] = defaultdict(list)
-    wanted: dict[str, list[str]] = {}
+    """Give images their masks; `tables` has for each pattern of images the masks that it may have."""
+    wanted: dict[str, tuple[str, ...]] = {}
     for path, (number, groups) in matched.items():
-        wanted[path] = []
-        for (image, pattern), table in zip(masks, of_masks, strict=True):
-            if image == number:
-                own = table.get(tuple(groups[name] for name in pattern.groups), ())
-                wanted[path] += (mask for mask in own if mask != path and mask not in wanted[path])
-    taken = {mask for path, own in wanted.items() for mask in own if path not in own}
+        masks = [mask for table in tables[number] for mask in table.get(groups)]
+        if masks:
+            wanted[path] = tuple(sorted({mask for mask in masks if mask != path}))
+    taken = {mask for masks in wanted.values() for mask in masks if mask in matched}
+    claims: dict[str, list[str]] = {}
     for path, own in wanted.items():
-        if path in taken:
-            continue  # it is a mask itself
-        for mask in own:
-            claims[mask].append(path)
+        if path not in taken:  # else it is a mask itself
+            for mask in own:
+                claims.setdefault(mask, []).append(path)
     if not shared_masks:
         found.shared = {mask: images for mask, images in claims.items() if len(images) > 1}
     torn = {image for images in found.shared.values() for image in images}
-    for path, own in wanted.items():
-        if path not in taken and path not in torn:
-            found.images.append(FoundFile(path, matched[path][1], tuple(sorted(own))))
-    found.orphans = sorted(possible - claims.keys() - matched.keys())
+    # What may be an image or a mask, and has neither a mask nor an image of its own, is never called a good image.
+    orphans = {path for path in possible if path not in claims and (path in taken or not wanted.get(path))}
+    none = taken | torn | orphans
+    found.images += (
+        FoundFile(path, groups, wanted.get(path, ())) for path, (_, groups) in matched.items() if path not in none
+    )
+    found.orphans = sorted(orphans)
