@@ -496,7 +496,7 @@ USAGE: dict[str, tuple[tuple[str, ...], str, str]] = {
     "a fold that is none": (("--strategy", "kfold", "--fold", "7"), "--folds 5 --fold 7", "from 0 to folds - 1"),
     "a fold of another strategy": (("--strategy", "uniform", "--fold", "1"), "--fold", "use --strategy kfold"),
     "too few for the folds": (("--strategy", "kfold"), "part/dent", "--folds 2 or less"),
-    "too few of a class": (("--strategy", "uniform"), "part/dent", "--per-class 2 or less"),
+    "too few of a class": (("--strategy", "uniform"), "part/dent", "--per-class 2 with --test-per-class 1"),
     "too few for three subsets": (("--strategy", "stratified"), "part/dent", "set --val or --test to 0"),
     "an IoU above 1": (("--min-iou", "2"), "--min-iou", "up to 1"),
     "an IoU that is no number": (("--min-iou", "nan"), "--min-iou", "up to 1"),

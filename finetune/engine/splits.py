@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +18,7 @@ from converters.sources import LayoutLike, Source, SourceLike, open_source
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
-from toolkit.errors import ToolkitError
+from toolkit.errors import BadInputError, Problem, ToolkitError
 
 __all__ = ["ImageRecord", "ImageRecords", "SplitConfig", "evaluated_examples", "open_examples"]
 
@@ -43,6 +46,16 @@ class SplitConfig(BaseModel):
     folds: int = Field(default=5, description='of "kfold", their number.')
     fold: int = Field(default=0, description='of "kfold", which of them is test, from 0.')
     seed: int = Field(default=0, description="of the draw.")
+    group: str | None = Field(
+        default=None,
+        description=(
+            'images that share a subset: "near-duplicates", or a pattern over keys, "{part}_*": those where {part} is '
+            'the same; "auto" then draws.'
+        ),
+    )
+    leave_out: str | tuple[str, ...] = Field(
+        default=(), description='classes to do without, a name or a list of names; "auto" then draws.'
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,7 @@ def open_examples(data: SourceLike, split: SplitConfig | None = None, layout: La
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
-    subsets = _subsets(samples, split or SplitConfig())
+    subsets = _subsets(source.dataset, split or SplitConfig())
     examples = tuple(
         ImageRecord(sample.key, sample.image, sample.defect, sample.category, subsets[sample.key])
         for sample in samples
@@ -193,12 +206,46 @@ def _opened(place: Path, layout: LayoutLike) -> Source:
 def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]:
     if split.file is not None:
         return read_split(split.file, samples)
-    if split.strategy == "auto":
-        own = {sample.key: sample.split for sample in samples if sample.split in SUBSETS}
-        labels = {sample.defect for sample in samples}
-        trained = {sample.defect for sample in samples if sample.split == "train"}
-        if trained == labels and len(own) == len(samples) and "test" in own.values():
-            return own
-        return split_dataset(samples, "stratified", val=split.val, test=split.test, seed=split.seed)
     numbers = split.model_dump(exclude={"file", "strategy"})
-    return split_dataset(samples, split.strategy, **numbers)
+    try:
+        if split.strategy != "auto":
+            return split_dataset(samples, split.strategy, **numbers)
+        labelled = [sample for sample in samples if sample.kind != "unlabelled"]
+        own = {sample.key: sample.split for sample in labelled if sample.split in SUBSETS}
+        labels = {sample.defect for sample in labelled}
+        trained = {sample.defect for sample in labelled if sample.split == "train"}
+        learnable = trained == labels and len(own) == len(labelled) and "test" in own.values()
+        if learnable and split.group is None and not split.leave_out:
+            return own
+        return split_dataset(samples, "stratified", **numbers)
+    except ToolkitError as error:
+        raise _in_settings(error) from error
+
+
+_FLAGS = "val|test|per-class|test-per-class|folds|fold|seed|group|leave-out|strategy"
+_VALUE = r"-?[\d.]+|nan|'[^']*'|near-duplicates|native|stratified|uniform|kfold"
+_FLAG = re.compile(rf"--({_FLAGS})(?![\w-])(?: ({_VALUE})(?![\w.]*\w))?")
+
+
+def _in_settings(error: ToolkitError) -> ToolkitError:
+    """An error of a split, which tells of flags, in the words of a learner's settings."""
+    problems = [
+        Problem(_settings_told(one.file), _settings_told(one.problem), _settings_told(one.remedy))
+        for one in error.problems
+    ]
+    return BadInputError(problems)
+
+
+def _settings_told(text: str) -> str:
+    before, flag, names = text.partition("--leave-out ")
+    if flag:  # it stands at the end of a text, once for each list of names
+        words = [word for word in shlex.split(flag + names) if word != flag.strip()]
+        simple = len(words) == 1 and words[0].isalnum()
+        value = words[0] if simple else json.dumps(words, ensure_ascii=False)
+        before += f"--set {shlex.quote(f'split.leave_out={value}')}"
+    return _FLAG.sub(_setting_told, before)
+
+
+def _setting_told(flag: re.Match[str]) -> str:
+    name = f"split.{flag[1].replace('-', '_')}"
+    return name if flag[2] is None else f"--set {name}={flag[2]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
 from toolkit.card.statistics import DatasetStatistics, LabelReader, area_distributions, observe
 from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.neighbours import near_duplicates
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
@@ -29,6 +31,7 @@ def describe_dataset(
     split: Mapping[str, str] | None = None,
     labels: LabelReader | None = None,
     names: Sequence[str] | None = None,
+    near: bool = False,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCard:
@@ -39,6 +42,7 @@ def describe_dataset(
         split: key -> subset; images that it leaves out do not count. By default the dataset's own subsets.
         labels: reads the labels of an image, where they do not stand in masks.
         names: names of the kinds of defect; by default those of the images that count.
+        near: whether to look for near-duplicates, which reads every image once more.
         workers: threads.
         progress: called with (done, total).
 
@@ -67,7 +71,15 @@ def describe_dataset(
         *getattr(split, "notes", ()),
         *(note for note in dataset.notes if note not in compare_with_published(dataset)),
     ]
-    return _card(dataset, split, names, statistics, twins, published, notes)
+    card = _card(dataset, split, names, statistics, twins, published, notes)
+    return replace(card, near_duplicates=_alike(members, twins)) if near else card
+
+
+def _alike(members: Sequence[Sample], twins: list[list[str]]) -> list[list[str]]:
+    """Keys of images that show one photo, but for sets that are identical throughout."""
+    identical = [set(keys) for keys in twins]
+    found = near_duplicates([sample for sample in members if _has_bytes(sample.image)], skip_faulty=True)
+    return [keys for keys in found if not any(one.issuperset(keys) for one in identical)]
 
 
 def _card(

@@ -44,6 +44,7 @@ class DatasetCard:
             classes, in each subset.
         uniform: whether every class of every product has as many images as any other in every subset.
         duplicates: keys of images with identical bytes.
+        near_duplicates: keys of images that show one photo; None where nobody looked.
         problems: everything at fault in the files.
         published: product -> how it differs from the published MVTec AD; products of other names are missing.
         notes: what a reader should know, and is no fault.
@@ -78,6 +79,7 @@ class DatasetCard:
     published: dict[str, list[str]]
     notes: tuple[str, ...]
     split: dict[str, object] | None
+    near_duplicates: list[list[str]] | None = None
 
     @property
     def instances(self) -> int:
@@ -123,6 +125,7 @@ class DatasetCard:
             "components_per_mask": {str(number): images for number, images in self.components_per_mask.items()},
             "defects": self._defects_json(),
             "duplicates": self.duplicates,
+            **({} if self.near_duplicates is None else {"near_duplicates": self.near_duplicates}),
             "problems": [{"file": problem.file, "problem": problem.problem} for problem in self.problems],
             "published": {
                 product: {"agrees": not lines, "differences": lines} for product, lines in self.published.items()
@@ -218,6 +221,8 @@ def _verdicts(card: DatasetCard) -> list[str]:
         told.append(f"{listed(differ)}: differs from the published MVTec AD.")
     if card.duplicates:
         told.append(f"{_number(len(card.duplicates), 'set')} of identical images.")
+    if card.near_duplicates:
+        told.append(f"{_number(len(card.near_duplicates), 'set')} of near-duplicates.")
     if card.problems:
         told.append(f"{_number(len(card.problems), 'problem')} in the files.")
     return told

@@ -16,7 +16,7 @@ import typer
 from toolkit import __version__
 from toolkit.cli.autolabel import autolabel
 from toolkit.cli.card import describe
-from toolkit.cli.datasets import split, synth
+from toolkit.cli.datasets import diff, split, synth
 from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
@@ -61,6 +61,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (layouts, "defectkit layouts --guess photos > mine.yaml"),
     (describe, "defectkit describe mvtec_ad/screw --split split.csv --out card"),
     (split, "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2"),
+    (diff, "defectkit diff labels-of-may/coco labels-of-june/coco"),
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
     (verify, ""),
     (view, "defectkit view labels/coco --limit 500"),

@@ -12,23 +12,17 @@ from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     Classes,
-    FoldOpt,
-    FoldsOpt,
     Images,
     JsonOpt,
     OnProblem,
     OverwriteOpt,
-    PerClassOpt,
     ResumeOpt,
     RootArg,
-    SeedOpt,
     Segmentation,
     SplitOpt,
     StrategyOpt,
-    TestOpt,
-    TestPerClassOpt,
-    ValOpt,
     WorkersOpt,
+    with_numbers,
 )
 from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import (
@@ -83,19 +77,14 @@ _LabelsOut = Annotated[
 
 
 @with_layout
+@with_numbers
 def convert(
     root: RootArg,
     out: _LabelsOut,
     to: _Formats,
     split_file: SplitOpt = None,
     strategy: StrategyOpt = None,
-    val: ValOpt = None,
-    test: TestOpt = None,
-    per_class: PerClassOpt = None,
-    test_per_class: TestPerClassOpt = None,
-    folds: FoldsOpt = None,
-    fold: FoldOpt = None,
-    seed: SeedOpt = None,
+    numbers: Any = None,
     category: CategoryOpt = None,
     classes: _ClassesOpt = Classes.defect,
     instances: _InstancesOpt = "components",
@@ -115,10 +104,9 @@ def convert(
 ) -> None:
     """Write a dataset, or any label tree, in one or more label formats."""
     from converters.writing.pipeline import convert as run
-    from toolkit.cli.splits import choose_split, given_numbers
+    from toolkit.cli.splits import choose_split
 
     source = open_root(root, category, layout)
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     with progress_bar("converting") as progress:
         report = run(
