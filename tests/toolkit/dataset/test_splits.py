@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.dataset.samples import Sample
+from toolkit.dataset.samples import MaskFile, Sample
 from toolkit.dataset.splits import STRATEGIES, Split, find_duplicates, read_split, split_dataset, write_split
 from toolkit.errors import BadInputError, ToolkitError
 
@@ -403,3 +403,19 @@ def test_a_uniform_split_may_leave_samples_out_but_lose_no_line(dataset: list[Sa
 def test_every_strategy_is_known(dataset: list[Sample]) -> None:
     for strategy in STRATEGIES:
         assert split_dataset(dataset, strategy, per_class=4).strategy == strategy
+
+
+def test_sets_of_classes_are_shared_out_as_sets(tmp_path: Path) -> None:
+    """Of images that show two classes some are test; sets of too few images are taken together."""
+    masks = {"dent": ["a"], "scratch": ["b"], "dent+scratch": ["a", "b"], "dent+rust": ["a", "c"]}
+    names = {"a": "dent", "b": "scratch", "c": "rust"}
+    samples = []
+    for label, shown in masks.items():
+        for number in range(2 if "rust" in label else 10):
+            path = tmp_path / f"{label}{number}.png"
+            path.write_bytes(path.name.encode())
+            files = tuple(MaskFile(path, (place,), None, names[one]) for place, one in enumerate(shown))
+            samples.append(Sample(path.name, path, files, "part", "" if len(shown) > 1 else label, "train"))
+    split = split_dataset(samples, "stratified", val=0, test=0.2, seed=0)
+    tested = Counter(key.rstrip(".png0123456789") for key, subset in split.items() if subset == "test")
+    assert tested == {"dent": 2, "scratch": 2, "dent+scratch": 2, "dent+rust": 1}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from toolkit.dataset.neighbours import near_duplicates
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits.duplicates import find_duplicates
-from toolkit.dataset.splits.model import SUBSETS, Group, Population, Split, Stratum, stratum_of
+from toolkit.dataset.splits.model import SUBSETS, Group, Population, Split, Stratum, strata_of, stratum_of
 from toolkit.dataset.splits.patterns import groups_by_pattern
 
 __all__ = ["NEAR_DUPLICATES", "notes_on_draw", "populate"]
@@ -35,8 +35,8 @@ def populate(
         ToolkitError: the pattern is none or fits no key, or an image cannot be read.
     """
     strata: dict[Stratum, list[str]] = defaultdict(list)
-    for sample in sorted(samples, key=lambda sample: sample.key):
-        strata[stratum_of(sample)].append(sample.key)
+    for key, stratum in sorted(strata_of(samples).items()):
+        strata[stratum].append(key)
     identical = [tuple(twins) for twins in find_duplicates(samples)]
     alike, notes = _belonging(samples, group)
     groups = _joined({sample.key for sample in samples}, [*identical, *alike])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,18 @@ import numpy as np
 
 from toolkit.dataset.samples import Sample, image_class
 
-__all__ = ["NONE", "STRATEGIES", "SUBSETS", "Group", "Population", "Split", "Stratum", "is_named", "stratum_of"]
+__all__ = [
+    "NONE",
+    "STRATEGIES",
+    "SUBSETS",
+    "Group",
+    "Population",
+    "Split",
+    "Stratum",
+    "is_named",
+    "strata_of",
+    "stratum_of",
+]
 
 SUBSETS = ("train", "val", "test")
 STRATEGIES = ("native", "stratified", "uniform", "kfold")
@@ -18,6 +30,7 @@ NONE = "none"
 """Subset that a CSV gives to samples that it leaves out."""
 
 Stratum = tuple[str, str]
+_ENOUGH = 4  # images of one set of classes; fewer cannot be shared out by themselves
 """A category, and a class of its images."""
 Group = tuple[str, ...]
 """Keys of images that share a subset, sorted; most often one."""
@@ -52,6 +65,19 @@ class Split(dict[str, str]):
 def stratum_of(sample: Sample) -> Stratum:
     """What the shares of a sample are counted in; images of several classes without a class of their own are one."""
     return sample.category, image_class(sample, "defect")
+
+
+def strata_of(samples: Iterable[Sample]) -> dict[str, Stratum]:
+    """Key -> what its shares are counted in: each set of classes that enough images show together is one of its own."""
+    samples = list(samples)
+    together = Counter((sample.category, sample.labels) for sample in samples if len(sample.labels) > 1)
+    own = {one for one, images in together.items() if images >= _ENOUGH}
+    return {
+        sample.key: (sample.category, "+".join(sample.labels))
+        if (sample.category, sample.labels) in own
+        else stratum_of(sample)
+        for sample in samples
+    }
 
 
 def is_named(stratum: Stratum, names: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from toolkit.dataset.samples import Sample
-from toolkit.dataset.splits.model import NONE, SUBSETS, Split, is_named, stratum_of
+from toolkit.dataset.splits.model import NONE, SUBSETS, Split, is_named, strata_of
 from toolkit.errors import BadInputError, Problem, ToolkitError
 
 __all__ = ["load_split", "read_split", "write_split"]
@@ -61,7 +61,7 @@ def read_split(path: str | Path, dataset: Sequence[Sample]) -> Split:
             image without a label.
     """
     path = Path(path)
-    strata = {sample.key: stratum_of(sample) for sample in dataset}
+    strata = strata_of(dataset)
     unlabelled = {sample.key for sample in dataset if sample.kind == "unlabelled"}
     rows, told = _known_rows(path, strata)
     subsets, problems = _subsets(path, rows, strata, unlabelled)

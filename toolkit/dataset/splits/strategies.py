@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from toolkit.dataset.samples import Sample
 from toolkit.dataset.splits.drawing import draw_folds, draw_shares, draw_uniform
 from toolkit.dataset.splits.groups import notes_on_draw, populate
-from toolkit.dataset.splits.model import NONE, STRATEGIES, SUBSETS, Population, Split, is_named, stratum_of
+from toolkit.dataset.splits.model import NONE, STRATEGIES, SUBSETS, Population, Split, is_named, strata_of
 from toolkit.dataset.splits.remedies import TooFewError, uniform_error
 from toolkit.errors import ToolkitError
 
@@ -157,7 +157,8 @@ def _drawn(
     numbers = _checked(strategy, asked)
     classes = _classes(dataset, asked.leave_out or ())
     kept, none, older = _older(dataset, extend)
-    among = [s for s in dataset if s.key in kept or not (s.key in none or is_named(stratum_of(s), classes))]
+    strata = strata_of(dataset)
+    among = [s for s in dataset if s.key in kept or not (s.key in none or is_named(strata[s.key], classes))]
     if dataset and not among:
         raise ToolkitError("--leave-out", "leaves no image to draw", "leave out fewer classes")
     population, found = populate(among, asked.group, seed, kept)
@@ -223,7 +224,7 @@ def _classes(dataset: Sequence[Sample], names: Sequence[str]) -> tuple[str, ...]
     Raises:
         ToolkitError: there is no such class.
     """
-    strata = sorted({stratum_of(sample) for sample in dataset})
+    strata = sorted(set(strata_of(dataset).values()))
     found: set[str] = set()
     for text in names:
         whole = any(is_named(stratum, [text]) for stratum in strata)
