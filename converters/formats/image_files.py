@@ -101,6 +101,10 @@ class ImageFinder:
         """Whether no image lies below the root."""
         return not self._by_name
 
+    def every(self) -> list[Path]:
+        """All images below the root, sorted."""
+        return sorted(path for paths in self._by_name.values() for path in paths)
+
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,12 @@ class TreeImages:
                 size = _size(path, f"images[{place}] ({name})", record, there=image.is_file())
                 found[number] = ListedImage(subset, splitext(plain_name(name))[0], image, size)
         return found
+
+    def unlisted(self) -> list[str]:
+        """Images below the root that no annotation file lists, as paths from there on."""
+        claimed = {os.path.realpath(path) for path in self._claimed}
+        spare = (path for path in self.finder.every() if os.path.realpath(path) not in claimed)
+        return [path.relative_to(self.finder.root).as_posix() for path in spare]
 
     def _place(self, path: Path, subset: str, name: str, folders: Sequence[Path]) -> Path | None:
         """Where an image lies, or would lie in a tree without images; None where that is a problem."""

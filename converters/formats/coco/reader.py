@@ -85,6 +85,13 @@ def nothing_marked(root: Path, files: CocoFiles) -> list[Problem]:
 
 
 def images_note(images: TreeImages) -> list[str]:
-    """What to say where labels are read without their images."""
-    where = f"no image was found below {images.finder.root}"
-    return [f"{where}: the labels of {images.lost} images are read without them"] if images.lost else []
+    """What to say where labels are read without their images, and of images that no annotation file lists."""
+    notes = []
+    if images.lost:
+        where = f"no image was found below {images.finder.root}"
+        notes.append(f"{where}: the labels of {images.lost} images are read without them")
+    unlisted = images.unlisted()
+    if unlisted:
+        shown = ", ".join(unlisted[:3]) + (", ..." if len(unlisted) > 3 else "")
+        notes.append(f"{len(unlisted)} image(s) that no annotation file lists are not read: {shown}")
+    return notes

@@ -246,3 +246,11 @@ def test_a_size_that_is_not_that_of_the_file_is_refused_before_anything_is_writt
 def test_a_size_that_is_none_is_refused(tmp_path: Path, size: dict[str, Any], words: str) -> None:
     with pytest.raises(ToolkitError, match=words):
         read_labels(coco_tree(tmp_path, coco(annotation(), images=[listed(**size)])))
+
+
+def test_images_that_nobody_lists_are_named(tmp_path: Path) -> None:
+    root = coco_tree(tmp_path, coco(annotation()))
+    image(root / "images/train/spare.png")
+    assert (
+        read_labels(root).notes[-1] == "1 image(s) that no annotation file lists are not read: images/train/spare.png"
+    )
