@@ -119,8 +119,11 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     )
 
 
-def _left_over(dataset: Dataset, images: Iterable[str]) -> list[str]:
+def _left_over(dataset: Dataset, images: Sequence[str]) -> list[str]:
     """Image files below the root that a dataset neither takes nor names."""
+    taken = len(dataset) + sum(len(sample.masks) for sample in dataset) + len(dataset.passed_over)
+    if not dataset.layout_problems and taken == len(images):
+        return []  # each has its place, and is counted once
     start = f"{dataset.root}{os.sep}" if str(dataset.root) != "." else ""
     used = {str(path) for sample in dataset for path in (sample.image, *sample.masks)}
     used |= {str(path) for path in dataset.passed_over} | {problem.file for problem in dataset.layout_problems}
