@@ -18,13 +18,11 @@ from toolkit.files.locks import LOCK
 
 # A command that stops in the midst of its writing: it makes a file `begun`, and goes on when there is a file `go`.
 DRIVER = """
-import importlib, os, sys, time
+import importlib, sys, time
 from pathlib import Path
 
 place, home, *words = sys.argv[1:]
 module, owner, name = place.split(":")
-said = os.open(Path(home) / "said", os.O_WRONLY | os.O_CREAT)
-os.dup2(said, 1), os.dup2(said, 2)
 holder = getattr(importlib.import_module(module), owner)
 call = getattr(holder, name)
 
@@ -53,11 +51,11 @@ TINY = ["--set=device=cpu", *(f"--set={name}={value}" for name, value in SMALL.i
 def held(home: Path, place: str, *words: str | Path) -> Iterator[BaseProcess]:
     """A command in a process of its own, held in the midst of its writing."""
     home.mkdir(exist_ok=True)
-    process = start(DRIVER, place, home, *words)
+    process = start(DRIVER, place, home, *words, says=home)
     try:
         deadline = time.monotonic() + PATIENCE
         while not (home / "begun").exists():
-            assert process.is_alive(), (home / "said").read_text()
+            assert process.is_alive(), (home / "stderr").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.01)
         yield process
@@ -69,7 +67,7 @@ def held(home: Path, place: str, *words: str | Path) -> Iterator[BaseProcess]:
 def release(home: Path, process: BaseProcess) -> None:
     """Let a command that is held go on to its end, which is a good one."""
     (home / "go").touch()
-    assert finish(process) == 0, (home / "said").read_text()
+    assert finish(process) == 0, (home / "stderr").read_text()
 
 
 def refused(out: Path, process: BaseProcess) -> tuple[int, str, str]:
