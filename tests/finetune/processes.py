@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from pathlib import Path
 
 from finetune.sam import learner as sam
 from finetune.vae import learner as vae

@@ -1,7 +1,7 @@
 """A tiny classifier, also as a program of its own that can be killed or be one of several processes.
 
 python -m tests.finetune.classifier.classifying train DATA RUN STEP   is killed before that step
-python -m tests.finetune.classifier.classifying share DATA HOME       trains on two processes, by Lightning, in HOME/runs
+python -m tests.finetune.classifier.classifying share DATA HOME       trains on two processes in HOME/runs
 python -m tests.finetune.classifier.classifying evaluate RUN FILE     writes the figures that all processes found
 """
 
