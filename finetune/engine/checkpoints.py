@@ -61,7 +61,7 @@ def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
     if not isinstance(state, Mapping):
         raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
     try:
-        module.load_state_dict(dict(state))
-    except RuntimeError as error:
+        module.load_state_dict(state)  # itself: it carries the versions of its layers beside them
+    except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).splitlines()[1:2]).strip() or str(error)
         raise ToolkitError(checkpoint, f"belongs to another model ({reason[:120]})", "use its own settings") from error
