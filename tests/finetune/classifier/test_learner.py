@@ -228,9 +228,10 @@ class TestLearning:
     """What learns, and how fast."""
 
     def test_frozen_stages_stay_as_they_were(self, product, tmp_path):
-        run = train(product, config(freeze=2, backbone="resnet18", epochs=1), tmp_path / "run")
+        told = {"freeze": 2, "backbone": "resnet18", "epochs": 1, "batch_size": 64}
+        run = train(product, config(**told), tmp_path / "run")
         trained = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
-        again = train(product, config(freeze=2, backbone="resnet18", epochs=1, lr=0.1), tmp_path / "again")
+        again = train(product, config(**told, lr=0.1), tmp_path / "again")
         other = torch.load(again.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
         same = {name.split(".")[1] for name in trained if torch.equal(trained[name], other[name])}
         assert same >= {"conv1", "bn1"}
