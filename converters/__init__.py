@@ -10,17 +10,30 @@ from typing import TYPE_CHECKING
 from toolkit.lazy import offer
 
 if TYPE_CHECKING:
+    from converters.differences import DiffReport, diff
     from converters.formats.registry import FORMATS
     from converters.sources import read_labels
     from converters.verification.verify import VerifyReport, verify
     from converters.viewing.gallery_items import view
     from converters.writing.pipeline import ConvertReport, convert, write_labels
 
-__all__ = ["FORMATS", "ConvertReport", "VerifyReport", "convert", "read_labels", "verify", "view", "write_labels"]
+__all__ = [
+    "FORMATS",
+    "ConvertReport",
+    "DiffReport",
+    "VerifyReport",
+    "convert",
+    "diff",
+    "read_labels",
+    "verify",
+    "view",
+    "write_labels",
+]
 
 __getattr__, __dir__ = offer(
     __name__,
     {
+        "differences": ("DiffReport", "diff"),
         "formats.registry": ("FORMATS",),
         "sources": ("read_labels",),
         "verification.verify": ("VerifyReport", "verify"),

@@ -36,7 +36,7 @@ class Demo:
     labels: Path
     overlay: Path
     manifests: dict[str, JsonObject]
-    min_iou: float
+    min_iou: float | None
     passed: bool
 
 

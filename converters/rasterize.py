@@ -102,17 +102,56 @@ def paint_rle(segmentation: JsonObject, height: int, width: int) -> BoolArray:
         ValueError: the object is malformed or of another size.
     """
     counts, size = segmentation.get("counts"), segmentation.get("size", [height, width])
-    if list(size) != [height, width]:
+    if not isinstance(size, list) or len(size) != 2:
+        raise ValueError("run lengths whose size is not [height, width]")
+    if size != [height, width]:
         raise ValueError(f"run lengths for {size[1]} x {size[0]} pixels in an image of {width} x {height}")
-    if isinstance(counts, list):
-        if sum(counts) > height * width or any(not isinstance(run, int) or run < 0 for run in counts):
-            raise ValueError("run lengths that do not fit the image")
-        packed = coco_mask.frPyObjects({"counts": counts, "size": [height, width]}, height, width)
-    elif isinstance(counts, str | bytes):
-        text = counts.encode("ascii") if isinstance(counts, str) else counts
-        packed = {"counts": text, "size": [height, width]}
-        if int(coco_mask.area(packed)) > height * width:
-            raise ValueError("run lengths that do not fit the image")
-    else:
+    if isinstance(counts, str | bytes):
+        text = counts.encode() if isinstance(counts, str) else counts
+        _check_runs(_unpacked(text), height * width)
+        return np.asarray(coco_mask.decode({"counts": text, "size": size}), np.bool_)
+    if not isinstance(counts, list):
         raise ValueError("run lengths without counts")
+    for run in counts:
+        if isinstance(run, bool) or not isinstance(run, int | float) or run != run // 1:
+            raise ValueError(f"a run length {run!r}, which is no whole number")
+    runs = [int(run) for run in counts]
+    _check_runs(runs, height * width)
+    packed = coco_mask.frPyObjects({"counts": runs, "size": size}, height, width)
     return np.asarray(coco_mask.decode(packed), np.bool_)
+
+
+def _check_runs(runs: Sequence[int], pixels: int) -> None:
+    """Raise where run lengths do not cover an image: pycocotools would read or leave what is not theirs."""
+    if any(run < 0 for run in runs):
+        raise ValueError("run lengths that do not fit the image: some are below zero")
+    if sum(runs) != pixels:
+        raise ValueError(f"run lengths that do not fit the image: they cover {sum(runs)} pixels of {pixels}")
+
+
+def _unpacked(text: bytes) -> list[int]:
+    """The run lengths in pycocotools' compact text (rleFrString of maskApi.c).
+
+    A character holds 5 bits, and a 6th that says whether more follow. From the fourth run on, the difference to the one
+    before the last is told.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    if len(codes) and (codes.min() < 0 or codes.max() > 63 or codes[-1] & 32):
+        raise ValueError("run lengths in a text that is cut short or holds other characters")
+    ends = np.flatnonzero(codes & 32 == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if len(ends) and lengths.max() > 7:
+        raise ValueError("run lengths in a text that holds too large a number")
+    if not len(ends):
+        return []
+    places = np.arange(len(codes)) - np.repeat(starts, lengths)
+    values = np.add.reduceat((codes & 31) << (5 * places), starts)
+    values -= np.where(codes[ends] & 16, np.int64(1) << (5 * lengths), 0)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    runs: list[int] = values.tolist()
+    return runs

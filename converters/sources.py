@@ -14,21 +14,25 @@ import numpy.typing as npt
 from converters.formats.base import Holds, Labelled, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
-from toolkit.dataset.layouts import detect_layout, load_dataset
-from toolkit.dataset.samples import (
-    ClassScheme,
-    Dataset,
-    Sample,
-    image_class,
-    inspect_sample,
-    instance_class,
-    read_sample,
-)
+from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
+from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
+from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
-from toolkit.geometry.instances import find_instances
+from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["DatasetSource", "Member", "Source", "SourceLike", "TreeSource", "open_source", "read_labels", "trees_in"]
+__all__ = [
+    "DatasetSource",
+    "LayoutLike",
+    "Member",
+    "Source",
+    "SourceLike",
+    "TreeSource",
+    "open_source",
+    "read_labels",
+    "trees_in",
+]
 
 
 class Member(Protocol):
@@ -37,6 +41,10 @@ class Member(Protocol):
     @property
     def sample(self) -> Sample:
         """Key, image, class and subset."""
+
+    @property
+    def missing(self) -> Problem | None:
+        """What it lacks for those who need masks; None if nothing."""
 
     def read(self, settings: Settings, subset: str = "") -> Labelled:
         """The image and its instances under some settings, in `subset` or its own.
@@ -120,9 +128,10 @@ SourceLike = Source | Dataset | LabelTree | str | Path
 
 @dataclass(frozen=True, slots=True)
 class MaskedSample:
-    """A sample whose labels are masks."""
+    """A sample of a dataset, whose labels are masks, boxes or a class."""
 
     sample: Sample
+    missing: Problem | None = None
 
     def read(self, settings: Settings, subset: str = "") -> Labelled:
         """Read the masks and find their instances; those of several classes follow each other by class."""
@@ -137,9 +146,13 @@ class MaskedSample:
             instances, too_small = instances + found.instances, too_small + found.too_small
             components += found.components
         size = inspected.header.width, inspected.header.height
+        boxes = box_instances(sample, size, partial(instance_class, sample, settings.scheme))
+        instances, components = instances + boxes, components + len(boxes)
         label = image_class(sample, settings.scheme)
-        image = LabelledImage(sample.key, sample.image, *size, instances, subset or sample.split, label)
-        return Labelled(image, components, too_small)
+        image = LabelledImage(
+            sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
+        )
+        return Labelled(image, components, too_small, inspected.turned, _looks_inverted(inspected))
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with the image and its masks."""
@@ -150,10 +163,19 @@ class MaskedSample:
         return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
 
 
-class DatasetSource:
-    """A dataset, whose labels are masks."""
+def _looks_inverted(inspected: Inspected) -> bool:
+    """Whether more than half of an image is marked, its corners included: the background may be what is marked."""
+    size = inspected.header.height, inspected.header.width
+    crops = (mask.crop for mask in inspected.masks.values() if mask.crop.shape == size)
+    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop) * 2 > crop.size for crop in crops)
 
-    holds: Holds = "pixels"
+
+_HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
+
+
+class DatasetSource:
+    """A dataset, whose labels are masks, boxes, or a class for the whole image."""
+
     schemes: tuple[ClassScheme, ...] = get_args(ClassScheme)
     reader = None
     tree = None
@@ -162,7 +184,8 @@ class DatasetSource:
         self.dataset = dataset
         self.root, self.layout = dataset.root, dataset.layout
         self.layout_problems, self.notes = dataset.layout_problems, dataset.notes
-        self.members = [MaskedSample(sample) for sample in dataset]
+        self.holds = _HOLDS[dataset.holds]
+        self.members = [MaskedSample(sample, dataset.unmasked.get(sample.key)) for sample in dataset]
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """As `Dataset.classes`."""
@@ -181,7 +204,7 @@ class TreeSource:
     def __init__(self, tree: LabelTree) -> None:
         self.tree = tree
         self.root, self.layout = tree.root, tree.kind
-        self.holds = find_format(tree.kind).holds
+        self.holds: Holds = find_format(tree.kind).holds_in(tree)
         self.layout_problems, self.notes = tree.layout_problems, tree.notes
         self.members = tree.records
 
@@ -213,14 +236,16 @@ def _read_record(sample: Sample, records: dict[str, LabelRecord]) -> LabelledIma
 
 
 def read_labels(root: str | Path) -> LabelTree:
-    """Open a label tree of any format, ours or another tool's, recognised by itself.
+    """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
 
     A folder that holds one tree stands for it. Labels are read as the tree is iterated.
 
     Raises:
-        ToolkitError: no such folder, no tree in it, or several.
+        ToolkitError: no such folder or file, no tree in it, or several.
     """
     root = Path(root)
+    if is_label_file(root):
+        return _read_file(root)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
     kind = _format_of(root)
@@ -234,6 +259,18 @@ def read_labels(root: str | Path) -> LabelTree:
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
     raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(FORMATS)}")
+
+
+def is_label_file(root: Path) -> bool:
+    """Whether a path is a file that may hold the labels of many images."""
+    return root.suffix.lower() == ".json" and root.is_file()
+
+
+def _read_file(path: Path) -> LabelTree:
+    kind = next((found.name for found in every_format() if found.recognise_file(path)), None)
+    if kind is None:
+        raise ToolkitError(path, "holds no labels of a known format", "name a COCO annotation file, or a label tree")
+    return _indexed(path, kind)
 
 
 def _indexed(root: Path, kind: str) -> LabelTree:
@@ -264,11 +301,15 @@ def _suspected(root: Path) -> str | None:
     return next((found.name for found in ranked if found.suspect(root)), None)
 
 
-def open_source(source: SourceLike) -> Source:
-    """What `load_dataset` or `read_labels` makes of a folder, as a source; a source is passed on.
+def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
+    """What `load_dataset` or `read_labels` makes of a folder or file, as a source; a source is passed on.
+
+    Args:
+        source: a folder, or what was made of one.
+        layout: how a folder is laid out that is no label tree; found by itself if None.
 
     Raises:
-        ToolkitError: the folder is neither.
+        ToolkitError: it is neither.
     """
     if isinstance(source, Dataset):
         return DatasetSource(source)
@@ -277,9 +318,9 @@ def open_source(source: SourceLike) -> Source:
     if not isinstance(source, str | Path):
         return source
     root = Path(source)
-    if root.is_dir() and _is_tree(root):
+    if layout is None and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
         return TreeSource(read_labels(root))
-    return DatasetSource(load_dataset(root))
+    return DatasetSource(load_dataset(root, layout))
 
 
 def _is_tree(root: Path) -> bool:

@@ -335,7 +335,7 @@ ROOTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "unknown layout": (
         lambda root: save(root / "pictures/1.png", picture(0)),
         "unknown layout",
-        "CATEGORY/test/DEFECT",
+        "--image PATTERN --mask PATTERN",
     ),
 }
 
@@ -349,6 +349,16 @@ def test_roots_that_hold_no_dataset(
     rest = {"convert": ["--to", "coco"], "split": ["--strategy", "native"]}[command]
     refused(defectkit(command, tmp_path / "data", tmp_path / "out", *rest), (tmp_path / "data", problem, remedy))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_error_is_json_for_those_who_asked_for_it(tmp_path: Path) -> None:
+    outcome = defectkit("convert", tmp_path / "gone", tmp_path / "out", "--to", "coco", "--json")
+    assert (outcome.status, outcome.json()["problems"]) == (
+        2,
+        [{"file": str(tmp_path / "gone"), "problem": "no such folder", "remedy": "check the path"}],
+    )
+    usage = defectkit("convert", tmp_path, "--json")
+    assert "see 'defectkit convert --help'" in usage.json()["error"]
 
 
 @pytest.mark.parametrize("part", ["part/test", "part/ground_truth", "part/test/scratch"])
@@ -486,7 +496,7 @@ USAGE: dict[str, tuple[tuple[str, ...], str, str]] = {
     "a fold that is none": (("--strategy", "kfold", "--fold", "7"), "--folds 5 --fold 7", "from 0 to folds - 1"),
     "a fold of another strategy": (("--strategy", "uniform", "--fold", "1"), "--fold", "use --strategy kfold"),
     "too few for the folds": (("--strategy", "kfold"), "part/dent", "--folds 2 or less"),
-    "too few of a class": (("--strategy", "uniform"), "part/dent", "--per-class 2 or less"),
+    "too few of a class": (("--strategy", "uniform"), "part/dent", "--per-class 2 with --test-per-class 1"),
     "too few for three subsets": (("--strategy", "stratified"), "part/dent", "set --val or --test to 0"),
     "an IoU above 1": (("--min-iou", "2"), "--min-iou", "up to 1"),
     "an IoU that is no number": (("--min-iou", "nan"), "--min-iou", "up to 1"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.layout import Layout
-from toolkit.dataset.samples import Dataset, MaskFile, Sample
+from toolkit.dataset.samples import MaskFile, Sample
 
 __all__ = ["LAYOUT"]
 
@@ -19,7 +20,7 @@ def _index(root: Path) -> Dataset:
     for image in sorted((root / "photos").glob("*.png")):
         mask, defect = root / "stains" / image.name, image.stem.rpartition("_")[0]
         masks = (MaskFile(mask, threshold=1),) if mask.is_file() else ()
-        samples.append(Sample(f"part/test/{defect}/{image.stem}", image, masks, "part", defect, "test", group=defect))
+        samples.append(Sample(f"part/test/{defect}/{image.stem}", image, masks, "part", defect, "test"))
     return Dataset(samples, root=root, layout=LAYOUT.name)
 
 

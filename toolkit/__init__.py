@@ -12,8 +12,9 @@ from toolkit.lazy import offer
 if TYPE_CHECKING:
     from toolkit.card.card import describe_dataset
     from toolkit.card.model import DatasetCard
+    from toolkit.dataset.dataset import Dataset
     from toolkit.dataset.layouts import load_dataset
-    from toolkit.dataset.samples import Dataset, Sample
+    from toolkit.dataset.samples import Sample
     from toolkit.dataset.splits import Split, read_split, split_dataset, write_split
     from toolkit.errors import BadInputError, Problem, ToolkitError
     from toolkit.geometry.labels import Instance, LabelledImage
@@ -45,7 +46,8 @@ __getattr__, __dir__ = offer(
         "card.card": ("describe_dataset",),
         "card.model": ("DatasetCard",),
         "dataset.layouts": ("load_dataset",),
-        "dataset.samples": ("Dataset", "Sample"),
+        "dataset.dataset": ("Dataset",),
+        "dataset.samples": ("Sample",),
         "dataset.splits": ("Split", "read_split", "split_dataset", "write_split"),
         "errors": ("BadInputError", "Problem", "ToolkitError"),
         "geometry.labels": ("Instance", "LabelledImage"),

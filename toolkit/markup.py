@@ -8,13 +8,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import jinja2
 
 
-__all__ = ["manifests_html", "report_html"]
+__all__ = ["report_html"]
 
 _SHOWN = 20  # lines of a list
 
@@ -96,24 +96,3 @@ def report_html(
         shown=_SHOWN,
     )
     return html.encode(errors="backslashreplace").decode()  # paths need not be text
-
-
-def manifests_html(
-    title: str, about: str, manifests: Mapping[str, Mapping[str, Any]], lists: Mapping[str, Sequence[object]]
-) -> str:
-    """Label trees that were written: what is in each, and how exact it is.
-
-    Args:
-        title, about: text.
-        manifests: format -> its manifest.
-        lists: heading -> lines below the table.
-    """
-    rows = []
-    for name, manifest in manifests.items():
-        counts = list(manifest["subsets"].values())
-        sums = [sum(subset[part] for subset in counts) for part in ("images", "instances", "background")]
-        fidelity, skipped = manifest["fidelity"], manifest["components"]["skipped"]
-        exact = f"{fidelity['exact']} of {fidelity['images']}"
-        rows.append([name, *sums, exact, f"{fidelity['min_iou']:.4f}", len(skipped)])
-    header = ["format", "images", "instances", "background", "exact", "min IoU", "left out"]
-    return report_html(title, about, header, rows, lists=lists)

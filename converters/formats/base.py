@@ -112,6 +112,7 @@ class Encoded:
         fidelity: pixels kept; for boxes 1 of 1 where the box is right; None where there is nothing to compare.
         skipped: components that this format cannot show: (reason, area in pixels).
         bridges: pixels that bridges between parts add.
+        rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
     """
 
     image: str
@@ -123,6 +124,7 @@ class Encoded:
     fidelity: Pixels | None = None
     skipped: tuple[tuple[str, int], ...] = ()
     bridges: int = 0
+    rectangles: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,11 +162,17 @@ class AsWritten(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """An image and its instances, the components in its mask, and the areas of those below the minimum area."""
+    """An image and its instances, the components in its mask, and the areas of those below the minimum area.
+
+    `turned`: a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
+    `inverted`: more than half of the image is marked, its corners included.
+    """
 
     image: LabelledImage
     found: int
     too_small: tuple[int, ...] = ()
+    turned: bool = False
+    inverted: bool = False
 
 
 def digest_line(path: str, digest: str) -> bytes:

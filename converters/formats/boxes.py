@@ -22,16 +22,26 @@ def wrong_boxes(found: Sequence[Labelled], instances: Sequence[Instance], key: s
     wanted = [(instance.label, [float(side) for side in instance.bbox]) for instance in instances]
     if len(found) != len(wanted):
         return [f"{key}: {len(found)} boxes where the source has {len(wanted)}"]
-    pairs = zip(sorted(found, key=_rounded), sorted(wanted, key=_rounded), strict=True)
+    left, missed = list(found), []
+    for true, there in wanted:
+        same = (place for place, box in enumerate(left) if _is_same(box, (true, there)))
+        place = next(same, None)  # most often the first, as labels keep their order
+        if place is None:
+            missed.append((true, there))
+        else:
+            del left[place]
     return [
         f"{key}: box {shown_box(here)} of {label!r} where the source has {shown_box(there)} of {true!r}"
-        for (label, here), (true, there) in pairs
-        if label != true or max(abs(a - b) for a, b in zip(here, there, strict=True)) > TOLERANCE
+        for (label, here), (true, there) in zip(sorted(left, key=_order), sorted(missed, key=_order), strict=True)
     ]
 
 
-def _rounded(box: Labelled) -> tuple[str, list[int]]:
-    return box[0], [round(side) for side in box[1]]
+def _is_same(one: Labelled, other: Labelled) -> bool:
+    return one[0] == other[0] and all(abs(a - b) <= TOLERANCE for a, b in zip(one[1], other[1], strict=True))
+
+
+def _order(box: Labelled) -> tuple[str, list[float]]:
+    return box[0], list(box[1])
 
 
 def shown_box(box: Sequence[float]) -> str:
@@ -62,14 +72,14 @@ def _area(corners: npt.NDArray[np.float64]) -> float:
 
 def _most_area(instance: Instance) -> float:
     """Area of the tight upright box, with the tolerance on each side."""
-    x0, y0, x1, y1 = instance.bbox
+    x0, y0, x1, y1 = instance.window
     return (x1 - x0 + 2 * TOLERANCE) * (y1 - y0 + 2 * TOLERANCE)
 
 
 def contains_instance(corners: npt.NDArray[np.float64], instance: Instance) -> bool:
     """Whether a rectangle, corners (4, 2) in order and in pixels, contains every pixel square of an instance."""
-    rows, columns = np.nonzero(instance.mask)
-    x, y = columns + instance.bbox[0], rows + instance.bbox[1]
+    rows, columns = np.nonzero(instance.region)
+    x, y = columns + instance.window[0], rows + instance.window[1]
     squares = np.concatenate([np.stack([x + dx, y + dy], axis=1) for dx in (0, 1) for dy in (0, 1)])
     sides = np.roll(corners, -1, axis=0) - corners
     turn = np.sign(sides[0, 0] * sides[1, 1] - sides[0, 1] * sides[1, 0]) or 1.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from converters.formats.base import AsWritten, Encoded, Holds, Settings, TreeShape, digest_line
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.rasterize import ROUNDINGS, Rounding
+from toolkit.dataset.samples import LabelKind
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = ["Format"]
@@ -46,12 +47,14 @@ class Format:
         label_files: patterns of the files that `labels_sha256` is over.
         rank: of several trees of one conversion the gallery shows the one of the lowest rank, which tells the most.
         recognise: whether a folder is such a tree, by a sign that no other format has.
+        recognise_file: whether a file holds the labels of many images in this format.
         suspect: whether a folder looks like such a tree, where no format recognises it.
         is_dataset: whether such a tree is a dataset as well, and tells more as one.
         roundings: ways in which its readers make pixels of its coordinates; it counts as good as the worst of them.
         count: objects that a label file should hold; None where the format does not tell objects apart.
         as_written: boxes as they stand in the file.
         self_faults: what labels say wrongly of their own instances (or of those that they were simplified from).
+        takes_boxes: whether it can show an object of which there is a box alone.
         tells_classes: whether the labels themselves, and not the folders, say which class is marked.
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
@@ -65,15 +68,28 @@ class Format:
     label_files: tuple[str, ...]
     rank: int
     recognise: Callable[[Path], bool] = _never
+    recognise_file: Callable[[Path], bool] = _never
     suspect: Callable[[Path], bool] = _never
     is_dataset: Callable[[Path], bool] = _never
     roundings: tuple[Rounding, ...] = ROUNDINGS[:1]
     count: Callable[[LabelledImage, Settings], int | None] = _no_count
     as_written: Callable[[LabelRecord, LabelledImage], AsWritten] = _nothing_written
     self_faults: Callable[[LabelRecord, Sequence[Instance]], list[str]] = _no_faults
+    takes_boxes: bool = False
     tells_classes: bool = True
     tells_good: bool = True
     counts_instances: bool = True
+
+    def can_show(self, kind: LabelKind) -> bool:
+        """Whether its labels can say what labels of this kind say."""
+        if self.holds == "classes" or kind in ("masks", "good"):
+            return True
+        return kind == "boxes" and self.takes_boxes
+
+    def holds_in(self, tree: LabelTree) -> Holds:
+        """What the labels of a tree of this format consist of: a format of pixels may be given boxes alone."""
+        kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
+        return "boxes" if self.holds == "pixels" and kinds == {"boxes"} else self.holds
 
     def labels_sha256(self, root: Path) -> str:
         """SHA-256 over lines of path, NUL and SHA-256 of each label file below `root`, sorted."""

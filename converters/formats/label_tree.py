@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
+    "FoundImage",
+    "InstanceList",
     "LabelRecord",
     "LabelTree",
     "assign_keys",
@@ -29,16 +33,26 @@ __all__ = [
 ]
 
 
+class InstanceList(list[Instance]):
+    """Instances of an image, and a line for each thing that its labels list and that marks none of its pixels."""
+
+    def __init__(self, instances: Iterable[Instance] = (), left_out: Iterable[str] = ()) -> None:
+        super().__init__(instances)
+        self.left_out = tuple(left_out)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelRecord:
     """One image of a label tree, before its labels are read.
 
     Attributes:
         sample: key, image, class and subset. `image` may not exist in a tree without images.
-        load: reads the labels; a module-level function, so that a record can be sent to another process.
+        load: reads the labels, as an `InstanceList` where it leaves some out; a module-level function, so that a record
+            can be sent to another process.
         payload: what `load` needs, for instance the path of a label file.
         names: class id -> name, shared by the records of a tree.
         size: width and height in pixels where the tree tells them, else None.
+        ours: whether defectkit wrote the tree; what others say of sizes is held against the images.
     """
 
     sample: Sample
@@ -46,6 +60,12 @@ class LabelRecord:
     payload: Any
     names: dict[int, str]
     size: tuple[int, int] | None = None
+    ours: bool = True
+
+    @property
+    def missing(self) -> Problem | None:
+        """Nothing: what a tree lacks is among its problems."""
+        return None
 
     def labelled(self, scheme: ClassScheme = "defect", rounding: Rounding = "truncate") -> LabelledImage:
         """Read the labels.
@@ -58,13 +78,17 @@ class LabelRecord:
             ToolkitError: the label or the image is at fault.
         """
         width, height = self.image_size()
-        instances = tuple(self.load(self, rounding))
+        path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
+        if path is not None and not self.ours:
+            check_size(path, width, height)
+        loaded = self.load(self, rounding)
+        instances, left_out = tuple(loaded), loaded.left_out if isinstance(loaded, InstanceList) else ()
         label = self.sample.defect
         if scheme == "binary":
-            instances = tuple(Instance("defect", i.bbox, i.mask, i.area) for i in instances)
+            instances = tuple(replace(i, label="defect") for i in instances)
             label = GOOD if label == GOOD else "defect"
-        path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
-        return LabelledImage(self.sample.key, path, width, height, instances, self.sample.split, label)
+        kind, subset = self.sample.kind or "masks", self.sample.split
+        return LabelledImage(self.sample.key, path, width, height, instances, subset, label, kind, left_out)
 
     def read(self, settings: Settings, subset: str = "") -> Labelled:
         """Read the labels as a conversion takes them: instances stand as they are labelled.
@@ -80,7 +104,7 @@ class LabelRecord:
         kept = tuple(instance for instance in image.instances if instance.area >= settings.min_area)
         too_small = tuple(instance.area for instance in image.instances if instance.area < settings.min_area)
         told = replace(image, instances=kept, subset=subset or image.subset)
-        return Labelled(told, len(image.instances), too_small)
+        return Labelled(told, len(image.instances) + len(image.left_out), too_small)
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with its files."""
@@ -106,10 +130,31 @@ class LabelRecord:
         """
         if self.size is not None:
             return self.size
-        from toolkit.imaging.images import read_header
+        return _file_size(self.sample.image)
 
-        header = read_header(self.sample.image)
-        return header.width, header.height
+
+def check_size(image: Path, width: int, height: int) -> None:
+    """Raise where an image file is not of the size that its labels are for."""
+    there = _file_size(image)
+    if there != (width, height):
+        problem = f"is {there[0]} x {there[1]} pixels, its labels are for {width} x {height}"
+        raise ToolkitError(image, problem, "put the right image there, or correct the size in the label file")
+
+
+def _file_size(image: Path) -> tuple[int, int]:
+    try:
+        told = os.stat(image)
+    except OSError:
+        return _read_size(image, 0, 0)
+    return _read_size(image, told.st_size, told.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)  # a conversion asks when it looks at an image and when it writes it, a proof for each reading
+def _read_size(image: Path, length: int, changed: int) -> tuple[int, int]:
+    from toolkit.imaging.images import read_header
+
+    header = read_header(image)
+    return header.width, header.height
 
 
 class LabelTree:
@@ -175,34 +220,58 @@ class LabelTree:
         )
 
 
+_SUBSET_WORDS = {
+    "train": ("train", "training", "trainset", "trainval"),
+    "val": ("val", "valid", "validation", "valset"),
+    "test": ("test", "testing", "testset"),
+}
+_SUBSETS = {word: subset for subset, words in _SUBSET_WORDS.items() for word in words}
+_NEUTRAL = re.compile(
+    r"v?\d*|all|ann(s|otated|otations?)?|bbox|boxes|coco|data(set)?|detection|final|folder|full|images?|imgs?|instances?"
+    r"|json|label(s|led)?|masks?|new|of|panoptic|segm(entation)?|set|split|subset"
+)
+"""Words that stand beside the name of a subset and mean nothing."""
+
+
 def subset_of_name(name: str) -> str | None:
-    """Subset that a folder or file name speaks of, for instance "valid" or "train2017"; None if none."""
-    lowered = name.lower()
-    for subset, starts in {"train": ("train",), "val": ("val",), "test": ("test",)}.items():
-        if lowered.startswith(starts):
-            return subset
-    return None
+    """Subset that a folder or file name speaks of, for instance "valid" or "instances_train2017"; None if none.
+
+    Whole words count, the last of those that mean something: "crash_train" is of train, "test piece" and "valve" are
+    not of any subset.
+    """
+    words = re.split(r"[\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    telling = [word for word in words if not _NEUTRAL.fullmatch(word)]
+    return _SUBSETS.get(telling[-1].rstrip("0123456789")) if telling else None
 
 
-def assign_keys(names: Sequence[tuple[str, str]], *, ours: bool) -> list[str]:
-    """Unique keys for (subset, name without ending) pairs.
+def assign_keys(names: Sequence[tuple[str, str, str]], *, ours: bool) -> list[str]:
+    """Unique keys for (subset, name without ending, ending) triples.
 
     Trees of ours have keys in their file names. Others get the bare name; if names recur, with the subset before it,
-    and the folders too if need be.
+    and the folders too if need be. Where the ending alone tells names apart, those names keep it.
     """
-    short = [name.rpartition("/")[2] for _, name in names]
+    short = [name.rpartition("/")[2] for _, name, _ in names]
     if ours:
         return [key_of_file_name(name) for name in short]
-    subsets = [subset for subset, _ in names]
-    longer = [f"{subset}/{name}" for subset, name in zip(subsets, short, strict=True)]
-    return next((keys for keys in (short, longer) if len(set(keys)) == len(keys)), ["/".join(pair) for pair in names])
+    longer = [f"{subset}/{bare}" for (subset, _, _), bare in zip(names, short, strict=True)]
+    whole = [f"{subset}/{name}" for subset, name, _ in names]
+    endings = [ending for _, _, ending in names]
+    ways = [short, longer, whole, *(_with_endings(way, endings) for way in (short, longer, whole))]
+    return next((keys for keys in ways if len(set(keys)) == len(keys)), whole)
+
+
+def _with_endings(keys: Sequence[str], endings: Sequence[str]) -> list[str]:
+    """The keys, those that are there more than once with their endings."""
+    counts = Counter(keys)
+    return [key + ending if counts[key] > 1 else key for key, ending in zip(keys, endings, strict=True)]
 
 
 @dataclass(frozen=True)
 class FoundImage:
     """An image of a tree that is being indexed: subset, name without ending, file, payload and classes seen.
 
-    The name may have folders before it, which tell images of one name apart.
+    The name may have folders before it, which tell images of one name apart. `kind` is what its own labels consist of,
+    where that is not what those of the tree do.
     """
 
     subset: str
@@ -211,6 +280,7 @@ class FoundImage:
     payload: Any
     classes: tuple[str, ...]
     size: tuple[int, int] | None = None
+    kind: LabelKind | None = None
 
 
 def make_records(
@@ -223,13 +293,18 @@ def make_records(
 ) -> list[LabelRecord]:
     """Records of the images of a tree, with unique keys; `kind` says what the labels of defects consist of."""
     records = []
-    for one, key in zip(found, assign_keys([(one.subset, one.stem) for one in found], ours=ours), strict=True):
+    names_of = [(one.subset, one.stem, one.image.suffix) for one in found]
+    for one, key in zip(found, assign_keys(names_of, ours=ours), strict=True):
         parts = key.split("/")
         category = parts[0] if ours and len(parts) == 4 else "product"
         defect = class_of_image(one.classes)
-        told = "good" if defect == GOOD and kind != "class" else kind
+        told = one.kind or kind
+        if told == "unlabelled":
+            defect = ""
+        elif defect == GOOD and kind != "class":
+            told = "good"
         sample = Sample(key, one.image, (), category, defect, one.subset, kind=told)
-        records.append(LabelRecord(sample, load, one.payload, names, one.size))
+        records.append(LabelRecord(sample, load, one.payload, names, one.size, ours))
     return records
 
 

@@ -14,8 +14,9 @@ from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts import mvtec
-from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample
+from toolkit.dataset.samples import GOOD, MaskFile, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import Problem
 from toolkit.geometry.instances import find_instances
@@ -91,7 +92,8 @@ def _index(root: Path) -> LabelTree:
         if mvtec.detect(folder):
             dataset: Dataset = mvtec.index(folder)
             known = {(sample.category, sample.defect, sample.key.rpartition("/")[2]) for sample in dataset}
-            samples += dataset
+            samples += (sample for sample in dataset if sample.key not in dataset.unmasked)
+            problems += dataset.unmasked.values()
             problems += [p for p in dataset.layout_problems if not Path(p.file).is_relative_to(folder / "ground_truth")]
             category = folder.resolve().name
             for (defect, stem), masks in mvtec.mask_files(folder / "ground_truth").items():

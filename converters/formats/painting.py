@@ -22,7 +22,7 @@ def pixels_kept(shown: npt.NDArray[np.generic], image: LabelledImage, values: Se
     """Pixels of the instances that show the right value."""
     kept = total = 0
     for instance, value in zip(image.instances, values, strict=True):
-        x0, y0, x1, y1 = instance.bbox
-        kept += int(np.count_nonzero((shown[y0:y1, x0:x1] == value) & instance.mask))
+        x0, y0, x1, y1 = instance.window
+        kept += int(np.count_nonzero((shown[y0:y1, x0:x1] == value) & instance.region))
         total += instance.area
     return Pixels(kept, total) if total else None

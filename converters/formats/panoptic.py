@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from posixpath import splitext
 
 import cv2
 import numpy as np
@@ -12,16 +12,13 @@ import numpy.typing as npt
 import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, image_name
-from converters.formats.coco.categories import coco_categories
-from converters.formats.coco.reader import (
-    add_categories,
-    check_members,
-    find_coco_files,
-    find_image,
-    read_coco_file,
-    subset_of_file,
-)
+from converters.formats.coco.categories import coco_categories, read_categories
+from converters.formats.coco.document import check_members, image_id, shown, whole_number
+from converters.formats.coco.files import read_coco_files, speaks_of
+from converters.formats.coco.images import TreeImages
+from converters.formats.coco.reader import images_note, nothing_marked
 from converters.formats.format import Format
+from converters.formats.image_files import ImageFinder, plain_name
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
 from converters.formats.painting import label_name, pixels_kept
 from converters.formats.registry import read_manifest
@@ -76,7 +73,7 @@ def _segment(
     ids: npt.NDArray[np.uint32], instance: Instance, value: int, settings: Settings
 ) -> dict[str, object] | None:
     """The record of a segment as far as it shows; None if nothing of it does."""
-    x0, y0, x1, y1 = instance.bbox
+    x0, y0, x1, y1 = instance.window
     shows = ids[y0:y1, x0:x1] == value
     rows, columns = np.flatnonzero(shows.any(axis=1)), np.flatnonzero(shows.any(axis=0))
     if not len(rows):
@@ -94,35 +91,75 @@ def _segment(
 _PANOPTIC: JsonObject = {"file_name": str, "segments_info": list}
 
 
-_SEGMENT: JsonObject = {"id": int, "category_id": int}
-
-
 def _index(root: Path) -> LabelTree:
-    """Index a COCO panoptic tree."""
-    manifest = read_manifest(root)
+    """Index a COCO panoptic tree, or one annotation file of one."""
+    files = read_coco_files(root, "panoptic")
+    manifest, ours = read_manifest(root), read_manifest(files.home) is not None
+    segments = {path: _segments(path, document) for path, document in files.documents}
+    used = Counter(one["category_id"] for listed in segments.values() for _, _, told in listed for one in told)
+    categories = read_categories(files.documents, used, ours=ours)
+    places = {path: [files.home / path.stem, path.parent / path.stem] for path in segments}
+    images = TreeImages(ImageFinder(files.home, [place for both in places.values() for place in both]), ours)
     found: list[FoundImage] = []
-    names: dict[int, str] = {}
-    for path in find_coco_files(root):
-        document = read_coco_file(path)
-        subset = subset_of_file(path)
-        add_categories(path, document, names)
-        check_members(path, "annotations", document["annotations"], _PANOPTIC)
-        for annotation in document["annotations"]:
-            check_members(path, f"segments of {annotation['file_name']}", annotation["segments_info"], _SEGMENT)
-        listed = {record["id"]: record for record in document["images"]}
-        for annotation in document["annotations"]:
-            record = listed.get(annotation["image_id"])
-            if record is None:
-                raise ToolkitError(path, f"names image {annotation['image_id']}, which is not listed", "correct it")
-            places = [folder / annotation["file_name"] for folder in (root / path.stem, path.parent / path.stem)]
-            png = next((place for place in places if place.is_file()), places[0])
-            image = find_image(root, path, subset, record["file_name"])
-            classes = tuple(names.get(segment["category_id"], "") for segment in annotation["segments_info"])
-            size = (int(record["width"]), int(record["height"]))
-            payload = (str(png), annotation["segments_info"])
-            found.append(FoundImage(subset, splitext(record["file_name"])[0], image, payload, classes, size))
-    records = make_records(found, _load, names, ours=manifest is not None)
-    return LabelTree(root, "panoptic", [names[number] for number in sorted(names)], records, manifest=manifest)
+    for path, document in files.documents:
+        known = images.listed(path, document)
+        listed = {image_id(path, "an image", record["id"]) for record in document["images"]}
+        for number, name, told in segments[path]:
+            if number not in listed:
+                raise ToolkitError(path, f"names image {shown(number)}, which is not listed", "correct it")
+            if number not in known:
+                continue  # a problem of the tree
+            image, maps = known[number], [place / name for place in places[path]]
+            png = next((place for place in maps if place.is_file()), maps[0])
+            classes = tuple(categories.names.get(one["category_id"], "") for one in told)
+            found.append(FoundImage(image.subset, image.stem, image.path, (str(png), told), classes, image.size))
+    names = categories.names
+    return LabelTree(
+        root,
+        "panoptic",
+        [names[number] for number in sorted(names)],
+        make_records(found, _load, names, ours=ours),
+        manifest=manifest,
+        layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
+        notes=[*files.notes, *categories.notes, *(images_note(images) if not ours else ())],
+    )
+
+
+_Segments = tuple[int | str, str, list[JsonObject]]  # id of the image, name of its map, and what is in that
+
+
+def _segments(path: Path, document: JsonObject) -> list[_Segments]:
+    """The annotations of a file, ids as whole numbers.
+
+    Raises:
+        ToolkitError: one lacks something, or two are of one image.
+    """
+    check_members(path, "annotations", document["annotations"], _PANOPTIC)
+    found: list[_Segments] = []
+    seen: set[int | str] = set()
+    for place, annotation in enumerate(document["annotations"]):
+        number = image_id(path, f"annotations[{place}]", annotation.get("image_id"))
+        if number in seen:
+            raise ToolkitError(path, f"two annotations are of image {shown(number)}", "keep one of them")
+        seen.add(number)
+        part = f"segments of {annotation['file_name']}"
+        check_members(path, part, annotation["segments_info"], {})
+        told = [_numbered(path, f"{part}[{at}]", one) for at, one in enumerate(annotation["segments_info"])]
+        name = plain_name(annotation["file_name"])
+        if not name:
+            raise ToolkitError(path, f"annotations[{place}] has no usable 'file_name'", "correct or remove it")
+        found.append((number, name, told))
+    return found
+
+
+def _numbered(path: Path, place: str, segment: JsonObject) -> JsonObject:
+    """A segment, its id and its category as whole numbers."""
+    numbers = {member: whole_number(segment.get(member)) for member in ("id", "category_id")}
+    for member, number in numbers.items():
+        if number is None:
+            problem = f"{place} has no usable {member!r}: it is {shown(segment.get(member))}"
+            raise ToolkitError(path, problem, "give it a whole number")
+    return {**segment, **numbers}
 
 
 def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
@@ -149,8 +186,7 @@ def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
 
 
 def _recognise(root: Path) -> bool:
-    files = find_coco_files(root)
-    return bool(files) and b'"segments_info"' in files[0].read_bytes()
+    return speaks_of(root, "panoptic")
 
 
 def _count(image: LabelledImage, settings: Settings) -> int:
@@ -168,5 +204,6 @@ FORMAT = Format(
     label_files=("annotations/*.json", "panoptic_*/*.png"),
     rank=10,
     recognise=_recognise,
+    recognise_file=_recognise,
     count=_count,
 )

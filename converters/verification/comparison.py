@@ -1,19 +1,30 @@
-"""One image's labels against the truth: pixels, boxes, counts, and what an annotation says of itself."""
+"""One image's labels against the truth: pixels, boxes, or the class of the whole image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from converters.formats.base import Holds
 from converters.formats.boxes import uncontained, wrong_boxes
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
 from toolkit.geometry.labels import LabelledImage, paint, window_of
 
-__all__ = ["ImageFidelity", "PixelDifference", "box_faults", "compare_pixels", "pixel_difference"]
+__all__ = [
+    "Comparison",
+    "ImageFidelity",
+    "PixelDifference",
+    "box_faults",
+    "compare_image",
+    "drawn_as_masks",
+    "masked",
+    "pixel_difference",
+]
 
 
 class ImageFidelity(NamedTuple):
@@ -44,7 +55,70 @@ class PixelDifference:
     iou: float
 
 
-def compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFidelity:
+class Comparison(NamedTuple):
+    """What came of comparing one image's labels with the truth.
+
+    Attributes:
+        fidelity: of its masks; None where there are none to compare.
+        right: whether all that can be exact is; None where nothing can, or nothing is there.
+        rectangles: objects of which the truth has a box alone, drawn as rectangles: they are compared, but exact to
+            nothing.
+        faults: what is wrong, one line each, beyond what `fidelity` says.
+    """
+
+    fidelity: ImageFidelity | None
+    right: bool | None
+    rectangles: int
+    faults: list[str]
+
+
+def compare_image(
+    found: Format,
+    holds: Holds,
+    record: LabelRecord,
+    readings: Sequence[LabelledImage],
+    truth: LabelledImage,
+    least: float,
+) -> Comparison:
+    """Compare the labels of one image with what they should be.
+
+    Args:
+        found: their format.
+        holds: what the labels of their tree consist of.
+        record: where they stand.
+        readings: what its readers make of them; they count as good as the worst.
+        truth: what they should be.
+        least: IoU that rectangles must reach.
+    """
+    shown = readings[0]
+    faults = box_faults(found, record, shown, truth, holds)
+    rectangles = drawn_as_masks(found, truth)
+    if rectangles:
+        if holds == "pixels" and (worst := min(_compare_pixels(one, truth) for one in readings)).iou < least:
+            told = f"IoU {worst.iou:.4f}, {worst.lost} px lost, {worst.gained} gained"
+            faults.append(f"{truth.key}: is not what masks and the rectangles of boxes give ({told})")
+        return Comparison(None, None, rectangles, faults)
+    fidelity = None
+    if holds == "pixels" and (masked(truth).instances or any(masked(one).instances for one in readings)):
+        fidelity = min(_compare_pixels(masked(one), masked(truth)) for one in readings)
+    if holds == "classes" or truth.instances or shown.instances:
+        return Comparison(fidelity, not faults and (fidelity is None or fidelity.iou == 1), 0, faults)
+    return Comparison(fidelity, None, 0, faults)
+
+
+def drawn_as_masks(found: Format, truth: LabelledImage) -> int:
+    """Objects that the truth has as a box alone and a format cannot show as one."""
+    if found.takes_boxes or found.holds == "classes":
+        return 0
+    return sum(one.mask is None for one in truth.instances)
+
+
+def masked(image: LabelledImage) -> LabelledImage:
+    """The image with the objects alone that have a mask."""
+    return replace(image, instances=tuple(one for one in image.instances if one.mask is not None))
+
+
+def _compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFidelity:
     """Compare what is labelled with what is true; a pixel of the wrong class is lost."""
     found = pixel_difference(reading, truth)
     return ImageFidelity(found.iou, truth.key, int(np.count_nonzero(found.lost)), int(np.count_nonzero(found.gained)))
@@ -69,15 +143,31 @@ def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDiffe
     return PixelDifference(window[:2], lost, (shown > 0) & (true == 0), renamed, same / union)
 
 
-def box_faults(found: Format, record: LabelRecord, shown: LabelledImage, truth: LabelledImage) -> list[str]:
-    """What is wrong with an image's boxes, oriented boxes, or class; nothing where the labels are pixels."""
-    key, labels = truth.key, [instance.label for instance in shown.instances]
-    if found.holds == "classes":
+def box_faults(
+    found: Format, record: LabelRecord, shown: LabelledImage, truth: LabelledImage, holds: Holds | None = None
+) -> list[str]:
+    """What is wrong with an image's boxes, oriented boxes, or class; nothing where its labels are masks.
+
+    Args:
+        found: the format.
+        record: where the labels stand.
+        shown: what a reader makes of them.
+        truth: what they should be.
+        holds: what the labels of the tree consist of; by default what those of the format do.
+    """
+    key, holds = truth.key, holds or found.holds
+    if holds == "classes":
         label, wanted = record.sample.defect, truth.image_label
         return [] if label == wanted else [f"{key}: in class {label!r}, the source says {wanted!r}"]
+    if holds == "pixels":
+        here, there = ([one for one in image.instances if one.mask is None] for image in (shown, truth))
+        if not found.takes_boxes or not (here or there):
+            return []
+        return wrong_boxes([(one.label, one.bbox) for one in here], there, key)
+    labels = [instance.label for instance in shown.instances]
     written = found.as_written(record, shown)
-    if found.holds == "oriented boxes" and written.corners is not None:
-        return uncontained(list(zip(labels, written.corners, strict=True)), truth.instances, key)
-    if found.holds == "boxes" and written.boxes is not None:
-        return wrong_boxes(list(zip(labels, written.boxes, strict=True)), truth.instances, key)
-    return []
+    if holds == "oriented boxes":
+        corners = written.corners or ()
+        return uncontained(list(zip(labels, corners, strict=True)), truth.instances, key)
+    boxes = written.boxes or tuple(one.bbox for one in shown.instances)
+    return wrong_boxes(list(zip(labels, boxes, strict=True)), truth.instances, key)

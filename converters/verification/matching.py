@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from converters.formats.base import Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
-from converters.sources import Member, Source, SourceLike, open_source
+from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
 from toolkit.dataset.keys import file_name
+from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 
 __all__ = ["Match", "Matches", "find_source", "match_records", "settings_of"]
@@ -43,19 +46,26 @@ class Matches:
     images: int
 
 
-def find_source(against: SourceLike | None, trees: Sequence[LabelTree]) -> Source | None:
+def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: LayoutLike = None) -> Source | None:
     """What to compare trees with: what was named, or what the first manifest that names a source does; else None.
 
     Raises:
         ToolkitError: what was named is neither a dataset nor a label tree.
     """
     if against is not None:
-        return open_source(against)
+        told = next((tree.manifest["layout"] for tree in trees if tree.manifest and "layout" in tree.manifest), None)
+        if layout is None and told is not None and isinstance(against, str | Path):
+            with suppress(ToolkitError):  # another source than the one that was laid out so
+                return open_source(against, told)
+        source = open_source(against, layout)
+        if all(member.sample.kind == "unlabelled" for member in source.members):
+            raise ToolkitError(source.root, "carries no labels to compare with", "name the dataset with its masks")
+        return source
     for tree in trees:
         named = (tree.manifest or {}).get("source")
         root = (tree.root.resolve().parent / str(named)).resolve()
-        if named and root.is_dir() and tree.manifest is not None and tree.manifest.get("input_sha256"):
-            return open_source(root)
+        if named and root.exists() and tree.manifest is not None and tree.manifest.get("input_sha256"):
+            return open_source(root, tree.manifest.get("layout"))
     return None
 
 
@@ -83,8 +93,8 @@ def settings_of(tree: LabelTree, source: Source | None) -> Settings:
 def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
     """For each image of the source the records that label it, so that its masks are read once.
 
-    A record is matched by its key, by the file name that stands for a key, or by its bare name where only one image of
-    the source has it.
+    A record is matched by its key, by the file name that stands for a key (of its last part, which the MVTec layout
+    has in folders of its own), or by its bare name where only one image of the source has it.
     """
     by_key = {member.sample.key: member for member in (() if source is None else source.members)}
     by_name = {file_name(key): key for key in by_key} | {key: key for key in by_key}
@@ -97,8 +107,9 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
     for number, tree in enumerate(trees):
         for record in tree.records:
             name = record.sample.key
-            same = stems.get(name.rpartition("/")[2], [])
-            match = by_name.get(name) or (same[0] if len(same) == 1 else None)
+            last = name.rpartition("/")[2]
+            same = stems.get(last, [])
+            match = by_name.get(name) or by_name.get(last) or (same[0] if len(same) == 1 else None)
             if match is None:
                 unmatched.append(Match(None, ((number, record),)))
             else:

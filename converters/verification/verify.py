@@ -2,25 +2,28 @@
 
 COCO is rasterised by pycocotools. YOLO polygons are filled as ultralytics does, once truncating and once rounding, and
 count as good as the worse of the two. Class maps, panoptic maps and masks are compared pixel by pixel; boxes to a
-hundredth of a pixel; oriented boxes must contain every pixel square.
+hundredth of a pixel; oriented boxes must contain every pixel square. The image files must be there, and be those of the
+source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from heapq import nsmallest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from converters.formats.base import Settings
+from converters.formats.base import Holds, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
-from converters.sources import Source, SourceLike, read_labels, trees_in
-from converters.verification.comparison import ImageFidelity, box_faults, compare_pixels
+from converters.sources import LayoutLike, Source, SourceLike, read_labels, trees_in
+from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, settings_of
+from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
+from converters.verification.report import TreeReport, VerifyReport
 from toolkit.dataset.samples import ClassScheme
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -30,110 +33,55 @@ __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
 
 _WORST = 5
 _NO_SOURCE = "no source to compare with: counts, classes, boxes and hashes were checked; name it with --against ROOT"
-
-
-@dataclass(frozen=True)
-class TreeReport:
-    """What was found in one label tree.
-
-    Attributes:
-        tree: its folder.
-        kind: its format.
-        images: images looked at; `compared` of them show something in the source or in the label.
-        min_iou, mean_iou: over the compared images; 1 for boxes that are right, 0 for those that are not.
-        exact: compared images without a single wrong pixel.
-        worst: the images with the lowest IoU, if any is below 1.
-        failures: what is wrong, one line each.
-    """
-
-    tree: Path
-    kind: str
-    images: int
-    compared: int
-    min_iou: float
-    mean_iou: float
-    exact: int
-    worst: tuple[ImageFidelity, ...]
-    failures: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class VerifyReport:
-    """What `verify` found.
-
-    Attributes:
-        trees: one report for each label tree.
-        notes: what could not be checked, and why.
-    """
-
-    trees: tuple[TreeReport, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def min_iou(self) -> float:
-        """The lowest IoU of any image in any tree."""
-        return min((tree.min_iou for tree in self.trees), default=1.0)
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """All that is wrong."""
-        return tuple(line for tree in self.trees for line in tree.failures)
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.failures
-
-    def __bool__(self) -> bool:
-        """Whether nothing is wrong, so that `assert verify("out")` means what it says."""
-        return self.passed
-
-    def _repr_html_(self) -> str:
-        from toolkit.markup import report_html
-
-        found = "nothing is wrong" if self.passed else f"{len(self.failures)} failures"
-        rows = [
-            [tree.tree.name, tree.images, f"{tree.exact} of {tree.compared}", f"{tree.min_iou:.4f}", len(tree.failures)]
-            for tree in self.trees
-        ]
-        worst = [
-            f"{image.key}: IoU {image.iou:.4f}, {image.lost} pixels lost, {image.gained} gained"
-            for tree in self.trees
-            for image in tree.worst
-        ]
-        lists = {"Failures": self.failures, "The worst images": worst, "Notes": self.notes}
-        header = ["tree", "images", "exact", "min IoU", "failures"]
-        return report_html("Verification", f"min IoU {self.min_iou:.4f}, {found}", header, rows, lists=lists)
+_NEITHER = "no source to compare with: what labels say of themselves was checked; name it with --against ROOT"
+_NO_MANIFEST = "no manifest: no counts and hashes to check"
 
 
 @dataclass(frozen=True, eq=False)
 class _Tree:
-    """A tree under test, and what is wrong with it so far."""
+    """A tree under test, and what was found in it so far."""
 
     tree: LabelTree
     failures: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 class _Way(NamedTuple):
-    """How a tree was written."""
+    """How a tree was written: its format, what its labels consist of, whether it has images, and the settings."""
 
     format: Format
+    holds: Holds
+    photos: bool
     settings: Settings
 
 
 class _Checked(NamedTuple):
-    """One image of one tree: its fidelity if it shows anything, the objects in it, and what is wrong."""
+    """One image of one tree.
+
+    Attributes:
+        tree: number of the tree.
+        objects: labelled objects in it.
+        failures: what is wrong.
+        fidelity: of its masks, where any were compared.
+        right: whether it is exact; None where there was nothing that could be.
+        rectangles: objects that are rectangles made from boxes.
+        photo: its image file; None where the tree is to have none.
+    """
 
     tree: int
-    fidelity: ImageFidelity | None
     objects: int
     failures: tuple[str, ...]
+    fidelity: ImageFidelity | None = None
+    right: bool | None = None
+    rectangles: int = 0
+    photo: Photo | None = None
 
 
 def verify(
     out: str | Path,
     against: SourceLike | None = None,
     *,
+    layout: LayoutLike = None,
     min_iou: float = 1.0,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -142,8 +90,9 @@ def verify(
 
     Args:
         out: a label tree, or the folder that `convert` wrote trees into.
-        against: the source; by default the one that the manifests name. Without a source only counts, classes, boxes
-            and hashes are checked.
+        against: the source; by default the one that the manifests name. Without a source only counts, classes, boxes,
+            hashes and whether the images can be read are checked.
+        layout: how `against` is laid out, where it is a folder; what the manifests say of it if None.
         min_iou: every image must reach this.
         workers: threads.
         progress: called with (done, total).
@@ -154,11 +103,12 @@ def verify(
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
     trees, reports = _indexed(Path(out))
-    source = find_source(against, [one.tree for one in trees])
-    notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE,)
+    source = find_source(against, [one.tree for one in trees], layout)
+    known = any(one.tree.manifest is not None for one in trees)
+    notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE if known else _NEITHER,)
     work = _work(trees, source)
-    ways = [_Way(find_format(one.tree.kind), settings_of(one.tree, source)) for one in trees]
-    check = partial(_check_sample, ways=ways, compare=source is not None)
+    ways = [_way(one.tree, source) for one in trees]
+    check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)
     checked: list[list[_Checked]] = [[] for _ in trees]
     for done, results in enumerate(ordered_map(check, work, workers=workers), 1):
         for result in results:
@@ -167,12 +117,39 @@ def verify(
             progress(done, len(work))
     for one, way, results in zip(trees, ways, checked, strict=True):
         _check_manifest(one, results)
-        reports.append(_report(one, results, min_iou))
-        if way.settings.min_iou < min_iou:
-            notes += (
-                f"{one.tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same",
-            )
+        _check_photos(one, results)
+        reports.append(_report(one, way, results, min_iou))
+        notes += (*one.notes, *_notes(one, way, results, min_iou, compared=source is not None))
     return VerifyReport(tuple(sorted(reports, key=lambda report: report.tree)), notes)
+
+
+def _way(tree: LabelTree, source: Source | None) -> _Way:
+    found = find_format(tree.kind)
+    return _Way(found, found.holds_in(tree), expects_photos(tree), settings_of(tree, source))
+
+
+def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *, compared: bool) -> tuple[str, ...]:
+    """What could not be checked in a tree, and why."""
+    notes, tree = [], one.tree
+    if way.settings.min_iou < min_iou:
+        notes.append(f"{tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same")
+    rectangles = sum(result.rectangles for result in results)
+    if rectangles:
+        drawn = sum(result.rectangles > 0 for result in results)
+        notes.append(
+            f"{tree.root}: {rectangles} objects of {drawn} images have a box and no mask in the source: "
+            "their rectangles were compared, and are exact to nothing"
+        )
+    elif (
+        compared
+        and results
+        and not one.failures
+        and all(result.right is None and not result.failures for result in results)
+    ):
+        notes.append(
+            f"{tree.root}: nothing was compared: neither it nor the source shows a defect, in {len(results)} images"
+        )
+    return tuple(notes)
 
 
 def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
@@ -182,7 +159,8 @@ def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
         try:
             tree = find_format(kind).index(folder)
         except ToolkitError as error:
-            reports.append(TreeReport(folder, kind, 0, 0, 0.0, 0.0, 0, (), (error.with_flags,)))
+            iou = 0.0 if find_format(kind).holds == "pixels" else None
+            reports.append(TreeReport(folder, kind, 0, 0, iou, iou, 0, (), (error.with_flags,)))
         else:
             trees.append(_Tree(tree, [str(problem) for problem in tree.layout_problems]))
     return trees, reports
@@ -219,12 +197,13 @@ def _images_said(tree: LabelTree) -> int | None:
     return sum(int(counts["images"]) for counts in tree.manifest["subsets"].values())
 
 
-def _check_sample(match: Match, ways: Sequence[_Way], compare: bool) -> list[_Checked]:
-    """Check all the labels of one image."""
+def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: float) -> list[_Checked]:
+    """Check all the labels of one image, and its image files."""
     expected: dict[tuple[Any, ...], LabelledImage | str] = {}
     results = []
     for number, record in match.records:
-        settings = ways[number].settings
+        way = ways[number]
+        settings = way.settings
         how = (settings.scheme, settings.grouping, settings.min_area, settings.threshold)
         if how not in expected and match.member is not None:
             try:
@@ -233,50 +212,52 @@ def _check_sample(match: Match, ways: Sequence[_Way], compare: bool) -> list[_Ch
                 expected[how] = "; ".join(str(problem) for problem in error.problems)
         truth = expected.get(how)
         if isinstance(truth, str) or (truth is None and compare):
-            results.append(_Checked(number, None, 0, (truth or f"{record.sample.key}: is not in the source",)))
-            continue
-        try:
-            results.append(_check_record(number, record, truth, ways[number]))
-        except ToolkitError as error:
-            fidelity = ImageFidelity(0.0, record.sample.key, 0, 0)
-            results.append(_Checked(number, fidelity, 0, (error.with_flags,)))
+            checked = _Checked(number, 0, (truth or f"{record.sample.key}: is not in the source",))
+        else:
+            try:
+                checked = _check_record(number, record, truth, way, least)
+            except ToolkitError as error:
+                checked = _wrong(number, record, way, 0, (error.with_flags,))
+        photo = check_photo(record, match.member) if way.photos else None
+        results.append(checked._replace(photo=photo))
     return results
 
 
-def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way) -> _Checked:
+def _wrong(number: int, record: LabelRecord, way: _Way, objects: int, failures: tuple[str, ...]) -> _Checked:
+    """An image whose labels cannot be compared, and should be."""
+    fidelity = ImageFidelity(0.0, record.sample.key, 0, 0) if way.holds == "pixels" else None
+    return _Checked(number, objects, failures, fidelity, right=False)
+
+
+def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way, least: float) -> _Checked:
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     found, key = way.format, record.sample.key
     scheme: ClassScheme = "defect" if found.tells_classes else "binary"
     readings = [record.labelled(scheme, rounding) for rounding in found.roundings]
     shown = readings[0]
-    whole = found.holds == "classes"
-    objects = 1 if whole else len(shown.instances)
+    objects = 1 if way.holds == "classes" else len(shown.instances)
     # Simplified rings keep the box and the area of the mask that they stand for.
     simplified = way.settings.min_iou < 1 and truth is not None and len(truth.instances) == len(shown.instances)
     described = truth.instances if simplified and truth is not None else shown.instances
     failures = found.self_faults(record, described)
     if truth is None:
-        return _Checked(number, None, objects, tuple(failures))
+        return _Checked(number, objects, tuple(failures))
     if (shown.width, shown.height) != (truth.width, truth.height):
         sizes = f"{shown.width} x {shown.height} pixels, the source is {truth.width} x {truth.height}"
-        return _Checked(number, ImageFidelity(0.0, key, 0, 0), objects, (*failures, f"{key}: labelled as {sizes}"))
-    if found.holds == "pixels":
-        fidelity = min(compare_pixels(reading, truth) for reading in readings)
-        wanted = found.count(truth, way.settings)
-        if wanted is not None and objects != wanted:
-            failures.append(f"{key}: {objects} labelled objects where the source has {wanted}")
-    else:
-        wrong = box_faults(found, record, shown, truth)
-        fidelity = ImageFidelity(float(not wrong), key, 0, 0)
-        failures += wrong
-    compared = bool(truth.instances or shown.instances or whole)
-    return _Checked(number, fidelity if compared else None, objects, tuple(failures))
+        return _wrong(number, record, way, objects, (*failures, f"{key}: labelled as {sizes}"))
+    compared = compare_image(found, way.holds, record, readings, truth, least)
+    wanted = found.count(truth, way.settings) if way.holds == "pixels" else None
+    if wanted is not None and objects != wanted:
+        failures.append(f"{key}: {objects} labelled objects where the source has {wanted}")
+    failures += compared.faults
+    return _Checked(number, objects, tuple(failures), compared.fidelity, compared.right, compared.rectangles)
 
 
 def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
     """Check what a manifest says against what is there."""
     manifest, root = one.tree.manifest, one.tree.root
     if manifest is None:
+        one.notes.append(f"{root}: {_NO_MANIFEST}")
         return
     path = root / "manifest.json"
     images = _images_said(one.tree)
@@ -293,13 +274,19 @@ def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
         one.failures.append(f"{path}: the label files are not those that were written (labels_sha256)")
 
 
-def _report(one: _Tree, results: Sequence[_Checked], min_iou: float) -> TreeReport:
+def _check_photos(one: _Tree, results: Sequence[_Checked]) -> None:
+    """Check that the image files are there, and are those of the source."""
+    faults, note = photo_faults(one.tree, [result.photo for result in results if result.photo is not None])
+    one.failures.extend(faults)
+    one.notes.extend([note] if note else [])
+
+
+def _report(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float) -> TreeReport:
     """Put the results of one tree together."""
     found = [result.fidelity for result in results if result.fidelity is not None]
     worst = tuple(nsmallest(_WORST, (fidelity for fidelity in found if fidelity.iou < 1)))
     failures = one.failures + [line for result in results for line in result.failures]
-    low = worst[0].iou if worst else 1.0
-    if low < min_iou:
+    if worst and worst[0].iou < min_iou:
         below = sum(fidelity.iou < min_iou for fidelity in found)
         shown = ", ".join(f"{w.key} ({w.iou:.4f}, {w.lost} px lost, {w.gained} gained)" for w in worst)
         failures.insert(0, f"{one.tree.root}: {below} images below IoU {min_iou:g}; the worst: {shown}")
@@ -307,10 +294,10 @@ def _report(one: _Tree, results: Sequence[_Checked], min_iou: float) -> TreeRepo
         tree=one.tree.root,
         kind=one.tree.kind,
         images=len(results),
-        compared=len(found),
-        min_iou=low,
-        mean_iou=sum(fidelity.iou for fidelity in found) / len(found) if found else 1.0,
-        exact=sum(fidelity.iou == 1 for fidelity in found),
+        compared=sum(result.right is not None for result in results),
+        min_iou=min((fidelity.iou for fidelity in found), default=None),
+        mean_iou=sum(fidelity.iou for fidelity in found) / len(found) if found else None,
+        exact=sum(result.right is True for result in results),
         worst=worst,
         failures=tuple(failures),
     )

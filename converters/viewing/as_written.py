@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from converters.formats.base import Settings
+from converters.formats.base import Holds, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
 from converters.sources import Member
-from converters.verification.comparison import box_faults, pixel_difference
+from converters.verification.comparison import box_faults, drawn_as_masks, masked, pixel_difference
 from toolkit.errors import Problem, ToolkitError
-from toolkit.gallery.items import Difference, Shapes, Shown
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.gallery.items import Difference, Shown
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["read_shown"]
 
 
 def read_shown(
-    record: LabelRecord, member: Member | None, found: Format, shapes: Shapes, settings: Settings, compare: bool
+    record: LabelRecord, member: Member | None, found: Format, holds: Holds, settings: Settings, compare: bool
 ) -> Shown:
     """The labels of one image as written, beside what the source marks; of several readings the worst, as `verify`."""
     readings = [record.labelled(rounding=rounding) for rounding in found.roundings]
@@ -30,26 +31,38 @@ def read_shown(
         return Shown(shown, boxes, corners, problems=(problem,))
     try:
         truth = member.read(replace(settings, min_area=0)).image
-        wanted = truth if not settings.min_area or shapes == "pixels" else member.read(settings).image
+        wanted = truth if not settings.min_area or holds == "pixels" else member.read(settings).image
     except ToolkitError as error:
         told = "; ".join(str(problem) for problem in error.problems)
         return Shown(shown, boxes, corners, problems=(Problem("the source", told),))
     if (shown.width, shown.height) != (truth.width, truth.height):
         sizes = f"labelled as {shown.width} x {shown.height} pixels, the source is {truth.width} x {truth.height}"
         return Shown(shown, boxes, corners, problems=(Problem(record.sample.key, sizes),))
-    if shapes != "pixels":
-        faults = box_faults(found, record, shown, wanted)
-        problems = tuple(Problem(*line.split(": ", 1)) for line in faults)
-        return Shown(shown, boxes, corners, truth.marked(), problems=problems)
+    problems = tuple(Problem(*line.split(": ", 1)) for line in box_faults(found, record, shown, wanted, holds))
+    true = masked(truth).marked() if truth.kind not in ("class", "boxes") else None
+    if holds != "pixels":
+        return Shown(shown, boxes, corners, true, problems=problems)
     alike = [_binary(reading) if settings.scheme == "binary" else reading for reading in readings]
-    differences = [pixel_difference(reading, truth) for reading in alike]
-    worst = min(range(len(differences)), key=lambda number: differences[number].iou)
-    one = differences[worst]
-    difference = Difference(one.offset, one.lost, one.gained, one.renamed, one.iou)
-    return Shown(readings[worst], boxes, corners, truth.marked(), difference)
+    place, difference = _difference(alike, truth, rectangles=drawn_as_masks(found, truth) > 0)
+    return Shown(readings[place], boxes, corners, true, difference, problems=problems)
+
+
+def _difference(readings: Sequence[LabelledImage], truth: LabelledImage, *, rectangles: bool) -> tuple[int, Difference]:
+    """The reading that differs most from the truth, and by what.
+
+    Objects without a mask are no pixels. Where they were drawn as rectangles nothing tells these from the rest: the
+    whole is compared, and what does not differ is not called exact.
+    """
+    pairs = [(one, truth) if rectangles else (masked(one), masked(truth)) for one in readings]
+    differences = [pixel_difference(one, true) for one, true in pairs]
+    place = min(range(len(differences)), key=lambda number: differences[number].iou)
+    worst = differences[place]
+    nothing = not any(image.instances for image in pairs[place]) or (rectangles and worst.iou == 1)
+    iou = None if nothing else worst.iou
+    return place, Difference(worst.offset, worst.lost, worst.gained, worst.renamed, iou)
 
 
 def _binary(labelled: LabelledImage) -> LabelledImage:
     """The same labels with one class, as masks tell no classes apart."""
-    instances = tuple(Instance("defect", one.bbox, one.mask, one.area) for one in labelled.instances)
+    instances = tuple(replace(one, label="defect") for one in labelled.instances)
     return replace(labelled, instances=instances)

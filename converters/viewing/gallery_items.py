@@ -14,10 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from converters.formats.base import Holds, Settings
-from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
-from converters.sources import Member, Source, open_source, read_labels, trees_in
+from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
 from converters.viewing.as_written import read_shown
 from toolkit.dataset.samples import Sample, image_class
@@ -43,7 +42,8 @@ _WITHOUT: dict[Shapes, tuple[str, tuple[str, ...]]] = {
     "classes": ("these labels name a class for the whole image, and have no", ("fill", "outline", "box", "oriented")),
 }
 _SAID = {"fill": "pixels to fill", "outline": "outline", "box": "upright box", "oriented": "oriented box"}
-_ITSELF = "the labels shown are the source masks themselves"
+_OWN: dict[Shapes, str] = {"pixels": "masks", "boxes": "boxes", "oriented": "oriented boxes", "classes": "classes"}
+_ITSELF = "the labels shown are the source {} themselves"
 _NO_SOURCE = "no source to compare with: name it with --against ROOT"
 _IMAGELESS = "the tree was written without images: those of the source are shown"
 
@@ -73,6 +73,7 @@ def view(
     against: str | Path | None = None,
     categories: Sequence[str] = (),
     sheet: str | Path | None = None,
+    layout: LayoutLike = None,
     workers: int = 1,
     overwrite: bool = False,
     resume: bool = False,
@@ -87,6 +88,7 @@ def view(
         against: the source of a tree; by default the one that its manifest names.
         categories: show these products only.
         sheet: also draw a contact sheet, a PNG.
+        layout: how a dataset is laid out, `path` or what it is compared with; found by itself if None.
         workers: threads.
         overwrite: replace an earlier gallery (and sheet).
         resume: go on where an interrupted run stopped.
@@ -95,7 +97,7 @@ def view(
     Raises:
         ToolkitError: there is nothing to show at `path`, or `out` or `sheet` is in the way or cannot be written.
     """
-    views = open_views(path, against, categories)
+    views = open_views(path, against, categories, layout)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     if sheet is not None:
@@ -115,31 +117,36 @@ def view(
     return report, views
 
 
-def open_views(path: str | Path, against: str | Path | None = None, categories: Sequence[str] = ()) -> Views:
+def open_views(
+    path: str | Path,
+    against: str | Path | None = None,
+    categories: Sequence[str] = (),
+    layout: LayoutLike = None,
+) -> Views:
     """What there is to see at a path; labels are read when an item is loaded.
 
     Args:
-        path, against, categories: as for `view`.
+        path, against, categories, layout: as for `view`.
 
     Raises:
         ToolkitError: there is nothing, or `against` is no dataset, or a category is not there.
     """
-    shown, notes = _open(Path(path), compared=against is not None)
+    shown, notes = _open(Path(path), None if against is not None else layout, compared=against is not None)
     if shown.tree is None:
         views = _of_dataset(shown.only(categories) if categories else shown)
     else:
-        views = _of_tree(shown, shown.tree, against, categories)
+        views = _of_tree(shown, shown.tree, against, categories, layout)
     return replace(views, notes=(*notes, *views.notes))
 
 
-def _open(path: Path, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
+def _open(path: Path, layout: LayoutLike, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
     """What stands at a path, and what to say of the choice; of several trees the one that tells the most."""
     if path.is_dir() and read_manifest(path) is not None:
         return open_source(read_labels(path)), ()
     manifests = {folder: read_manifest(folder) for folder in trees_in(path)} if path.is_dir() else {}
     kinds = {folder: manifest["format"] for folder, manifest in manifests.items() if manifest is not None}
     if not kinds:
-        return open_source(read_labels(path) if compared else path), ()
+        return open_source(read_labels(path) if compared else path, layout), ()
     best = min(kinds, key=lambda folder: (find_format(kinds[folder]).rank, folder.name))
     others = ", ".join(folder.name for folder in kinds if folder != best)
     note = f"{path} holds {len(kinds)} label trees; {best.name} is shown, name another one to see it: {others}"
@@ -158,26 +165,33 @@ def _of_dataset(source: Source) -> Views:
             image=member.sample.image,
             stamp=_lengths(mask.path for mask in member.sample.masks),
             load=partial(_masks_of, member, settings),
-            count=partial(_counted, partial(_masks_of, member, settings)) if member.sample.masks else _none,
+            count=partial(_counted, partial(_masks_of, member, settings)) if member.sample.labels else _none,
         )
         for member in source.members
     ]
     items += _faulty(source.layout_problems, source.root)
-    words = Words(_name(source.root), "masks of the dataset")
-    page = GalleryPage(words, classes, "pixels", {"source": _ITSELF, "difference": _ITSELF}, (source.root,))
+    shapes = _SHAPES[source.holds]
+    reason, without = _WITHOUT[shapes]
+    layers = {name: f"{reason} {_SAID[name]}" for name in without}
+    layers |= dict.fromkeys(("source", "difference"), _ITSELF.format(_OWN[shapes]))
+    words = Words(_name(source.root), f"{_OWN[shapes]} of the dataset")
+    page = GalleryPage(words, classes, shapes, layers, (source.root,))
     return Views(source, page, _sorted(items), source.notes)
 
 
 def _masks_of(member: Member, settings: Settings) -> Shown:
-    """The masks of a sample, each component an instance."""
+    """The labels of a sample, each component of a mask an instance."""
     return Shown(member.read(settings).image)
 
 
-def _of_tree(shown: Source, tree: LabelTree, against: str | Path | None, categories: Sequence[str]) -> Views:
-    source, notes = _source(tree, against)
+def _of_tree(
+    shown: Source, tree: LabelTree, against: str | Path | None, categories: Sequence[str], layout: LayoutLike
+) -> Views:
+    source, notes = _source(tree, against, layout)
     settings = settings_of(tree, source)
     found = find_format(tree.kind)
-    shapes = _shapes(found, tree)
+    holds = found.holds_in(tree)
+    shapes = _SHAPES[holds]
     items: list[GalleryItem] = []
     borrowed = False
     for match in match_records([tree], source).found:
@@ -194,15 +208,15 @@ def _of_tree(shown: Source, tree: LabelTree, against: str | Path | None, categor
                     image_class=record.sample.defect,
                     image=image,
                     stamp=_stamp(record, true),
-                    load=partial(read_shown, record, match.member, found, shapes, settings, compare=source is not None),
+                    load=partial(read_shown, record, match.member, found, holds, settings, compare=source is not None),
                     count=partial(_counted, partial(_as_written, record)),
                 )
             )
     _mark_missing(items, tree)
     items = _only(items, categories, tree.root)
     items += _faulty(tree.layout_problems, tree.root)
-    layers = _layers(shapes, source is not None)
-    told = (*_remarks(settings, source, layers), *((_IMAGELESS,) if borrowed else ()))
+    layers = _layers(shapes, source)
+    told = (*_remarks(settings, tree, source, layers), *((_IMAGELESS,) if borrowed else ()))
     compared = _name(source.root) if source is not None else ""
     words = Words(_name(tree.root, 2), f"{tree.kind} labels", compared, told)
     roots = (tree.root,) if source is None else (tree.root, source.root)
@@ -210,10 +224,10 @@ def _of_tree(shown: Source, tree: LabelTree, against: str | Path | None, categor
     return Views(shown, page, _sorted(items), (*notes, *told, *tree.notes))
 
 
-def _source(tree: LabelTree, against: str | Path | None) -> tuple[Source | None, tuple[str, ...]]:
+def _source(tree: LabelTree, against: str | Path | None, layout: LayoutLike) -> tuple[Source | None, tuple[str, ...]]:
     """What to compare a tree with, and a note where that is nothing."""
     try:
-        source = find_source(against, [tree])
+        source = find_source(against, [tree], layout)
     except ToolkitError as error:
         if against is not None:
             raise
@@ -221,11 +235,14 @@ def _source(tree: LabelTree, against: str | Path | None) -> tuple[Source | None,
     return source, () if source is not None else (_NO_SOURCE,)
 
 
-def _remarks(settings: Settings, source: Source | None, layers: dict[str, str]) -> tuple[str, ...]:
+def _remarks(settings: Settings, tree: LabelTree, source: Source | None, layers: dict[str, str]) -> tuple[str, ...]:
     """What a conversion was told to do that shows as a difference; or why there is no difference."""
     if source is None or "difference" in layers:
         return () if source is None else (layers["difference"],)
     found = []
+    drawn = (tree.manifest or {}).get("fidelity", {}).get("rectangles", 0)
+    if drawn:
+        found.append(f"{drawn} objects have a box and no mask in the source: their rectangles are exact to nothing")
     if settings.min_area:
         found.append(f"converted with --min-area {settings.min_area}: smaller components show as lost")
     if settings.join_parts:
@@ -235,20 +252,16 @@ def _remarks(settings: Settings, source: Source | None, layers: dict[str, str]) 
     return tuple(found)
 
 
-def _shapes(found: Format, tree: LabelTree) -> Shapes:
-    """What the labels of a tree consist of; a format of pixels may be given boxes alone."""
-    kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
-    return "boxes" if found.holds == "pixels" and kinds == {"boxes"} else _SHAPES[found.holds]
-
-
-def _layers(shapes: Shapes, compared: bool) -> dict[str, str]:
-    """Layers that these labels do not have, and why."""
+def _layers(shapes: Shapes, source: Source | None) -> dict[str, str]:
+    """Layers that these labels, or their source, do not have, and why."""
     reason, without = _WITHOUT[shapes]
     layers = {name: f"{reason} {_SAID[name]}" for name in without}
-    if not compared:
-        layers |= {"source": _NO_SOURCE, "difference": _NO_SOURCE}
-    elif shapes != "pixels":
-        layers["difference"] = f"{reason} pixels to compare with the masks; what they get wrong is listed as a problem"
+    if source is None:
+        return layers | {"source": _NO_SOURCE, "difference": _NO_SOURCE}
+    if source.holds != "pixels":
+        layers["source"] = f"the source has {_OWN[_SHAPES[source.holds]]}, and no masks"
+    if shapes != "pixels":
+        layers["difference"] = f"{reason} pixels to compare with the source; what they get wrong is listed as a problem"
     return layers
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ class Rendered:
         encoded: one for each format.
         found: components in its mask.
         too_small: areas of the components below the minimum area.
+        turned: whether its mask was turned as the image's EXIF orientation says.
+        inverted: whether more than half of it is marked, its corners included.
+        left_out: what its labels list and what marks nothing, one line each.
     """
 
     sample: Sample
@@ -50,6 +54,9 @@ class Rendered:
     encoded: tuple[Encoded, ...]
     found: int = 0
     too_small: tuple[int, ...] = ()
+    turned: bool = False
+    inverted: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
@@ -78,9 +85,11 @@ class Conversion:
         self._total = total
         self._inputs = inputs
         self._stage = out / STAGING
-        self._done = 0
+        self._done = self._written = 0
         self._writers: list[TreeWriter] = []
         self._copied = False
+        self._seen: Counter[str] = Counter()
+        self._left_out: list[str] = []
         # The shape of a tree but for the subsets, which are known at the end.
         self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
 
@@ -116,7 +125,7 @@ class Conversion:
             progress: called with (done, total).
 
         Raises:
-            BadInputError: samples are faulty, and `fail` is set.
+            BadInputError: samples are faulty, and `fail` is set, or none is left.
             ToolkitError: the disk is full, or the folder cannot be written.
         """
         saved = time.monotonic()
@@ -130,12 +139,17 @@ class Conversion:
             if time.monotonic() - saved >= _CHECKPOINT_SECONDS:
                 self._save_state()
                 saved = time.monotonic()
-        if fail and self.problems:
+        if self.problems and (fail or not self._written):
             raise BadInputError(sorted(self.problems))
 
     def _write(self, rendered: Rendered) -> None:
+        self._written += 1
+        self._seen.update(turned=rendered.turned, inverted=rendered.inverted)
+        self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
         mode, image = self._settings.images, rendered.sample.image
         size = -1 if mode == "none" or not image.exists() else image.stat().st_size
+        nothing = ((reason, 0) for reason in rendered.left_out)
+        left_out = (*(("smaller than --min-area", area) for area in rendered.too_small), *nothing)
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
             writer.add(
                 encoded,
@@ -143,20 +157,22 @@ class Conversion:
                 key=rendered.sample.key,
                 subset=rendered.subset,
                 found=rendered.found,
-                too_small=rendered.too_small,
+                left_out=left_out,
             )
             if size >= 0:
                 self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
                 writer.count_image(size)
 
-    def finish(self, left_out: Sequence[Problem], root: Path) -> dict[str, JsonObject]:
-        """Complete the trees, move them into place, and return their manifests."""
-        if self._copied:
-            self.notes.append("the images are on another file system than the output: copied instead of hard-linked")
+    def finish(
+        self, left_out: Sequence[Problem], root: Path, layout: Mapping[str, Any] | None = None
+    ) -> dict[str, JsonObject]:
+        """Complete the trees, move them into place, and return their manifests; `layout` is what a user said of it."""
+        self.notes += self._remarks()
         remarks = {
             "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
             "input_sha256": self._inputs,
             "source": os.path.relpath(root.resolve(), self._out.resolve()),
+            **({"layout": dict(layout)} if layout is not None else {}),
         }
         manifests = {}
         for writer in self._writers:
@@ -172,6 +188,20 @@ class Conversion:
             publish_folder(self._stage / name, self._out / name)
         return manifests
 
+    def _remarks(self) -> Iterator[str]:
+        """What a user should know of how the trees were written."""
+        if self._copied:
+            yield "the images are on another file system than the output: copied instead of hard-linked"
+        if self._seen["turned"]:
+            what = f"{self._seen['turned']} mask(s) were drawn on the pixels as stored"
+            yield f"{what}: turned upright, as the EXIF orientation of their images says"
+        if self._seen["inverted"]:
+            what = f"{self._seen['inverted']} mask(s) mark more than half of their image, its corners included"
+            yield f"{what}: if their background is what is marked, invert them"
+        if self._left_out:
+            shown = ", ".join(self._left_out[:3]) + (", ..." if len(self._left_out) > 3 else "")
+            yield f"{len(self._left_out)} annotation(s) left out, listed in manifest.json: {shown}"
+
     def _mark(self) -> JsonObject:
         """What a checkpoint must agree with to be resumed."""
         settings = {**self._settings.described(), "names": list(self._settings.classes)}
@@ -181,6 +211,9 @@ class Conversion:
         state = {
             "mark": self._mark(),
             "done": self._done,
+            "written": self._written,
+            "seen": self._seen,
+            "left_out": self._left_out,
             "problems": [vars(problem) for problem in self.problems],
             "writers": {writer.name: writer.checkpoint() for writer in self._writers},
         }
@@ -188,6 +221,9 @@ class Conversion:
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self._done = state["done"]
+        self._written = state.get("written", self._done)
+        self._seen = Counter(state.get("seen", {}))
+        self._left_out = list(state.get("left_out", ()))
         self.problems = [Problem(**problem) for problem in state["problems"]]
         for writer in self._writers:
             writer.restore(state["writers"][writer.name])
@@ -234,4 +270,6 @@ def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
 
 
 def _relative(file: str, root: Path) -> str:
+    if root.is_file():
+        root = root.parent
     return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from converters.formats.base import ImageMode, Settings
+from converters.formats.base import Encoded, Holds, ImageMode, Settings
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
+from converters.writing.growth import Growth, find_growth
+from converters.writing.summary import MANIFEST_HEADER, manifest_notes, manifest_rows
 from toolkit.aliases import JsonObject, Progress
-from toolkit.dataset.samples import GOOD, ClassScheme, Sample
+from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -50,12 +52,11 @@ class ConvertReport:
     seconds: float
 
     def _repr_html_(self) -> str:
-        from toolkit.markup import manifests_html
+        from toolkit.markup import report_html
 
         about = f"{len(self.manifests)} label trees in {self.seconds:.1f} s"
-        return manifests_html(
-            f"Labels {self.out}", about, self.manifests, {"Notes": self.notes, "Left out": self.skipped}
-        )
+        lists = {"Notes": self.notes, "Left out": self.skipped}
+        return report_html(f"Labels {self.out}", about, MANIFEST_HEADER, manifest_rows(self.manifests), lists=lists)
 
 
 def convert(
@@ -134,20 +135,26 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     started = time.monotonic()
     source, settings = order.source, order.settings
     items = _items(source, order.split)
-    if order.fail and source.layout_problems:
-        found = (problem for item, _ in items for problem in item.inspect(settings))
+    if source.layout_problems and (order.fail or not items):
+        found = (problem for item in items for problem in _faults(item, order.formats, settings))
         raise BadInputError([*source.layout_problems, *sorted(found)])
     inputs = fingerprint((item.sample, subset) for item, subset in items)
     manifests = finished(order.out, order.formats, settings, inputs) if order.resume else {}
     missing = [name for name in order.formats if name not in manifests]
+    growth = Growth(settings, (), ())
+    if order.resume and not order.overwrite:
+        subsets = {item.sample.key: subset for item, subset in items}
+        growth = find_growth(order.out, missing, settings, inputs, source.root, subsets)
+        settings = growth.settings
     job = Conversion(order.out, missing, settings, len(items), inputs)
     if missing:
-        with job.staged(resume=order.resume, anew=order.overwrite) as done:
+        with job.staged(resume=order.resume, anew=order.overwrite or bool(growth.formats)) as done:
             results = _results(items[done:], missing, settings, workers, cluster)
             job.consume(results, fail=order.fail, progress=progress)
-            manifests |= job.finish((*source.layout_problems, *job.problems), source.root)
-    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *job.notes)
+            manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
+    told = (*growth.notes, *job.notes, *manifest_notes(manifests))
+    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 
@@ -168,24 +175,69 @@ def _check(settings: Settings, on_problem: str, formats: Sequence[str], source: 
         raise ToolkitError("--min-area", f"{settings.min_area} is no area", "give 0 or more pixels")
     if settings.threshold is not None and not 0 < settings.threshold <= 65535:
         raise ToolkitError("--threshold", f"{settings.threshold} is no grey value", "give a number from 1 to 65535")
-    beyond = [name for name in formats if find_format(name).holds != "classes"]
-    if source.holds == "classes" and beyond:
-        within = [name for name in FORMATS if find_format(name).holds == "classes"]
-        raise ToolkitError(
-            source.root, "a classification tree says nothing of where defects are", f"use --to {','.join(within)}"
-        )
+    _check_kinds(formats, source)
+
+
+_TOLD: Mapping[Holds, tuple[LabelKind, str]] = {
+    "classes": ("class", "its labels are classes of whole images and say nothing of where defects are"),
+    "boxes": ("boxes", "its labels are boxes, and none of its objects has a mask"),
+    "oriented boxes": ("boxes", "its labels are oriented boxes, and none of its objects has a mask"),
+}
+
+
+def _check_kinds(formats: Sequence[str], source: Source) -> None:
+    """Refuse formats that say more than the source knows.
+
+    Raises:
+        ToolkitError: one of them does.
+    """
+    if source.holds == "pixels":
+        return
+    kind, told = _TOLD[source.holds]
+    within = [name for name in FORMATS if find_format(name).can_show(kind) or name == source.layout]
+    beyond = [name for name in formats if name not in within]
+    if beyond:
+        raise ToolkitError(source.root, f"{told}: no {', '.join(beyond)}", f"use --to {','.join(within)}")
+
+
+def _check_kind(member: Member, formats: Sequence[str]) -> None:
+    """Refuse an image that lacks what a format is to show.
+
+    Raises:
+        BadInputError: it has no mask, or is of a kind that a format cannot show.
+    """
+    kind = member.sample.kind or "masks"
+    if kind == "boxes" or all(find_format(name).can_show(kind) for name in formats):
+        return  # a box among masks becomes a rectangle, and is called so
+    remedy = "give it a mask, or move it to the good images"
+    missing = Problem(str(member.sample.image), "a defect image without a mask", remedy)
+    raise BadInputError([member.missing or missing])
+
+
+def _faults(item: _Item, formats: Sequence[str], settings: Settings) -> tuple[Problem, ...]:
+    """Everything that is wrong with one image."""
+    try:
+        _check_kind(item[0], formats)
+    except BadInputError as error:
+        return error.problems
+    return item[0].inspect(settings)
 
 
 def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
     """What to convert, and the subset of each."""
-    subsets = {one.sample.key: one.sample.split for one in source.members} if split is None else split
+    own = {one.sample.key: one.sample.split for one in source.members if one.sample.kind != "unlabelled"}
+    subsets = own if split is None else split
     unknown = sorted(set(subsets.values()) - set(SUBSETS))
     if unknown:
         raise ToolkitError(source.root, f"unknown subset {unknown[0]!r}", f"use {', '.join(SUBSETS)}")
-    items = [(one, subsets[one.sample.key]) for one in source.members if one.sample.key in subsets]
+    labelled = [one for one in source.members if one.sample.kind != "unlabelled"]
+    items = [(one, subsets[one.sample.key]) for one in labelled if one.sample.key in subsets]
     if split is not None and len(items) < len(split):
         strange = sorted(set(split) - {one.sample.key for one, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
+    if not labelled and source.members and not source.layout_problems:
+        remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
+        raise ToolkitError(source.root, f"none of its {len(source.members)} images carries a label", remedy)
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
     return items
@@ -194,6 +246,9 @@ def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
 def _advice(source: Source, items: Sequence[_Item]) -> tuple[str, ...]:
     """What to know of a split that gives a detector nothing to learn from."""
     defects = {subset for item, subset in items if item.sample.defect != GOOD}
+    if {subset for _, subset in items} == {"train"}:
+        remedy = "--strategy stratified draws train, val and test"
+        return (f"all images are train, since no other subset is named; {remedy}",)
     if not defects or "train" in defects:
         return ()
     where = " and ".join(name for name in SUBSETS if name in defects)
@@ -216,10 +271,30 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
     member, subset = item
     try:
         labelled = member.read(settings, subset)
-        encoded = tuple(find_format(name).encode(labelled.image, settings) for name in formats)
+        _check_kind(member, formats)
+        boxes = sum(one.mask is None for one in labelled.image.instances)
+        encoded = tuple(_encoded(name, labelled.image, settings, boxes) for name in formats)
     except ToolkitError as error:
         return Rendered(member.sample, subset, error.problems, ())
-    return Rendered(member.sample, subset, (), encoded, labelled.found, labelled.too_small)
+    return Rendered(
+        member.sample,
+        subset,
+        (),
+        encoded,
+        labelled.found,
+        labelled.too_small,
+        labelled.turned,
+        labelled.inverted,
+        labelled.image.left_out,
+    )
+
+
+def _encoded(name: str, image: LabelledImage, settings: Settings, boxes: int) -> Encoded:
+    """One image in one format. A rectangle that stands for a box is exact to nothing."""
+    found = find_format(name)
+    encoded = found.encode(image, settings)
+    drawn = boxes and not found.takes_boxes and found.holds != "classes"
+    return replace(encoded, fidelity=None, rectangles=boxes) if drawn else encoded
 
 
 def write_labels(
@@ -259,5 +334,6 @@ def write_labels(
 
 def _render_labelled(image: LabelledImage, formats: Sequence[str], settings: Settings) -> Rendered:
     sample = Sample(image.key, image.path or Path(), (), "", image.image_label, image.subset)
-    encoded = tuple(find_format(name).encode(image, settings) for name in formats)
+    boxes = sum(one.mask is None for one in image.instances)
+    encoded = tuple(_encoded(name, image, settings, boxes) for name in formats)
     return Rendered(sample, image.subset, (), encoded, len(image.instances))

@@ -26,6 +26,10 @@ __all__ = ["TreeWriter"]
 _BLOCK = 1 << 20
 
 
+LeftOut = tuple[str, int]
+"""Why a component is not written, and its area in pixels."""
+
+
 class TreeWriter:
     """Writes one format's tree into a staging folder, image by image, in order."""
 
@@ -43,6 +47,7 @@ class TreeWriter:
             "bridges": 0,
             "compared": 0,
             "exact": 0,
+            "rectangles": 0,
             "images": 0,
             "image_bytes": 0,
         }
@@ -51,7 +56,7 @@ class TreeWriter:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(
-        self, encoded: Encoded, shape: TreeShape, *, key: str, subset: str, found: int, too_small: tuple[int, ...]
+        self, encoded: Encoded, shape: TreeShape, *, key: str, subset: str, found: int, left_out: tuple[LeftOut, ...]
     ) -> None:
         """Write one image's labels and count them.
 
@@ -59,8 +64,8 @@ class TreeWriter:
             encoded: the image in this format.
             shape: as the codec gave it.
             key, subset: of the image.
-            found: components in its mask.
-            too_small: areas of those below the minimum area.
+            found: components in its mask, or objects that its labels list.
+            left_out: those of them that no format gets.
         """
         for path, data in encoded.files:
             self._write(path, data)
@@ -76,19 +81,20 @@ class TreeWriter:
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
         if found:
-            self._count_components(encoded, key, found, too_small)
+            self._count_components(encoded, key, found, left_out)
+        self._totals["rectangles"] += encoded.rectangles
         if encoded.fidelity is not None:
             self._totals["compared"] += 1
             self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
             self._iou_sum += encoded.fidelity.iou
             self._min_iou = min(self._min_iou, encoded.fidelity.iou)
 
-    def _count_components(self, encoded: Encoded, key: str, found: int, too_small: tuple[int, ...]) -> None:
-        left_out = [*(("smaller than --min-area", area) for area in too_small), *encoded.skipped]
-        for reason, area in left_out:
+    def _count_components(self, encoded: Encoded, key: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
+        skipped = (*left_out, *encoded.skipped)
+        for reason, area in skipped:
             self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
         self._totals["found"] += found
-        self._totals["skipped"] += len(left_out)
+        self._totals["skipped"] += len(skipped)
         self._totals["bridges"] += encoded.bridges
 
     def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int], shape: TreeShape) -> None:
@@ -147,7 +153,7 @@ class TreeWriter:
             name = spool.name[1 : -len(".spool")]
             os.truncate(spool, state["spools"].get(name, 0))
         self._subsets = state["subsets"]
-        self._totals = state["totals"]
+        self._totals |= state["totals"]
         self._iou_sum = float.fromhex(state["iou_sum"])
         self._min_iou = float.fromhex(state["min_iou"])
 
@@ -232,12 +238,7 @@ class TreeWriter:
                 "written": totals["found"] - totals["skipped"],
                 "skipped": skipped,
             },
-            "fidelity": {
-                "mean_iou": self._iou_sum / totals["compared"] if totals["compared"] else 1.0,
-                "min_iou": self._min_iou,
-                "exact": totals["exact"],
-                "images": totals["compared"],
-            },
+            "fidelity": self._fidelity(),
             "options": self._settings.described(),
             "images": {"count": totals["images"], "bytes": totals["image_bytes"]},
             "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
@@ -246,3 +247,14 @@ class TreeWriter:
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
+
+    def _fidelity(self) -> JsonObject:
+        """How well the labels show what they were made of; no figure where there was nothing to hold them against."""
+        compared, rectangles = self._totals["compared"], self._totals["rectangles"]
+        return {
+            "mean_iou": self._iou_sum / compared if compared else None,
+            "min_iou": self._min_iou if compared else None,
+            "exact": self._totals["exact"],
+            "images": compared,
+            **({"rectangles": rectangles} if rectangles else {}),
+        }

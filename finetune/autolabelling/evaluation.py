@@ -126,11 +126,11 @@ def _best_iou(wanted: Instance, image: LabelledImage) -> float:
 
 
 def _iou(first: Instance, second: Instance) -> float:
-    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = first.bbox, second.bbox
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = first.window, second.window
     x0, y0, x1, y1 = max(ax0, bx0), max(ay0, by0), min(ax1, bx1), min(ay1, by1)
     if x0 >= x1 or y0 >= y1:
         return 0.0
-    own = first.mask[y0 - ay0 : y1 - ay0, x0 - ax0 : x1 - ax0]
-    other = second.mask[y0 - by0 : y1 - by0, x0 - bx0 : x1 - bx0]
+    own = first.region[y0 - ay0 : y1 - ay0, x0 - ax0 : x1 - ax0]
+    other = second.region[y0 - by0 : y1 - by0, x0 - bx0 : x1 - bx0]
     both = int(np.count_nonzero(own & other))
     return both / (first.area + second.area - both)

@@ -106,8 +106,8 @@ def _anomaly_proposer(run: Run, words: Sequence[str] | None, confidence: float) 
         labelled = label_map(image, ready.threshold * limit / (1 - limit), label=label)
         peaks = []
         for one in labelled.instances:
-            x0, y0, x1, y1 = one.bbox
-            peaks.append(certainty(float(scores[y0:y1, x0:x1][one.mask].max())))
+            x0, y0, x1, y1 = one.window
+            peaks.append(certainty(float(scores[y0:y1, x0:x1][one.region].max())))
         order = sorted(range(len(peaks)), key=lambda place: -peaks[place])
         instances = tuple(labelled.instances[place] for place in order)
         boxes = np.array([one.bbox for one in instances], np.float64).reshape(-1, 4)

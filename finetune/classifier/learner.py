@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def train(
         ToolkitError: data, split, weights or device are at fault, or training fails.
     """
     started = time.monotonic()
-    examples = open_examples(data, config.split)
+    examples = open_examples(data, config.split, config.layout)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
@@ -108,7 +109,8 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     config, environment = read_config(run, ClassifierConfig), run.environment()
     module, device = _trained(run, config)
     classes = list(environment["classes"])
-    source, chosen = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
+    opened = partial(open_examples, split=config.split, layout=config.layout)
+    source, chosen = evaluated_examples(run, data, opened, layout=config.layout)
     check_classes(chosen, classes, source.root)
     predictions = predict_examples(module, chosen, classes, config, device)
     return {**predictions.metrics(), "images": len(chosen)}

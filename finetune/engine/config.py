@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -53,6 +53,10 @@ class LearnerConfig(BaseModel):
     )
     workers: int = Field(default=0, ge=0, description="processes that read images; 0 reads in the training process.")
     weights: str = Field(default="default", description="what to begin with; each learner says what it takes.")
+    layout: str | dict[str, Any] | None = Field(
+        default=None,
+        description="how the data is laid out: a built-in layout, a file, or a description; null finds it by itself.",
+    )
 
 
 class TrainedConfig(LearnerConfig):

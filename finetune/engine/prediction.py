@@ -50,6 +50,6 @@ class Prediction:
             return None
         planes = np.zeros((len(self.instances), self.height, self.width), np.bool_)
         for plane, one in zip(planes, self.instances, strict=True):
-            x0, y0, x1, y1 = one.bbox
-            plane[y0:y1, x0:x1] = one.mask
+            x0, y0, x1, y1 = one.window
+            plane[y0:y1, x0:x1] = one.region
         return planes

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from converters.sources import Source, SourceLike, open_source
+from converters.sources import LayoutLike, Source, SourceLike, open_source
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
-from toolkit.errors import ToolkitError
+from toolkit.errors import BadInputError, Problem, ToolkitError
 
 __all__ = ["ImageRecord", "ImageRecords", "SplitConfig", "evaluated_examples", "open_examples"]
 
@@ -42,6 +46,16 @@ class SplitConfig(BaseModel):
     folds: int = Field(default=5, description='of "kfold", their number.')
     fold: int = Field(default=0, description='of "kfold", which of them is test, from 0.')
     seed: int = Field(default=0, description="of the draw.")
+    group: str | None = Field(
+        default=None,
+        description=(
+            'images that share a subset: "near-duplicates", or a pattern over keys, "{part}_*": those where {part} is '
+            'the same; "auto" then draws.'
+        ),
+    )
+    leave_out: str | tuple[str, ...] = Field(
+        default=(), description='classes to do without, a name or a list of names; "auto" then draws.'
+    )
 
 
 @dataclass(frozen=True)
@@ -96,22 +110,26 @@ class ImageRecords:
         return [found[label] for label in self.classes]
 
 
-def open_examples(data: SourceLike, split: SplitConfig | None = None) -> ImageRecords:
+def open_examples(data: SourceLike, split: SplitConfig | None = None, layout: LayoutLike = None) -> ImageRecords:
     """Index the images of a dataset root, a category folder or a label tree, and split them.
+
+    Images that carry no label are left out.
 
     Raises:
         ToolkitError: it is none of them, files are missing, the split does not fit, or a class has nothing to train on.
     """
-    source = open_source(data)
-    samples: Sequence[Sample] = source.dataset
+    source = open_source(data, layout)
+    samples: Sequence[Sample] = [sample for sample in source.dataset if sample.kind != "unlabelled"]
     if source.layout_problems:
         first = source.layout_problems[0]
         more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""
         raise ToolkitError(first.file, first.problem + more, first.remedy)
+    if not samples:
+        raise ToolkitError(source.root, "has no image that carries a label", "name data with labels")
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
-    subsets = _subsets(samples, split or SplitConfig())
+    subsets = _subsets(source.dataset, split or SplitConfig())
     examples = tuple(
         ImageRecord(sample.key, sample.image, sample.defect, sample.category, subsets[sample.key])
         for sample in samples
@@ -128,7 +146,7 @@ def every_example(data: SourceLike) -> list[ImageRecord]:
         ToolkitError: it is none of them, or images are missing.
     """
     source = open_source(data)
-    samples: Sequence[Sample] = source.dataset
+    samples: Sequence[Sample] = [sample for sample in source.dataset if sample.kind != "unlabelled"]
     missing = next((sample for sample in samples if not sample.image.is_file()), None)
     if missing is not None:
         raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
@@ -136,7 +154,12 @@ def every_example(data: SourceLike) -> list[ImageRecord]:
 
 
 def evaluated_examples(
-    run: Run, data: Path | None, opened: Callable[[Path], ImageRecords], *, own_tests: bool = False
+    run: Run,
+    data: Path | None,
+    opened: Callable[[Path], ImageRecords],
+    *,
+    own_tests: bool = False,
+    layout: LayoutLike = None,
 ) -> tuple[Source, list[ImageRecord]]:
     """The images that a run is evaluated on, and the source of their labels, opened once.
 
@@ -148,6 +171,7 @@ def evaluated_examples(
         data: None for the data that it was trained on.
         opened: opens and splits data as the training did.
         own_tests: of other data take those alone that it calls test itself, if there are any.
+        layout: of the data that it was trained on; other data may be laid out so, or as `open_source` finds.
 
     Raises:
         ToolkitError: the data is at fault, or is not as it was.
@@ -160,7 +184,7 @@ def evaluated_examples(
         if data is None:
             raise
         own = None  # a split that other data does not allow
-    source = open_source(place) if own is None or own.source is None else own.source
+    source = _opened(place, layout) if own is None or own.source is None else own.source
     if own is not None and split_sha256(own.subsets) == told["split_sha256"]:
         return source, own.subset(told["metrics_of"]) or (list(own.examples) if own_tests else [])
     if data is None:
@@ -171,15 +195,57 @@ def evaluated_examples(
     return source, other.subset("test") or list(other.examples)
 
 
+def _opened(place: Path, layout: LayoutLike) -> Source:
+    """Other data, laid out as the data of the training was, or in a way that is found by itself."""
+    if layout is not None:
+        with suppress(ToolkitError):
+            return open_source(place, layout)
+    return open_source(place)
+
+
 def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]:
     if split.file is not None:
         return read_split(split.file, samples)
-    if split.strategy == "auto":
-        own = {sample.key: sample.split for sample in samples if sample.split in SUBSETS}
-        labels = {sample.defect for sample in samples}
-        trained = {sample.defect for sample in samples if sample.split == "train"}
-        if trained == labels and len(own) == len(samples) and "test" in own.values():
-            return own
-        return split_dataset(samples, "stratified", val=split.val, test=split.test, seed=split.seed)
     numbers = split.model_dump(exclude={"file", "strategy"})
-    return split_dataset(samples, split.strategy, **numbers)
+    try:
+        if split.strategy != "auto":
+            return split_dataset(samples, split.strategy, **numbers)
+        labelled = [sample for sample in samples if sample.kind != "unlabelled"]
+        own = {sample.key: sample.split for sample in labelled if sample.split in SUBSETS}
+        labels = {sample.defect for sample in labelled}
+        trained = {sample.defect for sample in labelled if sample.split == "train"}
+        learnable = trained == labels and len(own) == len(labelled) and "test" in own.values()
+        if learnable and split.group is None and not split.leave_out:
+            return own
+        return split_dataset(samples, "stratified", **numbers)
+    except ToolkitError as error:
+        raise _in_settings(error) from error
+
+
+_FLAGS = "val|test|per-class|test-per-class|folds|fold|seed|group|leave-out|strategy"
+_VALUE = r"-?[\d.]+|nan|'[^']*'|near-duplicates|native|stratified|uniform|kfold"
+_FLAG = re.compile(rf"--({_FLAGS})(?![\w-])(?: ({_VALUE})(?![\w.]*\w))?")
+
+
+def _in_settings(error: ToolkitError) -> ToolkitError:
+    """An error of a split, which tells of flags, in the words of a learner's settings."""
+    problems = [
+        Problem(_settings_told(one.file), _settings_told(one.problem), _settings_told(one.remedy))
+        for one in error.problems
+    ]
+    return BadInputError(problems)
+
+
+def _settings_told(text: str) -> str:
+    before, flag, names = text.partition("--leave-out ")
+    if flag:  # it stands at the end of a text, once for each list of names
+        words = [word for word in shlex.split(flag + names) if word != flag.strip()]
+        simple = len(words) == 1 and words[0].isalnum()
+        value = words[0] if simple else json.dumps(words, ensure_ascii=False)
+        before += f"--set {shlex.quote(f'split.leave_out={value}')}"
+    return _FLAG.sub(_setting_told, before)
+
+
+def _setting_told(flag: re.Match[str]) -> str:
+    name = f"split.{flag[1].replace('-', '_')}"
+    return name if flag[2] is None else f"--set {name}={flag[2]}"

@@ -31,7 +31,7 @@ from finetune.engine.splits import SplitConfig, open_examples
 from finetune.learners import find_config, find_learner
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import Sample
-from toolkit.dataset.splits import split_dataset, write_split
+from toolkit.dataset.splits import load_split, split_dataset, write_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 
 __all__ = [
@@ -334,6 +334,14 @@ def _split(config: LearnerConfig) -> SplitConfig | None:
     return split if isinstance(split, SplitConfig) else None
 
 
+def _group(split: SplitConfig | None) -> str | None:
+    """What belongs together by the settings, or by the file that the split stands in."""
+    if split is None or split.file is None:
+        return None if split is None else split.group
+    told = load_split(split.file).settings.get("group")
+    return None if told is None else str(told)
+
+
 def _changes(configs: Mapping[str, LearnerConfig]) -> dict[str, dict[str, object]]:
     """For each attempt the settings that are not the same in all."""
     flat = {name: dict(flat_settings(config.model_dump(mode="json"))) for name, config in configs.items()}
@@ -353,13 +361,14 @@ def flat_settings(settings: Mapping[str, object], prefix: str = "") -> Iterator[
 
 def _write_folds(attempts: Attempts, out: Path) -> Iterator[tuple[tuple[int, int], Path]]:
     """Stratified folds over the images of the baseline's split: each image is tested once for each seed."""
-    examples = open_examples(attempts.data, _split(attempts.attempts[0].config))
+    split = _split(attempts.attempts[0].config)
+    examples, group = open_examples(attempts.data, split), _group(split)
     source = examples.source or open_source(attempts.data)
     every: Sequence[Sample] = source.dataset
     used = [sample for sample in every if sample.key in examples.subsets]
     for seed in attempts.seeds:
         for fold in range(attempts.folds):
-            drawn = split_dataset(used, "kfold", folds=attempts.folds, fold=fold, val=0.0, seed=seed)
+            drawn = split_dataset(used, "kfold", folds=attempts.folds, fold=fold, val=0.0, seed=seed, group=group)
             subsets = {sample.key: drawn.get(sample.key, "none") for sample in every}
             path = out / "splits" / f"seed{seed}-fold{fold}.csv"
             write_split(subsets, path)

@@ -144,7 +144,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     """
     module, classes = _restored(run)
     config = module.config
-    source, chosen = evaluated_examples(run, data, lambda place: _open(place, config))
+    source, chosen = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     check_classes(chosen, classes, source.root)
     device = pick_device(config.device)
     return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
@@ -198,7 +198,7 @@ def _recalls(found: Predictions) -> list[float]:
 
 
 def _open(data: Path, config: LongtailConfig) -> ImageRecords:
-    examples = open_examples(data, config.split)
+    examples = open_examples(data, config.split, config.layout)
     return examples if config.longtail is None else make_tail(examples, config.longtail)
 
 

@@ -195,5 +195,5 @@ def _xywh(box: Sequence[float]) -> list[float]:
 
 
 def _run_lengths(instance: Instance, width: int, height: int) -> JsonObject:
-    counts = uncompressed_rle(instance.mask, (instance.bbox[0], instance.bbox[1]), height, width)
+    counts = uncompressed_rle(instance.region, instance.window[:2], height, width)
     return {"size": [height, width], "counts": compress_rle(counts, height, width)}

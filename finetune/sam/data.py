@@ -25,7 +25,7 @@ from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache, read_padded
 from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside
-from toolkit.errors import ToolkitError
+from toolkit.errors import BadInputError, ToolkitError
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -79,6 +79,9 @@ def read_instances(
         raise ToolkitError(source.root, f"holds {source.holds} without masks", remedy)
     settings = Settings(tuple(source.classes()), grouping=parse_grouping(instances), min_area=max(1, min_area))
     members = {member.sample.key: member for member in source.members}
+    unmasked = [member.missing for example in examples if (member := members[example.key]).missing is not None]
+    if unmasked:
+        raise BadInputError([problem for problem in unmasked if problem is not None])
     labels = ((example, members[example.key].read(settings).image) for example in examples)
     return [replace(image, path=example.image, subset=example.subset) for example, image in labels]
 
@@ -233,8 +236,8 @@ class PromptedImages(Dataset[dict[str, Any]]):
         """Whether it is a box, the box, and the point, in pixels of the image."""
         task = self._task
         if task.exact:
-            x, y = deepest_pixel(instance.mask)
-            point = np.array([x + instance.bbox[0], y + instance.bbox[1]], np.float64)
+            x, y = deepest_pixel(instance.region)
+            point = np.array([x + instance.window[0], y + instance.window[1]], np.float64)
             return True, np.array(instance.bbox, np.float64), point
         boxed = bool(rng.random() < task.box_share)
         box = jittered_box(instance, image.width, image.height, task.jitter, rng)

@@ -96,7 +96,7 @@ def _file(image: LabelledImage) -> Path:
 
 def _rows(image: LabelledImage, pairs: Iterable[tuple[dict[str, float], dict[str, float]]]) -> Iterable[dict[str, Any]]:
     for number, (instance, (after, before)) in enumerate(zip(image.instances, pairs, strict=True)):
-        x0, y0, x1, y1 = instance.bbox
+        x0, y0, x1, y1 = instance.window
         about = {"key": image.key, "subset": image.subset, "instance": number, "label": instance.label}
         about |= {"area": instance.area, "size": size_class(instance.area), "x0": x0, "y0": y0, "x1": x1, "y1": y1}
         yield {**about, **after, **{f"untuned_{name}": value for name, value in before.items()}}

@@ -57,7 +57,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     device = pick_device(config.device)
     if config.detector:
         open_run(config.detector, _DETECTOR)  # which refuses another learner's
-    examples = open_examples(data, config.split)
+    examples = open_examples(data, config.split, config.layout)
     chosen = choose_images(examples, data, config)
     sam, digest = _untuned(config, _weights(config))
     facts = training_facts(
@@ -121,7 +121,8 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    source, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split))
+    opened = partial(open_examples, split=config.split, layout=config.layout)
+    source, tested = evaluated_examples(run, data, opened, layout=config.layout)
     images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
         raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")

@@ -22,7 +22,7 @@ def jittered_box(instance: Instance, width: int, height: int, share: float, rng:
     Normal noise on each side, of a standard deviation of `share` of the box's width or height, and at most 20 pixels
     (arXiv 2304.02643, appendix A). At least a pixel is left.
     """
-    x0, y0, x1, y1 = instance.bbox
+    x0, y0, x1, y1 = instance.window
     sides = np.array([x1 - x0, y1 - y0] * 2, np.float64)
     noise = np.clip(rng.normal(size=4) * share * sides, -_MOST_JITTER, _MOST_JITTER)
     box = np.clip(np.array(instance.bbox) + noise, 0, [width, height] * 2)
@@ -32,9 +32,9 @@ def jittered_box(instance: Instance, width: int, height: int, share: float, rng:
 
 def point_inside(instance: Instance, rng: np.random.Generator) -> Floats:
     """Any pixel of an instance: float64 (2,), x y."""
-    ys, xs = np.nonzero(instance.mask)
+    ys, xs = np.nonzero(instance.region)
     place = int(rng.integers(len(xs)))
-    return np.array([xs[place] + instance.bbox[0], ys[place] + instance.bbox[1]], np.float64)
+    return np.array([xs[place] + instance.window[0], ys[place] + instance.window[1]], np.float64)
 
 
 def deepest_pixel(mask: Bools) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_formats(_formats(config))
     config.shape.check()
     check_score(config)
-    examples = open_examples(data, config.split)
+    examples = open_examples(data, config.split, config.layout)
     good = choose_good(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
@@ -100,8 +101,9 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
         ToolkitError: the run or the data are at fault.
     """
     ready = load_trained(run)
-    split = ready.config.split
-    source, chosen = evaluated_examples(run, data, lambda place: open_examples(place, split), own_tests=True)
+    config = ready.config
+    opened = partial(open_examples, split=config.split, layout=config.layout)
+    source, chosen = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
     scored = score_images(ready.model, chosen, ready.config, ready.device)
     return measure(chosen, scored, source, ready.threshold)
 

@@ -149,7 +149,7 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     def predict(path: Path) -> Prediction:
         scored = score_files(ready, [path])[0]
         scores, instances = scored.enlarged(), label_map(scored, ready.threshold).instances
-        peaks = [scores[y0:y1, x0:x1][one.mask].max() for one in instances for x0, y0, x1, y1 in [one.bbox]]
+        peaks = [scores[y0:y1, x0:x1][one.region].max() for one in instances for x0, y0, x1, y1 in [one.window]]
         return Prediction(
             path,
             scored.width,

@@ -57,7 +57,7 @@ def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
     Raises:
         ToolkitError: the data, the split or the phrases are at fault, or no train image shows an instance.
     """
-    source = open_source(data)
+    source = open_source(data, config.layout)
     if source.holds == "classes":
         raise ToolkitError(
             source.root, "says nothing of where defects are", "name a tree with boxes, or a dataset root"

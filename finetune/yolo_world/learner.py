@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    source, tested = evaluated_examples(run, data, lambda place: open_examples(place, config.split), own_tests=True)
+    opened = partial(open_examples, split=config.split, layout=config.layout)
+    source, tested = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
     chosen = {example.key: example.subset for example in tested}
     truth, results = _measured(detector, source, chosen, config)[:2]
     return figures(truth, results, masks=detector.masks)

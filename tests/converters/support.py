@@ -168,8 +168,8 @@ def class_map(image: LabelledImage, classes: Sequence[str]) -> npt.NDArray[np.ui
     """Class numbers from 1, 0 elsewhere: (H, W)."""
     painted = np.zeros((image.height, image.width), np.uint8)
     for instance in image.instances:
-        x0, y0, x1, y1 = instance.bbox
-        painted[y0:y1, x0:x1][instance.mask] = classes.index(instance.label) + 1
+        x0, y0, x1, y1 = instance.window
+        painted[y0:y1, x0:x1][instance.region] = classes.index(instance.label) + 1
     return painted
 
 

@@ -39,7 +39,9 @@ class TestEachLearner:
         found = yaml.safe_load(dump_config(config_of(run)))
         assert {name: found[name] for name in TODAY[learner]} == TODAY[learner]
         written = yaml.safe_load((run.root / "config.yaml").read_text())
-        assert all(found[name] == written[name] for name in written.keys() & found.keys() - TODAY[learner].keys())
+        same = written.keys() & found.keys() - TODAY[learner].keys()
+        found["split"] = {name: found["split"][name] for name in written["split"]}  # it has keys that are newer
+        assert all(found[name] == written[name] for name in same)
         assert len(written.keys() - found.keys()) == {"vae": 3, "sam": 2}.get(learner, 1)
 
     def test_its_metrics_and_facts_are_read(self, learner: str) -> None:

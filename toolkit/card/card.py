@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
 from toolkit.card.statistics import DatasetStatistics, LabelReader, area_distributions, observe
+from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.neighbours import near_duplicates
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
-from toolkit.dataset.samples import GOOD, Dataset, Sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -28,6 +31,7 @@ def describe_dataset(
     split: Mapping[str, str] | None = None,
     labels: LabelReader | None = None,
     names: Sequence[str] | None = None,
+    near: bool = False,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCard:
@@ -38,6 +42,7 @@ def describe_dataset(
         split: key -> subset; images that it leaves out do not count. By default the dataset's own subsets.
         labels: reads the labels of an image, where they do not stand in masks.
         names: names of the kinds of defect; by default those of the images that count.
+        near: whether to look for near-duplicates, which reads every image once more.
         workers: threads.
         progress: called with (done, total).
 
@@ -60,12 +65,21 @@ def describe_dataset(
         *(_missing_folders(dataset) if dataset.layout == "mvtec" else ()),
         *_said_of(len(dataset) - len(members), "{} of the dataset's images are left out by the split"),
         *_said_of(statistics.several, "{} image(s) show several classes, and count for each of them"),
+        *_said_of(statistics.left_out, "{} annotation(s) mark no pixel of their image, and are left out"),
         *_lacking(statistics, names),
         *_twins_apart(twins, {sample.key: sample for sample in members}, subsets),
         *getattr(split, "notes", ()),
         *(note for note in dataset.notes if note not in compare_with_published(dataset)),
     ]
-    return _card(dataset, split, names, statistics, twins, published, notes)
+    card = _card(dataset, split, names, statistics, twins, published, notes)
+    return replace(card, near_duplicates=_alike(members, twins)) if near else card
+
+
+def _alike(members: Sequence[Sample], twins: list[list[str]]) -> list[list[str]]:
+    """Keys of images that show one photo, but for sets that are identical throughout."""
+    identical = [set(keys) for keys in twins]
+    found = near_duplicates([sample for sample in members if _has_bytes(sample.image)], skip_faulty=True)
+    return [keys for keys in found if not any(one.issuperset(keys) for one in identical)]
 
 
 def _card(
@@ -96,6 +110,7 @@ def _card(
         subset_images={name: statistics.images[name] for name in subsets},
         by_product={name: _by_class(statistics, product=name) for name in products},
         sizes=_sizes(statistics),
+        depths=dict(sorted(statistics.depths.items())),
         measured=statistics.every.figures(),
         figures={name: figures for name, figures in aggregated.items() if figures is not None},
         marked_px=marked_px,
@@ -108,7 +123,7 @@ def _card(
         subset_balance={name: measure_balance(subset) for name, subset in subsets.items()},
         uniform=_is_uniform(statistics),
         duplicates=twins,
-        problems=(*dataset.layout_problems, *sorted(statistics.problems)),
+        problems=(*dataset.named_problems, *sorted(statistics.problems)),
         published=published,
         notes=tuple(dict.fromkeys(notes)),
         split=_told_of(split),

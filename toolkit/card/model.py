@@ -33,6 +33,7 @@ class DatasetCard:
         subset_images: subset -> images.
         by_product: product -> class -> images.
         sizes: (width, height, channels) -> images; 0 channels where a label tree has no image files.
+        depths: bits that an image is read with -> images; above 8 they are as many as its largest value needs.
         measured: figures of all defects together; None where nothing is marked.
         figures: the same of each class that is marked somewhere.
         marked_px, marked_percent: all that is marked in an image together, over the images that show a defect.
@@ -43,6 +44,7 @@ class DatasetCard:
             classes, in each subset.
         uniform: whether every class of every product has as many images as any other in every subset.
         duplicates: keys of images with identical bytes.
+        near_duplicates: keys of images that show one photo; None where nobody looked.
         problems: everything at fault in the files.
         published: product -> how it differs from the published MVTec AD; products of other names are missing.
         notes: what a reader should know, and is no fault.
@@ -60,6 +62,7 @@ class DatasetCard:
     subset_images: dict[str, int]
     by_product: dict[str, dict[str, int]]
     sizes: dict[tuple[int, int, int], int]
+    depths: dict[int, int]
     measured: ClassFigures | None
     figures: dict[str, ClassFigures]
     marked_px: Distribution | None
@@ -76,6 +79,7 @@ class DatasetCard:
     published: dict[str, list[str]]
     notes: tuple[str, ...]
     split: dict[str, object] | None
+    near_duplicates: list[list[str]] | None = None
 
     @property
     def instances(self) -> int:
@@ -108,6 +112,7 @@ class DatasetCard:
             "by_product": self.by_product,
             "split": self.split,
             "sizes": sizes,
+            "depths": {str(bits): images for bits, images in self.depths.items()},
             "uniform": self.uniform,
             "imbalance_factor": self.balance.imbalance_factor,
             "balance": {
@@ -120,6 +125,7 @@ class DatasetCard:
             "components_per_mask": {str(number): images for number, images in self.components_per_mask.items()},
             "defects": self._defects_json(),
             "duplicates": self.duplicates,
+            **({} if self.near_duplicates is None else {"near_duplicates": self.near_duplicates}),
             "problems": [{"file": problem.file, "problem": problem.problem} for problem in self.problems],
             "published": {
                 product: {"agrees": not lines, "differences": lines} for product, lines in self.published.items()
@@ -142,12 +148,13 @@ class DatasetCard:
 
 
 _NAMED = 6  # classes named in a sentence
+_BYTE = 8  # bits
 
 
 def summarise(card: DatasetCard) -> str:
     """A paragraph on a card: classes, images, subsets, evenness, sizes, what is marked, and what is at fault."""
     facts = [_classes(card), _number(card.images, "image"), *(f"{n} {c}" for n, c in card.subset_images.items())]
-    facts += [_evenness(card), *_sizes(card)]
+    facts += [_evenness(card), *_sizes(card), *_depths(card)]
     sentences = [", ".join(facts) + "."]
     if len(card.products) > 1:
         sentences.insert(0, f"{len(card.products)} products: {listed(card.products)}.")
@@ -196,6 +203,14 @@ def _sizes(card: DatasetCard) -> list[str]:
     return told
 
 
+def _depths(card: DatasetCard) -> list[str]:
+    """Depths, where any is above the 8 bits that view and learners work with."""
+    if max(card.depths, default=0) <= _BYTE:
+        return []
+    deep = [f"{bits} bits ({images})" for bits, images in card.depths.items() if bits > _BYTE]
+    return [f"depth {listed(deep)}, read as {_BYTE} bits"]
+
+
 def _verdicts(card: DatasetCard) -> list[str]:
     agree = [product for product, lines in card.published.items() if not lines]
     differ = [product for product, lines in card.published.items() if lines]
@@ -206,6 +221,8 @@ def _verdicts(card: DatasetCard) -> list[str]:
         told.append(f"{listed(differ)}: differs from the published MVTec AD.")
     if card.duplicates:
         told.append(f"{_number(len(card.duplicates), 'set')} of identical images.")
+    if card.near_duplicates:
+        told.append(f"{_number(len(card.near_duplicates), 'set')} of near-duplicates.")
     if card.problems:
         told.append(f"{_number(len(card.problems), 'problem')} in the files.")
     return told

@@ -12,13 +12,16 @@ import numpy.typing as npt
 
 from toolkit.aliases import FloatArray
 from toolkit.card.distributions import HEAT_CELLS, Distribution, coverage_grid, distribution
-from toolkit.dataset.samples import GOOD, Sample, read_sample
+from toolkit.dataset.inspection import read_sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.errors import Problem, ToolkitError
-from toolkit.geometry.instances import find_instances
+from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
-from toolkit.imaging.images import ImageHeader, read_header
+from toolkit.imaging.images import ImageHeader, depth_of, read_header
 
 __all__ = ["ClassFigures", "DatasetStatistics", "LabelReader", "Record", "area_distributions", "observe"]
+
+_BYTE = 8  # bits
 
 LabelReader = Callable[[Sample], LabelledImage]
 """Reads the labels of an image that do not stand in masks; raises ToolkitError where they are at fault."""
@@ -78,6 +81,8 @@ class Record:
         every: all that is marked, whatever the class; None where nothing is.
         area: pixels of all that is marked.
         components: 8-connected components of all that is marked.
+        depth: bits that the image is read with, as `toolkit.imaging.images.read_image` says; 0 where it is not known.
+        left_out: what its labels list and what marks no pixel.
     """
 
     sample: Sample
@@ -87,11 +92,15 @@ class Record:
     every: MaskSummary | None = None
     area: int = 0
     components: int = 0
+    depth: int = 0
+    left_out: int = 0
 
     @property
     def classes(self) -> list[str]:
-        """Classes that the image counts for."""
-        return sorted(self.marked) or [self.sample.defect]
+        """Classes that the image counts for; none if nobody labelled it."""
+        if self.sample.kind == "unlabelled":
+            return []
+        return sorted(self.marked) or list(self.sample.labels) or [self.sample.defect]
 
 
 def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
@@ -102,11 +111,14 @@ def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
         labels: reads its labels, where they do not stand in masks.
     """
     try:
-        header, instances = _masked(sample) if labels is None else _labelled(labels(sample))
+        labelled = None if labels is None else labels(sample)
+        header, instances = _masked(sample) if labelled is None else _labelled(labelled)
+        depth = _depth(sample, header)
     except ToolkitError as error:
         return Record(sample, error.problems, _header_alone(sample), {})
+    left_out = len(labelled.left_out) if labelled is not None else 0
     if not instances:
-        return Record(sample, (), header, {})
+        return Record(sample, (), header, {}, depth=depth, left_out=left_out)
     size = header.width, header.height
     names = {instance.label for instance in instances}
     whole, offset = _union(instances)
@@ -115,7 +127,7 @@ def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
     if len(names) > 1:
         marked = {name: _measure([one for one in instances if one.label == name], size) for name in names}
     components = cv2.connectedComponents(whole.view(np.uint8), connectivity=8)[0] - 1 if labels else len(instances)
-    return Record(sample, (), header, marked, every, int(np.count_nonzero(whole)), components)
+    return Record(sample, (), header, marked, every, int(np.count_nonzero(whole)), components, depth, left_out)
 
 
 def _masked(sample: Sample) -> tuple[ImageHeader, Sequence[Instance]]:
@@ -126,7 +138,8 @@ def _masked(sample: Sample) -> tuple[ImageHeader, Sequence[Instance]]:
     """
     found = read_sample(sample)
     parts = (find_instances(mask, label).instances for label, mask in found.masks.items())
-    return found.header, [instance for part in parts for instance in part]
+    boxes = box_instances(sample, (found.header.width, found.header.height))
+    return found.header, [*(instance for part in parts for instance in part), *boxes]
 
 
 def _labelled(image: LabelledImage) -> tuple[ImageHeader, Sequence[Instance]]:
@@ -144,6 +157,13 @@ def _labelled(image: LabelledImage) -> tuple[ImageHeader, Sequence[Instance]]:
     return header, image.instances
 
 
+def _depth(sample: Sample, header: ImageHeader) -> int:
+    """Bits that an image is read with; its pixels are looked at where it has more than 8. 0 without an image file."""
+    if not header.channels:
+        return 0
+    return depth_of(sample.image) if header.bits > _BYTE else _BYTE
+
+
 def _header_alone(sample: Sample) -> ImageHeader | None:
     """Size of an image whose mask or labels are at fault; None if the image is."""
     try:
@@ -155,7 +175,7 @@ def _header_alone(sample: Sample) -> ImageHeader | None:
 def _union(instances: Sequence[Instance]) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
     """All pixels of some instances, at least one: bool (h, w) of their common box, and where it begins, (x, y)."""
     if len(instances) == 1:
-        return instances[0].mask, instances[0].bbox[:2]
+        return instances[0].region, instances[0].window[:2]
     window = window_of(instances)
     return paint(instances, [True] * len(instances), window, np.bool_), window[:2]
 
@@ -209,7 +229,9 @@ class DatasetStatistics:
         images: subset -> images.
         counted: (product, class, subset) -> images.
         sizes: (product, width, height, channels) -> images.
+        depths: bits that an image is read with -> images.
         several: images that show several classes.
+        left_out: what labels list and what marks no pixel.
         defect_images: images that show a defect.
         per_image, components: number of instances, of components, in an image -> images.
         areas: (all that is marked in an image, pixels of the image) -> images.
@@ -221,7 +243,8 @@ class DatasetStatistics:
         self.images: Counter[str] = Counter()
         self.counted: Counter[tuple[str, str, str]] = Counter()
         self.sizes: Counter[tuple[str, int, int, int]] = Counter()
-        self.several = self.defect_images = 0
+        self.depths: Counter[int] = Counter()
+        self.several = self.left_out = self.defect_images = 0
         self.per_image: Counter[int] = Counter()
         self.components: Counter[int] = Counter()
         self.areas: Counter[tuple[int, int]] = Counter()
@@ -236,10 +259,13 @@ class DatasetStatistics:
         self.images[subset] += 1
         self.counted.update((product, name, subset) for name in record.classes)
         self.several += len(record.classes) > 1
-        self.defect_images += record.classes != [GOOD]
+        self.left_out += record.left_out
+        self.defect_images += record.classes not in ([GOOD], [])
         if header is None:
             return
         self.sizes[product, header.width, header.height, header.channels] += 1
+        if record.depth:
+            self.depths[record.depth] += 1
         if record.every is not None:
             pixels = header.width * header.height
             self.areas[record.area, pixels] += 1

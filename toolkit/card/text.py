@@ -35,6 +35,9 @@ def card_tables(card: DatasetCard) -> list[tuple[str, list[str], Rows, int]]:
     if card.duplicates:
         rows = [[str(len(keys)), ", ".join(keys)] for keys in card.duplicates]
         tables.append(("Identical images", ["images", "keys"], _shortened(rows), 2))
+    if card.near_duplicates:
+        rows = [[str(len(keys)), ", ".join(keys)] for keys in card.near_duplicates]
+        tables.append(("Near-duplicates", ["images", "keys"], _shortened(rows), 2))
     differences = [[product, line] for product, lines in card.published.items() for line in lines]
     if differences:
         tables.append(("Differences from the published MVTec AD", ["product", "difference"], differences, 2))

@@ -16,12 +16,14 @@ import typer
 from toolkit import __version__
 from toolkit.cli.autolabel import autolabel
 from toolkit.cli.card import describe
-from toolkit.cli.datasets import split, synth
+from toolkit.cli.datasets import diff, split, synth
 from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
+from toolkit.cli.layouts import layouts
 from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
-from toolkit.cli.terminal import print_error
+from toolkit.cli.remedies import fit_error, options_of
+from toolkit.cli.terminal import print_error, print_json_error
 from toolkit.errors import ToolkitError
 
 __all__ = ["app", "main"]
@@ -56,8 +58,10 @@ def _root(
 _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (synth, ""),
     (prepare, "defectkit prepare mvtec_anomaly_detection.tar.xz mvtec_ad --category screw"),
+    (layouts, "defectkit layouts --guess photos > mine.yaml"),
     (describe, "defectkit describe mvtec_ad/screw --split split.csv --out card"),
     (split, "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2"),
+    (diff, "defectkit diff labels-of-may/coco labels-of-june/coco"),
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
     (verify, ""),
     (view, "defectkit view labels/coco --limit 500"),
@@ -89,7 +93,7 @@ def main() -> None:
     except Exception as error:
         if "--debug" in words:
             traceback.print_exception(error)
-        status = _explain(error, command)
+        status = _explain(error, command, as_json="--json" in words)
         if status is None:
             raise
     if status == _INTERRUPTED:  # typer makes an exit status of Ctrl-C
@@ -108,26 +112,34 @@ def _without_tilde(word: str) -> str:
     return name + equals + str(Path(value).expanduser()) if value.startswith("~/") else word
 
 
-def _explain(error: Exception, command: str) -> int | None:
+def _explain(error: Exception, command: str, *, as_json: bool) -> int | None:
     """Say in a line what the user can do about an error; the exit status, or None for a fault of ours."""
+    told = _told(error, command)
+    if told is None:
+        return _INTERRUPTED if isinstance(error, typer.Abort) else None
+    told = fit_error(told, command.partition(" ")[2], options_of(app))
+    print_error(told)
+    if as_json:
+        print_json_error(told)
+    return 2
+
+
+def _told(error: Exception, command: str) -> ToolkitError | None:
+    """What a user can do about an error; None for an interruption or a fault of ours."""
     usage_error = typer.BadParameter.__mro__[1]  # of click, or of the copy that newer versions of typer carry
     if isinstance(error, ToolkitError):
-        print_error(error)
-    elif isinstance(error, usage_error):
+        return error
+    if isinstance(error, usage_error):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else command
         problem = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # type: ignore[attr-defined]
-        print(f"error: {command}: {problem}; {_remedy(problem)}see '{command} --help'", file=sys.stderr)
-    elif isinstance(error, OSError):
+        return ToolkitError(command, problem, f"{_remedy(problem)}see '{command} --help'")
+    if isinstance(error, OSError):
         problem = f"cannot be used ({error.strerror or error})"
-        print_error(ToolkitError(error.filename or "standard output", problem, "check the disk and its permissions"))
-    elif isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OWN:
-        print_error(
-            ToolkitError(command, f"needs the package {package}", f"pip install 'defectkit[{_extra(package)}]'")
-        )
-    else:
-        return _INTERRUPTED if isinstance(error, typer.Abort) else None
-    return 2
+        return ToolkitError(error.filename or "standard output", problem, "check the disk and its permissions")
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OWN:
+        return ToolkitError(command, f"needs the package {package}", f"pip install 'defectkit[{_extra(package)}]'")
+    return None
 
 
 def _extra(package: str) -> str:

@@ -5,25 +5,20 @@ from __future__ import annotations
 import os
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
-    FoldOpt,
-    FoldsOpt,
     JsonOpt,
     OverwriteOpt,
-    PerClassOpt,
     RootArg,
-    SeedOpt,
     SplitOpt,
     StrategyOpt,
-    TestOpt,
-    TestPerClassOpt,
-    ValOpt,
     WorkersOpt,
+    with_numbers,
 )
 from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
@@ -36,31 +31,32 @@ __all__ = ["describe", "print_card"]
 
 _Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Also write a card: Markdown, JSON and plots as PNG.")]
 
+_Near = Annotated[
+    bool, typer.Option("--near-duplicates", help="Also look for copies that were changed a little; this takes a while.")
+]
 
+
+@with_layout
+@with_numbers
 def describe(
     root: RootArg,
     out: _Out = None,
     split_file: SplitOpt = None,
     strategy: StrategyOpt = None,
-    val: ValOpt = None,
-    test: TestOpt = None,
-    per_class: PerClassOpt = None,
-    test_per_class: TestPerClassOpt = None,
-    folds: FoldsOpt = None,
-    fold: FoldOpt = None,
-    seed: SeedOpt = None,
+    numbers: Any = None,
+    near_duplicates: _Near = False,
     category: CategoryOpt = None,
     workers: WorkersOpt = 0,
     overwrite: OverwriteOpt = False,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Tell what a dataset holds: classes, subsets and how even they are, sizes, areas, duplicates, problems."""
     from toolkit.card import describe_dataset
     from toolkit.card.writer import check_card, write_card
-    from toolkit.cli.splits import choose_split, given_numbers
+    from toolkit.cli.splits import choose_split
 
-    source = open_root(root, category)
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
+    source = open_root(root, category, layout)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     if out is not None:
         check_card(out, source.root, overwrite=overwrite)
@@ -70,14 +66,22 @@ def describe(
             split=chosen,
             labels=source.reader,
             names=None if source.tree is None else source.tree.names,
+            near=near_duplicates,
             workers=workers or os.cpu_count() or 1,
             progress=progress,
         )
     if out is not None:
         write_card(card, out)
+    examples = [
+        dict(zip(("pattern", "image", "masks", "taken_for"), one, strict=True)) for one in source.dataset.examples
+    ]
     if as_json:
-        print_json(card.as_json() | ({"out": str(out)} if out is not None else {}))
+        more = {"out": str(out)} if out is not None else {}
+        print_json(card.as_json() | more | ({"examples": examples} if examples else {}))
         return
+    if examples:
+        rows = [list(one.values()) for one in examples]
+        print_table("How the patterns are read", ["pattern", "image", "masks", "taken for"], rows, texts=4)
     print_card(card)
     print_notes(card.notes)
     if out is not None:

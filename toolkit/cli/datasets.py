@@ -1,29 +1,35 @@
-"""Commands on the dataset itself: make one, split it."""
+"""Commands on the dataset itself: make one, split it, compare two."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
-    FoldOpt,
-    FoldsOpt,
     JsonOpt,
-    PerClassOpt,
     RootArg,
-    SeedOpt,
     Strategy,
-    TestOpt,
-    TestPerClassOpt,
-    ValOpt,
+    WorkersOpt,
+    with_numbers,
 )
 from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
+from toolkit.errors import ToolkitError
 
-__all__ = ["split", "synth"]
+if TYPE_CHECKING:
+    from converters.differences import DiffReport
+
+__all__ = ["diff", "split", "synth"]
+
+_Extend = Annotated[
+    Path | None,
+    typer.Option(metavar="OLD.csv", help="Keep what this split says, and draw what is new, by its settings."),
+]
 
 
 def synth(
@@ -55,29 +61,29 @@ def synth(
         say(f"{folder}: {images} images, {len(PRODUCT_DEFECTS)} kinds of defect and good")
 
 
+@with_layout
+@with_numbers
 def split(
     root: RootArg,
     out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The file to write.")],
-    strategy: Annotated[Strategy, typer.Option(help="How to split.")],
-    val: ValOpt = None,
-    test: TestOpt = None,
-    per_class: PerClassOpt = None,
-    test_per_class: TestPerClassOpt = None,
-    folds: FoldsOpt = None,
-    fold: FoldOpt = None,
-    seed: SeedOpt = None,
+    strategy: Annotated[Strategy | None, typer.Option(help="How to split; by default as the older split was.")] = None,
+    numbers: Any = None,
+    extend: _Extend = None,
     category: CategoryOpt = None,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
-    """Assign every image to train, val or test, and save it as CSV."""
-    from toolkit.cli.splits import check_csv, count_classes, given_numbers, make_split
-    from toolkit.dataset.splits import write_split
+    """Assign every image to train, val or test, and save it as CSV. Images with the same bytes share a subset."""
+    from toolkit.cli.splits import check_csv, count_classes, make_split
+    from toolkit.dataset.splits import load_split, write_split
 
+    if strategy is None and extend is None:
+        raise ToolkitError("defectkit split", "misses '--strategy'", "add --strategy stratified, or --extend OLD.csv")
     check_csv(out)
-    source = open_root(root, category)
+    source = open_root(root, category, layout)
     samples = source.dataset
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
-    made = make_split(samples, strategy.value, numbers)
+    older = None if extend is None else load_split(extend, {sample.key for sample in samples})
+    made = make_split(samples, None if strategy is None else strategy.value, numbers, older)
     write_split(made, out)
     counts = count_classes(samples, made)
     notes = (*source.notes, *made.notes)
@@ -90,3 +96,62 @@ def split(
     rows.append(["all", *(sum(subset.values()) for subset in counts.values())])
     print_table(f"{out} ({made.strategy})", ["class", *counts], rows)
     print_notes(notes)
+
+
+_SHOWN = 20  # lines of each kind; JSON has all
+
+
+@with_layout
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="A dataset, a label tree, or a split CSV.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="What it became.")],
+    workers: WorkersOpt = 0,
+    as_json: JsonOpt = False,
+    layout: Any = None,
+) -> None:
+    """Say what came, went and changed: images, subsets, classes, labels. Exit status 0 if nothing did, else 1."""
+    from converters.differences import diff as run
+
+    with progress_bar("comparing") as progress:
+        report = run(before, after, layout=layout, workers=workers or os.cpu_count() or 1, progress=progress)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        lines = _lines_of(report)
+        rows = [["images", report.images[0], report.images[1]]]
+        print_table(f"{before} -> {after}", ["", "before", "after"], rows)
+        for title, found in lines.items():
+            if found:
+                say(f"{title}: {len(found)}")
+                say("\n".join(f"  {line}" for line in found[:_SHOWN]))
+                if len(found) > _SHOWN:
+                    say(f"  ... {len(found) - _SHOWN} more, which --json lists")
+        if report.equal:
+            say("nothing differs")
+        print_notes(report.notes)
+    if not report.equal:
+        raise typer.Exit(1)
+
+
+def _lines_of(report: DiffReport) -> dict[str, list[str]]:
+    """What is said of each kind of difference."""
+    labels = [
+        f"{one.key}: {_counted(one.before)} -> {_counted(one.after)}, "
+        + ("the image has another size" if one.iou is None else f"IoU of marked pixels {one.iou:.4f}")
+        for one in report.labels
+    ]
+    return {
+        "images that came": list(report.came),
+        "images that went": list(report.went),
+        "images under another name": [f"{old} -> {new}" for old, new in report.renamed],
+        "images in another subset": [f"{key}: {old or '-'} -> {new or '-'}" for key, old, new in report.moved],
+        "classes that came": list(report.classes_came),
+        "classes that went": list(report.classes_went),
+        "images of another class": [f"{key}: {old} -> {new}" for key, old, new in report.reclassed],
+        "images with other labels": labels,
+        "image files with other bytes": list(report.pictures),
+    }
+
+
+def _counted(instances: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in instances.items()) or "nothing"

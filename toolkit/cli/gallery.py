@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import CategoryOpt, JsonOpt, OverwriteOpt, ResumeOpt, WorkersOpt
 from toolkit.cli.terminal import print_json, print_notes, progress_bar, say
 
@@ -33,6 +34,7 @@ _Sheet = Annotated[
 ]
 
 
+@with_layout
 def view(
     path: _Path,
     out: _Out = None,
@@ -44,6 +46,7 @@ def view(
     overwrite: OverwriteOpt = False,
     resume: ResumeOpt = False,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Draw labels as they were written into a gallery: a folder with a page that needs no server and no network."""
     from converters.viewing.gallery_items import view as run
@@ -55,6 +58,7 @@ def view(
             limit=limit,
             against=against,
             categories=category or (),
+            layout=layout,
             sheet=sheet,
             workers=workers or os.cpu_count() or 1,
             overwrite=overwrite,

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     Classes,
-    FoldOpt,
-    FoldsOpt,
     Images,
     JsonOpt,
     OnProblem,
     OverwriteOpt,
-    PerClassOpt,
     ResumeOpt,
     RootArg,
-    SeedOpt,
     Segmentation,
     SplitOpt,
     StrategyOpt,
-    TestOpt,
-    TestPerClassOpt,
-    ValOpt,
     WorkersOpt,
+    with_numbers,
 )
 from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import (
@@ -81,19 +76,15 @@ _LabelsOut = Annotated[
 ]
 
 
+@with_layout
+@with_numbers
 def convert(
     root: RootArg,
     out: _LabelsOut,
     to: _Formats,
     split_file: SplitOpt = None,
     strategy: StrategyOpt = None,
-    val: ValOpt = None,
-    test: TestOpt = None,
-    per_class: PerClassOpt = None,
-    test_per_class: TestPerClassOpt = None,
-    folds: FoldsOpt = None,
-    fold: FoldOpt = None,
-    seed: SeedOpt = None,
+    numbers: Any = None,
     category: CategoryOpt = None,
     classes: _ClassesOpt = Classes.defect,
     instances: _InstancesOpt = "components",
@@ -109,13 +100,13 @@ def convert(
     overwrite: OverwriteOpt = False,
     resume: ResumeOpt = False,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Write a dataset, or any label tree, in one or more label formats."""
     from converters.writing.pipeline import convert as run
-    from toolkit.cli.splits import choose_split, given_numbers
+    from toolkit.cli.splits import choose_split
 
-    source = open_root(root, category)
-    numbers = given_numbers(val, test, per_class, test_per_class, folds, fold, seed)
+    source = open_root(root, category, layout)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     with progress_bar("converting") as progress:
         report = run(
@@ -151,6 +142,7 @@ def _print_conversion(report: ConvertReport, as_json: bool) -> None:
     print_notes([f"left out: {problem}" for problem in report.skipped] + list(report.notes))
 
 
+@with_layout
 def verify(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A label tree, or a folder of them.")],
     against: Annotated[
@@ -159,12 +151,14 @@ def verify(
     min_iou: Annotated[float, typer.Option(metavar="IOU", help="Every image must reach this.")] = 1.0,
     workers: WorkersOpt = 0,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Rasterise what was written as its consumer will, and compare it with the source. Exit status 1 if it differs."""
     from converters.verification.verify import verify as run
 
     with progress_bar("verifying") as progress:
-        report = run(out, against, min_iou=min_iou, workers=workers or os.cpu_count() or 1, progress=progress)
+        threads = workers or os.cpu_count() or 1
+        report = run(out, against, layout=layout, min_iou=min_iou, workers=threads, progress=progress)
     trees = [
         {
             "tree": str(tree.tree),
@@ -213,7 +207,8 @@ def demo(
         )
     else:
         print_manifests(made.manifests, str(made.labels))
-        verdict = f"verified, min IoU {made.min_iou:.4f}" if made.passed else "NOT what the masks say"
+        least = "" if made.min_iou is None else f", min IoU {made.min_iou:.4f}"
+        verdict = f"verified{least}" if made.passed else "NOT what the masks say"
         say(f"dataset   {made.dataset}: a synthetic zipper in MVTec layout, 7 kinds of defect and good")
         say(f"split     {made.split}: train, val and test, stratified")
         say(f"labels    {made.labels}: {len(made.manifests)} formats, {verdict}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import JsonOpt
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 from toolkit.errors import ToolkitError
@@ -52,6 +53,7 @@ _ExportPrompts = Annotated[
 ]
 
 
+@with_layout
 def train(
     learner: LearnerArg,
     data: _Data,
@@ -62,6 +64,7 @@ def train(
     lora: _Lora = None,
     export_prompts: _ExportPrompts = None,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Train a learner, evaluate it on the test images, and leave a run directory."""
     from finetune.engine.config import load_config
@@ -74,6 +77,8 @@ def train(
         raise ToolkitError("--lora", f"{learner} has no image encoder to update", "use it with sam")
     given = [*(settings or []), *([] if lora is None else [f"lora={lora}"])]
     resolved = load_config(kind, config, given)
+    if layout is not None:
+        resolved = resolved.model_copy(update={"layout": layout})
     if export_prompts is not None:
         _export_prompts(learner, data, resolved, export_prompts, as_json)
         return

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 __all__ = [
     "CategoryOpt",
     "Classes",
-    "FoldOpt",
-    "FoldsOpt",
     "Images",
     "JsonOpt",
     "OnProblem",
     "OverwriteOpt",
-    "PerClassOpt",
     "ResumeOpt",
     "RootArg",
-    "SeedOpt",
     "Segmentation",
     "SplitOpt",
     "Strategy",
     "StrategyOpt",
-    "TestOpt",
-    "TestPerClassOpt",
-    "ValOpt",
     "WorkersOpt",
+    "with_numbers",
 ]
 
 
@@ -81,10 +78,46 @@ ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on where an interr
 WorkersOpt = Annotated[int, typer.Option(metavar="N", help="Threads; 0 takes one for each processor.")]
 SplitOpt = Annotated[Path | None, typer.Option("--split", metavar="FILE.csv", help="A saved split.")]
 StrategyOpt = Annotated[Strategy | None, typer.Option(help="Split now; without it the dataset's own subsets.")]
-ValOpt = Annotated[float | None, typer.Option(metavar="SHARE", help="Share of val (stratified: 0.1; kfold: 0).")]
-TestOpt = Annotated[float | None, typer.Option(metavar="SHARE", help="Share of test (stratified: 0.2).")]
-PerClassOpt = Annotated[int | None, typer.Option(metavar="N", help="Images of each class and of good (uniform: 10).")]
-TestPerClassOpt = Annotated[int | None, typer.Option(metavar="N", help="Of these, test images (uniform: 2).")]
-FoldsOpt = Annotated[int | None, typer.Option(metavar="N", help="Number of folds (kfold: 5).")]
-FoldOpt = Annotated[int | None, typer.Option(metavar="K", help="The fold to test on, from 0 (kfold: 0).")]
-SeedOpt = Annotated[int | None, typer.Option(metavar="N", help="Seed of the random draw (0).")]
+_SPLIT_NUMBERS: dict[str, Any] = {
+    "val": Annotated[float | None, typer.Option(metavar="SHARE", help="Share of val (stratified: 0.1; kfold: 0).")],
+    "test": Annotated[float | None, typer.Option(metavar="SHARE", help="Share of test (stratified: 0.2).")],
+    "per_class": Annotated[
+        int | None, typer.Option(metavar="N", help="Images of each class and of good (uniform: 10).")
+    ],
+    "test_per_class": Annotated[int | None, typer.Option(metavar="N", help="Of these, test images (uniform: 2).")],
+    "folds": Annotated[int | None, typer.Option(metavar="N", help="Number of folds (kfold: 5).")],
+    "fold": Annotated[int | None, typer.Option(metavar="K", help="The fold to test on, from 0 (kfold: 0).")],
+    "seed": Annotated[int | None, typer.Option(metavar="N", help="Seed of the random draw (0).")],
+    "group": Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Images that share a subset: '{part}_*', those in whose keys {part} is the same; or near-duplicates.",
+        ),
+    ],
+    "leave_out": Annotated[
+        list[str] | None, typer.Option(metavar="CLASS", help="A class of images without a subset; may be repeated.")
+    ],
+}
+
+
+def with_numbers(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the strategies, in the place of `numbers`; it gets those that are given as that."""
+
+    @wraps(command)
+    def told(**given: Any) -> None:
+        values = {name: given.pop(name) for name in _SPLIT_NUMBERS}
+        command(**given, numbers={name: value for name, value in values.items() if value not in (None, [])})
+
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for name, one in signature.parameters.items():
+        kept = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+        options = [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for option, annotation in _SPLIT_NUMBERS.items()
+        ]
+        parameters += options if name == "numbers" else kept
+    told.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    told.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+    return told

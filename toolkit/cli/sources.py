@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from converters.sources import Source
+    from converters.sources import LayoutLike, Source
 
 __all__ = ["open_root"]
 
 
-def open_root(root: Path, categories: list[str] | None) -> Source:
+def open_root(root: Path, categories: list[str] | None, layout: LayoutLike = None) -> Source:
     """Open a folder, and keep only some of its products.
 
     Raises:
@@ -19,5 +19,5 @@ def open_root(root: Path, categories: list[str] | None) -> Source:
     """
     from converters.sources import open_source
 
-    source = open_source(root)
+    source = open_source(root, layout)
     return source.only(categories) if categories else source

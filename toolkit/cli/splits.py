@@ -6,37 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit.dataset.samples import Sample
-from toolkit.dataset.splits import SUBSETS, Split, read_split, split_dataset
+from toolkit.dataset.samples import Sample, image_class
+from toolkit.dataset.splits import OF_STRATEGY, SUBSETS, Split, read_split, split_dataset
 from toolkit.errors import ToolkitError
 
-__all__ = ["check_csv", "choose_split", "count_classes", "given_numbers", "make_split"]
+__all__ = ["check_csv", "choose_split", "count_classes", "make_split"]
 
 Numbers = dict[str, Any]
-_OF_STRATEGY = {
-    "native": set[str](),
-    "stratified": {"val", "test", "seed"},
-    "uniform": {"per_class", "test_per_class", "seed"},
-    "kfold": {"folds", "fold", "val", "seed"},
-}
 
 
-def given_numbers(*values: float | None) -> Numbers:
-    """Settings of a split that were given, by the names that `split_dataset` knows them by."""
-    names = ("val", "test", "per_class", "test_per_class", "folds", "fold", "seed")
-    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
-
-
-def make_split(samples: Sequence[Sample], strategy: str, numbers: Numbers) -> Split:
-    """Split samples.
+def make_split(samples: Sequence[Sample], strategy: str | None, numbers: Numbers, older: Split | None = None) -> Split:
+    """Split samples, anew or on from an older split, whose strategy is the default.
 
     Raises:
         ToolkitError: a number that the strategy has no use for, or what `split_dataset` raises.
     """
-    foreign = sorted(set(numbers) - _OF_STRATEGY[strategy])
+    if strategy is None and older is not None and older.strategy in OF_STRATEGY:
+        strategy = older.strategy
+    foreign = sorted(set(numbers) - OF_STRATEGY[strategy]) if strategy is not None else []
     if foreign:
         raise ToolkitError(_flag(foreign[0]), f"does not go with --strategy {strategy}", _fitting(foreign[0]))
-    return split_dataset(samples, strategy, **numbers)
+    return split_dataset(samples, strategy, **numbers, extend=older)
 
 
 def choose_split(samples: Sequence[Sample], file: Path | None, strategy: str | None, numbers: Numbers) -> Split | None:
@@ -63,7 +53,7 @@ def _flag(name: str) -> str:
 
 
 def _fitting(name: str) -> str:
-    return "use --strategy " + " or ".join(strategy for strategy, names in _OF_STRATEGY.items() if name in names)
+    return "use --strategy " + " or ".join(strategy for strategy, names in OF_STRATEGY.items() if name in names)
 
 
 def check_csv(out: Path) -> None:
@@ -87,5 +77,6 @@ def count_classes(samples: Sequence[Sample], made: Split) -> dict[str, dict[str,
     for sample in samples:
         if sample.key in made:
             of_class = counts[made[sample.key]]
-            of_class[sample.defect] = of_class.get(sample.defect, 0) + 1
+            name = image_class(sample, "defect")
+            of_class[name] = of_class.get(name, 0) + 1
     return counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from toolkit.errors import ToolkitError
@@ -14,6 +14,7 @@ __all__ = [
     "print_error",
     "print_failures",
     "print_json",
+    "print_json_error",
     "print_manifests",
     "print_notes",
     "print_table",
@@ -70,19 +71,15 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[objec
 
 def print_manifests(manifests: Mapping[str, Mapping[str, Any]], title: str) -> None:
     """A row for every label tree that was written: what is in it, and how exact it is."""
-    rows = []
-    for name, manifest in manifests.items():
-        counts = list(manifest["subsets"].values())
-        sums = [sum(subset[part] for subset in counts) for part in ("images", "instances", "background")]
-        fidelity, components = manifest["fidelity"], manifest["components"]
-        exact = f"{fidelity['exact']} of {fidelity['images']}"
-        rows.append([name, *sums, exact, f"{fidelity['min_iou']:.4f}", len(components["skipped"])])
-    header = ["format", "images", "instances", "background", "exact", "min IoU", "left out"]
-    print_table(title, header, rows)
+    from converters.writing.summary import MANIFEST_HEADER, manifest_rows
+
+    print_table(title, MANIFEST_HEADER, manifest_rows(manifests))
 
 
 def print_verification(title: str, trees: Sequence[Mapping[str, Any]]) -> None:
     """A row for every label tree that was verified, and the worst images of those that are not exact.
+
+    A dash stands where nothing was compared, or what was has no pixels.
 
     Args:
         title: what was verified.
@@ -92,8 +89,8 @@ def print_verification(title: str, trees: Sequence[Mapping[str, Any]]) -> None:
         [
             tree["format"],
             tree["images"],
-            f"{tree['exact']} of {tree['compared']}",
-            f"{tree['min_iou']:.4f}",
+            f"{tree['exact']} of {tree['compared']}" if tree["compared"] else "-",
+            "-" if tree["min_iou"] is None else f"{tree['min_iou']:.4f}",
             len(tree["failures"]),
         ]
         for tree in trees
@@ -128,6 +125,13 @@ def print_error(error: ToolkitError) -> None:
         print("error: " + " ".join(str(problem).split()), file=sys.stderr)
     if len(error.problems) > _MANY:
         print(f"note: {len(error.problems)} problems in all", file=sys.stderr)
+
+
+def print_json_error(error: ToolkitError) -> None:
+    """An error as one JSON object on stdout, for those who asked for JSON."""
+    told = [{"file": one.file, "problem": one.problem, "remedy": one.remedy} for one in error.problems]
+    with suppress(OSError):  # where stdout itself is at fault, the line on stderr has said so
+        print_json({"error": " ".join(str(error.problems[0]).split()), "problems": told})
 
 
 def print_json(value: Mapping[str, object]) -> None:

@@ -31,14 +31,14 @@ class Difference:
         lost: bool (H, W), pixels of the source that are not labelled, or labelled as another class.
         gained: bool (H, W), labelled pixels that the source does not mark.
         renamed: pixels of `lost` that are labelled, as another class.
-        iou: intersection over union, 0 to 1.
+        iou: intersection over union, 0 to 1; None where there was nothing to be exact to.
     """
 
     offset: tuple[int, int]
     lost: npt.NDArray[np.bool_]
     gained: npt.NDArray[np.bool_]
     renamed: int
-    iou: float
+    iou: float | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import struct
 import warnings
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from toolkit.errors import ToolkitError
 from toolkit.imaging.images import encode_png, read_image
+from toolkit.imaging.opening import open_with_pillow, read_file
+from toolkit.imaging.orientation import UPRIGHT, orientation_of
 
 __all__ = ["Picture", "open_picture", "thumbnail_size"]
 
@@ -21,7 +22,7 @@ THUMBNAIL = 256
 """Longer side of a thumbnail in pixels; a smaller image is its own thumbnail."""
 
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp"}
-_ORIENTATION = 274  # EXIF tag; browsers turn an image by it, the labels are for the pixels as stored
+_ORIENTATION = 274  # EXIF tag
 _LOSSLESS, _QUALITY = 101, 82
 
 
@@ -44,7 +45,7 @@ class Picture:
 
 
 def open_picture(path: Path) -> Picture:
-    """Read an image.
+    """Read an image, whose labels are for the upright picture.
 
     Raises:
         ToolkitError: as `read_image`.
@@ -72,17 +73,21 @@ def _thumbnail(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _shown_as_is(path: Path) -> str:
-    """Ending for a file whose pixels every browser shows as they are stored; "" for others."""
-    data = path.read_bytes()
+    """Ending for a file that every browser shows as `read_image` reads it; "" for others.
+
+    Which orientations browsers turn by depends on the format, the element and the browser; none stretches 16 bits.
+    """
+    data = read_file(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata is no matter here
         try:
-            with Image.open(BytesIO(data)) as image:
+            with open_with_pillow(path, data) as image:
                 suffix = _SUFFIXES.get(image.format or "", "")
                 if suffix == ".png":
                     return "" if b"eXIf" in data or data[24] == 16 else suffix
                 if suffix == ".bmp":
                     return suffix if struct.unpack("<H", data[28:30])[0] in (8, 24) else ""
-                return "" if image.mode == "CMYK" or image.getexif().get(_ORIENTATION, 1) != 1 else suffix
-        except (OSError, ValueError, SyntaxError, struct.error):
+                turned = orientation_of(data) != UPRIGHT or image.getexif().get(_ORIENTATION, UPRIGHT) != UPRIGHT
+                return "" if image.mode == "CMYK" or turned else suffix
+        except (ToolkitError, struct.error):
             return ""

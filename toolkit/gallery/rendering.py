@@ -15,7 +15,7 @@ from toolkit.gallery.items import GalleryItem, GalleryPage, Shown
 from toolkit.gallery.pictures import Picture, open_picture, thumbnail_size
 from toolkit.gallery.vectors import box_path, corners_path, mask_path, outline_path, shrink
 from toolkit.geometry.contours import oriented_box
-from toolkit.geometry.labels import Instance
+from toolkit.geometry.labels import Box, Instance, LabelledImage
 
 __all__ = ["Rendered", "render"]
 
@@ -65,7 +65,7 @@ def render(item: GalleryItem, page: GalleryPage) -> Rendered:
         "product": item.product,
         "classes": _classes(item, shown, page),
         "instances": len(shown.labelled.instances) if shown else 0,
-        "area": sum(instance.area for instance in shown.labelled.instances) if shown else 0,
+        "area": _area(shown.labelled.instances, page) if shown else 0,
         "size": [width, height],
         "iou": shown.difference.iou if shown and shown.difference else None,
         "doubt": round(shown.doubt, 4) if shown and shown.doubt is not None else None,
@@ -93,6 +93,11 @@ def _classes(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> list[
     return sorted(labels, key=lambda label: (_class_id(label, page), label))
 
 
+def _area(instances: Sequence[Instance], page: GalleryPage) -> int:
+    """Labelled pixels; among masks, boxes have none."""
+    return sum(one.area for one in instances if one.mask is not None or "fill" in page.layers)
+
+
 def _class_id(label: str, page: GalleryPage) -> int:
     return page.classes.index(label) if label in page.classes else len(page.classes)
 
@@ -112,7 +117,7 @@ def _boxes(shown: Shown) -> list[tuple[float, float, float, float]]:
 def _corners(shown: Shown) -> list[npt.NDArray[np.float64]]:
     if shown.corners is not None:
         return list(shown.corners)
-    return [oriented_box(one.mask) + np.array(one.bbox[:2], np.float64) for one in shown.labelled.instances]
+    return [oriented_box(one.region) + np.array(one.window[:2], np.float64) for one in shown.labelled.instances]
 
 
 def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
@@ -125,12 +130,14 @@ def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
     for label in sorted({one.label for one in labelled.instances}, key=lambda name: (_class_id(name, page), name)):
         order = [place for place, one in enumerate(labelled.instances) if one.label == label]
         large = sorted(order, key=lambda place: -labelled.instances[place].area)[:_MOST_ON_TILE]
-        fill = _small_path([labelled.instances[n] for n in order], labelled.width, labelled.height)
+        drawn = [one for n in order if (one := labelled.instances[n]).mask is not None]
+        fill = _small_path(drawn, labelled.width, labelled.height) if drawn else ""
         mark = {
             "class": label,
             "fill": fill if "fill" not in page.layers else "",
             "box": box_path((boxes[n] for n in large), scale) if "box" not in page.layers else "",
             "oriented": corners_path((corners[n] for n in large), scale) if corners else "",
+            "alone": "" if "fill" in page.layers else box_path(_alone(labelled, boxes, large), scale),
         }
         marks.append({name: value for name, value in mark.items() if value})
     tile: dict[str, object] = {"marks": marks} if marks else {}
@@ -144,10 +151,15 @@ def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
     return tile
 
 
+def _alone(labelled: LabelledImage, boxes: Sequence[Box], places: Sequence[int]) -> list[Box]:
+    """Boxes of the objects that have no mask: among masks they are shown in place of an outline."""
+    return [boxes[place] for place in places if labelled.instances[place].mask is None]
+
+
 def _small_path(instances: list[Instance], width: int, height: int) -> str:
     small = _canvas(width, height)
     for one in instances:
-        shrink(one.mask, (one.bbox[0], one.bbox[1]), (width, height), small)
+        shrink(one.region, one.window[:2], (width, height), small)
     return mask_path(small)
 
 
@@ -174,8 +186,8 @@ def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[s
             "area": one.area,
             "box": [round(side, 3) for side in boxes[place]],
         }
-        if "fill" not in page.layers:
-            told["fill"] = outline_path(one.outline, (one.bbox[0], one.bbox[1]))
+        if "fill" not in page.layers and one.mask is not None:
+            told["fill"] = outline_path(one.outline, one.window[:2])
         if shown.scores is not None:
             told["score"] = round(shown.scores[place], 4)
         if corners:

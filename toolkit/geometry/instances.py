@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.dataset.samples import Sample
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.masks import Mask
 
-__all__ = ["Found", "Grouping", "crop_to_bbox", "find_instances", "parse_grouping"]
+__all__ = ["Found", "Grouping", "box_instances", "crop_to_bbox", "find_instances", "parse_grouping"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _cut_out(
 
 def _first_pixel(instance: Instance) -> tuple[int, int]:
     """Row and column of the topmost, leftmost pixel: an order that does not depend on how components are numbered."""
-    return instance.bbox[1], instance.bbox[0] + int(instance.mask[0].argmax())
+    return instance.window[1], instance.window[0] + int(instance.region[0].argmax())
 
 
 def crop_to_bbox(mask: npt.NDArray[np.bool_], label: str, offset: tuple[int, int] = (0, 0)) -> Instance | None:
@@ -143,3 +145,20 @@ def crop_to_bbox(mask: npt.NDArray[np.bool_], label: str, offset: tuple[int, int
     crop = np.ascontiguousarray(mask[y : y + height, x : x + width])
     box = _placed(crop, (x + offset[0], y + offset[1]))
     return Instance(label, box, crop, int(np.count_nonzero(crop)))
+
+
+def box_instances(sample: Sample, size: tuple[int, int], name: Callable[[str], str] = str) -> tuple[Instance, ...]:
+    """The objects of a sample that have a box alone, under names that `name` gives their classes.
+
+    Raises:
+        ToolkitError: one of them lies outside the image of `size` (width, height).
+    """
+    found = []
+    for box in sample.boxes:
+        instance = Instance.of_box(name(box.label), box.bbox, size, dict(box.attributes))
+        if instance is None:
+            shown = ", ".join(f"{side:g}" for side in box.bbox)
+            problem = f"a box of {box.label!r} ({shown}) covers nothing of its {size[0]} x {size[1]} pixels"
+            raise ToolkitError(sample.image, problem, "correct its labels")
+        found.append(instance)
+    return tuple(found)

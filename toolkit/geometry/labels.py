@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -12,12 +13,15 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.dataset.samples import GOOD
+from toolkit.dataset.samples import GOOD, LabelKind
 from toolkit.geometry.contours import Outline, trace
 
-__all__ = ["Instance", "LabelledImage", "paint", "window_of"]
+__all__ = ["Box", "Instance", "LabelledImage", "paint", "window_of"]
 
 Value = TypeVar("Value", bound=np.generic)
+Box = tuple[float, float, float, float]
+"""Sides of a box, half-open: (x0, y0, x1, y1) in pixels."""
+
 Window = tuple[int, int, int, int]
 """Part of an image, half-open: (x0, y0, x1, y1) in pixels."""
 
@@ -28,24 +32,66 @@ class Instance:
 
     Attributes:
         label: class name.
-        bbox: tight box (x0, y0, x1, y1) in pixels, half-open: x1 - x0 is the width.
-        mask: bool array of shape (y1 - y0, x1 - x0), the pixels inside `bbox`.
-        area: number of True pixels in `mask`.
+        bbox: box (x0, y0, x1, y1) in pixels, half-open: x1 - x0 is the width. Whole numbers, and tight, where there is
+            a mask; else as the source has it.
+        mask: bool array of shape (y1 - y0, x1 - x0), the pixels inside `bbox`; None where the source has a box alone.
+        area: number of True pixels in `mask`; of a box alone the whole pixels of `window`.
+        attributes: what else the source says of it, text by name.
     """
 
     label: str
-    bbox: tuple[int, int, int, int]
-    mask: npt.NDArray[np.bool_]
+    bbox: Box
+    mask: npt.NDArray[np.bool_] | None
     area: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_box(
+        cls, label: str, box: Box, size: tuple[int, int], attributes: Mapping[str, str] | None = None
+    ) -> Instance | None:
+        """An object of which the source has a box alone, as far as it lies in an image of `size` (width, height).
+
+        None where no part of it does.
+        """
+        x0, y0, x1, y1 = (min(max(side, 0), size[place % 2]) for place, side in enumerate(box))
+        if not (x1 > x0 and y1 > y0):
+            return None
+        found = cls(label, (x0, y0, x1, y1), None, 0, attributes or {})
+        left, top, right, bottom = found.window
+        return replace(found, area=(right - left) * (bottom - top))
 
     @cached_property
     def outline(self) -> Outline:
-        """Corners and rings of `mask`, traced on first use."""
-        return trace(self.mask)
+        """Corners and rings of `region`, traced on first use."""
+        return trace(self.region)
+
+    @property
+    def window(self) -> Window:
+        """The box in whole pixels, at least one: `bbox` itself where there is a mask."""
+        x0, y0, x1, y1 = self.bbox
+        if self.mask is not None:
+            return int(x0), int(y0), int(x1), int(y1)
+        left, right = _whole(x0, x1)
+        top, bottom = _whole(y0, y1)
+        return left, top, right, bottom
+
+    @property
+    def region(self) -> npt.NDArray[np.bool_]:
+        """The pixels in `window`: the mask, or all of them where the source has a box alone."""
+        if self.mask is not None:
+            return self.mask
+        x0, y0, x1, y1 = self.window
+        return np.ones((y1 - y0, x1 - x0), np.bool_)
 
     def whole(self, width: int, height: int) -> npt.NDArray[np.bool_]:
-        """The mask at the size of its image: bool (height, width)."""
+        """The region at the size of its image: bool (height, width)."""
         return paint([self], [True], (0, 0, width, height), np.bool_)
+
+
+def _whole(low: float, high: float) -> tuple[int, int]:
+    """The side of a box in whole pixels, at least one."""
+    first, last = math.floor(low + 0.5), math.floor(high + 0.5)
+    return (first, last) if last > first else (math.floor(low), math.floor(low) + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +105,8 @@ class LabelledImage:
         instances: what the image shows, in a stable order.
         subset: "train", "val" or "test"; "" where none is known.
         image_label: class of the whole image, for classification.
+        kind: what its labels consist of, as in `toolkit.dataset.samples.Sample`.
+        left_out: what its labels list and what marks none of its pixels, one line each.
     """
 
     key: str
@@ -68,6 +116,8 @@ class LabelledImage:
     instances: tuple[Instance, ...]
     subset: str = ""
     image_label: str = GOOD
+    kind: LabelKind = "masks"
+    left_out: tuple[str, ...] = ()
 
     def marked(self) -> npt.NDArray[np.bool_]:
         """The pixels of all instances together: bool (height, width)."""
@@ -85,9 +135,10 @@ class LabelledImage:
         width, height = (max(1, round(length * factor)) for length in (self.width, self.height))
         instances = []
         for instance in self.instances:
-            y, x = np.nonzero(instance.mask)
-            x = np.minimum((x + instance.bbox[0]) * width // self.width, width - 1)
-            y = np.minimum((y + instance.bbox[1]) * height // self.height, height - 1)
+            left, top = instance.window[:2]
+            y, x = np.nonzero(instance.region)
+            x = np.minimum((x + left) * width // self.width, width - 1)
+            y = np.minimum((y + top) * height // self.height, height - 1)
             x0, y0, x1, y1 = int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
             mask = np.zeros((y1 - y0, x1 - x0), np.bool_)
             mask[y - y0, x - x0] = True
@@ -105,7 +156,7 @@ class LabelledImage:
 
 def window_of(instances: Iterable[Instance]) -> Window:
     """The common box of some instances, at least one."""
-    lefts, tops, rights, bottoms = zip(*(instance.bbox for instance in instances), strict=True)
+    lefts, tops, rights, bottoms = zip(*(instance.window for instance in instances), strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
@@ -126,6 +177,6 @@ def paint(
     left, top, right, bottom = window
     canvas = np.zeros((bottom - top, right - left), dtype)
     for instance, value in zip(instances, values, strict=True):
-        x0, y0, x1, y1 = instance.bbox
-        canvas[y0 - top : y1 - top, x0 - left : x1 - left][instance.mask] = value
+        x0, y0, x1, y1 = instance.window
+        canvas[y0 - top : y1 - top, x0 - left : x1 - left][instance.region] = value
     return canvas

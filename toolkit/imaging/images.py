@@ -1,30 +1,29 @@
-"""Reading images, masks and sizes. Every failure names its file.
-
-OpenCV fills what is missing from a damaged file with zeros and says nothing, so damage is looked for before decoding:
-in PNG chunks and their checksums, in the end markers of JPEG, in the lengths that BMP and WebP declare.
-"""
+"""Reading and writing images and their sizes. Every failure names its file."""
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
 from toolkit.errors import ToolkitError
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short
+from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_size
+from toolkit.imaging.limits import check_room, too_large
+from toolkit.imaging.opening import check_whole, open_with_pillow, read_file, unreadable
+from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, png_orientation, turn
+from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png
 
 __all__ = [
     "ImageHeader",
+    "decode",
+    "depth_of",
     "encode_blank_map",
     "encode_map",
     "encode_png",
@@ -33,27 +32,45 @@ __all__ = [
     "read_image",
 ]
 
-Integers = npt.NDArray[np.integer]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File name endings of images, in lower case; names are compared without regard to case."""
 
-Image.preinit()  # else the first image pays for the import of the common formats
-
-_SIGNATURES = (PNG_SIGNATURE, b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
-_HEAD = 33  # bytes: PNG signature and IHDR chunk
-_TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
-_TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # bytes of a value, by its type; 3 and 4 are unsigned integers
-_TIFF_PIECES = ((273, 279), (324, 325))  # tags: offsets and lengths of strips, and of tiles
+_IHDR_END = 33  # bytes: PNG signature and IHDR chunk
+_HEAD = 1024  # bytes in which most PNGs have begun with their pixels
+_TAIL = 4096  # bytes at the end in which an eXIf chunk that follows a PNG's pixels is looked for
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_ORIENTATION = 256, 257, 258, 274
+_MOST_A_SIDE, _MOST_PIXELS = 1_000_000, 1 << 30  # of libpng, and of OpenCV
+_BYTE = 8  # bits
+_DEPTHS = (10, 12, 14, 16)  # bits of cameras that store more than 8 of them
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Width and height in pixels, and the number of channels, as a file declares them."""
+    """What a file declares of its image.
+
+    Attributes:
+        width, height: of the picture that stands upright, in pixels.
+        channels: colours, and alpha.
+        bits: of a channel.
+        orientation: of the pixels as stored, 1 to 8 as in EXIF; 1 needs no turning.
+    """
 
     width: int
     height: int
     channels: int
+    bits: int = _BYTE
+    orientation: int = UPRIGHT
+
+    @property
+    def turned(self) -> bool:
+        """Whether the pixels as stored do not stand upright."""
+        return self.orientation != UPRIGHT
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Width and height of the pixels as stored."""
+        return (self.height, self.width) if is_transposed(self.orientation) else (self.width, self.height)
 
 
 def is_image(name: str) -> bool:
@@ -62,7 +79,7 @@ def is_image(name: str) -> bool:
 
 
 def read_header(path: Path) -> ImageHeader:
-    """Size and channels of an image, without decoding it where the format allows.
+    """Size, channels, depth and orientation of an image, without decoding it where the format allows.
 
     Raises:
         ToolkitError: the file cannot be opened, is empty, cut short, or no image.
@@ -70,126 +87,119 @@ def read_header(path: Path) -> ImageHeader:
     try:
         with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
-            if head[:8] == PNG_SIGNATURE and len(head) == _HEAD:
-                file.seek(-12, os.SEEK_END)  # an intact PNG ends with an empty IEND chunk
-                if file.read()[4:8] != b"IEND":
+            if head[:8] == PNG_SIGNATURE and len(head) >= _IHDR_END:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+                tail = file.read(_TAIL)
+                if tail[-8:-4] != b"IEND":  # an intact PNG ends with an empty IEND chunk
                     check_png(path, path.read_bytes())
-                width, height, _, colour = struct.unpack(">IIBB", head[16:26])
-                return ImageHeader(width, height, _PNG_CHANNELS.get(colour, 3))
+                return _png_header(path, head, tail)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     data = read_file(path)
     check_whole(path, data)
     with open_with_pillow(path, data) as image:
-        return ImageHeader(image.width, image.height, len(image.getbands()))
+        bits, orientation, (width, height) = 1 if image.mode == "1" else _BYTE, orientation_of(data), image.size
+        if image.format == "TIFF":
+            tags = image.tag_v2  # type: ignore[attr-defined]
+            bits = max(tags.get(_TIFF_BITS, (bits,)))
+            orientation = tags.get(_TIFF_ORIENTATION, UPRIGHT)
+            width, height = tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]  # Pillow says the upright size since version 11
+        return _upright_header(width, height, len(image.getbands()), bits, orientation)
+
+
+def _png_header(path: Path, head: bytes, tail: bytes) -> ImageHeader:
+    """Header of a PNG whose first and last bytes are given, which overlap where it is small."""
+    width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
+    orientation = png_orientation(tail)
+    if orientation == UPRIGHT and len(tail) == _TAIL:
+        place = _IHDR_END
+        while place + 8 <= len(head) and head[place + 4 : place + 8] not in (b"IDAT", b"eXIf"):
+            place += 12 + int.from_bytes(head[place : place + 4], "big")
+        if head[place + 4 : place + 8] != b"IDAT":  # there is more ahead of the pixels than most files have
+            orientation = png_orientation(path.read_bytes())
+    return _upright_header(width, height, _PNG_CHANNELS.get(colour, 3), bits, orientation)
+
+
+def _upright_header(width: int, height: int, channels: int, bits: int, orientation: int) -> ImageHeader:
+    if orientation not in range(1, 9):
+        orientation = UPRIGHT
+    if is_transposed(orientation):
+        width, height = height, width
+    return ImageHeader(width, height, channels, bits, orientation)
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """Decode an image.
+    """Decode an image, as people and trainers see it: upright by its EXIF orientation, and in 8 bits.
+
+    The depth of an image of more than 8 bits is the smallest of 10, 12, 14 and 16 bits that holds its largest value,
+    and that range is scaled to 0..255 (its highest 8 bits are taken): camera data of 12 bits in a file of 16 is not
+    black. A file that is full to 16 bits gives what OpenCV and ultralytics make of it.
 
     Returns:
-        uint8 (H, W, 3) in BGR order, values in [0, 255]; 16-bit images are scaled down, alpha is dropped.
+        uint8 (H, W, 3) in BGR order, values in [0, 255]; alpha is dropped.
 
     Raises:
         ToolkitError: as `read_header`, or the file does not decode.
     """
+    pixels = _read_deep(path)
+    if pixels.dtype == np.uint8:
+        return np.asarray(pixels, np.uint8)
+    return np.asarray(pixels >> (_depth(pixels) - _BYTE), np.uint8)
+
+
+def depth_of(path: Path) -> int:
+    """Bits that an image is read with, as `read_image` says: 8, or 10, 12, 14 or 16.
+
+    Raises:
+        ToolkitError: as `read_image`.
+    """
+    declared = read_header(path).bits
+    return _BYTE if declared <= _BYTE else min(declared, _depth(_read_deep(path)))
+
+
+def _depth(pixels: npt.NDArray[np.integer]) -> int:
+    if pixels.dtype == np.uint8:
+        return _BYTE
+    largest = int(pixels.max(initial=0))
+    return next(bits for bits in _DEPTHS if largest < 1 << bits)
+
+
+def _read_deep(path: Path) -> npt.NDArray[np.integer]:
+    """Upright BGR pixels (H, W, 3): uint8, or uint16 as the file has them."""
     data = read_file(path)
     check_whole(path, data)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
+    pixels = decode(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+        pixels = decode(path, data, cv2.IMREAD_COLOR)
+    if pixels is None:
         raise ToolkitError(path, "not a readable image", REPLACE)
-    return np.asarray(image, np.uint8)
+    return pixels
 
 
-@contextmanager
-def open_with_pillow(path: Path, data: bytes) -> Iterator[Image.Image]:
-    """An image opened with Pillow, whose failures name the file."""
-    try:
-        with Image.open(BytesIO(data)) as image:
-            yield image
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ToolkitError(path, f"not a readable image ({_brief(error)})", REPLACE) from error
+def decode(path: Path, data: bytes, mode: int) -> npt.NDArray[np.integer] | None:
+    """Upright pixels of a whole file, in a mode of OpenCV; None where it does not decode.
 
-
-def read_file(path: Path) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def check_whole(path: Path, data: bytes) -> None:
-    """Raise where an encoded image is empty or visibly cut short or damaged."""
-    if not data:
-        raise ToolkitError(path, "the file is empty (0 bytes)", REPLACE)
-    if not data.startswith(_SIGNATURES):
-        raise ToolkitError(path, "not a readable image (its content is of no known format)", REPLACE)
+    Raises:
+        ToolkitError: the image is larger than OpenCV decodes.
+    """
     if data[:8] == PNG_SIGNATURE:
-        check_png(path, data)
-    elif _declared_length(data) > len(data):
-        raise cut_short(path)
-    elif data[:2] in (b"II", b"MM"):
-        with open_with_pillow(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
-            image.load()
-
-
-def _declared_length(data: bytes) -> int:
-    """Bytes that a file other than PNG has to have by what stands in it; more than it has if its end is missing."""
-    if data[:2] == b"\xff\xd8":
-        return len(data) + (b"\xff\xd9" not in data[-_TAIL:])
-    if data[:2] == b"BM":
-        return _bmp_length(data) if len(data) >= 26 else 26
-    if data[:2] in (b"II", b"MM"):
-        return _tiff_length(data)
-    return int(struct.unpack("<I", data[4:8])[0]) + 8 if len(data) >= 8 else 8
-
-
-def _bmp_length(data: bytes) -> int:
-    """Bytes that the pixels of an uncompressed BMP end at; some writers leave the declared file size at 0."""
-    offset, header, width, height = struct.unpack("<IIii", data[10:26])
-    if header < 40 or len(data) < 34 or data[30] != 0:
-        return int(struct.unpack("<I", data[2:6])[0])
-    bits = struct.unpack("<H", data[28:30])[0]
-    return int(offset + (width * bits + 31) // 32 * 4 * abs(height))
-
-
-def _tiff_length(data: bytes) -> int:
-    """Bytes that the first directory of a TIFF, what it points to, and its strips or tiles end at."""
-    order = "<" if data[:2] == b"II" else ">"
-    start = int.from_bytes(data[4:8], "little" if order == "<" else "big")
-    end = start + 2
-    if end > len(data):
-        return end
-    (entries,) = struct.unpack_from(f"{order}H", data, start)
-    end += 12 * int(entries) + 4
-    if end > len(data):
-        return end
-    pieces: dict[int, tuple[int, ...]] = {}
-    for place in range(start + 2, start + 2 + 12 * entries, 12):
-        tag, kind, count = struct.unpack_from(f"{order}HHI", data, place)
-        size = _TIFF_SIZES[kind] if kind < len(_TIFF_SIZES) else 0
-        where = place + 8 if size * count <= 4 else struct.unpack_from(f"{order}I", data, place + 8)[0]
-        end = max(end, int(where + size * count))
-        if kind in (3, 4) and end <= len(data):
-            pieces[tag] = struct.unpack_from(f"{order}{count}{'HI'[kind - 3]}", data, where)
-    for offsets, lengths in _TIFF_PIECES:
-        pairs = zip(pieces.get(offsets, ()), pieces.get(lengths, ()), strict=False)
-        end = max([end, *(sum(pair) for pair in pairs)])
-    return end
-
-
-def _unreadable(path: Path, error: OSError) -> ToolkitError:
-    remedy = "check that it exists and that you may read it" if not isinstance(error, IsADirectoryError) else REPLACE
-    if path.exists() and path.is_file() and path.stat().st_size == 0:
-        return ToolkitError(path, "the file is empty (0 bytes)", REPLACE)
-    return ToolkitError(path, f"cannot be read ({error.strerror or error})", remedy)
-
-
-def _brief(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "its content is of no known format"
-    return str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        width, height = struct.unpack(">II", data[16:24])
+    elif data[:2] == JPEG_SIGNATURE:
+        width, height = jpeg_size(data)
+    else:
+        with open_with_pillow(path, data) as image:
+            width, height = image.size
+    check_room(path, data, width, height)
+    if max(width, height) > _MOST_A_SIDE:
+        raise too_large(path, width, height)
+    pixels: Any
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        if width * height > _MOST_PIXELS:
+            raise too_large(path, width, height) from error
+        return None
+    return None if pixels is None else turn(pixels, orientation_of(data))
 
 
 def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:

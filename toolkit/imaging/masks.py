@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
-from toolkit.imaging.images import check_whole, open_with_pillow, read_file
-from toolkit.imaging.png import PNG_SIGNATURE, is_grey_png, read_grey_png
+from toolkit.imaging.images import ImageHeader
+from toolkit.imaging.meaning import background_of, check_binary, distinct, marked_by, numbers_in
+from toolkit.imaging.opening import read_file
+from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, turn, turned_box
+from toolkit.imaging.png import is_grey_png, read_grey_png
+from toolkit.imaging.stored import Integers, Stored, is_lossy, read_stored
 
-__all__ = ["Mask", "read_class_ids", "read_mask"]
+__all__ = [
+    "Mask",
+    "MaskReading",
+    "fitted",
+    "mask_of_runs",
+    "present_values",
+    "read_class_ids",
+    "read_mask",
+    "read_values",
+]
 
-Integers = npt.NDArray[np.integer]
+MaskReading = Literal["", "nonzero", "values", "colours", "alpha"]
+"""What the values of a mask are: see `read_mask`."""
 
-_PALETTE = 3  # colour type in a PNG header
+_LARGEST_BYTE = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +44,7 @@ class Mask:
         width, height: size of the whole mask in pixels.
         x, y: place of the crop's first pixel in the mask.
         crop: uint8 (h, w), the tight box of the marked pixels, which are not 0; (0, 0) where nothing is marked.
+        by_exif: whether the file's own EXIF orientation made it upright.
     """
 
     width: int
@@ -37,6 +52,7 @@ class Mask:
     x: int
     y: int
     crop: npt.NDArray[np.uint8]
+    by_exif: bool = False
 
     @classmethod
     def of(cls, pixels: npt.NDArray[np.uint8], width: int, height: int, offset: tuple[int, int] = (0, 0)) -> Mask:
@@ -55,117 +71,174 @@ class Mask:
         """What is marked in this mask, in another one of the same size, or in both."""
         return Mask.of(self.pixels() | other.pixels(), self.width, self.height)
 
+    def turned(self, orientation: int) -> Mask:
+        """The mask turned as an image is whose EXIF orientation, 1 to 8, is given: stored pixels to upright ones."""
+        if orientation == UPRIGHT:
+            return self
+        size = (self.height, self.width) if is_transposed(orientation) else (self.width, self.height)
+        h, w = self.crop.shape
+        x, y = turned_box(self.x, self.y, w, h, (self.width, self.height), orientation) if self.crop.size else (0, 0)
+        return Mask(*size, x, y, turn(self.crop, orientation))
 
-def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = ()) -> Mask:
-    """Decode a defect mask.
 
-    Grey, RGB with equal channels, RGBA (alpha is ignored), palette, 1-bit and 16-bit masks are read. Without a
-    `threshold` a mask holds 0 and one more value: the largest that its depth allows, or 1.
+def fitted(mask: Mask, header: ImageHeader, path: Path, image: Path) -> Mask:
+    """A mask as it lies on the upright picture of an image.
+
+    A mask that has the size of the pixels as stored, and not of the upright picture, is turned like these.
+
+    Args:
+        mask: read from `path`.
+        header: of `image`.
+        path, image: the files, for errors.
+
+    Raises:
+        ToolkitError: the sizes differ.
+    """
+    if (mask.width, mask.height) == (header.width, header.height):
+        return mask
+    if (mask.width, mask.height) == header.stored and not mask.by_exif:
+        return mask.turned(header.orientation)
+    own = ", turned by its own EXIF orientation" if mask.by_exif else ""
+    exif = f" upright, as its EXIF orientation ({header.orientation}) says" if header.turned else ""
+    problem = (
+        f"is {mask.width} x {mask.height} pixels{own}, its image {image} is {header.width} x {header.height}{exif}"
+    )
+    raise ToolkitError(path, problem, "make the two the same size")
+
+
+def mask_of_runs(runs: str, size: tuple[int, int], path: Path) -> Mask:
+    """A mask (width, height) from run lengths "start length ...", from 1, column by column, as they stand in `path`.
+
+    Raises:
+        ToolkitError: they are not pairs of whole numbers, overlap, or leave the image.
+    """
+    width, height = size
+    words = runs.split()
+    if len(words) % 2 or not all(word.isascii() and word.isdigit() and len(word) < 12 for word in words):
+        raise ToolkitError(path, f"has run lengths that are not pairs of numbers ({runs[:30]!r})", "correct the table")
+    pairs = np.array(words, np.int64).reshape(-1, 2)
+    starts, ends = pairs[:, 0] - 1, pairs[:, 0] - 1 + pairs[:, 1]
+    if len(pairs) and ((starts < 0).any() or (ends > width * height).any() or (pairs[:, 1] < 1).any()):
+        raise ToolkitError(path, f"has run lengths that leave an image of {width} x {height}", "correct the table")
+    if (starts[1:] < ends[:-1]).any():
+        raise ToolkitError(path, "has run lengths that overlap, or are out of order", "correct the table")
+    flat = np.zeros(width * height, np.uint8)
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        flat[start:end] = 1
+    return Mask.of(np.ascontiguousarray(flat.reshape(width, height).T), width, height)
+
+
+def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = (), reading: MaskReading = "") -> Mask:
+    """Decode a defect mask, upright by its own EXIF orientation. What it means is not guessed.
+
+    Readings:
+
+    - "": grey values (RGB with equal channels, 1-bit and 16-bit are grey), 0 and one other value: 1, 255 or the largest
+      of the file's depth. A palette counts by its colours, black and one other. Alpha is passed over.
+    - "nonzero": whatever is not black. Alpha is passed over.
+    - "values": where one of `values` stands: grey values or palette indices as they are stored, never scaled.
+    - "colours": the same of 0xRRGGBB colours.
+    - "alpha": what is not transparent.
 
     Args:
         path: the mask file.
-        threshold: grey values of this or more are defect, in the file's own range.
-        values: values that are defect, without a threshold; a palette file counts by its indices.
+        threshold: grey values (alpha, if that is read) of this or more are defect, in the file's own range; those of
+            less than 8 bits in 0 to 255.
+        values: values that are defect; alone, they mean the reading "values".
+        reading: what the values are.
 
     Raises:
-        ToolkitError: as `read_header`; channels that differ; grey values where the mask should be binary.
+        ToolkitError: as `read_header`; the reading does not fit the file, or more than one thing may be meant.
     """
     data = read_file(path)
-    if threshold is None and values:
-        check_whole(path, data)
-        ids = _decode_grey(path, data, by_colour=False)
-        return Mask.of(np.isin(ids, values).view(np.uint8), ids.shape[1], ids.shape[0])
-    if is_grey_png(data):
-        return _read_grey_png(path, data, threshold)
-    check_whole(path, data)
-    grey = _decode_grey(path, data, by_colour=True)
-    height, width = grey.shape
-    if threshold is not None:
-        return Mask.of((grey >= threshold).view(np.uint8), width, height)
-    _check_binary(path, grey)
-    return Mask.of((grey > 0).view(np.uint8), width, height)
+    if not reading and threshold is None and values:
+        reading = "values"
+    if is_grey_png(data) and (reading in ("", "nonzero") or (reading == "values" and 0 not in values)):
+        mask = _read_grey_png(path, data, threshold, values, reading)
+        orientation = orientation_of(data)
+        return mask if orientation == UPRIGHT else replace(mask.turned(orientation), by_exif=True)
+    marked = marked_by(path, read_stored(path, data), reading, values, threshold, lossy=is_lossy(data))
+    mask = Mask.of(np.ascontiguousarray(marked).view(np.uint8), marked.shape[1], marked.shape[0])
+    return mask if orientation_of(data) == UPRIGHT else replace(mask, by_exif=True)
 
 
-def _read_grey_png(path: Path, data: bytes, threshold: int | None) -> Mask:
+def _read_grey_png(path: Path, data: bytes, threshold: int | None, values: Sequence[int], reading: MaskReading) -> Mask:
     """The common case: only what is marked becomes an array."""
     width, height, x, y, crop = read_grey_png(path, data)
-    if threshold is not None:
+    if reading == "values":
+        return Mask.of(np.isin(crop, values).view(np.uint8), width, height, (x, y))
+    if reading == "" and threshold is not None:
+        if threshold <= 0:  # then what is not in the crop counts too
+            return Mask.of(np.ones((height, width), np.uint8), width, height)
         return Mask.of((crop >= threshold).view(np.uint8), width, height, (x, y))
-    _check_binary(path, crop)
+    if reading == "":
+        check_binary(path, crop, _LARGEST_BYTE)
     return Mask(width, height, x, y, crop)
 
 
-def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
-    """Decode a map of class ids.
+def present_values(path: Path, reading: MaskReading) -> tuple[int, ...]:
+    """The values that stand in a file, rising, but for that of the background: 0, or a palette's black.
 
-    Returns:
-        uint8 (H, W); a palette file gives its indices.
+    Args:
+        path: the file.
+        reading: "values": grey values or palette indices as they are stored; "colours": 0xRRGGBB.
 
     Raises:
-        ToolkitError: as `read_header`; channels that differ; more than 8 bits.
+        ToolkitError: as `read_values`.
     """
     data = read_file(path)
-    check_whole(path, data)
-    ids = _decode_grey(path, data, by_colour=False)
-    if ids.dtype != np.uint8:
-        raise ToolkitError(path, f"class ids of type {ids.dtype}", "save them as an 8-bit PNG of one channel")
-    return np.asarray(ids, np.uint8)
+    if reading != "colours" and is_grey_png(data):
+        crop = read_grey_png(path, data)[-1]
+        return tuple(value for value in distinct(crop).tolist() if value)
+    stored = read_stored(path, data)
+    found = stored.colours() if reading == "colours" else distinct(numbers_in(path, stored))
+    background = background_of(stored) if reading != "colours" else 0
+    present = tuple(value for value in found.tolist() if value != background)
+    _check_lossless(path, data, present)
+    return present
 
 
-def _decode_grey(path: Path, data: bytes, *, by_colour: bool) -> Integers:
-    """One channel of whole numbers (H, W)."""
-    grey: Any
-    if data[:8] == PNG_SIGNATURE and data[25] == _PALETTE:
-        grey = _read_palette(path, data, by_colour=by_colour)
-    else:
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if grey is None:
-            with open_with_pillow(path, data) as image:
-                grey = np.asarray(image.convert("L") if image.mode in ("1", "P") else image)
-    if grey.ndim == 3:
-        grey = _one_channel(path, grey)
-    if not np.issubdtype(grey.dtype, np.integer):
-        raise ToolkitError(path, f"a mask of type {grey.dtype}", "save it as an 8-bit PNG of 0 and 255")
-    whole_numbers: Integers = grey
-    return whole_numbers
+def read_values(path: Path, reading: MaskReading) -> Integers:
+    """The values of a file: whole numbers (H, W), upright by its own EXIF orientation.
+
+    Args:
+        path: the file.
+        reading: as in `present_values`.
+
+    Raises:
+        ToolkitError: as `read_header`; it has colours, and grey values or indices were asked for; or its compression
+            has changed its values.
+    """
+    data = read_file(path)
+    return _values_of(path, data, read_stored(path, data), reading)
 
 
-def _check_binary(path: Path, grey: Integers) -> None:
-    """Raise where a mask holds more than 0 and one full value."""
-    if not grey.size:
-        return
-    full = int(grey.max())
-    if full in (0, 1, 255, int(np.iinfo(grey.dtype).max)) and np.count_nonzero(grey) == np.count_nonzero(grey == full):
-        return
-    raise _grey(path, np.unique(grey[grey > 0]))
+def _values_of(path: Path, data: bytes, stored: Stored, reading: MaskReading) -> Integers:
+    found: Integers = stored.packed() if reading == "colours" else numbers_in(path, stored)
+    if is_lossy(data):
+        _check_lossless(path, data, [value for value in np.unique(found).tolist() if value])
+    return found
 
 
-def _grey(path: Path, values: Integers) -> ToolkitError:
-    shown = ", ".join(str(value) for value in values[:5].tolist()) + (", ..." if len(values) > 5 else "")
-    return ToolkitError(
-        path, f"grey values in a mask that should be binary ({shown})", "say with --threshold N which count as defect"
-    )
-
-
-def _one_channel(path: Path, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """The grey channel of a (H, W, C) mask whose colour channels are equal; alpha is ignored."""
-    colours = pixels[:, :, :1] if pixels.shape[2] == 2 else pixels[:, :, :3]
-    first = colours[:, :, 0]
-    if any(not np.array_equal(first, colours[:, :, channel]) for channel in range(1, colours.shape[2])):
+def _check_lossless(path: Path, data: bytes, present: Sequence[int]) -> None:
+    """Raise where values that were classes have become others, as in a JPEG: all but a single one."""
+    if len(present) > 1 and is_lossy(data):
         raise ToolkitError(
-            path, "the channels of this RGB mask differ", "save it as one channel: 0 background, 255 defect"
+            path, "its values were changed by lossy compression, and name no classes", "save it anew as PNG"
         )
-    return np.ascontiguousarray(first)
 
 
-def _read_palette(path: Path, data: bytes, *, by_colour: bool) -> npt.NDArray[np.uint8]:
-    """A palette file by its colours where those are greys and wanted, else by its indices."""
-    with open_with_pillow(path, data) as image:
-        indices = np.asarray(image, np.uint8)
-        table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    if not by_colour:
-        return indices
-    used = np.unique(indices)
-    if used.max() < len(table) and (table[used] == table[used][:, :1]).all():
-        return np.asarray(table[:, 0][indices], np.uint8)
-    return (indices > 0).view(np.uint8) if len(used) <= 2 and used[0] == 0 else indices
+def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:
+    """Decode a map of class ids, upright by its own EXIF orientation.
+
+    Returns:
+        uint8 (H, W); grey values or palette indices as they are stored, also where they have less than 8 bits.
+
+    Raises:
+        ToolkitError: as `read_values`; ids above 255.
+    """
+    ids = read_values(path, "values")
+    if ids.size and (ids.max() > _LARGEST_BYTE or ids.min() < 0):
+        problem = f"class ids of type {ids.dtype} (up to {ids.max()})"
+        raise ToolkitError(path, problem, "save them as an 8-bit PNG of one channel")
+    return np.asarray(ids, np.uint8)

@@ -24,6 +24,8 @@ REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 """The way out of a damaged image file."""
 
 _EIGHT_BIT_GREY, _NOT_INTERLACED = b"\x08\x00", b"\0"  # bit depth and colour type in the header; its last byte
+_MOST_OF_A_BYTE = 1032  # bytes that deflate makes of one
+_LARGE_CROP = 1 << 26  # pixels
 _FIRST_COPYING_FILTER = 2  # row filters 2 to 4 add the row above, so that a row of zeros may repeat it
 
 
@@ -72,14 +74,19 @@ def read_grey_png(path: Path, data: bytes) -> tuple[int, int, int, int, npt.NDAr
     """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
+    if height * (width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
+        problem = f"not a readable image (it declares {width} x {height} pixels, more than its data can hold)"
+        raise ToolkitError(path, problem, REPLACE)
     try:
         top, rows, packed = _mask_rows(packed, width, height)
         band = Image.frombytes("L", (width, rows), packed, "zip", "L", 0)
     except (OSError, ValueError, SyntaxError, MemoryError) as error:
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise ToolkitError(path, f"not a readable image ({reason})", REPLACE) from error
-    box = band.getbbox() or (0, 0, 0, 0)
-    return width, height, box[0], top + box[1], np.asarray(band.crop(box), np.uint8)
+    x0, y0, x1, y1 = band.getbbox() or (0, 0, 0, 0)
+    small = (x1 - x0) * (y1 - y0) < _LARGE_CROP  # Pillow's own crop has a limit
+    crop = np.asarray(band.crop((x0, y0, x1, y1)) if small else np.asarray(band)[y0:y1, x0:x1], np.uint8)
+    return width, height, x0, top + y0, np.ascontiguousarray(crop)
 
 
 def _mask_rows(packed: bytes, width: int, height: int) -> tuple[int, int, bytes]:

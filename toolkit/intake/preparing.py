@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.aliases import JsonObject, Progress
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.reference import differences
-from toolkit.dataset.samples import Dataset
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.publish import write_json
 from toolkit.files.staging import STAGING, check_apart, check_free, publish_folder, staging
@@ -139,7 +139,7 @@ def find_faults(dataset: Dataset, progress: Progress | None = None) -> tuple[Pro
         dataset: whose images and masks to read.
         progress: called with images (done, total).
     """
-    from toolkit.dataset.samples import inspect_sample
+    from toolkit.dataset.inspection import inspect_sample
     from toolkit.files.parallel import ordered_map
 
     found: list[Problem] = []

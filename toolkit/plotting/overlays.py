@@ -47,16 +47,16 @@ class MarkedInstance(Protocol):
         """Class name."""
 
     @property
-    def bbox(self) -> Box:
+    def window(self) -> Box:
         """Tight half-open box in pixels."""
 
     @property
-    def mask(self) -> BoolArray:
-        """The pixels inside `bbox`."""
+    def region(self) -> BoolArray:
+        """The pixels inside `window`."""
 
     @property
     def area(self) -> int:
-        """Pixels in `mask`."""
+        """Pixels in `region`."""
 
 
 class LabelledPicture(Protocol):
@@ -172,10 +172,10 @@ def _collect(labelled: LabelledPicture, classes: Sequence[str]) -> list[_Marks]:
         if instances:
             mask = np.zeros((labelled.height, labelled.width), dtype=np.bool_)
             for instance in instances:
-                x0, y0, x1, y1 = instance.bbox
-                mask[y0:y1, x0:x1] |= instance.mask
-            ordered = sorted(instances, key=lambda instance: (-instance.area, instance.bbox))
-            found.append(_Marks(index, mask, tuple(instance.bbox for instance in ordered)))
+                x0, y0, x1, y1 = instance.window
+                mask[y0:y1, x0:x1] |= instance.region
+            ordered = sorted(instances, key=lambda instance: (-instance.area, instance.window))
+            found.append(_Marks(index, mask, tuple(instance.window for instance in ordered)))
     return found
 
 

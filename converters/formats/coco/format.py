@@ -9,9 +9,11 @@ import numpy as np
 import orjson
 
 from converters.formats.base import AsWritten, Encoded, Pixels, Settings, TreeShape, image_name
-from converters.formats.boxes import TOLERANCE, shown_box
+from converters.formats.coco.annotations import annotations_shown, given_box
 from converters.formats.coco.categories import coco_categories
-from converters.formats.coco.reader import find_coco_files, index_coco
+from converters.formats.coco.faults import self_faults
+from converters.formats.coco.files import speaks_of
+from converters.formats.coco.reader import index_coco
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
 from converters.rasterize import compress_rle, fill_edges, uncompressed_rle
@@ -37,7 +39,7 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
         annotations=tuple(annotations),
         header=b'"file_name":%b,"width":%d,"height":%d' % (orjson.dumps(name), image.width, image.height),
         objects=len(annotations),
-        fidelity=Pixels(intersection, union) if annotations else None,
+        fidelity=Pixels(intersection, union) if union else None,
     )
 
 
@@ -50,69 +52,57 @@ def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
 
 def _annotation(instance: Instance, segmentation: bytes, settings: Settings) -> bytes:
     x0, y0, x1, y1 = instance.bbox
-    return b'"category_id":%d,"iscrowd":0,"area":%d,"bbox":[%d,%d,%d,%d],"segmentation":%b' % (
+    box = (x0, y0, x1 - x0, y1 - y0)
+    area = instance.area if instance.mask is not None else box[2] * box[3]
+    return b'"category_id":%d,"iscrowd":0,"area":%b,"bbox":[%b],"segmentation":%b' % (
         settings.class_id(instance.label) + 1,
-        instance.area,
-        x0,
-        y0,
-        x1 - x0,
-        y1 - y0,
+        _number(area),
+        b",".join(map(_number, box)),
         segmentation,
     )
 
 
+def _number(value: float) -> bytes:
+    """A number as JSON; a whole one without a point."""
+    return b"%d" % value if value == int(value) else orjson.dumps(round(value, 6))
+
+
 def _segmentation(instance: Instance, image: LabelledImage, settings: Settings) -> tuple[bytes, Pixels]:
-    """JSON of a segmentation, and what it keeps of the instance when pycocotools rasterises it."""
+    """JSON of a segmentation, and what it keeps of the instance when pycocotools rasterises it; a box has none."""
+    mask = instance.mask
+    if mask is None:
+        return b"[]", Pixels(0, 0)
     if settings.segmentation == "rle":
-        counts = uncompressed_rle(instance.mask, instance.bbox[:2], image.height, image.width)
+        counts = uncompressed_rle(mask, instance.window[:2], image.height, image.width)
         size = [image.height, image.width]
         packed = {"size": size, "counts": compress_rle(counts, image.height, image.width)}
         return orjson.dumps(packed), Pixels(instance.area, instance.area)
-    height, width = instance.mask.shape
+    height, width = mask.shape
     outline = instance.outline
     rings = edge_rings(outline)
     if settings.min_iou < 1:
         regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "edge")]
-        fewer = simplify_regions(
-            regions, instance.mask, lambda found: fill_edges(found, height, width), settings.min_iou
-        )
+        fewer = simplify_regions(regions, mask, lambda found: fill_edges(found, height, width), settings.min_iou)
         rings = fewer or rings
     filled = fill_edges(rings, height, width)
-    both = int(np.count_nonzero(filled & instance.mask))
+    both = int(np.count_nonzero(filled & mask))
     placed = [(ring + instance.bbox[:2]).ravel() for ring in rings]
     text = b"[" + b",".join(orjson.dumps(ring, option=orjson.OPT_SERIALIZE_NUMPY) for ring in placed) + b"]"
     return text, Pixels(both, int(np.count_nonzero(filled)) + instance.area - both)
 
 
 def _recognise(root: Path) -> bool:
-    files = find_coco_files(root)
-    return bool(files) and b'"segments_info"' not in files[0].read_bytes()
+    return speaks_of(root, "instances")
 
 
 def _as_written(record: LabelRecord, shown: LabelledImage) -> AsWritten:
-    given = [one.get("bbox", ()) for one in record.payload[1]]
+    given = [given_box(one) for one in annotations_shown(record, len(shown.instances))]
     return AsWritten(
         boxes=tuple(
-            (box[0], box[1], box[0] + box[2], box[1] + box[3]) if len(box) == 4 else one.bbox
+            (box[0], box[1], box[0] + box[2], box[1] + box[3]) if box is not None else one.bbox
             for box, one in zip(given, shown.instances, strict=True)
         )
     )
-
-
-def _self_faults(record: LabelRecord, instances: Sequence[Instance]) -> list[str]:
-    """What annotations say wrongly of their own segmentation: area, box, crowd."""
-    faults = []
-    for annotation, instance in zip(record.payload[1], instances, strict=True):
-        name = f"{record.sample.key}: annotation {annotation.get('id')}"
-        x0, y0, x1, y1 = instance.bbox
-        tight, box = (x0, y0, x1 - x0, y1 - y0), annotation.get("bbox", ())
-        if len(box) != 4 or max(abs(a - b) for a, b in zip(box, tight, strict=True)) > TOLERANCE:
-            faults.append(f"{name}: bbox {shown_box(box)} is not the tight box {shown_box(tight)}")
-        if annotation.get("area") != instance.area:
-            faults.append(f"{name}: area {annotation.get('area')} is not the pixel count {instance.area}")
-        if annotation.get("iscrowd"):
-            faults.append(f"{name}: is marked as a crowd, which training and evaluation pass over")
-    return faults
 
 
 FORMAT = Format(
@@ -123,8 +113,10 @@ FORMAT = Format(
     index=index_coco,
     label_files=("annotations/*.json",),
     rank=0,
+    takes_boxes=True,
     recognise=_recognise,
+    recognise_file=_recognise,
     count=lambda image, settings: len(image.instances),
     as_written=_as_written,
-    self_faults=_self_faults,
+    self_faults=self_faults,
 )

@@ -1,176 +1,90 @@
-"""Reading COCO trees, ours and other tools': instances with polygons, run lengths, crowds or boxes alone; panoptic."""
+"""Indexing COCO trees of instances, ours and other tools', or one file of them."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
 from pathlib import Path
-from posixpath import splitext
-from typing import Any
 
-import numpy as np
-import orjson
-
-from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records, subset_of_name
+from converters.formats.coco.annotations import load_coco
+from converters.formats.coco.categories import read_categories
+from converters.formats.coco.document import image_id, shown, whole_number
+from converters.formats.coco.files import CocoFiles, read_coco_files
+from converters.formats.coco.images import TreeImages
+from converters.formats.image_files import ImageFinder
+from converters.formats.label_tree import FoundImage, LabelTree, make_records
 from converters.formats.registry import read_manifest
-from converters.rasterize import Rounding, fill_edges, paint_rle
 from toolkit.aliases import JsonObject
 from toolkit.dataset.samples import LabelKind
-from toolkit.errors import ToolkitError
-from toolkit.geometry.instances import crop_to_bbox
-from toolkit.geometry.labels import Instance
+from toolkit.errors import Problem, ToolkitError
 
-__all__ = ["find_coco_files", "index_coco", "read_coco_file"]
-
-
-def find_coco_files(root: Path) -> list[Path]:
-    """Annotation files of a COCO tree: annotations/*.json, <subset>/_annotations.coco.json, or *.json in the root."""
-    for pattern in ("annotations/*.json", "*/_annotations.coco.json", "*.json"):
-        files = [path for path in sorted(root.glob(pattern)) if path.name != "manifest.json" and _is_coco(path)]
-        if files:
-            return files
-    return []
-
-
-def _is_coco(path: Path) -> bool:
-    """Whether a JSON file speaks of images, by its first and last bytes: these files may be large."""
-    with open(path, "rb") as file:
-        head = file.read(1 << 16)
-        file.seek(max(0, path.stat().st_size - (1 << 16)))
-        seen = head + file.read()
-    return b'"images"' in seen and (b'"annotations"' in seen or b'"categories"' in seen)
-
-
-def read_coco_file(path: Path) -> JsonObject:
-    """A COCO annotation file.
-
-    Raises:
-        ToolkitError: it is not JSON, lacks one of images, annotations and categories, or something in those.
-    """
-    try:
-        document: JsonObject = orjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ToolkitError(path, "is not readable JSON", f"replace it ({error})") from error
-    for part in ("images", "annotations", "categories"):
-        if not isinstance(document, dict) or not isinstance(document.get(part), list):
-            raise ToolkitError(path, f"has no list of {part}", "name a COCO annotation file")
-        check_members(path, part, document[part], _MEMBERS[part])
-    return document
-
-
-_MEMBERS: dict[str, JsonObject] = {
-    "images": {"id": int | str, "file_name": str, "width": int | float, "height": int | float},
-    "annotations": {"image_id": int | str},
-    "categories": {"id": int, "name": str | int},
-}
-
-
-def check_members(path: Path, part: str, records: Sequence[Any], members: JsonObject) -> None:
-    """Raise where a record of a COCO file lacks what is needed."""
-    for number, record in enumerate(records):
-        for name, kind in members.items():
-            if not isinstance(record, dict) or not isinstance(record.get(name), kind):
-                raise ToolkitError(path, f"{part}[{number}] has no usable {name!r}", "correct or remove it")
-
-
-def add_categories(path: Path, document: JsonObject, names: dict[int, str]) -> None:
-    """Take over the categories of one of several annotation files, which must agree."""
-    for category in document["categories"]:
-        number, name = category["id"], str(category["name"])
-        if names.setdefault(number, name) != name:
-            raise ToolkitError(
-                path, f"calls category {number} {name!r}, another file {names[number]!r}", "make them agree"
-            )
-
-
-def subset_of_file(path: Path) -> str:
-    """Subset that an annotation file speaks of, by its name or its folder's; train if neither tells."""
-    words = [*path.stem.replace("-", "_").split("_")[::-1], path.parent.name]
-    return next((subset for word in words if (subset := subset_of_name(word)) is not None), "train")
-
-
-def find_image(root: Path, annotations: Path, subset: str, name: str) -> Path:
-    """Where an image lies, or where it would: trees put images in various places."""
-    dated = f"{subset}2017"
-    folders = [root / "images" / subset, annotations.parent, root / subset, root / "images", root]
-    folders += [root / dated, root / "images" / dated]
-    return next((folder / name for folder in folders if (folder / name).is_file()), root / "images" / subset / name)
+__all__ = ["images_note", "index_coco", "nothing_marked"]
 
 
 def index_coco(root: Path) -> LabelTree:
-    """Index a COCO instances tree. Its annotation files are held in memory."""
-    manifest = read_manifest(root)
+    """Index a COCO instances tree, or one annotation file. Annotation files are held in memory.
+
+    Raises:
+        ToolkitError: a file is damaged or contradicts itself; FILE and what it lists twice or not at all are named.
+    """
+    files = read_coco_files(root, "instances")
+    manifest, ours = read_manifest(root), read_manifest(files.home) is not None
+    used = Counter(_category(one) for _, document in files.documents for one in document["annotations"])
+    categories = read_categories(files.documents, used, ours=ours)
+    images = TreeImages(ImageFinder(files.home), ours)
     found: list[FoundImage] = []
-    names: dict[int, str] = {}
-    for path in find_coco_files(root):
-        document = read_coco_file(path)
-        subset = subset_of_file(path)
-        add_categories(path, document, names)
-        of_image: dict[Any, list[JsonObject]] = defaultdict(list)
-        for annotation in document["annotations"]:
-            of_image[annotation.get("image_id")].append(annotation)
-        known = {record.get("id") for record in document["images"]}
-        for lost in of_image.keys() - known:
-            raise ToolkitError(path, f"annotations name image {lost}, which is not listed", "correct the file")
-        for record in document["images"]:
-            annotations = of_image.get(record["id"], [])
-            image = find_image(root, path, subset, record["file_name"])
+    for path, document in files.documents:
+        of_image = _by_image(path, document)
+        for number, image in images.listed(path, document).items():
+            annotations = of_image[number]
+            classes = tuple(categories.names.get(_category(one), "") for one in annotations)
             payload = (str(path), annotations)
-            classes = tuple(names.get(annotation.get("category_id", -1), "") for annotation in annotations)
-            size = (int(record["width"]), int(record["height"]))
-            found.append(FoundImage(subset, splitext(record["file_name"])[0], image, payload, classes, size))
+            found.append(FoundImage(image.subset, image.stem, image.path, payload, classes, image.size))
     drawn = any(one.get("segmentation") for image in found for one in image.payload[1])
     kind: LabelKind = "masks" if drawn else "boxes"
-    records = make_records(found, load_coco, names, ours=manifest is not None, kind=kind)
-    return LabelTree(root, "coco", [names[number] for number in sorted(names)], records, manifest=manifest)
+    names = categories.names
+    return LabelTree(
+        root,
+        "coco",
+        [names[number] for number in sorted(names)],
+        make_records(found, load_coco, names, ours=ours, kind=kind),
+        manifest=manifest,
+        layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
+        notes=[*files.notes, *categories.notes, *(images_note(images) if not ours else ())],
+    )
 
 
-def load_coco(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
-    """Instances of an image, as pycocotools rasterises them. Crowds are instances too: tools mark holes so."""
-    path, annotations = entry.payload
-    return [_instance(annotation, entry, path) for annotation in annotations]
+def _category(annotation: JsonObject) -> int:
+    """Id of an annotation's category; -1 where it has none, which is said when it is read."""
+    number = whole_number(annotation.get("category_id"))
+    return -1 if number is None else number
 
 
-def _instance(annotation: JsonObject, entry: LabelRecord, path: str) -> Instance:
-    place = f"{path}: annotation {annotation.get('id')} of {entry.sample.image.name}"
-    label = entry.names.get(annotation.get("category_id", -1))
-    if label is None:
-        raise ToolkitError(place, f"has an unknown category {annotation.get('category_id')}", "correct it")
-    try:
-        found = _pixels(annotation, entry, label)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise ToolkitError(place, f"has a malformed segmentation ({error})", "correct or remove it") from error
-    if found is None:
-        raise ToolkitError(place, "covers no pixel of the image", "remove it")
+def _by_image(path: Path, document: JsonObject) -> defaultdict[int | str, list[JsonObject]]:
+    """Id of each image -> its annotations.
+
+    Raises:
+        ToolkitError: an annotation is of an image that is not listed.
+    """
+    known = {image_id(path, f"images[{place}]", record.get("id")) for place, record in enumerate(document["images"])}
+    found: defaultdict[int | str, list[JsonObject]] = defaultdict(list)
+    for place, annotation in enumerate(document["annotations"]):
+        number = image_id(path, f"annotations[{place}]", annotation.get("image_id"))
+        if number not in known:
+            problem = f"annotations name image {shown(annotation['image_id'])}, which is not listed"
+            raise ToolkitError(path, problem, "correct the file")
+        found[number].append(annotation)
     return found
 
 
-def _pixels(annotation: JsonObject, entry: LabelRecord, label: str) -> Instance | None:
-    width, height = entry.image_size()
-    segmentation = annotation.get("segmentation")
-    if isinstance(segmentation, dict):
-        return crop_to_bbox(paint_rle(segmentation, height, width), label)
-    if segmentation:
-        return _polygons(segmentation, (width, height), label)
-    x, y, w, h = annotation["bbox"]
-    corners = np.rint(np.clip([x, y, x + w, y + h], 0, [width, height, width, height])).astype(int)
-    x0, y0, x1, y1 = (int(value) for value in corners)
-    if x1 <= x0 or y1 <= y0:
-        return None
-    return Instance(label, (x0, y0, x1, y1), np.ones((y1 - y0, x1 - x0), np.bool_), (x1 - x0) * (y1 - y0))
+def nothing_marked(root: Path, files: CocoFiles) -> list[Problem]:
+    """A problem where no image of a tree has an annotation: nothing found is never nothing there."""
+    documents = [document for _, document in files.documents]
+    if any(document["annotations"] for document in documents) or not any(one["images"] for one in documents):
+        return []
+    return [Problem(str(root), "no image has an annotation", "name the annotation files that belong to the images")]
 
 
-def _polygons(segmentation: Sequence[Sequence[float]], size: tuple[int, int], label: str) -> Instance | None:
-    width, height = size
-    rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in segmentation]
-    if any(len(ring) < 3 for ring in rings):
-        raise ValueError("a polygon of fewer than three points")
-    points = np.concatenate(rings)
-    inside = (points >= 0).all() and (points <= size).all()
-    if not inside or (points != np.rint(points)).any():
-        return crop_to_bbox(fill_edges(rings, height, width), label)
-    # Whole numbers can be moved without changing how they round: only their own box need be rasterised.
-    low = points.min(axis=0).astype(int)
-    span = points.max(axis=0).astype(int) - low
-    filled = fill_edges([ring - low for ring in rings], max(1, int(span[1])), max(1, int(span[0])))
-    return crop_to_bbox(filled, label, (int(low[0]), int(low[1])))
+def images_note(images: TreeImages) -> list[str]:
+    """What to say where labels are read without their images."""
+    where = f"no image was found below {images.finder.root}"
+    return [f"{where}: the labels of {images.lost} images are read without them"] if images.lost else []

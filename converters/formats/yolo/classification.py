@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from converters.formats.base import Encoded, Pixels, Settings, TreeShape, as_folder, csv_line, image_name
@@ -17,7 +18,10 @@ from converters.formats.label_tree import (
     walk_files,
 )
 from converters.formats.registry import read_manifest
+from converters.formats.yolo.placement import where_they_stand
 from converters.rasterize import Rounding
+from toolkit.dataset.samples import is_good_word
+from toolkit.errors import Problem
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import is_image
 
@@ -38,40 +42,66 @@ def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
 
 def _suspect(root: Path) -> bool:
     """Whether there are images in folders of classes, within folders of subsets."""
-    images = (path for pattern in ("train/*/*", "val/*/*", "test/*/*") for path in root.glob(pattern))
-    first = next((path for path in images if is_image(path.name)), None)
-    return first is not None and first.parent.name not in ("images", "labels")
+    folders = [folder for _, folder in _class_folders(root)]
+    if any(folder.name.lower() in _NO_CLASSES for folder in folders):
+        return False
+    return any(is_image(file.name) for folder in folders for file in walk_files(folder))
+
+
+_NO_CLASSES = ("images", "labels", "masks", "annotations", "ground_truth")
+
+
+def _class_folders(root: Path) -> list[tuple[str, Path]]:
+    """Subset and folder of each class, train/dent and Valid/Dent."""
+    subsets = [(subset_of_name(path.name), path) for path in sorted(root.iterdir()) if path.is_dir()]
+    return [
+        (subset, folder)
+        for subset, path in subsets
+        if subset is not None
+        for folder in sorted(path.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+    ]
 
 
 def _index(root: Path) -> LabelTree:
     """Index a tree of <subset>/<class>/ folders of images, or of a table alone."""
     manifest = read_manifest(root)
     table = root / "labels.csv"
-    found = []
+    notes = ["a classification tree says nothing of where defects are"]
+    problems: list[Problem] = []
     if manifest and table.is_file():
-        with open(table, encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                image = root / row["subset"] / row["class"] / row["name"]
-                stem = row["name"].rpartition(".")[0]
-                size = (int(row["width"]), int(row["height"]))
-                found.append(FoundImage(row["subset"], stem, image, None, (row["class"],), size))
+        found = list(_in_table(root, table))
+        if manifest["options"]["images"] != "none":
+            found, problems = where_they_stand(root, found)
     else:
-        for folder in sorted(path for path in root.glob("*/*") if path.is_dir()):
-            subset = subset_of_name(folder.parent.name)
-            images = [path for path in walk_files(folder) if is_image(path.name)] if subset else []
-            found += [
-                FoundImage(str(subset), f"{folder.name}/{image.stem}", image, None, (folder.name,)) for image in images
-            ]
-    names = manifest["classes"] if manifest else sorted({name for one in found for name in one.classes} - {"good"})
+        found, unread = _in_folders(root)
+        notes += unread
+    names = manifest["classes"] if manifest else sorted({name for one in found for name in one.classes})
     records = make_records(found, _load_nothing, dict(enumerate(names)), ours=manifest is not None, kind="class")
-    return LabelTree(
-        root,
-        "yolo-classify",
-        names,
-        records,
-        manifest=manifest,
-        notes=["a classification tree says nothing of where defects are"],
-    )
+    return LabelTree(root, "yolo-classify", names, records, manifest=manifest, layout_problems=problems, notes=notes)
+
+
+def _in_table(root: Path, table: Path) -> Iterator[FoundImage]:
+    """The images of a tree of ours, by its table: they need not be there."""
+    with open(table, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            image = root / row["subset"] / row["class"] / row["name"]
+            stem = row["name"].rpartition(".")[0]
+            size = (int(row["width"]), int(row["height"]))
+            yield FoundImage(row["subset"], stem, image, None, (row["class"],), size)
+
+
+def _in_folders(root: Path) -> tuple[list[FoundImage], list[str]]:
+    """The images of another tool's tree, and a note of each folder whose images stand in no folder of a class."""
+    found: dict[Path, FoundImage] = {}
+    for subset, folder in _class_folders(root):
+        classes = () if is_good_word(folder.name) else (folder.name,)
+        for image in walk_files(folder):
+            if is_image(image.name):
+                found[image] = FoundImage(subset, f"{folder.name}/{image.stem}", image, None, classes)
+    others = Counter(path.parent for path in walk_files(root) if is_image(path.name) and path not in found)
+    notes = [f"{count} image(s) in {folder} are in no folder of a class: not read" for folder, count in others.items()]
+    return list(found.values()), notes
 
 
 def _load_nothing(entry: LabelRecord, rounding: Rounding) -> list[Instance]:

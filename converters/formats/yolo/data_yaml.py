@@ -8,10 +8,20 @@ from pathlib import Path
 import yaml
 
 from converters.formats.label_tree import subset_of_name
+from converters.formats.yolo.places import child, find_place, read_text
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 
-__all__ = ["data_yaml", "find_data_yaml", "image_folders", "listed_places", "read_data_yaml"]
+__all__ = [
+    "data_yaml",
+    "find_data_yaml",
+    "image_folders",
+    "listed_places",
+    "numbered_names",
+    "read_data_yaml",
+    "read_document",
+    "subset_of_folder",
+]
 
 
 _YamlDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's writes the same, ten times as fast
@@ -35,11 +45,45 @@ def data_yaml(classes: Sequence[str], subsets: Sequence[str], **more: str) -> by
 
 def find_data_yaml(root: Path) -> Path | None:
     """The dataset file of a YOLO tree: data.yaml, or the one YAML file with `names`."""
-    for name in ("data.yaml", "data.yml", "dataset.yaml"):
-        if (root / name).is_file():
-            return root / name
+    for name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml"):
+        found = child(root, name)
+        if found is not None and found.is_file():
+            return found
     candidates = [path for path in sorted(root.iterdir()) if path.suffix.lower() in (".yaml", ".yml")]
     return next((path for path in candidates if "names" in read_data_yaml(path, strict=False)), None)
+
+
+# Reads all values as text: other loaders take the class names no, 010 and null for False, 8 and None.
+_YamlLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def read_document(path: Path) -> tuple[JsonObject, list[str]]:
+    """The content of a dataset file, all values as text; and notes.
+
+    Raises:
+        ToolkitError: it is not YAML.
+    """
+    try:
+        text, notes = read_text(path)
+        loader = _YamlLoader(text)
+        try:
+            document = loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (OSError, yaml.YAMLError) as error:
+        raise ToolkitError(path, "is not readable YAML", f"correct it ({str(error).splitlines()[0]})") from error
+    return (document if isinstance(document, dict) else {}), notes
+
+
+def numbered_names(names: object) -> dict[int, str] | None:
+    """Class names as id -> name, out of a list or a mapping; None if they are neither."""
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        return None
+    if not all(str(number).isdecimal() for number in names):
+        return None
+    return {int(number): name for number, name in names.items()}
 
 
 def read_data_yaml(path: Path, *, strict: bool = True) -> JsonObject:
@@ -49,18 +93,14 @@ def read_data_yaml(path: Path, *, strict: bool = True) -> JsonObject:
         ToolkitError: it is not YAML, or has no usable `names` (unless not `strict`).
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        if not strict:
-            return {}
-        raise ToolkitError(path, "is not readable YAML", f"correct it ({str(error).splitlines()[0]})") from error
-    if not isinstance(document, dict):
-        document = {}
-    names = document.get("names")
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if isinstance(names, dict) and all(str(number).isdigit() for number in names):
-        document["names"] = {int(number): str(name) for number, name in names.items()}
+        document, _ = read_document(path)
+    except ToolkitError:
+        if strict:
+            raise
+        return {}
+    names = numbered_names(document.get("names"))
+    if names is not None:
+        document["names"] = names
     elif strict:
         raise ToolkitError(path, "has no usable `names`", "give class names as a list, or as 0: name")
     return document
@@ -69,43 +109,43 @@ def read_data_yaml(path: Path, *, strict: bool = True) -> JsonObject:
 _SPELLINGS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 
 
-def listed_places(root: Path, document: JsonObject) -> Iterator[tuple[str, Path]]:
-    """Subset and place of what a dataset file lists, as far as it is there.
+def listed_places(root: Path, document: JsonObject) -> Iterator[tuple[str, str, Path | None]]:
+    """Subset, text and place of what a dataset file lists; None where nothing is there.
 
-    A `path` that leads nowhere is passed over; so is "../" as Roboflow writes it.
+    Nothing outside `root` is looked at: a `path` that leads elsewhere is passed over; so is "../" that Roboflow writes.
     """
-    bases = [root]
-    if isinstance(document.get("path"), str):
-        bases += [Path(document["path"]), root / document["path"]]
+    base = document.get("path")
+    named = {str(key).lower(): value for key, value in document.items()}
     for spelling, subset in _SPELLINGS.items():
-        value = document.get(spelling)
+        value = named.get(spelling)
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str):
-                stripped = text.removeprefix("../").removeprefix("./")
-                places = [base / name for name in (stripped, text) for base in bases]
-                place = next((place.resolve() for place in places if place.exists()), None)
-                if place is not None:
-                    yield subset, place
+            if isinstance(text, str) and text not in ("", "~", "null"):
+                yield subset, text, find_place(root, text, base if isinstance(base, str) else "")
 
 
 def image_folders(root: Path, document: JsonObject, part: str = "images") -> list[tuple[str, Path]]:
     """Subsets and their folders of images. Of a folder that stands in for another subset its own name decides."""
-    listed = list(listed_places(root, document))
+    listed = [(subset, place) for subset, _, place in listed_places(root, document) if place is not None]
     if listed:
         subsets: dict[Path, list[str]] = {}
         for subset, place in listed:
             if place.is_dir():
-                subsets.setdefault(place / part if (place / part).is_dir() else place, []).append(subset)
-        named = ((folder, _subset_of_folder(folder, part), found) for folder, found in subsets.items())
+                subsets.setdefault(_inner(place, part) or place, []).append(subset)
+        named = ((folder, subset_of_folder(folder, part), found) for folder, found in subsets.items())
         return [(own if own in found else found[0], folder) for folder, own, found in named]
-    guesses = [
-        (guess, folder)
-        for folder in sorted({*root.glob(f"{part}/*"), *root.glob(f"*/{part}")})
-        if folder.is_dir() and (guess := _subset_of_folder(folder, part)) is not None
-    ]
-    return guesses or ([("train", root / part)] if (root / part).is_dir() else [])
+    top = _inner(root, part)
+    inner = [path for path in top.iterdir() if path.is_dir()] if top is not None else []
+    inner += [folder for path in root.iterdir() if path.is_dir() and (folder := _inner(path, part)) is not None]
+    guesses = [(guess, folder) for folder in sorted({*inner}) if (guess := subset_of_folder(folder, part)) is not None]
+    return guesses or ([("train", top)] if top is not None else [])
 
 
-def _subset_of_folder(folder: Path, part: str) -> str | None:
+def _inner(folder: Path, part: str) -> Path | None:
+    """The folder of that name in another, in whatever letter case."""
+    found = child(folder, part)
+    return found if found is not None and found.is_dir() else None
+
+
+def subset_of_folder(folder: Path, part: str = "images") -> str | None:
     """Subset that images/train or train/images speaks of."""
-    return subset_of_name(folder.parent.name if folder.name == part else folder.name)
+    return subset_of_name(folder.parent.name if folder.name.lower() == part.lower() else folder.name)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from converters.formats.base import AsWritten, Encoded, Pixels, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
+from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import decimals
-from converters.formats.yolo.reader import index_yolo, parse_rows
+from converters.formats.yolo.reader import read_rows
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -52,9 +51,9 @@ def _as_written(record: LabelRecord, shown: LabelledImage) -> AsWritten:
     """The boxes of a label file, in double precision; of a polygon row the tight box."""
     size = np.array([shown.width, shown.height], np.float64)
     boxes: list[tuple[float, float, float, float]] = []
-    for (_, values, _), one in zip(parse_rows(Path(record.payload), record.names), shown.instances, strict=True):
+    for values, one in ((row.values, found) for row, found in read_rows(record, "truncate") if found is not None):
         if len(values) == 4:
-            centre, span = values[:2].astype(np.float64) * size, values[2:].astype(np.float64) * size
+            centre, span = values[:2] * size, values[2:] * size
             (x0, y0), (x1, y1) = (centre - span / 2).tolist(), (centre + span / 2).tolist()
             boxes.append((x0, y0, x1, y1))
         else:
@@ -70,5 +69,6 @@ FORMAT = Format(
     index=index_yolo,
     label_files=("labels/*/*.txt",),
     rank=60,
+    takes_boxes=True,
     as_written=_as_written,
 )

@@ -48,16 +48,16 @@ def pixel_rings(instance: Instance, settings: Settings) -> tuple[list[IntArray],
     rings = centre_rings(outline)
     if settings.min_iou < 1:
         regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "centre")]
-        height, width = instance.mask.shape
+        height, width = instance.region.shape
         fewer = simplify_regions(
-            regions, instance.mask, lambda found: fill_pixels(found, height, width), settings.min_iou
+            regions, instance.region, lambda found: fill_pixels(found, height, width), settings.min_iou
         )
         rings = fewer or rings
     if not settings.join_parts or len(rings) == 1:
         return rings, 0
-    before = fill_pixels(rings, *instance.mask.shape)
+    before = fill_pixels(rings, *instance.region.shape)
     joined = _bridge(rings)
-    added = np.count_nonzero(fill_pixels([joined], *instance.mask.shape)) - np.count_nonzero(before)
+    added = np.count_nonzero(fill_pixels([joined], *instance.region.shape)) - np.count_nonzero(before)
     return [joined], int(added)
 
 
@@ -88,7 +88,7 @@ def _nearest(one: IntArray, other: IntArray) -> tuple[int, int, int]:
 
 def polygon_row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str, IntArray]:
     """A ring as text, normalised x and y in turn, at least three points; and the ring that a reader makes of it."""
-    points = ring + instance.bbox[:2]
+    points = ring + instance.window[:2]
     columns, rows = points[:, 0].tolist(), points[:, 1].tolist()
     digits = decimals(image)
     across, down = _axis(image.width, digits, _QUARTER), _axis(image.height, digits, _QUARTER)
@@ -110,7 +110,7 @@ def polygon_row(ring: IntArray, instance: Instance, image: LabelledImage) -> tup
         pairs += [f"{fine_across.shown[x]} {fine_down.shown[y]}", f"{fine_across.shown[x]} {down.shown[y]}"]
     padding = _padding(len(pairs), diagonal, steps, offsets, max(image.width, image.height)) if len(diagonal) else 0
     pairs += pairs[-1:] * max(3 - len(pairs), padding)
-    return " ".join(pairs), read_back - instance.bbox[:2]
+    return " ".join(pairs), read_back - instance.window[:2]
 
 
 def _near_half(size: int) -> float:

@@ -8,9 +8,10 @@ import numpy as np
 
 from converters.formats.base import Encoded, Pixels, Settings
 from converters.formats.format import Format
-from converters.formats.yolo.data_yaml import find_data_yaml, read_data_yaml
+from converters.formats.yolo.data_yaml import find_data_yaml, read_document
+from converters.formats.yolo.description import holds_labels, is_described
+from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import pixel_rings, polygon_row
-from converters.formats.yolo.reader import index_yolo
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from converters.rasterize import ROUNDINGS, fill_pixels
 from toolkit.geometry.labels import LabelledImage
@@ -19,16 +20,25 @@ __all__ = ["FORMAT"]
 
 
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
-    """Rows that fill to the instance's pixels, and the pixels that they do fill."""
+    """Rows that fill to the instance's pixels, and the pixels that they do fill.
+
+    A row that stands already has its last point once more: ultralytics drops a row that stands twice.
+    """
     lines: list[str] = []
+    seen: set[str] = set()
     intersection = union = bridges = 0
     for instance in image.instances:
         label = f"{settings.class_id(instance.label)} "
         rings, added = pixel_rings(instance, settings)
         rows = [polygon_row(ring, instance, image) for ring in rings]
-        lines += [label + text for text, _ in rows]
-        filled = fill_pixels([read_back for _, read_back in rows], *instance.mask.shape)
-        both = int(np.count_nonzero(filled & instance.mask))
+        for text, _ in rows:
+            line = label + text
+            while line in seen:
+                line = " ".join([line, *line.split()[-2:]])
+            seen.add(line)
+            lines.append(line)
+        filled = fill_pixels([read_back for _, read_back in rows], *instance.region.shape)
+        both = int(np.count_nonzero(filled & instance.region))
         intersection += both
         union += int(np.count_nonzero(filled)) + instance.area - both
         bridges += added
@@ -42,9 +52,14 @@ def _count(image: LabelledImage, settings: Settings) -> int:
 
 
 def _recognise(root: Path) -> bool:
-    """Whether there is a dataset file that speaks of no class maps; its rows say later what they are."""
+    """Whether there is a dataset file that speaks of no class maps, or names of classes and labels.
+
+    Its rows say later what they are.
+    """
     path = find_data_yaml(root)
-    return path is not None and "masks_dir" not in read_data_yaml(path)
+    if path is not None:
+        return "masks_dir" not in read_document(path)[0]
+    return is_described(root) and holds_labels(root, empty=True)
 
 
 FORMAT = Format(
@@ -56,6 +71,7 @@ FORMAT = Format(
     label_files=("labels/*/*.txt",),
     rank=20,
     recognise=_recognise,
+    suspect=holds_labels,
     roundings=ROUNDINGS,
     count=_count,
 )

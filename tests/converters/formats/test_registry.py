@@ -14,12 +14,18 @@ from tests.converters.support import class_map, label_mask, relabel
 from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError
 from toolkit.dataset.splits import Split
-from toolkit.geometry.labels import LabelledImage
+from toolkit.geometry.labels import Box, LabelledImage
 from toolkit.imaging.masks import read_mask
 
 EXACT: tuple[str, ...] = ("coco", "yolo-segment", "semantic", "panoptic", "masks")
 BOXES: tuple[str, ...] = ("yolo-detect", "yolo-obb")
 WHERE = tuple(name for name in FORMATS if name != "yolo-classify")
+AFTER: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(WHERE, tuple(FORMATS)),
+    "yolo-detect": ("yolo-detect", "yolo-classify", "coco"),
+    "yolo-obb": ("yolo-detect", "yolo-obb", "yolo-classify", "coco"),
+}
+"""What each format can be turned into: what shows boxes alone becomes no pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +44,13 @@ def second(trees: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each tree in every format again: `second`/<first format>/<second format>."""
     out = tmp_path_factory.mktemp("second")
     for name in WHERE:
-        convert(read_labels(trees / name), out / name, FORMATS, images="symlink")
+        convert(read_labels(trees / name), out / name, AFTER[name], images="symlink")
     return out
 
 
-def filled(image: LabelledImage) -> set[tuple[str, tuple[int, int, int, int]]]:
-    """Class and box of each instance; each must fill its box."""
-    assert all(instance.mask.all() for instance in image.instances)
+def boxes(image: LabelledImage) -> set[tuple[str, Box]]:
+    """Class and box of each instance, none of which has a mask."""
+    assert all(instance.mask is None for instance in image.instances)
     return {(instance.label, instance.bbox) for instance in image.instances}
 
 
@@ -54,8 +60,7 @@ def test_a_tree_is_recognised_and_counted(trees: Path, product: Dataset, kind: s
     assert (tree.kind, len(tree), tree.classes()) == (kind, len(product), product.classes())
 
 
-@pytest.mark.parametrize("after", FORMATS)
-@pytest.mark.parametrize("before", WHERE)
+@pytest.mark.parametrize(("before", "after"), [(before, after) for before in WHERE for after in AFTER[before]])
 def test_classes_keys_and_subsets_stay(
     second: Path, product: Dataset, product_split: Split, before: str, after: str
 ) -> None:
@@ -76,20 +81,26 @@ def test_pixels_stay(
         assert np.array_equal(class_map(image, product.classes()), truth[image.key]), image.key
 
 
-@pytest.mark.parametrize("after", EXACT)
-@pytest.mark.parametrize("before", BOXES)
-def test_boxes_become_filled_boxes(trees: Path, second: Path, product: Dataset, before: str, after: str) -> None:
-    names = product.classes()
-    for first, image in zip(read_labels(trees / before), read_labels(second / before / after), strict=True):
-        assert first.key == image.key
-        expected = class_map(first, names)
-        assert np.array_equal(class_map(image, names) > 0, expected > 0), image.key
+@pytest.mark.parametrize("after", ["coco", "yolo-detect"])
+def test_boxes_stay_boxes(trees: Path, second: Path, after: str) -> None:
+    for first, image in zip(
+        read_labels(trees / "yolo-detect"), read_labels(second / "yolo-detect" / after), strict=True
+    ):
+        assert (first.key, boxes(first)) == (image.key, boxes(image))
+
+
+@pytest.mark.parametrize("after", sorted({*FORMATS} - {"coco", "yolo-detect", "yolo-classify"}))
+def test_nobody_invents_what_a_box_does_not_say(trees: Path, tmp_path: Path, after: str) -> None:
+    with pytest.raises(ToolkitError, match=rf"boxes.*: no {after}; use ") as caught:
+        convert(read_labels(trees / "yolo-detect"), tmp_path / "out", ["coco", after])
+    assert caught.value.with_flags.endswith("use --to yolo-detect,yolo-classify,coco")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("before", EXACT)
 def test_pixels_become_tight_boxes(trees: Path, second: Path, before: str) -> None:
-    expected = {image.key: filled(image) for image in read_labels(trees / "yolo-detect")}
-    found = {image.key: filled(image) for image in read_labels(second / before / "yolo-detect")}
+    expected = {image.key: boxes(image) for image in read_labels(trees / "yolo-detect")}
+    found = {image.key: boxes(image) for image in read_labels(second / before / "yolo-detect")}
     assert found == expected
 
 
@@ -117,7 +128,7 @@ def test_the_order_of_classes_stays(tmp_path: Path, kind: str) -> None:
     image = label_mask("a", SHAPES["border contact"])
     labels = [order[(0, 1, 3)[number % 3]] for number in range(len(image.instances))]
     write_labels([relabel(image, labels)], tmp_path / "first", [kind], classes=order, image_mode="none")
-    others = [*EXACT[:-1], *BOXES]
+    others = [name for name in AFTER[kind] if name not in ("masks", "yolo-classify")]
     convert(read_labels(tmp_path / "first" / kind), tmp_path / "second", others, images="none")
     for other in others:
         tree = read_labels(tmp_path / "second" / other)

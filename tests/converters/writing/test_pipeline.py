@@ -19,6 +19,7 @@ from toolkit import Dataset, ToolkitError, load_dataset
 from toolkit.dataset.keys import file_name, key_of_file_name
 from toolkit.dataset.splits import Split
 from toolkit.errors import BadInputError
+from toolkit.geometry.labels import Instance, LabelledImage
 
 LABELS = {"dent": [SHAPES["ring"], SHAPES["comb"]], "scratch": [SHAPES["border contact"], SHAPES["checkerboard"]]}
 
@@ -296,6 +297,27 @@ def test_faulty_files_are_left_out_and_listed_if_asked(faulty: Dataset, tmp_path
     keys = {image.key for image in read_labels(tmp_path / "out/coco")}
     assert {key for key in keys if "good" not in key} == {"part/test/scratch/001"}
     assert verify(tmp_path / "out", faulty).passed
+
+
+def test_a_conversion_that_leaves_all_out_leaves_nothing(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / "part/test/good").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"part/test/good/{number}.png").write_bytes(b"no image")
+    with pytest.raises(BadInputError, match=r"not a readable image"):
+        convert(tmp_path, tmp_path.parent / "out", "coco", on_problem="skip")
+    assert not (tmp_path.parent / "out").exists()
+
+
+def test_boxes_with_fractions_pass_their_own_proof(tmp_path: Path) -> None:
+    instance = Instance.of_box("dent", (1.25, 2.5, 6.75, 7.4), (20, 10))
+    assert instance is not None
+    image = LabelledImage("a", None, 20, 10, (instance,), "train", "dent", "boxes")
+    write_labels([image], tmp_path, ["coco", "yolo-detect"], classes=["dent"], image_mode="none")
+    assert verify(tmp_path).passed
+    for kind in ("coco", "yolo-detect"):
+        (read,) = read_labels(tmp_path / kind)
+        assert read.instances[0].mask is None
+        assert np.allclose(read.instances[0].bbox, instance.bbox, atol=1e-4)
 
 
 @pytest.mark.parametrize(

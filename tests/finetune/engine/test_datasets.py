@@ -95,6 +95,6 @@ def test_labels_without_images_cannot_be_learnt_from(root: Path, tmp_path: Path)
 
 
 def test_a_fault_of_the_dataset_is_named(tmp_path: Path) -> None:
-    (make_dataset(tmp_path) / "part/ground_truth/dent/000_mask.png").unlink()
-    with pytest.raises(ToolkitError, match="a defect image without a mask"):
+    (make_dataset(tmp_path) / "part/test/dent/000.png").unlink()
+    with pytest.raises(ToolkitError, match="a mask without an image"):
         open_examples(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from finetune.engine.config import LearnerConfig
 from finetune.engine.runs import Run, start_run
 from finetune.engine.splits import ImageRecords, SplitConfig, evaluated_examples, open_examples
-from tests.commands import make_dataset
+from tests.commands import make_dataset, picture, save, stain
 from toolkit.errors import ToolkitError
 
 
@@ -62,3 +62,33 @@ def test_data_that_changed_is_refused(run: Run, data: Path) -> None:
     (data / "part/train/good/000.png").unlink()
     with pytest.raises(ToolkitError, match="data: is not as it was: other images or another split; name the data"):
         keys(run, None)
+
+
+@pytest.mark.parametrize("strategy", ["auto", "stratified", "kfold"])
+def test_groups_share_a_subset_in_training_too(tmp_path: Path, strategy: str) -> None:
+    data = tmp_path / "data"
+    for subset in ("train", "test"):  # own subsets that each class could be learnt from
+        for label in ("good", "dent"):
+            for number in range(12):
+                place = data / f"part/{subset}/{label}/{label}{number // 2}_{subset}{number}.png"
+                save(place, picture(number + 50 * (subset == "test") + 100 * (label == "dent")))
+                if label == "dent":
+                    save(data / f"part/ground_truth/{label}/{place.stem}_mask.png", stain(number % 4))
+    assert set(open_examples(data, SplitConfig(strategy="auto")).subsets.values()) == {"train", "test"}
+    examples = open_examples(data, SplitConfig(strategy=strategy, group="{item}_*", folds=3))
+    subsets: dict[str, set[str]] = {}
+    for one in examples.examples:
+        subsets.setdefault(one.key.rpartition("/")[2].partition("_")[0], set()).add(one.subset)
+    assert len(subsets) == 12
+    assert all(len(found) == 1 for found in subsets.values())
+    left = open_examples(data, SplitConfig(strategy=strategy, leave_out=("dent",), folds=3))
+    assert left.classes == ("good",)
+
+
+def test_groups_of_a_split_that_is_not_drawn_are_refused(data: Path) -> None:
+    with pytest.raises(ToolkitError) as caught:
+        open_examples(data, SplitConfig(strategy="native", group="{item}_*"))
+    assert caught.value.with_flags == (
+        "split.group: does not go with --set split.strategy=native; use --set split.strategy=stratified"
+    )
+    assert str(caught.value).endswith('use split={"strategy": "stratified"}')

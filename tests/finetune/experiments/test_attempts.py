@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from finetune.engine.datasets import read_rgb
+from finetune.engine.splits import SplitConfig
 from finetune.experiments.analysis import analyse_attempts
 from finetune.experiments.attempts import (
     Attempt,
@@ -29,7 +31,7 @@ from finetune.experiments.report import attempts_json, attempts_markdown, attemp
 from finetune.metrics.significance import mcnemar_exact
 from tests.commands import ROOT, snapshot
 from tests.finetune.classifier.classifying import TINY, config
-from toolkit import load_dataset, write_product
+from toolkit import load_dataset, split_dataset, write_product, write_split
 from toolkit.dataset.splits import read_split
 from toolkit.errors import ToolkitError
 
@@ -173,6 +175,21 @@ def test_the_folds_test_each_image_of_the_split_once_for_each_seed(product, tmp_
             tested[one.seed] += held
     assert len(set(tested[0])) == len(tested[0]) == 80
     assert sorted(tested[0]) == sorted(tested[7])
+
+
+def test_the_folds_keep_together_what_the_split_does(product, tmp_path):
+    data = load_dataset(product)
+    by_number = tmp_path / "by-number.csv"  # photos of one number are of one part
+    write_split(split_dataset(data, "stratified", group="{part}"), by_number)
+    attempts = small_coursework(tmp_path, product, folds=3, seeds=[0])
+    split = {"split": SplitConfig(file=by_number)}
+    every = tuple(replace(one, config=one.config.model_copy(update=split)) for one in attempts.attempts)
+    attempts = replace(attempts, attempts=every)
+    for one in plan_attempts(attempts, tmp_path / "out"):
+        if one.fold is not None:
+            subsets = read_split(one.config.split.file, data)
+            parts = {(key.rpartition("/")[2], subset) for key, subset in subsets.items()}
+            assert len(parts) == len({part for part, _ in parts})
 
 
 class TestTheFile:

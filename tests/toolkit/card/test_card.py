@@ -12,7 +12,7 @@ import pytest
 from tests.commands import HEIGHT, IMAGES, WIDTH, make_dataset, picture, save, stain
 from toolkit import Instance, LabelledImage, Sample, ToolkitError, load_dataset, split_dataset
 from toolkit.card import DatasetCard, describe_dataset
-from toolkit.dataset.samples import Dataset
+from toolkit.dataset.dataset import Dataset
 
 
 @pytest.fixture
@@ -300,3 +300,26 @@ def test_the_real_bottle_sample(mvtec_root: Path) -> None:
     assert card.duplicates == [["bottle/test/good/002", "bottle/test/good/008"]]
     assert "bottle: no train folder" in card.notes
     assert card.published["bottle"][-1] == "train/good: 0 images, published 209"
+
+
+def test_depths(root: Path) -> None:
+    card = describe(root)
+    assert card.depths == {8: IMAGES}
+    assert "depth" not in card.summary
+    for number, largest in enumerate((4000, 4095, 60000)):
+        deep = np.full((HEIGHT, WIDTH), largest - number, np.uint16)
+        save(root / f"part/train/good/deep{number}.png", deep)
+    card = describe(root)
+    assert card.depths == {8: IMAGES, 12: 2, 16: 1}
+    assert card.as_json()["depths"] == {"8": IMAGES, "12": 2, "16": 1}
+    assert "depth 12 bits (2), 16 bits (1), read as 8 bits" in card.summary
+
+
+def test_a_damaged_image_of_16_bits_is_a_problem(root: Path) -> None:
+    path = save(root / "part/train/good/deep.png", np.full((HEIGHT, WIDTH), 4000, np.uint16))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 6] ^= 1
+    path.write_bytes(data)
+    (problem,) = describe(root).problems
+    assert problem.file == str(path)
+    assert problem.problem == "damaged: a checksum of this PNG does not match"

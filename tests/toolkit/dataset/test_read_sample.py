@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from toolkit.dataset.samples import MaskFile, Sample, class_names, image_class, inspect_sample, read_sample
+from toolkit.dataset.inspection import inspect_sample, read_sample
+from toolkit.dataset.samples import MaskFile, Sample, class_names, image_class
 from toolkit.errors import BadInputError, Problem
 from toolkit.imaging.images import ImageHeader, encode_map
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.keys import file_name, key_of_file_name
 from toolkit.dataset.layouts import load_dataset
-from toolkit.dataset.samples import Dataset, Sample
+from toolkit.dataset.samples import Sample
 from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.images import encode_map
 

@@ -94,8 +94,12 @@ def test_stratified_gives_every_subset_of_a_tiny_class_an_image(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("size", "shares", "message"),
     [
-        (2, {}, "nut/dent: has 2 images, too few for 3 subsets; set val or test to 0, or leave this class out"),
-        (1, {"val": 0.0}, "nut/dent: has 1 image, too few for 2 subsets"),
+        (
+            2,
+            {},
+            'nut/dent: has 2 images, too few for 3 subsets; set val or test to 0, or leave it out with leave_out="dent',
+        ),
+        (1, {"val": 0.0}, "nut/dent: has 1 image, too few for 2 subsets; set val and test to 0, or leave it out"),
     ],
 )
 def test_stratified_refuses_a_class_that_is_too_small(
@@ -122,7 +126,10 @@ def test_uniform_takes_so_many_of_every_class_and_nothing_else(
 def test_uniform_refuses_a_class_that_is_too_small(dataset: list[Sample]) -> None:
     with pytest.raises(ToolkitError) as caught:
         split_dataset(dataset, "uniform", per_class=6)
-    assert str(caught.value) == ("nut/crack: has 5 distinct images, per_class asks for 6; use per_class=5 or less")
+    message = (
+        'has 5 distinct images, per_class asks for 6; use per_class=5 or less, or leave it out with leave_out="crack"'
+    )
+    assert str(caught.value) == f"nut/crack: {message}"
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
@@ -157,7 +164,8 @@ def test_kfold_leaves_something_of_every_class_to_train_on(tmp_path: Path, val: 
 def test_kfold_refuses_a_class_that_is_too_small(dataset: list[Sample]) -> None:
     with pytest.raises(ToolkitError) as caught:
         split_dataset(dataset, "kfold", folds=6)
-    assert str(caught.value) == "nut/crack: has 5 images, too few for 6 folds; use folds=5 or less"
+    message = 'has 5 images, too few for 6 folds; use folds=5 or less, or leave it out with leave_out="crack"'
+    assert str(caught.value) == f"nut/crack: {message}"
 
 
 NUMBERS: list[tuple[str, dict[str, Any], str]] = [

@@ -40,15 +40,31 @@ def test_what_browsers_show_is_taken_as_it_is(
         assert np.array_equal(shown, read_image(path))
 
 
-def test_a_photo_that_browsers_would_turn_is_encoded_as_stored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["turned.jpg", "turned.png", "turned.webp", "turned.tif"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_photo_that_some_browsers_turn_is_encoded_upright(tmp_path: Path, name: str, orientation: int) -> None:
     exif = Image.Exif()
-    exif[274] = 6
-    Image.fromarray(GREY).save(tmp_path / "turned.jpg", exif=exif)
-    Image.fromarray(GREY).save(tmp_path / "turned.png", exif=exif)
-    for name in ("turned.jpg", "turned.png"):
-        picture = open_picture(tmp_path / name)
-        assert (picture.width, picture.height, picture.suffix) == (30, 40, ".png")
-        assert picture.encoded is not None
+    exif[274] = orientation
+    Image.fromarray(GREY).save(tmp_path / name, exif=exif, quality=100)
+    picture = open_picture(tmp_path / name)
+    upright = read_image(tmp_path / name)
+    assert upright.shape == ((40, 30, 3) if orientation == 3 else (30, 40, 3))
+    assert (picture.height, picture.width, picture.suffix) == (*upright.shape[:2], ".png")
+    for data in (picture.encoded, picture.thumbnail):
+        assert data is not None
+        assert b"eXIf" not in data
+        assert np.array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), upright)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_camera_data_of_12_bits_are_stretched(tmp_path: Path, suffix: str) -> None:
+    deep = np.random.default_rng(0).integers(1800, 3900, (40, 30)).astype(np.uint16)
+    picture = open_picture(save(tmp_path / f"a.{suffix}", deep))
+    assert picture.suffix == ".png"
+    for data in (picture.encoded, picture.thumbnail):
+        assert data is not None
+        shown = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert np.array_equal(shown, deep >> 4)
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,72 @@
-"""The on-disk layouts by name: one line each. A layout recognises a root and turns it into samples."""
+"""The on-disk layouts: descriptions in `builtin`, and code where a description cannot do it, one line each here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.layouts.builtins import built_in_names, find_description
+from toolkit.dataset.layouts.described import index_described
+from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
+from toolkit.dataset.layouts.files import list_files
+from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.layout import Layout
-from toolkit.dataset.samples import Dataset
-from toolkit.errors import ToolkitError
+from toolkit.dataset.layouts.resolving import resolve
+from toolkit.errors import Problem, ToolkitError
 
-__all__ = ["LAYOUTS", "Layout", "detect_layout", "index_root", "load_dataset"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "LayoutLike",
+    "chosen_layout",
+    "coded_layout",
+    "detect_layout",
+    "find_layout",
+    "index_root",
+    "load_dataset",
+]
 
 LAYOUTS: dict[str, str] = {
     "mvtec": "toolkit.dataset.layouts.mvtec",
+    "severstal": "toolkit.dataset.layouts.coded.severstal",
+    "real-iad": "toolkit.dataset.layouts.coded.real_iad",
+    "deeppcb": "toolkit.dataset.layouts.coded.deeppcb",
+    "elpv": "toolkit.dataset.layouts.coded.elpv",
+    "crackforest": "toolkit.dataset.layouts.coded.crackforest",
 }
 """Name -> module, whose `LAYOUT` it is. The first that detects a folder has it."""
 
+LayoutLike = str | Path | Mapping[str, Any] | None
+"""How a root is laid out: the name of a built-in layout, a YAML file, or a mapping; None finds it by itself."""
+
+_LISTED = 3
+
+
+def coded_layout(name: str) -> Layout:
+    """The layout of this name, of those that are code."""
+    found: Layout = import_module(LAYOUTS[name]).LAYOUT
+    return found
+
 
 def _every_layout() -> Iterator[Layout]:
-    return (import_module(module).LAYOUT for module in LAYOUTS.values())
+    return (coded_layout(name) for name in LAYOUTS)
 
 
 def detect_layout(root: Path) -> Layout | None:
     """The layout of a folder, by names alone; None if it is the root of no dataset."""
+    described = signed(root)
+    if described is not None:
+        return Layout(described.name, described.about, lambda _: True, lambda folder: _described(folder, described))
     return next((layout for layout in _every_layout() if layout.detect(root)), None)
+
+
+def _described(root: Path, description: Description, *, told: bool = False) -> Dataset:
+    return index_described(list_files(root), description, told=told)
 
 
 def index_root(root: Path) -> Dataset:
@@ -41,10 +83,7 @@ def index_root(root: Path) -> Dataset:
     for folder in (root, *children):
         layout = detect_layout(folder)
         if layout is not None:
-            dataset = layout.index(folder)
-            if not len(dataset) and not dataset.layout_problems:
-                raise ToolkitError(folder, "holds no images", "name the folder that holds the dataset")
-            return dataset
+            return _whole(layout.index(folder), folder)
     place = root.resolve()
     for folder in place.parents[:2]:
         layout = detect_layout(folder)
@@ -52,16 +91,172 @@ def index_root(root: Path) -> Dataset:
             raise ToolkitError(root, "is a part of a dataset", f"name its category, {folder}")
     if not any(root.iterdir()):
         raise ToolkitError(root, "the folder is empty", "name the folder that holds the dataset")
-    known = ", ".join(f"{layout.name} ({layout.shown})" for layout in _every_layout())
-    raise ToolkitError(root, "unknown layout", f"known are {known} and the label trees that 'defectkit convert' writes")
+    return _guessed(root, children)
 
 
-def load_dataset(root: str | Path) -> Dataset:
-    """Index a dataset: a dataset root, a single category folder, or a folder that holds either one level down.
-
-    Only names are read here, so that a hundred thousand samples take seconds. `Dataset.problems` reads the files.
+def _whole(dataset: Dataset, root: Path) -> Dataset:
+    """A dataset that accounts for every image file below its root, or one of another layout that does.
 
     Raises:
-        ToolkitError: the folder does not exist, holds nothing, or has no known layout.
+        ToolkitError: there is no image.
     """
-    return index_root(Path(root))
+    files = list_files(root)
+    left = _left_over(dataset, files.images)
+    if not left:
+        if not len(dataset) and not dataset.layout_problems:
+            raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
+        return dataset
+    found = guess(files)
+    if found is not None:
+        return index_described(files, found.description, resolution=found.resolution)
+    if dataset.layout not in LAYOUTS:
+        return dataset  # a description has said itself what it leaves over
+    shown = ", ".join(left[:_LISTED]) + (", ..." if len(left) > _LISTED else "")
+    what = f"{len(left)} image file(s) have no place in the layout {dataset.layout}: {shown}"
+    remedy = "take them out, or say how the folder is laid out with --layout FILE.yaml"
+    return dataset.with_problems(
+        [Problem(str(root), what, f"{remedy}; 'defectkit layouts {dataset.layout}' is a start")]
+    )
+
+
+def _left_over(dataset: Dataset, images: Iterable[str]) -> list[str]:
+    """Image files below the root that a dataset neither takes nor names."""
+    start = f"{dataset.root}{os.sep}" if str(dataset.root) != "." else ""
+    used = {str(path) for sample in dataset for path in (sample.image, *sample.masks)}
+    used |= {str(path) for path in dataset.passed_over} | {problem.file for problem in dataset.layout_problems}
+    return [path for path in images if start + path not in used]
+
+
+def _guessed(root: Path, children: list[Path]) -> Dataset:
+    """Index a folder by the one built-in description that accounts for all of it, there or one level down.
+
+    Raises:
+        ToolkitError: none does, or several that differ.
+    """
+    whole = list_files(root)
+    if not whole.images:
+        raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
+    inner = [replace(list_files(folder), others=whole.others) for folder in children]
+    alone = [files for files in inner if files.images]
+    found = guess(whole)
+    only = alone[0] if len(alone) == 1 and len(alone[0].images) == len(whole.images) else None
+    if only is not None and (found is None or not found.description.single):
+        nested = guess(only)
+        if nested is not None and nested.description.name != "photos":
+            return index_described(only, nested.description, resolution=nested.resolution)
+    if found is not None:
+        return index_described(whole, found.description, resolution=found.resolution)
+    near = [one.told for one in candidates(whole)][:_LISTED]
+    shown = f" ({'; '.join(near)})" if near else ""
+    ways = "describe it with --image PATTERN --mask PATTERN, or with --layout FILE.yaml"
+    raise ToolkitError(root, f"unknown layout{shown}", f"{ways}; 'defectkit layouts --guess {root}' drafts one")
+
+
+def chosen_layout(
+    layout: LayoutLike = None,
+    image: str | None = None,
+    mask: str | None = None,
+    values: str | None = None,
+    good: Sequence[str] | None = None,
+) -> LayoutLike:
+    """What several ways to say how a root is laid out come to; the arguments are those of `load_dataset`.
+
+    Raises:
+        ToolkitError: they contradict each other, or one is faulty.
+    """
+    if mask and not image:
+        raise ToolkitError("--mask", "says nothing of where the images are", "give --image PATTERN too")
+    if image and layout is not None:
+        raise ToolkitError("--layout", "stands beside --image", "give one of them")
+    if image:
+        return _dumped(describe_pairs(image, mask, values, good))
+    changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
+    changes |= {"good": [good] if isinstance(good, str) else list(good)} if good else {}
+    if layout is None or not changes:
+        return changes or layout
+    return {**_dumped(find_layout(layout)), **changes}
+
+
+def _dumped(description: Description) -> dict[str, Any]:
+    return description.model_dump(by_alias=True, exclude_defaults=True)
+
+
+def load_dataset(
+    root: str | Path,
+    layout: LayoutLike = None,
+    *,
+    image: str | None = None,
+    mask: str | None = None,
+    values: str | None = None,
+    good: Sequence[str] | None = None,
+) -> Dataset:
+    """Index a dataset: a dataset root, a single category folder, or a folder that holds either one level down.
+
+    Only names are read here, and masks where only their values tell classes or good images, so that a hundred
+    thousand samples take seconds. `Dataset.problems` reads the files.
+
+    Args:
+        root: the folder.
+        layout: name of a built-in layout, a YAML file or a mapping that describes one; found by itself if None.
+        image, mask: patterns of the images and of their masks instead, such as "images/{name}.jpg".
+        values: what the values in masks mean: "nonzero", ">=128", "alpha", "ids", or "1=scratch,2=dent".
+        good: names of folders whose images have no defect.
+
+    Raises:
+        ToolkitError: the folder does not exist, holds nothing, or has no known layout; the description is faulty.
+    """
+    root = Path(root)
+    layout = chosen_layout(layout, image, mask, values, good)
+    if layout is None:
+        return index_root(root)
+    if not root.is_dir():
+        raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "check the path")
+    if isinstance(layout, Mapping) and not {"images", "unlabelled"} & layout.keys():
+        return _changed(root, layout)
+    if isinstance(layout, str) and layout in LAYOUTS and layout not in built_in_names():
+        if not coded_layout(layout).detect(root):
+            shown = coded_layout(layout).shown
+            raise ToolkitError(root, f"is not laid out as {layout} ({shown})", "correct the layout, or the path")
+        return coded_layout(layout).index(root)
+    return _as_told(root, find_layout(layout))
+
+
+def _changed(root: Path, changes: Mapping[str, Any]) -> Dataset:
+    """A root whose layout is found by itself, but for what its values or its good images are.
+
+    Raises:
+        ToolkitError: as `index_root`, or its layout is code and takes no changes.
+    """
+    found = index_root(root)
+    if found.layout not in built_in_names():
+        remedy = "leave --values and --good out, or describe the folder with --layout FILE.yaml"
+        raise ToolkitError(found.root, f"the layout {found.layout} says itself what values mean", remedy)
+    base = find_description(found.layout).model_dump(by_alias=True, exclude_defaults=True)
+    return _as_told(found.root, checked({**base, **changes}, "--values and --good"))
+
+
+def _as_told(root: Path, description: Description) -> Dataset:
+    below = description.below(root.resolve().name)
+    files = list_files(root)
+    resolution = resolve(description, files.images)
+    if below is not None and not resolution.images:
+        description, resolution = below, resolve(below, files.images)
+    if not resolution.images:
+        wanted = ", ".join([*description.images, *description.unlabelled][:2])
+        raise ToolkitError(root, f"has no image that the layout names ({wanted})", "correct the layout, or the path")
+    return index_described(files, description, resolution=resolution, told=True)
+
+
+def find_layout(layout: str | Path | Mapping[str, Any]) -> Description:
+    """A description by the name of a built-in one, from a YAML file, or from a mapping.
+
+    Raises:
+        ToolkitError: it is none of them, or is faulty.
+    """
+    if isinstance(layout, Mapping):
+        return checked(layout, "the layout")
+    if str(layout) in built_in_names():
+        return find_description(str(layout))
+    if not Path(layout).is_file():
+        return find_description(str(layout))
+    return read_description(layout)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.dataset.samples import Dataset
+from toolkit.dataset.dataset import Dataset
 
 __all__ = ["Layout"]
 

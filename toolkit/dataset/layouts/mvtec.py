@@ -10,14 +10,17 @@ A category may lack train/. Further subset folders (val, validation) are read as
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.reference import compare_with_published
-from toolkit.dataset.samples import GOOD, Dataset, MaskFile, Sample
-from toolkit.errors import Problem
+from toolkit.dataset.samples import GOOD, MaskFile, Sample, is_good_word
+from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.images import is_image
+from toolkit.imaging.masks import read_mask
 
 __all__ = ["LAYOUT", "PARTS", "detect", "index", "mask_files"]
 
@@ -25,6 +28,15 @@ _SUBSETS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _MASKS = "ground_truth"
 PARTS = frozenset({*_SUBSETS, _MASKS})
 """Names of the folders in a category."""
+
+
+@dataclass(eq=False)
+class _Findings:
+    """What is seen on the way, beside samples."""
+
+    problems: list[Problem] = field(default_factory=list)
+    unmasked: dict[str, Problem] = field(default_factory=dict)
+    passed_over: list[Path] = field(default_factory=list)
 
 
 def detect(root: Path) -> bool:
@@ -36,12 +48,19 @@ def index(root: Path) -> Dataset:
     """Samples of a category folder, or of all the category folders in a root."""
     single = _is_category(root)
     samples: list[Sample] = []
-    problems: list[Problem] = []
+    seen = _Findings()
     for folder in [root] if single else [path for path in _folders(root) if _is_category(path)]:
         category = folder.resolve().name if single else folder.name
-        samples += _category(folder, category, problems)
-    notes = compare_with_published(samples)
-    return Dataset(samples, root=root, layout="mvtec", layout_problems=problems, notes=notes)
+        samples += _without_shared(_category(folder, category, seen), seen)
+    return Dataset(
+        samples,
+        root=root,
+        layout="mvtec",
+        layout_problems=seen.problems,
+        notes=compare_with_published(samples),
+        unmasked=seen.unmasked,
+        passed_over=seen.passed_over,
+    )
 
 
 def _is_category(folder: Path) -> bool:
@@ -50,7 +69,7 @@ def _is_category(folder: Path) -> bool:
     if (folder / _MASKS).is_dir():
         return True
     # train/images and test/labels are a label tree's; train/good and test/scratch are classes.
-    return any((subset / GOOD).is_dir() for subset in subsets)
+    return any(is_good_word(path.name) for subset in subsets for path in _folders(subset))
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -62,17 +81,22 @@ def _images(folder: Path) -> list[str]:
         return sorted(entry.name for entry in entries if is_image(entry.name) and entry.is_file())
 
 
-def _category(folder: Path, category: str, problems: list[Problem]) -> Iterator[Sample]:
+def _category(folder: Path, category: str, seen: _Findings) -> Iterator[Sample]:
     masks = mask_files(folder / _MASKS)
     wanted: set[tuple[str, str]] = set()
     for name, split in _SUBSETS.items():
         if (folder / name).is_dir():
             for class_folder in _folders(folder / name):
-                yield from _class(class_folder, category, split, masks, wanted, problems)
+                yield from _class(class_folder, category, split, masks, wanted, seen)
     for (defect, stem), files in masks.items():
-        if defect != GOOD and (defect, stem) not in wanted:
+        if is_good_word(defect):
+            seen.passed_over += files
+            remedy = "clear the mask, or move its image to a class of defect"
+            marking = (file for file in files if _marks(file))
+            seen.problems += [Problem(str(file), "a mask of a good image marks something", remedy) for file in marking]
+        elif (defect, stem) not in wanted:
             remedy = f"put its image at {folder / 'test' / defect / stem}.png, or remove the mask"
-            problems += [Problem(str(file), "a mask without an image", remedy) for file in files]
+            seen.problems += [Problem(str(file), "a mask without an image", remedy) for file in files]
 
 
 def _class(
@@ -81,10 +105,10 @@ def _class(
     split: str,
     masks: dict[tuple[str, str], tuple[Path, ...]],
     wanted: set[tuple[str, str]],
-    problems: list[Problem],
+    findings: _Findings,
 ) -> Iterator[Sample]:
     """The images of one class folder, each with its masks."""
-    defect = folder.name
+    defect = GOOD if is_good_word(folder.name) else folder.name
     seen: dict[str, str] = {}
     for name in _images(folder):
         stem = os.path.splitext(name)[0]
@@ -92,10 +116,12 @@ def _class(
         key = f"{category}/{split}/{defect}/{stem}"
         if not key.isascii() and not _is_text(key):
             wanted.add((defect, stem))
-            problems.append(Problem(str(image), "its name is not UTF-8, which labels are written in", "rename it"))
+            findings.problems.append(
+                Problem(str(image), "its name is not UTF-8, which labels are written in", "rename it")
+            )
             continue
         if stem in seen:
-            problems.append(Problem(str(image), f"has the same name as {seen[stem]}", "rename one of the two"))
+            findings.problems.append(Problem(str(image), f"has the same name as {seen[stem]}", "rename one of the two"))
             continue
         seen[stem] = name
         found: tuple[Path, ...] = ()
@@ -104,9 +130,36 @@ def _class(
             wanted.add((defect, stem))
             if not found:
                 place = folder.parent.parent / _MASKS / defect / f"{stem}_mask.png"
-                problems.append(Problem(str(image), "a defect image without a mask", f"put its mask at {place}"))
-                continue
+                findings.unmasked[key] = Problem(
+                    str(image), "a defect image without a mask", f"put its mask at {place}"
+                )
         yield Sample(key, image, tuple(map(MaskFile, found)), category, defect, split)
+
+
+def _without_shared(found: Iterable[Sample], seen: _Findings) -> Iterator[Sample]:
+    """The samples that do not share a mask: a name that stands in train and in test has one mask for two images."""
+    samples = list(found)
+    claims: dict[MaskFile, list[Sample]] = {}
+    for sample in samples:
+        for mask in sample.masks:
+            claims.setdefault(mask, []).append(sample)
+    torn: set[str] = set()
+    for mask, claimants in claims.items():
+        if len(claimants) > 1:
+            shown = " and ".join(str(sample.image) for sample in claimants)
+            remedy = "rename one of them and its mask, or take the one that has no mask out of the dataset"
+            seen.passed_over += (sample.image for sample in claimants)
+            seen.problems.append(Problem(str(mask), f"one mask for {len(claimants)} images, {shown}", remedy))
+            torn |= {sample.key for sample in claimants}
+    return (sample for sample in samples if sample.key not in torn)
+
+
+def _marks(path: Path) -> bool:
+    """Whether anything is marked in a mask; one that cannot be read marks nothing."""
+    try:
+        return bool(read_mask(path, threshold=1).crop.size)
+    except ToolkitError:
+        return False
 
 
 def _is_text(name: str) -> bool:

@@ -64,6 +64,7 @@ const marks = (() => {
       group.append(path(one.fill, "layer-fill", { fill: colourOf(number) }));
       group.append(...outline(one.fill, "layer-outline", number));
     }
+    if (one.alone) group.append(...outline(one.alone, "layer-outline", number)); // a box among masks
     if (one.box) group.append(...outline(one.box, "layer-box", number));
     if (one.oriented) group.append(...outline(one.oriented, "layer-oriented", number));
   }

@@ -201,9 +201,11 @@ const stage = (() => {
     detail.instances.forEach((one, number) => {
       const own = draw("g");
       const [x0, y0, x1, y1] = one.box;
+      const box = `M${x0} ${y0}H${x1}V${y1}H${x0}z`;
       const shapes = {
         fill: one.fill,
-        box: reasonless("b") ? `M${x0} ${y0}H${x1}V${y1}H${x0}z` : "",
+        alone: !one.fill && reasonless("o") ? box : "",
+        box: reasonless("b") ? box : "",
         oriented: one.oriented,
       };
       marks.ofLabels(own, shapes, classNumbers.get(one.class));

@@ -24,6 +24,13 @@ const viewer = (() => {
     return draw("svg", { width: 18, height: 12, class: "swatch", "aria-hidden": "true" }, rect);
   }
 
+  function labelled() {
+    const { columns, shapes } = defectkit.data;
+    if (shapes === "classes") return "the image as a whole";
+    const found = counted(columns.instances[position], "instance");
+    return shapes === "pixels" ? `${found}, ${counted(columns.area[position], "pixel")}` : found;
+  }
+
   function differences() {
     if (!detail?.lost) {
       const reason = state.reasonOf("d");
@@ -39,7 +46,7 @@ const viewer = (() => {
   function instances() {
     if (!detail?.instances.length) return [];
     const rows = detail.instances.slice(0, MOST_LISTED).map((one) => {
-      const size = defectkit.data.shapes === "pixels" ? `${one.area.toLocaleString("en")} px` : `${Math.round(one.box[2] - one.box[0])} × ${Math.round(one.box[3] - one.box[1])}`;
+      const size = one.fill ? `${one.area.toLocaleString("en")} px` : `${Math.round(one.box[2] - one.box[0])} × ${Math.round(one.box[3] - one.box[1])}`;
       const button = make("button", { type: "button", className: "instance" },
         ...chips([defectkit.data.classNumbers.get(one.class)]),
         make("span", { className: "amount" }, one.score === undefined ? size : `score ${one.score.toFixed(2)}, ${size}`));
@@ -55,15 +62,16 @@ const viewer = (() => {
     const { columns, subsets, products, problems } = defectkit.data;
     const [width, height] = columns.size[position];
     const iou = columns.iou[position];
+    const of = detail?.instances.every((one) => one.fill) === false ? "masks " : "";
     const facts = [
       fact("Key", make("span", { className: "breaks" }, columns.key[position])),
       fact("Class", ...chips(columns.classes[position])),
       fact("Subset", subsets[columns.subset[position]] || "none"),
       fact("Product", products[columns.product[position]] || "none"),
       fact("Size", width ? `${width} × ${height} pixels${columns.image[position] ? "" : ", no image"}` : "unknown"),
-      fact("Labelled", `${counted(columns.instances[position], "instance")}, ${counted(columns.area[position], "pixel")}`),
+      fact("Labelled", labelled()),
       ...(columns.doubt[position] === null ? [] : [fact("Doubt", columns.doubt[position].toFixed(2))]),
-      ...(iou === null ? [] : [fact("Fidelity", iou === 1 ? "exact (IoU 1)" : `IoU ${shownIoU(iou)}`)]),
+      ...(iou === null ? [] : [fact("Fidelity", `${of}${iou === 1 ? "exact (IoU 1)" : `IoU ${shownIoU(iou)}`}`)]),
       ...differences(),
     ];
     const faults = problems.get(position) || [];

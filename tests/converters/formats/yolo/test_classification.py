@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from converters import FORMATS, convert, read_labels, write_labels
+from converters.formats.registry import find_format
+from converters.sources import open_source
 from tests.converters.support import make_dataset, save_png
 from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError
@@ -63,7 +65,7 @@ def test_a_folder_of_classes_can_be_the_input_by_its_path(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", [name for name in FORMATS if name != "yolo-classify"])
 def test_it_cannot_become_a_format_that_says_where(trees: Path, tmp_path: Path, kind: str) -> None:
-    with pytest.raises(ToolkitError, match='says nothing of where defects are; use formats="yolo-classify"'):
+    with pytest.raises(ToolkitError, match=r'say nothing of where defects are: no .*; use formats="yolo-classify"'):
         convert(trees / "yolo-classify", tmp_path / "out", [kind])
     assert not (tmp_path / "out").exists()
 
@@ -88,3 +90,53 @@ def test_schemes_name_the_folders(tmp_path: Path) -> None:
         "category": {"part"},
         "category-defect": {"part-good", "part-scratch"},
     }
+
+
+def test_classification_folders_may_repeat_names(tmp_path: Path) -> None:
+    for label in ("good", "dent"):
+        save_png(tmp_path / "train" / label / "000.png", np.zeros((8, 8)))
+    tree = read_labels(tmp_path)
+    assert [(sample.key, sample.defect) for sample in tree.samples] == [
+        ("train/dent/000", "dent"),
+        ("train/good/000", "good"),
+    ]
+
+
+@pytest.mark.parametrize("good", ["good", "Good", "ok", "OK", "Normal", "no-defect"])
+def test_good_images_go_by_several_words(tmp_path: Path, good: str) -> None:
+    for subset in ("Train", "VALID"):
+        for label in (good, "Scratch"):
+            save_png(tmp_path / "parts" / subset / label / f"{subset}-{label}.PNG", np.zeros((8, 8)))
+    tree = find_format("yolo-classify").index(tmp_path / "parts")
+    assert tree.classes() == ["Scratch"]
+    assert sorted((sample.split, sample.defect) for sample in tree.samples) == [
+        ("train", "Scratch"),
+        ("train", "good"),
+        ("val", "Scratch"),
+        ("val", "good"),
+    ]
+
+
+def test_classes_without_good_images_are_recognised_in_either_letter_case(tmp_path: Path) -> None:
+    for place in ("Train/dent", "Train/rust", "Valid/dent"):
+        save_png(tmp_path / place / f"{place.replace('/', '-')}.png", np.zeros((8, 8)))
+    source = open_source(tmp_path)
+    assert (source.layout, source.classes()) == ("yolo-classify", ["dent", "rust"])
+
+
+def test_images_in_no_folder_of_a_class_are_named(tmp_path: Path) -> None:
+    for place in ("train/dent/a.png", "train/rust/b.png", "train/c.png", "spare/dent/d.png"):
+        save_png(tmp_path / place, np.zeros((8, 8)))
+    tree = find_format("yolo-classify").index(tmp_path)
+    assert len(tree) == 2
+    assert tree.notes[1:] == (
+        f"1 image(s) in {tmp_path}/spare/dent are in no folder of a class: not read",
+        f"1 image(s) in {tmp_path}/train are in no folder of a class: not read",
+    )
+
+
+@pytest.mark.parametrize("part", ["masks", "images", "Labels"])
+def test_folders_of_images_and_masks_are_no_classes(tmp_path: Path, part: str) -> None:
+    for place in ("train/pictures/a.png", f"train/{part}/a.png"):
+        save_png(tmp_path / place, np.zeros((8, 8)))
+    assert not find_format("yolo-classify").suspect(tmp_path)

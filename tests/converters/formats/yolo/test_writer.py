@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +11,16 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import settings as examples
+from hypothesis import strategies as st
 from shapely import MultiPoint, Polygon
 
 from converters import convert, write_labels
 from converters.formats.base import Settings
+from converters.formats.label_tree import LabelRecord
 from converters.formats.registry import find_format
+from converters.formats.yolo.reader import load_obb
+from converters.formats.yolo.rows import LabelFile
+from converters.verification.comparison import box_faults
 from tests.converters.support import (
     Bools,
     boxes_of,
@@ -29,9 +35,10 @@ from tests.converters.support import (
     relabel,
     write_masks,
 )
-from tests.masks import SHAPES, masks
+from tests.masks import SHAPES, masks, picture
 from toolkit import Dataset
 from toolkit.dataset.keys import file_name
+from toolkit.dataset.samples import Sample
 from toolkit.geometry.instances import Grouping, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.masks import Mask, read_mask
@@ -166,6 +173,54 @@ def test_oriented_boxes_hold_every_pixel_square_of_any_mask(
 ) -> None:
     out = write_masks(tmp_path_factory.mktemp("any"), {"any": mask}, ["yolo-obb"])
     assert_oriented(label_file(out, "yolo-obb", "any"), mask)
+
+
+def oriented_faults(image: LabelledImage) -> list[str]:
+    """What `verify` finds in the oriented boxes of an image, written and read back."""
+    found = find_format("yolo-obb")
+    ((_, text),) = found.encode(image, Settings(classes=("defect",))).files
+    with NamedTemporaryFile() as label:
+        label.write(text)
+        label.flush()
+        sample = Sample("a", Path(), (), "product", "defect", "train")
+        file = LabelFile(label.name)
+        record = LabelRecord(sample, load_obb, file, {0: "defect"}, (image.width, image.height))
+        return box_faults(found, record, record.labelled(), image)
+
+
+@examples(max_examples=500, deadline=None)
+@given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), seed=st.integers(0, 2**32))
+def test_oriented_boxes_of_shapes_that_fill_the_image_pass_their_proof(size: tuple[int, int], seed: int) -> None:
+    """Turned boxes reach out of the image there, and upright ones stand in for them."""
+    width, height = size
+    draw = np.random.default_rng(seed)
+    mask = np.zeros((height, width), np.bool_)
+    left, top = draw.integers(0, 2, 2) * (width > 1, height > 1)
+    mask[top:, left:] = True
+    rows, columns = np.mgrid[:height, :width]
+    for x, y in ((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)):  # corners off
+        slant = abs(columns - x) * draw.random() + abs(rows - y) * draw.random()
+        mask &= slant >= draw.random() * draw.integers(0, 2) * min(size) / 2
+    image = label_mask("a", mask)
+    assert oriented_faults(image) == []
+
+
+def test_an_upright_box_that_stands_in_for_a_turned_one_has_a_margin() -> None:
+    slanted = picture("#####..", "######.", ".######", "..####.", "...##..")
+    instance = Instance("defect", (1, 1, 8, 6), slanted, int(slanted.sum()))
+    assert oriented_faults(LabelledImage("a", None, 8, 6, (instance,), "train", "defect")) == []
+
+
+@pytest.mark.parametrize("kind", ["yolo-segment", "yolo-obb"])
+def test_equal_instances_stay_two_rows(kind: str) -> None:
+    """Trainers drop a row that stands twice."""
+    square = Instance("defect", (2, 3, 14, 15), np.ones((12, 12), np.bool_), 144)
+    image = LabelledImage("twins", None, 40, 30, (square,) * 3, "train", "defect")
+    ((_, text),) = find_format(kind).encode(image, Settings(classes=("defect",))).files
+    rows = text.decode().splitlines()
+    assert len({*rows}) == len(rows) == 3
+    filled = [fill([np.array(row.split()[1:], np.float32).reshape(-1, 2)], (30, 40), rounding=False) for row in rows]
+    assert all(np.array_equal(filled[0], other) for other in filled)
 
 
 def test_an_oriented_box_follows_a_slanted_scratch(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.dataset.layouts import LAYOUTS, load_dataset
-from toolkit.dataset.samples import Dataset, MaskFile
+from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.layouts import load_dataset
+from toolkit.dataset.samples import MaskFile
 from toolkit.dataset.splits import find_duplicates
 from toolkit.errors import ToolkitError
 
@@ -40,7 +41,7 @@ def told(dataset: Dataset) -> list[tuple[str, str]]:
 
 def test_a_dataset_root_holds_categories(tmp_path: Path) -> None:
     tree(tree(tmp_path, CATEGORY, "screw"), CATEGORY, "bolt")
-    tree(tmp_path, ["license.txt", "docs/readme.png", ".cache/test/good/000.png"])
+    tree(tmp_path, ["license.txt", "docs/readme.md", ".cache/test/good/000.png"])
     dataset = load_dataset(tmp_path)
     assert dataset.categories == ["bolt", "screw"]
     assert keys(dataset)[:4] == [
@@ -85,8 +86,9 @@ def test_a_category_is_named_by_its_folder_however_it_is_written(
 def test_a_category_may_lack_some_folders(tmp_path: Path, gone: str) -> None:
     names = [name for name in CATEGORY if not name.startswith(gone)]
     dataset = load_dataset(tree(tmp_path, names, "screw"))
-    assert len(dataset) == sum(not name.startswith("ground_truth") for name in names) - (gone == "ground_truth")
-    assert len(dataset.layout_problems) == (gone == "ground_truth")
+    assert len(dataset) == sum(not name.startswith("ground_truth") for name in names)
+    assert not dataset.layout_problems
+    assert [sample.kind for sample in dataset if sample.key in dataset.unmasked] == ["class"] * (gone == "ground_truth")
 
 
 @pytest.mark.parametrize(("folder", "split"), [("val", "val"), ("validation", "val"), ("train", "train")])
@@ -118,7 +120,6 @@ def test_masks_are_found_by_their_names(tmp_path: Path, masks: list[str]) -> Non
 @pytest.mark.parametrize(
     ("extra", "problems"),
     [
-        (["test/dent/001.png"], [("test/dent/001.png", "a defect image without a mask")]),
         (["ground_truth/dent/001_mask.png"], [("ground_truth/dent/001_mask.png", "a mask without an image")]),
         (
             ["ground_truth/dent/001/a.png", "ground_truth/dent/001/b.png"],
@@ -127,13 +128,6 @@ def test_masks_are_found_by_their_names(tmp_path: Path, masks: list[str]) -> Non
         (["ground_truth/scratch/000_mask.png"], [("ground_truth/scratch/000_mask.png", "a mask without an image")]),
         (["test/dent/000.jpg"], [("test/dent/000.png", "has the same name as 000.jpg")]),
         (["train/good/001.JPG"], [("train/good/001.png", "has the same name as 001.JPG")]),
-        (
-            ["test/dent/001.png", "ground_truth/dent/002_mask.png"],
-            [
-                ("ground_truth/dent/002_mask.png", "a mask without an image"),
-                ("test/dent/001.png", "a defect image without a mask"),
-            ],
-        ),
         (["ground_truth/good/000_mask.png", "test/dent/notes.txt", "test/dent/.hidden.png"], []),
     ],
 )
@@ -142,6 +136,14 @@ def test_faults_are_seen_in_the_names(tmp_path: Path, extra: list[str], problems
     assert told(dataset) == problems
     assert len(dataset) == 4
     assert all(problem.remedy for problem in dataset.layout_problems)
+
+
+def test_an_image_without_a_mask_is_a_problem_of_those_who_need_one(tmp_path: Path) -> None:
+    dataset = load_dataset(tree(tmp_path, [*CATEGORY, "test/dent/001.png"], "screw") / "screw")
+    assert {key: (problem.problem, dataset[1].kind) for key, problem in dataset.unmasked.items()} == {
+        "screw/test/dent/001": ("a defect image without a mask", "class")
+    }
+    assert dataset.unmasked["screw/test/dent/001"] in dataset.problems
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_images_of_every_ending_and_case_are_found(tmp_path: Path) -> None:
     [
         ([], "the folder is empty"),
         (["images/000.png", "labels/000.txt"], "unknown layout"),
-        (["000.png"], "unknown layout"),
+        (["a/000.png", "b/000.png"], "unknown layout"),
         (["screw/test/good/notes.txt"], "holds no images"),
     ],
 )
@@ -177,10 +179,37 @@ def test_a_root_without_a_dataset_is_refused(tmp_path: Path, names: list[str], p
     assert caught.value.problems[0].remedy
 
 
-def test_the_known_layouts_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ToolkitError) as caught:
-        load_dataset(tree(tmp_path, ["a/b.png"]))
-    assert all(name in str(caught.value) for name in LAYOUTS)
+def test_layouts_that_come_near_are_named_and_the_way_to_describe_ones_own(tmp_path: Path) -> None:
+    with pytest.raises(ToolkitError, match=r"images-masks leaves 1 of the images over \(spare/c\.png\)") as caught:
+        load_dataset(tree(tmp_path, ["images/a.png", "masks/a.png", "spare/c.png"]))
+    assert "--image PATTERN --mask PATTERN" in caught.value.with_flags
+    assert f"defectkit layouts --guess {tmp_path}" in str(caught.value)
+
+
+def test_an_image_that_has_no_place_is_named(tmp_path: Path) -> None:
+    tree(tmp_path, [*CATEGORY, "spare/1.png", "test/loose.png"], "screw")
+    (problem,) = load_dataset(tmp_path).layout_problems
+    assert problem.problem == (
+        "2 image file(s) have no place in the layout mvtec: screw/spare/1.png, screw/test/loose.png"
+    )
+
+
+def test_one_mask_for_two_images_is_that_of_neither(tmp_path: Path) -> None:
+    tree(tmp_path, [*CATEGORY, "train/dent/000.png"], "screw")
+    dataset = load_dataset(tmp_path)
+    (problem,) = dataset.layout_problems
+    assert problem.problem.startswith("one mask for 2 images, ")
+    assert not [sample for sample in dataset if sample.defect == "dent"]
+
+
+@pytest.mark.parametrize("word", ["ok", "OK", "Good", "normal", "defect-free"])
+def test_the_good_images_may_be_called_otherwise(tmp_path: Path, word: str) -> None:
+    names = [name.replace("/good/", f"/{word}/") for name in CATEGORY]
+    dataset = load_dataset(tree(tmp_path, names, "screw"))
+    assert {sample.key: sample.kind for sample in dataset if sample.defect == "good"} == {
+        sample.key: "good" for sample in dataset if "/good/" in sample.key
+    }
+    assert not dataset.layout_problems
 
 
 @pytest.mark.parametrize(("name", "problem"), [("gone", "no such folder"), ("file.zip", "not a folder")])

@@ -1,0 +1,110 @@
+"""The image files of a label tree: whether each is there, and is the one that its source has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from converters.formats.label_tree import LabelRecord, LabelTree
+from converters.sources import Member
+from toolkit.errors import ToolkitError
+from toolkit.imaging.images import read_header
+
+__all__ = ["Photo", "check_photo", "expects_photos", "photo_faults"]
+
+_BLOCK = 1 << 20
+_NAMED = 5
+
+
+class Photo(NamedTuple):
+    """What was found of one image file.
+
+    Attributes:
+        path: where it should be.
+        missing: whether it is not there.
+        elsewhere: whether the source has it.
+        fault: what is wrong with one that is there; "" for nothing.
+    """
+
+    path: Path
+    missing: bool
+    elsewhere: bool
+    fault: str = ""
+
+
+def expects_photos(tree: LabelTree) -> bool:
+    """Whether a tree should hold the image files: all do but those that were written without."""
+    return tree.manifest is None or tree.manifest["options"]["images"] != "none"
+
+
+def check_photo(record: LabelRecord, member: Member | None) -> Photo:
+    """Look for the image file of a record, and hold it against that of its source, if there is one.
+
+    A file that is the source's own (a link to it) is not read; others must have the same bytes. Without a source the
+    file must be readable, and of the size that its label says.
+    """
+    path = record.sample.image
+    other = member.sample.image if member is not None else None
+    if other is not None and not (other.name and other.is_file()):
+        other = None
+    if not path.name or not path.is_file():
+        return Photo(path, True, other is not None)
+    try:
+        fault = _difference(path, other) if other is not None else _fault_of(path, record)
+    except OSError as error:
+        fault = f"{path}: cannot be compared with its source ({error.strerror or error})"
+    except ToolkitError as error:
+        fault = error.with_flags
+    return Photo(path, False, other is not None, fault)
+
+
+def _fault_of(path: Path, record: LabelRecord) -> str:
+    """What is wrong with an image whose source is not at hand.
+
+    Raises:
+        ToolkitError: it cannot be read.
+    """
+    header = read_header(path)
+    if record.size in (None, (header.width, header.height)):
+        return ""
+    width, height = record.image_size()
+    return f"{path}: is {header.width} x {header.height} pixels, labelled as {width} x {height}"
+
+
+def _difference(path: Path, other: Path) -> str:
+    """How the bytes of two files differ; "" if they do not. Two names of one file are not read."""
+    here, there = os.stat(path), os.stat(other)
+    if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+        return ""
+    if here.st_size != there.st_size:
+        return f"{path}: holds {here.st_size} bytes, the image of the source {there.st_size} ({other})"
+    with open(path, "rb") as one, open(other, "rb") as two:
+        while block := one.read(_BLOCK):
+            if block != two.read(_BLOCK):
+                return f"{path}: is not the image of the source: other bytes than {other}"
+    return ""
+
+
+def photo_faults(tree: LabelTree, photos: Sequence[Photo]) -> tuple[list[str], str]:
+    """What is wrong with the image files of a tree, and a note on those that nobody expected; "" for none."""
+    faults = [photo.fault for photo in photos if photo.fault]
+    missing = [photo for photo in photos if photo.missing]
+    if not missing:
+        return faults, ""
+    if len(missing) == len(photos) and (note := _excused(tree, missing)):
+        return faults, note
+    root = tree.root if tree.root.is_dir() else tree.root.parent
+    names = [os.path.relpath(photo.path, root) for photo in missing[:_NAMED]]
+    shown = ", ".join(names) + (", ..." if len(missing) > _NAMED else "")
+    return [f"{tree.root}: {len(missing)} of its {len(photos)} image files are missing: {shown}", *faults], ""
+
+
+def _excused(tree: LabelTree, missing: Sequence[Photo]) -> str:
+    """Why a tree may be without any image; "" if it may not."""
+    if tree.manifest is not None:
+        put = tree.manifest.get("images", {}).get("count")
+        return f"{tree.root}: its source had no image files when it was converted, and it has none" if put == 0 else ""
+    every = all(photo.elsewhere for photo in missing)
+    return f"{tree.root}: has no image files; those of the source were not looked at" if every else ""

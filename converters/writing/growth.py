@@ -1,0 +1,83 @@
+"""Trees that grow: a complete one whose source has more images by now is written again, and nothing in it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from converters.formats.base import Settings
+from converters.formats.registry import find_format, read_manifest
+from toolkit.aliases import JsonObject
+from toolkit.errors import ToolkitError
+
+__all__ = ["Growth", "find_growth"]
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Complete trees that lack images of their source.
+
+    Attributes:
+        settings: with the classes of the trees first, in their order, so that ids stay what they were.
+        formats: the trees.
+        notes: how many images each lacked.
+    """
+
+    settings: Settings
+    formats: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def find_growth(
+    out: Path, formats: Sequence[str], settings: Settings, inputs: str, source: Path, subsets: Mapping[str, str]
+) -> Growth:
+    """Which complete trees in `out` were made from fewer files of the same source, with the same settings.
+
+    Args:
+        out: the folder of the trees.
+        formats: which of them.
+        settings: of this conversion.
+        inputs: fingerprint of its files.
+        source: what it reads.
+        subsets: key -> subset of its images.
+
+    Raises:
+        ToolkitError: an image of a tree is no longer there, or would move to another subset.
+    """
+    classes = list(settings.classes)
+    grown: list[str] = []
+    notes: list[str] = []
+    for name in formats:
+        manifest = read_manifest(out / name)
+        if manifest is None or manifest.get("input_sha256") == inputs or not _alike(manifest, settings, out, source):
+            continue
+        before = {record.sample.key: record.sample.split for record in find_format(name).index(out / name).records}
+        _check(out / name, before, subsets)
+        old = [str(one) for one in manifest["classes"]]
+        classes = [*old, *(one for one in classes if one not in old)]
+        grown.append(name)
+        notes.append(f"{name}: {len(subsets) - len(before)} image(s) added to {len(before)}")
+    return Growth(replace(settings, classes=tuple(classes)), tuple(grown), tuple(notes))
+
+
+def _alike(manifest: JsonObject, settings: Settings, out: Path, source: Path) -> bool:
+    """Whether a tree was made from the same source with the same settings."""
+    told = manifest.get("source")
+    same = told is not None and (out.resolve() / str(told)).resolve() == source.resolve()
+    return same and manifest.get("options") == settings.described()
+
+
+def _check(tree: Path, before: Mapping[str, str], subsets: Mapping[str, str]) -> None:
+    """Refuse to lose what a tree has, and to move it."""
+    gone = sorted(before.keys() - subsets.keys())
+    if gone:
+        problem = f"has {len(gone)} image(s) that its source has no more: {', '.join(gone[:_SHOWN])}"
+        raise ToolkitError(tree, problem, "put them back, or use --overwrite to begin anew without them")
+    moved = sorted(key for key, subset in before.items() if subsets[key] != subset)
+    if moved:
+        problem = f"has {len(moved)} image(s) that would move to another subset: {', '.join(moved[:_SHOWN])}"
+        remedy = "keep the split that it was made with (defectkit split --extend OLD.csv), or use --overwrite"
+        raise ToolkitError(tree, problem, remedy)

@@ -1,0 +1,58 @@
+"""What a person is told of label trees that were written: a row for each, and what they should know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from converters.formats.registry import find_format
+
+__all__ = ["MANIFEST_HEADER", "manifest_notes", "manifest_rows"]
+
+MANIFEST_HEADER = ("format", "images", "instances", "background", "exact", "min IoU", "left out")
+_NOTHING = "-"
+
+Manifests = Mapping[str, Mapping[str, Any]]
+
+
+def manifest_rows(manifests: Manifests) -> list[list[object]]:
+    """A row for every label tree: what is in it, and how exact it is; a dash where that means nothing.
+
+    Args:
+        manifests: format -> its manifest.
+    """
+    rows: list[list[object]] = []
+    for name, manifest in manifests.items():
+        sums = [_sum(manifest, part) for part in ("images", "instances", "background")]
+        fidelity = manifest["fidelity"]
+        pixels = find_format(name).holds == "pixels" and fidelity["images"] and fidelity["min_iou"] is not None
+        least = f"{fidelity['min_iou']:.4f}" if pixels else _NOTHING
+        rows.append([name, *sums, _exact(fidelity), least, len(manifest["components"]["skipped"])])
+    return rows
+
+
+def _exact(fidelity: Mapping[str, Any]) -> str:
+    """Images that are exact of those that could be; rectangles that were made from boxes are called so."""
+    drawn = fidelity.get("rectangles", 0)
+    said = [f"{fidelity['exact']} of {fidelity['images']}"] if fidelity["images"] else []
+    return ", ".join([*said, *([f"{drawn} rectangles"] if drawn else [])]) or _NOTHING
+
+
+def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
+    """What to know of trees that show less than their reader may think."""
+    drawn = {name: found for name, one in manifests.items() if (found := one["fidelity"].get("rectangles", 0))}
+    notes = []
+    if drawn:
+        what = f"{max(drawn.values())} object(s) have a box alone: written as rectangles in {', '.join(drawn)}"
+        notes.append(f"{what}, which are exact to nothing")
+    told = next((one for name, one in manifests.items() if find_format(name).holds != "classes"), None)
+    if told is not None and _sum(told, "images") and not _sum(told, "instances"):
+        found, images = told["components"]["found"], _sum(told, "images")
+        nothing = f"no image shows a defect: all {images}"
+        dropped = f"all {found} components were left out: all {images} images"
+        notes.append(f"{dropped if found else nothing} were written as background")
+    return tuple(notes)
+
+
+def _sum(manifest: Mapping[str, Any], part: str) -> int:
+    return sum(int(subset[part]) for subset in manifest["subsets"].values())

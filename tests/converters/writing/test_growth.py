@@ -1,0 +1,67 @@
+"""Trees that grow with their source: what was there stays as it was, what is new is added, nothing goes unsaid."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converters import convert, read_labels, verify
+from tests.converters.support import make_dataset
+from toolkit import ToolkitError, load_dataset
+
+KINDS = ["coco", "yolo-segment", "yolo-classify"]
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> tuple[Path, Path]:
+    """A dataset of which a part is converted already, and the trees."""
+    root, out = tmp_path / "data", tmp_path / "out"
+    mark = np.zeros((12, 16), np.uint8)
+    mark[3:7, 4:9] = 1
+    make_dataset(root, {"scratch": [mark, mark.T.copy().T], "dent": [mark[::-1].copy()]})
+    later = tmp_path / "later"
+    for place in ("test", "ground_truth"):
+        shutil.move(root / "part" / place / "dent", later / place)
+    convert(root, out, KINDS)
+    for place in ("test", "ground_truth"):
+        shutil.move(later / place, root / "part" / place / "dent")
+    return root, out
+
+
+def classes(tree: Path) -> list[str]:
+    return read_labels(tree).classes()
+
+
+def test_what_is_new_is_added_and_ids_stay(grown: tuple[Path, Path]) -> None:
+    root, out = grown
+    before = {kind: classes(out / kind) for kind in KINDS}
+    report = convert(root, out, KINDS, resume=True)
+    for kind in KINDS:
+        assert classes(out / kind) == [*before[kind], "dent"]  # and not in the order of the alphabet
+        assert len(read_labels(out / kind)) == len(load_dataset(root))
+    assert any("added to" in note for note in report.notes)
+    assert verify(out, root).passed
+
+
+def test_a_tree_never_loses_an_image_by_growing(grown: tuple[Path, Path]) -> None:
+    root, out = grown
+    next((root / "part/train/good").iterdir()).unlink()
+    with pytest.raises(ToolkitError, match=r"image\(s\) that its source has no more: part/train/good/"):
+        convert(root, out, KINDS, resume=True)
+
+
+def test_nor_does_one_move(grown: tuple[Path, Path]) -> None:
+    root, out = grown
+    split = {sample.key: sample.split for sample in read_labels(out / "coco").samples}
+    first = next(key for key, subset in split.items() if subset == "train")
+    with pytest.raises(ToolkitError, match=f"would move to another subset: {first}"):
+        convert(root, out, KINDS, split={**split, first: "val"}, resume=True)
+
+
+def test_other_settings_are_no_growth(grown: tuple[Path, Path]) -> None:
+    root, out = grown
+    with pytest.raises(ToolkitError, match="is complete, but was made from other files or settings"):
+        convert(root, out, KINDS, min_area=3, resume=True)

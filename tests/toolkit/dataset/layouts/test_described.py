@@ -1,0 +1,113 @@
+"""What a description of one's own makes of a folder, and what it says where the two do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.toolkit.dataset.layouts.stand_ins import IMAGE, Facts, Tree, facts, plant, told
+from toolkit.dataset.layouts import load_dataset
+from toolkit.dataset.layouts.published import compare_with_published
+from toolkit.dataset.samples import Sample
+from toolkit.errors import ToolkitError
+
+BESIDE: dict[str, Any] = {"images": "{name}.png", "mask": "{name}_mask.png"}
+
+
+@pytest.mark.parametrize("missing", ["error", "good", "unlabelled"])
+def test_a_mask_whose_image_is_lost_is_never_an_image(tmp_path: Path, missing: str) -> None:
+    tree: Tree = {"a.png": IMAGE, "a_mask.png": 255, "b_mask.png": 255, "c_mask.png": 255, "c_mask_mask.png": 255}
+    dataset = load_dataset(plant(tmp_path, tree), layout={**BESIDE, "missing_mask": missing})
+    assert list(facts(dataset)) == ["a", "c_mask"]
+    assert told(dataset) == ["b_mask.png: a mask without an image"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("good", {"test/b": ((), "test", "good"), "train/a": ((), "train", "good")}),
+        ("unlabelled", {"test/b": ((), "test", "unlabelled"), "train/a": ((), "train", "unlabelled")}),
+        ({"train": "good"}, {"train/a": ((), "train", "good")}),
+        (
+            {"train": "good", "test": "unlabelled"},
+            {"test/b": ((), "test", "unlabelled"), "train/a": ((), "train", "good")},
+        ),
+        ("error", {}),
+    ],
+)  # fmt: skip
+def test_what_an_image_without_a_mask_is_can_depend_on_its_subset(
+    tmp_path: Path, missing: Any, expected: Facts
+) -> None:
+    layout = {"images": "{split}/{name}.png", "mask": "masks/{split}/{name}.png", "missing_mask": missing}
+    dataset = load_dataset(plant(tmp_path, {"train/a.png": IMAGE, "test/b.png": IMAGE}), layout=layout)
+    assert facts(dataset) == expected
+    assert len(told(dataset)) == 2 - len(expected)
+
+
+TABLE = {"file": "splits.csv", "image": "path", "split": "part"}
+
+
+@pytest.mark.parametrize("table", ["path,part\na.png,val\nb.png,test\n", 'path , part\n"a.png", val\n./b.png, test\n'])
+def test_a_table_tells_subsets(tmp_path: Path, table: str) -> None:
+    tree: Tree = {"a.png": IMAGE, "a_mask.png": 255, "b.png": IMAGE, "b_mask.png": 255, "splits.csv": table}
+    dataset = load_dataset(plant(tmp_path, tree), layout={**BESIDE, "tables": [TABLE]})
+    assert {sample.key: sample.split for sample in dataset} == {"a": "val", "b": "test"}
+    assert told(dataset) == []
+
+
+def test_a_table_that_is_not_there_is_an_error_unless_it_is_optional(tmp_path: Path) -> None:
+    root = plant(tmp_path, {"a.png": IMAGE, "a_mask.png": 255})
+    with pytest.raises(ToolkitError, match=r"splits\.csv: cannot be read"):
+        load_dataset(root, layout={**BESIDE, "tables": [TABLE]})
+    assert load_dataset(root, layout={**BESIDE, "tables": [{**TABLE, "optional": True}]})[0].split == "train"
+
+
+def test_a_file_of_values_takes_nothing_that_an_image_does_not_tell(tmp_path: Path) -> None:
+    values = {"file": "{category}.json", "name": "n", "value": "v"}
+    with pytest.raises(ToolkitError, match=r"values\.file has \{category\}, which the image '\{name\}\.png' does not"):
+        load_dataset(plant(tmp_path, {"a.png": IMAGE}), layout={**BESIDE, "values": values})
+
+
+def test_what_is_left_over_is_told_once(tmp_path: Path) -> None:
+    tree: Tree = {
+        "can/test_public/bad/a.png": IMAGE,
+        "can/test_public/ground_truth/bad/a_mask.png": 255,
+        "can/strange/b.png": IMAGE,
+    }
+    dataset = load_dataset(plant(tmp_path, tree))
+    assert told(dataset) == [
+        f"{tmp_path}: 1 image file(s) are matched by nothing in the layout mvtec-ad2: can/strange/b.png"
+    ]
+
+
+@pytest.mark.parametrize("name", ["severstal", "real-iad", "deeppcb", "elpv", "crackforest", "mvtec-loco"])
+def test_a_folder_of_another_layout_than_was_named_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ToolkitError, match="correct the layout, or the path"):
+        load_dataset(plant(tmp_path, {"a.png": IMAGE}), layout=name)
+
+
+def samples(category: str, label: str, split: str, number: int) -> list[Sample]:
+    return [Sample(f"{category}/{label}/{split}/{n}", Path("a.png"), (), category, label, split) for n in range(number)]
+
+
+def test_numbers_that_differ_from_the_published_ones_are_told() -> None:
+    right = samples("01", "good", "train", 400) + samples("02", "ko", "test", 1000)
+    assert compare_with_published("btad", right) == []
+    assert compare_with_published("btad", right[1:]) == [
+        "01 differs from the published btad: all: 399 images, published 400"
+    ]
+    assert compare_with_published("visa-1cls", samples("capsules", "good", "train", 542)) == [
+        "capsules differs from the published visa-1cls: test/good: 0 images, published 60; "
+        "test/defect: 0 images, published 100"
+    ]
+    assert compare_with_published("a layout of one's own", right) == []
+
+
+def test_numbers_of_a_whole_dataset_count_where_all_its_products_are_there() -> None:
+    some = [sample for n in range(8) for sample in samples(f"product{n}", "good", "train", 316)]
+    assert [line.split(";")[0] for line in compare_with_published("mvtec-ad2", some)] == [
+        "the dataset differs from the published mvtec-ad2: val/good: 0 images, published 302"
+    ]
+    assert compare_with_published("mvtec-ad2", some[316:]) == []

@@ -1,0 +1,105 @@
+"""How a root is laid out, as the command line says it: the options of every command on a dataset, and the list."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from toolkit.cli.options import JsonOpt
+from toolkit.cli.terminal import print_json, print_table, say
+from toolkit.errors import ToolkitError
+
+__all__ = ["layouts", "with_layout"]
+
+_LayoutOpt = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE.yaml", help="How ROOT is laid out; 'defectkit layouts' lists what is built in."),
+]
+_ImageOpt = Annotated[
+    str | None, typer.Option(metavar="PATTERN", help="Where the images are, such as 'images/{name}.jpg'.")
+]
+_MaskOpt = Annotated[
+    str | None, typer.Option(metavar="PATTERN", help="Where the mask of such an image is: 'masks/{name}.png'.")
+]
+_ValuesOpt = Annotated[
+    str | None,
+    typer.Option(metavar="MEANING", help="Of masks: nonzero, '>=128', alpha, ids, or '1=scratch,2=dent'."),
+]
+_GoodOpt = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Folder of images without a defect; may be repeated.")
+]
+_OPTIONS = {
+    "layout": _LayoutOpt,
+    "image": _ImageOpt,
+    "mask": _MaskOpt,
+    "values": _ValuesOpt,
+    "good": _GoodOpt,
+}
+
+
+def with_layout(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how its root is laid out; it gets what they come to as `layout`."""
+
+    @wraps(command)
+    def told(**given: Any) -> None:
+        said = {name: given.pop(name) for name in _OPTIONS}
+        if any(said.values()):
+            from toolkit.dataset.layouts import chosen_layout
+
+            command(**given, layout=chosen_layout(**said))
+        else:
+            command(**given, layout=None)
+
+    signature = inspect.signature(command, eval_str=True)
+    own = [one for name, one in signature.parameters.items() if name != "layout"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in _OPTIONS.items()
+    ]
+    told.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+    told.__annotations__ = {one.name: one.annotation for one in (*own, *added)} | {"return": None}
+    return told
+
+
+def _dumped(description: Any) -> dict[str, Any]:
+    found: dict[str, Any] = description.model_dump(by_alias=True, exclude_defaults=True)
+    return found
+
+
+def layouts(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Print this one, as a file for --layout.")
+    ] = None,
+    guess: Annotated[
+        Path | None, typer.Option(metavar="ROOT", help="Print a first draft for a folder of your own.")
+    ] = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """List the layouts that are read without being told, show one, or draft one."""
+    from toolkit.dataset.layouts import LAYOUTS, coded_layout
+    from toolkit.dataset.layouts.builtins import built_in_names, every_description, find_description
+    from toolkit.dataset.layouts.files import list_files
+    from toolkit.dataset.layouts.guessing import draft
+
+    if guess is not None:
+        if not guess.is_dir():
+            raise ToolkitError(guess, "no such folder", "check the path")
+        print(draft(list_files(guess)), end="")
+        return
+    if name is not None and name not in built_in_names() and name in LAYOUTS:
+        say(f"{name}: {coded_layout(name).shown}; it is read by code, and is no file to start from")
+        return
+    if name is not None:
+        found = find_description(name)
+        print_json(_dumped(found)) if as_json else print(found.as_yaml(), end="")
+        return
+    told = {one: coded_layout(one).shown for one in LAYOUTS} | {one.name: one.about for one in every_description()}
+    if as_json:
+        print_json({"layouts": told})
+        return
+    print_table("", ["layout", "of what"], [[one, about] for one, about in sorted(told.items())], texts=2)

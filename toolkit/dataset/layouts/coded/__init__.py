@@ -1,0 +1,1 @@
+"""Layouts that a description cannot tell: their labels stand in tables, documents or lists of boxes."""

@@ -1,0 +1,75 @@
+"""Which files lie below a root: looked at once, by names alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from toolkit.errors import Problem
+from toolkit.imaging.images import is_image
+
+__all__ = ["FileList", "list_files"]
+
+_JUNK = frozenset({"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir"})
+
+
+@dataclass(frozen=True, eq=False)
+class FileList:
+    """What lies below a root.
+
+    Attributes:
+        root: the folder.
+        images: image files, as paths below the root with '/' between the parts, sorted.
+        others: all other files, likewise.
+        passed_over: folders that were not looked into: hidden ones and what operating systems leave behind.
+        problems: names that labels cannot be written for.
+    """
+
+    root: Path
+    images: tuple[str, ...]
+    others: tuple[str, ...]
+    passed_over: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Folders that hold images."""
+        return frozenset(path.rpartition("/")[0] for path in self.images)
+
+
+def list_files(root: Path) -> FileList:
+    """Walk a root. Hidden files and folders are passed over; links to folders are followed, but not in circles."""
+    images: list[str] = []
+    others: list[str] = []
+    passed_over: list[str] = []
+    problems: list[Problem] = []
+    waiting: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(root),))]
+    while waiting:
+        inner, above = waiting.pop()
+        with os.scandir(root / inner if inner else root) as entries:
+            for entry in entries:
+                path = f"{inner}/{entry.name}" if inner else entry.name
+                if entry.is_dir():
+                    real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
+                    if entry.name.startswith(".") or entry.name in _JUNK or real in above:
+                        passed_over.append(path)
+                    else:
+                        waiting.append((path, (*above, real)))
+                elif not is_image(entry.name):
+                    others.append(path)
+                elif path.isascii() or _is_text(path):
+                    images.append(path)
+                else:
+                    what = "its name is not UTF-8, which labels are written in"
+                    problems.append(Problem(str(root / path), what, "rename it"))
+    return FileList(root, tuple(sorted(images)), tuple(sorted(others)), tuple(sorted(passed_over)), tuple(problems))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

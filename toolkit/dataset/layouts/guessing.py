@@ -1,0 +1,160 @@
+"""Which built-in description a folder is laid out by: taken only where exactly one accounts for every image in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from re import match as match_start
+
+from toolkit.dataset.layouts.builtins import every_description
+from toolkit.dataset.layouts.described import is_good
+from toolkit.dataset.layouts.description import Description
+from toolkit.dataset.layouts.files import FileList
+from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve
+
+__all__ = ["Candidate", "candidates", "draft", "fits", "guess", "signed"]
+
+_TRIED = 64  # files that tell most descriptions off before the whole folder is looked at
+_SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A description, and what it makes of a folder."""
+
+    description: Description
+    resolution: Resolution
+
+    @property
+    def told(self) -> str:
+        """What it leaves over, in a line."""
+        left = [*self.resolution.leftover, *self.resolution.orphans, *self.resolution.shared]
+        missing = [file.path for file in self.resolution.images if _lacks_mask(file, self.description)]
+        if left:
+            shown = ", ".join(left[:_SHOWN]) + (", ..." if len(left) > _SHOWN else "")
+            return f"{self.description.name} leaves {len(left)} of the images over ({shown})"
+        if missing:
+            return f"{self.description.name} finds no mask for {len(missing)} images ({', '.join(missing[:_SHOWN])})"
+        if self.description.needs == "good":
+            return f"{self.description.name} finds no folder of good images"
+        return f"{self.description.name} fits, as others do"
+
+
+def _lacks_mask(file: FoundFile, description: Description) -> bool:
+    return file.labelled and not file.masks and bool(description.mask) and description.missing_mask == "error"
+
+
+def signed(root: Path) -> Description | None:
+    """The description whose sign a folder bears, whether or not it accounts for all images in it."""
+    for whole in every_description():
+        for description in _forms(whole, root):
+            if any(_exists(root, sign) for sign in description.sign):
+                return description
+    return None
+
+
+def _exists(root: Path, sign: str) -> bool:
+    return next(root.glob(sign.replace("{category}", "*")), None) is not None
+
+
+def _forms(description: Description, root: Path) -> list[Description]:
+    """A description, and the same from a single product on."""
+    below = description.below(root.resolve().name)
+    return [description] if below is None else [description, below]
+
+
+def fits(found: Candidate, files: FileList) -> bool:
+    """Whether a description accounts for every image in a folder, and for what it asks for."""
+    resolution, description = found.resolution, found.description
+    if resolution.leftover or resolution.orphans or resolution.shared or resolution.strange_subsets:
+        return False
+    if description.root_name and not match_start(description.root_name, files.root.resolve().name):
+        return False
+    needs = description.needs or ("masks" if description.mask else "nothing")
+    if needs == "masks":
+        return resolution.paired > 0
+    if _other_labels(files):
+        return False  # labels of a kind that a description does not read would be lost
+    if needs == "good":
+        words = {file.groups["class"] for file in resolution.images if "class" in file.groups}
+        some = bool(resolution.paired) or not description.mask
+        return some and any(is_good(word, description) for word in words) and len(words) > 1
+    return bool(resolution.images)
+
+
+def _other_labels(files: FileList) -> list[str]:
+    """Files that look like the labels of some of the images: annotations of another tool, or a table."""
+    stems = {PurePosixPath(path).stem for path in files.images}
+    labels = (path for path in files.others if path.lower().endswith((".json", ".xml", ".txt", ".csv", ".mat")))
+    return [path for path in labels if PurePosixPath(path).stem in stems or path.lower().endswith((".csv", ".json"))]
+
+
+def candidates(files: FileList) -> list[Candidate]:
+    """What each built-in description makes of a folder; those that leave the least over come first."""
+    found = []
+    for whole in every_description():
+        for description in _forms(whole, files.root):
+            if _may_fit(description, files.images):
+                found.append(Candidate(description, resolve(description, files.images)))
+    return sorted(found, key=lambda one: (one.description.needs == "nothing", _left(one.resolution)))
+
+
+def _left(resolution: Resolution) -> int:
+    return len(resolution.leftover) + len(resolution.orphans) + sum(map(len, resolution.shared.values()))
+
+
+def _may_fit(description: Description, files: Sequence[str]) -> bool:
+    """Whether some of a sample of the files match anything."""
+    step = max(1, len(files) // _TRIED)
+    some = files[::step]
+    return len(resolve(description, some).leftover) < len(some)
+
+
+def guess(files: FileList) -> Candidate | None:
+    """The one description that accounts for every image; None if there is none, or several that differ.
+
+    Where one finds masks, and some without images, no other may call these masks images.
+    """
+    fitting: list[Candidate] = []
+    near = False
+    for whole in every_description():
+        for description in _forms(whole, files.root):
+            if _all_match(description, files.images):
+                found = Candidate(description, resolve(description, files.images))
+                if fits(found, files):
+                    fitting.append(found)
+                near |= bool(found.resolution.paired) and not found.resolution.leftover
+    if not fitting or (near and not any(one.resolution.paired for one in fitting)):
+        return None
+    marked = [one for one in fitting if one.resolution.paired] or fitting
+    first = marked[0]
+    alike = all(_pairs(one.resolution) == _pairs(first.resolution) for one in marked[1:])
+    return first if alike or first.description.root_name else None
+
+
+def _pairs(resolution: Resolution) -> list[tuple[str, tuple[str, ...], str]]:
+    """What a description says of each image: its masks and the class of its folder."""
+    return sorted((file.path, file.masks, file.groups.get("class", "")) for file in resolution.images)
+
+
+def _all_match(description: Description, files: Sequence[str]) -> bool:
+    """Whether all of a sample of the files match something."""
+    return not resolve(description, files[:: max(1, len(files) // _TRIED)]).leftover
+
+
+def draft(files: FileList) -> str:
+    """A description to start from, as YAML, with what it does not account for as comments."""
+    near = candidates(files)
+    lines = [f"# A first draft for {files.root}: correct it, then name it with --layout."]
+    if not near:
+        lines.append("# No built-in layout comes near; these are the folders that hold images:")
+        lines += [f"#   {folder or '.'}/" for folder in sorted(files.folders)[:20]]
+        lines += ["images: 'images/{name}.{ext}'", "mask: 'masks/{name}.{ext}'", "# values: nonzero"]
+        return "\n".join(lines) + "\n"
+    best = near[0]
+    lines.append(f"# {best.told}")
+    left = [*best.resolution.leftover, *best.resolution.orphans]
+    lines += [f"#   not accounted for: {path}" for path in left[:20]]
+    told = best.description.model_copy(update={"name": "", "about": "", "source": ""})
+    return "\n".join(lines) + "\n" + told.as_yaml()

@@ -1,0 +1,136 @@
+"""What the values in masks mean: as a description says, or the file that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.dataset.layouts.description import Description, ValuesFile, colour_of
+from toolkit.dataset.layouts.records import read_json, read_table
+from toolkit.errors import Problem, ToolkitError
+from toolkit.imaging.masks import MaskReading
+
+__all__ = ["IGNORED", "Meaning", "Meanings", "named_values", "value_problems"]
+
+IGNORED = 255
+"""Value in class maps of what training and evaluation pass over."""
+
+_MANY = 5
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the values in a mask are, for one product.
+
+    Attributes:
+        reading, threshold: as `toolkit.imaging.masks.read_mask` takes them.
+        names: value -> class; empty where masks tell no classes.
+        open: whether a value without a name is a class too, and is called after its number.
+    """
+
+    reading: MaskReading = ""
+    threshold: int | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
+    open: bool = False
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether it takes the content of a mask to know what is marked."""
+        return bool(self.names) or self.open
+
+
+class Meanings:
+    """What values mean, read from each file that names them once."""
+
+    def __init__(self, root: Path, description: Description) -> None:
+        self._root, self._description = root, description
+        self._known: dict[str, Meaning] = {}
+
+    def of(self, groups: Mapping[str, str]) -> Meaning:
+        """What they mean for an image.
+
+        Raises:
+            ToolkitError: the file that names them cannot be read.
+        """
+        values = self._description.values
+        place = values.file.format_map(dict(groups)) if isinstance(values, ValuesFile) else groups.get("category", "")
+        if place not in self._known:
+            self._known[place] = self._found(place)
+        return self._known[place]
+
+    def _found(self, place: str) -> Meaning:
+        """The meaning for a product, or as a file tells it."""
+        values, names = self._description.values, self._description.names
+        if isinstance(values, ValuesFile):
+            return Meaning("values", None, _read_names(self._root / place, values))
+        if isinstance(values, dict):
+            colours = {colour: name for value, name in values.items() if (colour := colour_of(value)) is not None}
+            if colours:
+                return Meaning("colours", None, colours)
+            return Meaning("values", None, {int(value): name for value, name in values.items()})
+        if values == "ids":
+            own = names.get(place, names)
+            plain = {int(v): str(n) for v, n in own.items() if not isinstance(n, dict)} if isinstance(own, dict) else {}
+            return Meaning("values", None, plain, open=True)
+        if isinstance(values, str) and values.startswith(">="):
+            return Meaning("", int(values[2:]), {})
+        return Meaning({"nonzero": "nonzero", "alpha": "alpha"}.get(values or "", ""), None, {})  # type: ignore[arg-type]
+
+
+def _read_names(path: Path, values: ValuesFile) -> dict[int, str]:
+    """Value -> class, out of a JSON list or a CSV file.
+
+    Raises:
+        ToolkitError: it cannot be read, or names one value twice.
+    """
+    if path.suffix.lower() == ".csv":
+        found = [record for _, record in read_table(path, [values.name, values.value])]
+    else:
+        found = read_json(path)
+    remedy = f"give a list of records with {values.name} and {values.value}"
+    names: dict[int, str] = {}
+    try:
+        for record in found:
+            value, name = int(record[values.value]), str(record[values.name])
+            if names.setdefault(value, name) != name:
+                raise ToolkitError(path, f"names the value {value} twice, {names[value]} and {name}", "correct it")
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"does not name the values in masks ({type(error).__name__}: {error})"
+        raise ToolkitError(path, problem, remedy) from error
+    return names
+
+
+def named_values(present: Iterable[int], meaning: Meaning) -> tuple[list[tuple[int, str]], list[int]]:
+    """The values of a mask that are classes, with their names, and those that are none."""
+    named: list[tuple[int, str]] = []
+    strange: list[int] = []
+    for value in present:
+        name = meaning.names.get(value)
+        if name is None and meaning.open and value != IGNORED:
+            name = f"class_{value}"
+        if name is None:
+            strange.append(value)
+        elif name != "":
+            named.append((value, name))
+    return named, strange
+
+
+def value_problems(
+    path: Path, strange: Sequence[int], present: Sequence[int], named: Sequence[object], meaning: Meaning
+) -> Iterator[Problem]:
+    """What is wrong with the values of one mask; `strange` are those that no class has."""
+    unknown = [value for value in strange if value != IGNORED]
+    if unknown:
+        shown = ", ".join(_shown(value, meaning) for value in unknown[:_MANY])
+        more = ", ..." if len(unknown) > _MANY else ""
+        known = ", ".join(f"{_shown(value, meaning)} {name}" for value, name in list(meaning.names.items())[:_MANY])
+        remedy = f"name it in the layout's values (known: {known or 'none'})"
+        yield Problem(str(path), f"holds values that no class has: {shown}{more}", remedy)
+    elif present and not named and set(present) == {IGNORED}:
+        remedy = "use --values nonzero if it is a mask of 0 and 255, or name 255 in the layout's values"
+        yield Problem(str(path), "every marked pixel is 255, which means 'ignore' in a map of classes", remedy)
+
+
+def _shown(value: int, meaning: Meaning) -> str:
+    return f"#{value:06x}" if meaning.reading == "colours" else str(value)

@@ -1,0 +1,70 @@
+"""What names alone tell is wrong with a described dataset, and what a user should know of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from toolkit.dataset.layouts.description import SUBSET_WORDS, Description
+from toolkit.dataset.layouts.files import FileList
+from toolkit.dataset.layouts.meanings import IGNORED
+from toolkit.dataset.layouts.resolving import FoundFile, Resolution
+from toolkit.dataset.samples import Sample
+from toolkit.errors import Problem
+
+__all__ = ["name_problems", "notes_of", "subset_problem"]
+
+
+def name_problems(root: Path, description: Description, found: Resolution, keys: Sequence[str]) -> Iterator[Problem]:
+    """Faults that names alone tell of; `keys` are those of the images found."""
+    if found.leftover:
+        shown = ", ".join(found.leftover[:3]) + (", ..." if len(found.leftover) > 3 else "")
+        what = f"{len(found.leftover)} image file(s) are matched by nothing in the layout {description.name}: {shown}"
+        yield Problem(str(root), what, "name them in a pattern, or under `exclude`, of a --layout file")
+    for mask, images in found.shared.items():
+        shown = " and ".join(images[:3])
+        yield Problem(str(root / mask), f"one mask for {len(images)} images: {shown}", "give each its own mask")
+    for path in found.orphans:
+        yield Problem(str(root / path), "a mask without an image", "put its image in its place, or remove the mask")
+    for word in found.strange_subsets:
+        yield subset_problem(root, word)
+    yield from _twins(root, found.images, keys)
+
+
+def subset_problem(place: Path, word: str) -> Problem:
+    """A word for a subset that nobody translates."""
+    remedy = f"say `splits: {{{word}: test}}` in a --layout file, or rename the subset"
+    known = ", ".join(sorted(SUBSET_WORDS))
+    return Problem(str(place), f"calls a subset {word!r}, which is none of {known}", remedy)
+
+
+def _twins(root: Path, images: Sequence[FoundFile], keys: Sequence[str]) -> Iterator[Problem]:
+    """Images that not even their endings tell apart."""
+    if len(set(keys)) == len(keys):
+        return
+    places: dict[str, list[str]] = {}
+    for file, key in zip(images, keys, strict=True):
+        places.setdefault(key, []).append(file.path)
+    for key, paths in places.items():
+        for path in paths[1:]:
+            what = f"shares the name {key!r} with {paths[0]}"
+            yield Problem(str(root / path), what, "rename one of them, or bind what tells them apart in a --layout")
+
+
+def notes_of(
+    description: Description, files: FileList, found: Resolution, samples: Sequence[Sample], ignored: int
+) -> list[str]:
+    """What a user should know; `ignored` is the number of masks that hold the value for "ignore"."""
+    notes = list(description.notes)
+    kinds = Counter(sample.kind for sample in samples)
+    if kinds["unlabelled"]:
+        notes.append(f"{kinds['unlabelled']} image(s) carry no label: they are never called good, and never written")
+    if found.excluded:
+        notes.append(f"{len(found.excluded)} image file(s) are left out, as the layout {description.name} says")
+    if files.passed_over:
+        shown = ", ".join(files.passed_over[:3]) + (", ..." if len(files.passed_over) > 3 else "")
+        notes.append(f"{len(files.passed_over)} folder(s) were not looked into: {shown}")
+    if ignored:
+        notes.append(f"{ignored} mask(s) hold {IGNORED}, which means 'ignore' and is left out")
+    return notes
