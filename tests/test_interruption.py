@@ -214,7 +214,7 @@ def test_resume_with_other_settings_is_refused_and_loses_nothing(
     ]
     for words in [[*runs.words(), *other] for other in others] + [[*runs.words()[:4], "masks"]]:
         outcome = defectkit(*words, "--resume")
-        assert (outcome.status, outcome.out, len(outcome.err.splitlines())) == (2, "", 1)
+        assert (outcome.status, len(outcome.err.splitlines())) == (2, 1)
         assert outcome.err.startswith(f"error: {runs.out}: was begun with other files or settings; ")
     assert runs.run("--resume").status == 0
     assert runs.rendered == TOTAL - done
@@ -244,7 +244,8 @@ def test_resume_after_completion_with_other_settings_is_refused(runs: Runs) -> N
     assert runs.run().status == 0
     before = snapshot(runs.out)
     outcome = runs.run("--resume", "--min-area", "3")
-    assert (outcome.status, outcome.out, len(outcome.err.splitlines())) == (2, "", 1)
+    assert (outcome.status, len(outcome.err.splitlines())) == (2, 1)
+    assert outcome.err == f"error: {outcome.json()['error']}\n"
     assert "is complete, but was made from other files or settings; " in outcome.err
     assert snapshot(runs.out) == before
     assert runs.run("--resume", "--overwrite", "--min-area", "3").status == 0
@@ -292,8 +293,9 @@ def test_a_file_that_cannot_grow_takes_one_line_and_leaves_nothing(runs: Runs, l
         cwd=ROOT,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr == f"error: {json.loads(done.stdout)['error']}\n"
     assert done.stderr.startswith(f"error: {runs.out}")
     assert "cannot be written (File too large); " in done.stderr
     assert runs.out.exists() == existed

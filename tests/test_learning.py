@@ -12,7 +12,8 @@ import pytest
 from tests.commands import ROOT, defectkit, make_dataset
 from toolkit import write_product
 
-TINY = [f"--set={name}" for name in ("backbone=resnet18", "weights=none", "image_size=32", "epochs=1", "device=cpu")]
+SMALL = ("backbone=squeezenet1_1", "weights=none", "image_size=32", "epochs=1", "device=cpu")
+TINY = [f"--set={name}" for name in SMALL]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_runs_are_compared_in_a_table_and_a_figure(runs: list[Path], tmp_path: P
 def test_attempts_end_with_a_verdict(product: Path, tmp_path: Path) -> None:
     file = tmp_path / "attempts.yaml"
     file.write_text(
-        f"data: {product}\nfolds: 0\nsettings: {{backbone: resnet18, weights: none, image_size: 32, epochs: 1}}\n"
+        f"data: {product}\nfolds: 0\nsettings: {{backbone: squeezenet1_1, weights: none, image_size: 32, epochs: 1}}\n"
         "attempts: {baseline: {}, slower: {lr: 1.0e-5}}\n"
     )
     outcome = defectkit("attempts", file, "--out", tmp_path / "out", "--set", "device=cpu")

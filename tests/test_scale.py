@@ -1,4 +1,4 @@
-"""A hundred thousand samples must fit: what memory a conversion takes, measured on a tenth of them."""
+"""A hundred thousand samples must fit: what memory a conversion takes, measured on a few thousand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if not Path("/proc/self/status").exists():
     pytest.skip("peak memory is read from /proc, which this system lacks", allow_module_level=True)
 
 MEGABYTE = 1 << 20
-FEW, MANY, GOAL = 2_000, 10_000, 100_000
+FEW, MANY, GOAL = 1_000, 4_000, 100_000
 
 MEASURE = """
 import sys

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.commands import PATIENCE, ROOT, defectkit, make_dataset, shell, snapshot
+from tests.commands import PATIENCE, defectkit, make_dataset, snapshot
+from tests.finetune.processes import finish, start
 from toolkit import write_product
 from toolkit.files.locks import LOCK
 
@@ -43,35 +43,34 @@ main()
 BEGUN = "toolkit.files.staging:Staging:begin"
 OPENED = "toolkit.dataset.samples:Dataset:__init__"
 TRAINED = "finetune.engine.runs:Run:write_metrics"
-TINY = [f"--set={name}" for name in ("backbone=resnet18", "weights=none", "image_size=32", "epochs=1", "device=cpu")]
+SMALL = {"backbone": "squeezenet1_1", "weights": "none", "image_size": 32, "epochs": 1, "plots": False}
+TINY = ["--set=device=cpu", *(f"--set={name}={value}" for name, value in SMALL.items())]
 
 
 @contextmanager
-def held(home: Path, place: str, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
+def held(home: Path, place: str, *words: str | Path) -> Iterator[BaseProcess]:
     """A command in a process of its own, held in the midst of its writing."""
     home.mkdir(exist_ok=True)
-    command = [sys.executable, "-c", DRIVER, place, str(home), *map(str, words)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while not (home / "begun").exists():
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            yield process
-        finally:
-            process.kill()
+    process = start(DRIVER, place, home, *words, says=home)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (home / "begun").exists():
+            assert process.is_alive(), (home / "stderr").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield process
+    finally:
+        process.kill()
+        process.join()
 
 
-def release(home: Path, process: subprocess.Popen[str]) -> None:
+def release(home: Path, process: BaseProcess) -> None:
     """Let a command that is held go on to its end, which is a good one."""
     (home / "go").touch()
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, (out, err)
+    assert finish(process) == 0, (home / "stderr").read_text()
 
 
-def refused(out: Path, process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def refused(out: Path, process: BaseProcess) -> tuple[int, str, str]:
     problem = f"error: {out}: is being written by another run (process {process.pid})"
     return 2, "", f"{problem}; wait for it, or choose another folder\n"
 
@@ -127,7 +126,7 @@ def test_the_lock_of_a_killed_run_stops_nobody(command: str, flag: str, data: Pa
     words = COMMANDS[command](data, out)
     with held(tmp_path / "home", BEGUN, *words) as process:
         process.kill()
-        process.wait(PATIENCE)
+        process.join(PATIENCE)
     assert (out.parent / f".out{LOCK}").is_file()
     assert defectkit(*words, *([flag] if flag else [])).status == 0
     assert [path.name for path in out.parent.iterdir()] == ["out"]
@@ -164,21 +163,21 @@ def test_a_killed_training_is_gone_on_with(product: Path, tmp_path: Path) -> Non
     words = ["train", "classifier", product, *TINY, "--out", out]
     with held(tmp_path / "home", TRAINED, *words) as process:
         process.kill()
-        process.wait(PATIENCE)
+        process.join(PATIENCE)
     assert (out.parent / f".run{LOCK}").is_file()
     assert "is not empty" in defectkit(*words).err
     assert defectkit(*words, "--resume").status == 0
     assert [path.name for path in out.parent.iterdir()] == ["run"]
 
 
-def test_trainings_that_choose_their_folder_choose_different_ones(product: Path, tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+def test_trainings_that_choose_their_folder_choose_different_ones(
+    product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     first = ["train", "classifier", product, *TINY, "--out", tmp_path / "runs/classifier-1"]
     with held(tmp_path / "home", OPENED, *first) as process:
         assert not (tmp_path / "runs/classifier-1").exists()
-        # Of two processes, since the other one has to find the folder that the first has chosen.
-        two = shell("train", "classifier", product, *TINY, "--set=devices=2", environment=environment, cwd=tmp_path)
-        assert two.status == 0, two.err
+        assert defectkit("train", "classifier", product, *TINY).status == 0
         release(tmp_path / "home", process)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["classifier-1", "classifier-2"]
 
@@ -194,10 +193,8 @@ def test_predictions_are_held_too(run: Path, product: Path, tmp_path: Path) -> N
 
 def test_attempts_are_held_too(product: Path, tmp_path: Path) -> None:
     file, out, home = tmp_path / "attempts.yaml", tmp_path / "out", tmp_path / "home"
-    file.write_text(
-        f"data: {product}\nfolds: 0\nsettings: {{backbone: resnet18, weights: none, image_size: 32, epochs: 1}}\n"
-        "attempts: {baseline: {}}\n"
-    )
+    told = {"data": str(product), "folds": 0, "settings": SMALL, "attempts": {"baseline": {}}}
+    file.write_text(yaml.safe_dump(told))
     words = ["attempts", file, "--out", out, "--set", "device=cpu"]
     with held(home, TRAINED, *words) as process:
         assert defectkit(*words) == refused(out, process)

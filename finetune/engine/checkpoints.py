@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -13,12 +14,15 @@ from toolkit.errors import ToolkitError
 __all__ = ["load_weights", "read_checkpoint", "read_tensors"]
 
 
-def read_tensors(file: Path, *, problem: str, remedy: str, unread: str = "check the path") -> object:
+def read_tensors(
+    file: Path, *, problem: str, remedy: str, hostile: str | None = None, unread: str = "check the path"
+) -> object:
     """What `torch.save` wrote, on the CPU, if it is made of tensors, numbers, text and containers of them alone.
 
     Args:
         file: the file.
         problem, remedy: what to say of one that is damaged, or that would run code.
+        hostile: the problem of one that would run code, where it is another one.
         unread: what to do about one that cannot be opened.
 
     Raises:
@@ -29,7 +33,8 @@ def read_tensors(file: Path, *, problem: str, remedy: str, unread: str = "check 
     except OSError as error:
         raise ToolkitError(file, f"cannot be read ({error.strerror or error})", unread) from error
     except Exception as error:  # whatever a damaged or hostile file makes of the unpickler
-        raise ToolkitError(file, problem, remedy) from error
+        refused = isinstance(error, UnpicklingError) and "Weights only load failed" in str(error)
+        raise ToolkitError(file, hostile if hostile and refused else problem, remedy) from error
 
 
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
     if not isinstance(state, Mapping):
         raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
     try:
-        module.load_state_dict(dict(state))
-    except RuntimeError as error:
+        module.load_state_dict(state)  # itself: it carries the versions of its layers beside them
+    except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).splitlines()[1:2]).strip() or str(error)
         raise ToolkitError(checkpoint, f"belongs to another model ({reason[:120]})", "use its own settings") from error

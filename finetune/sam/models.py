@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from segment_anything import sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from torch import nn
 
+from finetune.engine.checkpoints import read_tensors
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
@@ -128,13 +128,14 @@ def read_sam_weights(model: str, file: Path) -> dict[str, torch.Tensor]:
     """
     if not file.is_file():
         raise ToolkitError(f"weights {file}", "there is no such file", "name Meta's checkpoint file, or use none")
-    try:
-        with open(file, "rb") as opened, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            opened.read(1)
-            loaded = _unpickled(file)
-    except OSError as error:
-        raise ToolkitError(file, f"cannot be read ({error.strerror or error})", "check the path") from error
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Detected pickle protocol")
+        loaded = read_tensors(
+            file,
+            problem="is damaged or cut short",
+            hostile="holds code or objects beside weights, and was not loaded",
+            remedy="download the checkpoint again from its source",
+        )
     if not isinstance(loaded, Mapping) or "image_encoder.pos_embed" not in loaded:
         raise ToolkitError(file, "is no checkpoint of SAM", f"name {CHECKPOINTS.get(model, 'one that we saved')}")
     found = _WIDTHS.get(loaded["image_encoder.pos_embed"].shape[-1], "another model")
@@ -142,15 +143,6 @@ def read_sam_weights(model: str, file: Path) -> dict[str, torch.Tensor]:
         remedy = f"use --set model={found}" if found in _WIDTHS.values() else "name a checkpoint of this model"
         raise ToolkitError(file, f"is a checkpoint of {found}, not of {model}", remedy)
     return dict(loaded)
-
-
-def _unpickled(file: Path) -> object:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or hostile file makes of the unpickler
-        told = isinstance(error, UnpicklingError) and "Weights only load failed" in str(error)
-        problem = "holds code or objects beside weights, and was not loaded" if told else "is damaged or cut short"
-        raise ToolkitError(file, problem, "download the checkpoint again from its source") from error
 
 
 def weights_hash(module: nn.Module) -> str:

@@ -40,7 +40,10 @@ def point_inside(instance: Instance, rng: np.random.Generator) -> Floats:
 def deepest_pixel(mask: Bools) -> tuple[int, int]:
     """The pixel (x, y) of a mask that is furthest from its edge; of several, the first row by row."""
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    y, x = divmod(int(np.argmax(depth)), depth.shape[1])
+    # With Intel's IPP the last bit of a root depends on where in memory it lands; squares of distances are whole
+    # numbers, which that bit does not change up to distances of a thousand pixels.
+    squares = np.rint(np.square(depth, dtype=np.float64))
+    y, x = divmod(int(np.argmax(squares)), depth.shape[1])
     return x - 1, y - 1
 
 

@@ -25,9 +25,11 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([module.__name__ for module in (classifying, tiny, sam, vae)])
 
 
-def start(code: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> BaseProcess:
-    """Begin what `python -c code words...` would do."""
-    process = _FORKS.Process(target=_run, args=(code, [str(word) for word in words], dict(environment or {})))
+def start(
+    code: str, *words: str | Path, environment: Mapping[str, str] | None = None, says: Path | None = None
+) -> BaseProcess:
+    """Begin what `python -c code words...` would do; in a folder `says`, files stdout and stderr have what it says."""
+    process = _FORKS.Process(target=_run, args=(code, [str(word) for word in words], dict(environment or {}), says))
     process.start()
     return process
 
@@ -41,9 +43,11 @@ def finish(process: BaseProcess) -> int:
     return process.exitcode
 
 
-def _run(code: str, words: list[str], environment: dict[str, str]) -> None:
+def _run(code: str, words: list[str], environment: dict[str, str], says: Path | None) -> None:
     import torch
 
+    for number, name in enumerate(("stdout", "stderr") if says else (), 1):
+        os.dup2(os.open(f"{says}/{name}", os.O_WRONLY | os.O_CREAT, 0o666), number)
     os.chdir(ROOT)
     os.environ |= environment
     sys.argv = ["-c", *words]

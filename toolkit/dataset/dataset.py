@@ -117,15 +117,17 @@ class Dataset(Sequence[Sample]):
             )
         folders = tuple(f"{self.root / name}{os.sep}" for name in categories)
         others = tuple(f"{name} differs " for name in self.categories if name not in categories)
+        kept = [sample for sample in self._samples if sample.category in categories]
+        keys = {sample.key for sample in kept}
         return Dataset(
-            (sample for sample in self._samples if sample.category in categories),
+            kept,
             root=self.root,
             layout=self.layout,
             layout_problems=[
                 p for p in self.layout_problems if p.file.startswith(folders) or len(self.categories) == 1
             ],
             notes=[note for note in self.notes if not note.startswith(others)],
-            unmasked=self.unmasked,
+            unmasked={key: problem for key, problem in self.unmasked.items() if key in keys},
             description=self.description,
             examples=self.examples,
         )
@@ -175,5 +177,5 @@ def dataset_html(dataset: Dataset) -> str:
         f"{products}, {len(dataset)} images, {len(dataset.classes())} kinds of defect, layout {dataset.layout}",
         ["class" if single else "product", *subsets, "images"],
         rows,
-        lists={"Notes": dataset.notes, "Problems, as far as names tell": dataset.layout_problems},
+        lists={"Notes": dataset.notes, "Problems, as far as names tell": dataset.named_problems},
     )

@@ -128,7 +128,7 @@ def _index(dest: Path, products: Sequence[str]) -> tuple[Dataset, tuple[Problem,
     """The images of some products in a dataset root, and what is wrong with their layout."""
     whole = load_dataset(dest)
     folders = tuple(f"{dest / name}{os.sep}" for name in products)
-    problems = tuple(problem for problem in whole.layout_problems if problem.file.startswith(folders))
+    problems = tuple(problem for problem in whole.named_problems if problem.file.startswith(folders))
     return whole.only([name for name in products if name in whole.categories]), problems
 
 

@@ -17,6 +17,7 @@ from finetune.classification.backbones import (
     map_layer,
 )
 from finetune.classification.names import BACKBONES
+from finetune.engine.checkpoints import load_weights
 from toolkit.errors import ToolkitError
 
 SMALL = "squeezenet1_1"
@@ -75,6 +76,13 @@ def test_the_features_train_the_backbone_itself():
     backbone = build_backbone(SMALL, "none", 3, image_size=64)
     feature_extractor(backbone)(torch.rand(1, 3, 64, 64)).sum().backward()
     assert next(backbone.model.parameters()).grad is not None
+
+
+def test_a_backbone_whose_layers_have_versions_comes_back_from_its_checkpoint(tmp_path):
+    before, after = (build_backbone("mnasnet0_5", "none", 2, image_size=64).model for _ in range(2))
+    torch.save({"state_dict": before.state_dict()}, tmp_path / "last.ckpt")
+    load_weights(after, tmp_path / "last.ckpt")
+    assert all(torch.equal(value, after.state_dict()[name]) for name, value in before.state_dict().items())
 
 
 def test_every_backbone_of_torchvision_is_known():

@@ -1,7 +1,7 @@
 """A tiny classifier, also as a program of its own that can be killed or be one of several processes.
 
 python -m tests.finetune.classifier.classifying train DATA RUN STEP   is killed before that step
-python -m tests.finetune.classifier.classifying share DATA RUN        trains on two processes, by Lightning
+python -m tests.finetune.classifier.classifying share DATA HOME       trains on two processes in HOME/runs
 python -m tests.finetune.classifier.classifying evaluate RUN FILE     writes the figures that all processes found
 """
 
@@ -16,13 +16,14 @@ from typing import Any
 
 import torch
 
+from finetune import training
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.learner import evaluate, train
 from finetune.classifier.module import ClassifierModule
 from finetune.engine.config import parse_config
 from finetune.engine.runs import open_run
 
-__all__ = ["TINY", "config"]
+__all__ = ["TINY", "WHOLE", "config"]
 
 TINY: dict[str, Any] = {
     "backbone": "squeezenet1_1",
@@ -34,6 +35,8 @@ TINY: dict[str, Any] = {
     "plots": False,
     "split": {"strategy": "uniform"},
 }
+WHOLE: dict[str, Any] = {"split": {"strategy": "stratified"}, "backbone": "shufflenet_v2_x0_5"}
+"""Changes with which batch statistics count and an odd number of images is tested."""
 
 
 def config(**changes: Any) -> ClassifierConfig:
@@ -52,10 +55,11 @@ def main() -> None:
             return taken(self, batch)
 
         ClassifierModule.training_step = killed  # type: ignore[method-assign]
-        train(first, config(split={"strategy": "stratified"}, backbone="resnet18"), second)
+        train(first, config(**WHOLE), second)
         return
     if task == "share":
-        train(first, config(split={"strategy": "stratified"}, devices=2, strategy="ddp"), second)
+        os.chdir(second)
+        training.train("classifier", first, config=config(split={"strategy": "stratified"}, devices=2, strategy="ddp"))
         return
     torch.distributed.init_process_group("gloo")
     found = evaluate(open_run(first))

@@ -24,11 +24,11 @@ from finetune.classifier.learner import evaluate, predict, train
 from finetune.classifier.linear_probe import fit_probe
 from finetune.classifier.module import ClassifierModule
 from finetune.engine.config import parse_config
-from finetune.engine.runs import Run, open_run
+from finetune.engine.runs import Run, open_run, run_lock
 from finetune.engine.splits import ImageRecord, SplitConfig, open_examples
 from tests.commands import picture, save, stain
 from tests.finetune.classifier import classifying
-from tests.finetune.classifier.classifying import config
+from tests.finetune.classifier.classifying import WHOLE, config
 from tests.finetune.processes import finish, start
 from toolkit import write_product
 from toolkit.dataset.splits import write_split
@@ -52,7 +52,7 @@ def run(product: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def whole(product: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with batch statistics and an odd number of test images, that nobody disturbed."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    return train(product, config(split={"strategy": "stratified"}, backbone="resnet18"), out)
+    return train(product, config(**WHOLE), out)
 
 
 def metrics(run: Run) -> dict[str, float]:
@@ -193,7 +193,7 @@ class TestInterruption:
         killed = start(PROGRAM, "train", product, out, "6")  # of 4 steps an epoch
         assert finish(killed) == -signal.SIGKILL
         assert not (out / "metrics.json").exists()
-        resumed = train(product, config(split={"strategy": "stratified"}, backbone="resnet18"), out, resume=True)
+        resumed = train(product, config(**WHOLE), out, resume=True)
         assert (out / "predictions.csv").read_bytes() == (whole.root / "predictions.csv").read_bytes()
         kept = [{name: value for name, value in metrics(one).items() if name != "seconds"} for one in (resumed, whole)]
         assert kept[0] == kept[1]
@@ -211,15 +211,16 @@ class TestInterruption:
         for rank in range(2):
             assert json.loads((tmp_path / f"found.{rank}").read_text()) == alone
 
-    def test_two_processes_train_one_run(self, product, tmp_path):
-        out = tmp_path / "run"
+    def test_two_processes_train_one_run_in_the_folder_that_the_first_chose(self, product, tmp_path):
         code = f"import sys; sys.argv[0] = {classifying.__file__!r}; {PROGRAM}"  # which Lightning starts once more
-        assert finish(start(code, "share", product, out)) == 0
-        run = open_run(out)
+        with run_lock(tmp_path / "runs/classifier-1"):  # of another training, which has yet to make its folder
+            assert finish(start(code, "share", product, tmp_path)) == 0
+        assert [path.name for path in (tmp_path / "runs").iterdir()] == ["classifier-2"]
+        run = open_run(tmp_path / "runs/classifier-2")
         told, alone = metrics(run), evaluate(run)
         assert told["images"] == 17
         assert alone == pytest.approx({name: told[name] for name in alone}, nan_ok=True)
-        with open(out / "log.csv", newline="") as file:
+        with open(run.root / "log.csv", newline="") as file:
             assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
 
 
@@ -227,9 +228,10 @@ class TestLearning:
     """What learns, and how fast."""
 
     def test_frozen_stages_stay_as_they_were(self, product, tmp_path):
-        run = train(product, config(freeze=2, backbone="resnet18", epochs=1), tmp_path / "run")
+        told = {"freeze": 2, "backbone": "resnet18", "epochs": 1, "batch_size": 64}
+        run = train(product, config(**told), tmp_path / "run")
         trained = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
-        again = train(product, config(freeze=2, backbone="resnet18", epochs=1, lr=0.1), tmp_path / "again")
+        again = train(product, config(**told, lr=0.1), tmp_path / "again")
         other = torch.load(again.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
         same = {name.split(".")[1] for name in trained if torch.equal(trained[name], other[name])}
         assert same >= {"conv1", "bn1"}
@@ -273,7 +275,7 @@ class TestLearning:
             for name, shade in (("good", 60), ("bright", 190)):
                 save(tmp_path / "part/test" / name / f"{index:03}.png", np.full((40, 40, 3), shade + index, np.uint8))
             save(tmp_path / f"part/ground_truth/bright/{index:03}_mask.png", np.full((40, 40), 255, np.uint8))
-        told = config(epochs=5, backbone="resnet18", batch_size=4)
+        told = config(epochs=4, batch_size=4)
         assert metrics(train(tmp_path, told, tmp_path / "run"))["accuracy"] == 1.0
         assert metrics(train(tmp_path, config(mode="linear-probe"), tmp_path / "probe"))["accuracy"] == 1.0
 

@@ -36,7 +36,7 @@ from toolkit.dataset.splits import read_split
 from toolkit.errors import ToolkitError
 
 COURSEWORK = ROOT / "examples/attempts/coursework.yaml"
-SMALL = {"resnet18": "squeezenet1_1", "vgg19": "mobilenet_v3_small", "300": "2", "50": "1", "224": "32"}
+SMALL = {"resnet18": "squeezenet1_1", "vgg19": "squeezenet1_0", "300": "2", "50": "1", "224": "32"}
 
 
 @pytest.fixture(scope="module")

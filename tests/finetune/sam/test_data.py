@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.ndimage import distance_transform_edt
 
 from converters import convert
 from finetune.engine.splits import SplitConfig, open_examples
@@ -76,6 +80,28 @@ class TestLowResolution:
 class TestPrompts:
     def test_the_deepest_pixel_is_the_middle(self) -> None:
         assert deepest_pixel(disk(31, 12, 17, 8)) == (12, 17)
+
+    def test_of_several_deepest_pixels_the_first_is_taken_whatever_the_last_bit_of_a_root(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mask = np.zeros((9, 40), np.bool_)
+        mask[1:8, 2:36] = True
+        roots = cv2.distanceTransform
+
+        def uneven(*given: Any) -> Any:
+            found = roots(*given)
+            found[:, 21:] = np.nextafter(found[:, 21:], np.float32(np.inf))  # as Intel's IPP does here and there
+            return found
+
+        assert deepest_pixel(mask) == (5, 4)
+        monkeypatch.setattr(cv2, "distanceTransform", uneven)
+        assert deepest_pixel(mask) == (5, 4)
+
+    @given(arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40))).filter(np.any))
+    def test_the_deepest_pixel_is_the_first_of_those_furthest_from_the_edge(self, mask: npt.NDArray[np.bool_]) -> None:
+        squares = np.rint(distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] ** 2)
+        y, x = np.argwhere(squares == squares.max())[0]
+        assert deepest_pixel(mask) == (x, y)
 
     def test_the_deepest_pixel_of_a_ring_is_on_it(self) -> None:
         ring = disk(31, 15, 15, 12) & ~disk(31, 15, 15, 6)

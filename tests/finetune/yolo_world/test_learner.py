@@ -276,7 +276,7 @@ class TestPromptTable:
 
 
 def test_masks_with_yoloe(data: Path, tmp_path: Path) -> None:
-    config: dict[str, Any] = {"model": "yoloe-v8s-seg.yaml", "epochs": 1, "batch_size": 8}
+    config: dict[str, Any] = {"model": "yoloe-v8n-seg.yaml", "epochs": 1, "batch_size": 8}
     trained = train(data, settings(**config), tmp_path / "run")
     assert {"map50", "mask_map50", "mask_map50_95"} <= set(read_metrics(trained))
     assert read_labels(trained.root / "data").kind == "yolo-segment"

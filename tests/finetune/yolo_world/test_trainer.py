@@ -8,8 +8,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.data import open_detection_data, write_tree
 from finetune.yolo_world.learner import text_features, train
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
-from tests.commands import PATIENCE, ROOT
 from tests.finetune.processes import finish, start
 from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, split_file
 from toolkit.errors import ToolkitError
@@ -36,6 +33,10 @@ data, config, out = Path(sys.argv[1]), parse_config(YoloWorldConfig, json.loads(
 {after}
 """
 _FORBIDDING = """
+assert "ultralytics" not in sys.modules  # which reaches for the network already when it is imported
+for name in [name for name in os.environ if name.startswith(("YOLO_", "ULTRALYTICS_"))]:
+    del os.environ[name]
+os.environ["ULTRALYTICS_API_KEY"] = "ul_" + "0" * 40
 def forbid(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
         os.write(2, f"reached for the network: {event} {arguments}".encode())
@@ -52,25 +53,6 @@ def losses(file: Path) -> list[float]:
         return [float(row["train_loss"]) for row in csv.DictReader(found)]
 
 
-def program(
-    data: Path, config: dict[str, Any], out: Path, *, before: str = "", after: str
-) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own."""
-    words = [
-        *(sys.executable, "-c", _PROGRAM.format(before=before, after=after)),
-        *(str(data), json.dumps(config, default=str), str(out)),
-    ]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("YOLO_", "ULTRALYTICS_"))}
-    return subprocess.run(
-        words,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**kept, "TMPDIR": str(out.parent), "ULTRALYTICS_API_KEY": "ul_" + "0" * 40},
-        timeout=PATIENCE,
-    )
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_data(tmp_path_factory.mktemp("data"), image_size=128)
@@ -84,16 +66,20 @@ def split(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
 @pytest.fixture(scope="module")
 def overfit(data: Path, split: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run on sixteen images, none of them held out."""
-    config = settings(epochs=10, image_size=128, instances="image", split=split)
+    config = settings(epochs=7, image_size=128, instances="image", split=split)
     return train(data, config, tmp_path_factory.mktemp("runs") / "run")
 
 
 def test_sixteen_images_are_learnt(overfit: Run) -> None:
     found = losses(overfit.root / "log.csv")
-    assert len(found) == 10
-    assert found[-1] < found[0] / 2
+    assert len(found) == 7
+    assert found[-1] < 0.7 * found[0]
     assert (read_metrics(overfit)["images"], read_metrics(overfit)["instances"]) == (16, 14)
     assert any("the very images it was trained on" in note for note in overfit.environment()["notes"])
+
+
+def test_repeatable_arithmetic_ends_with_the_training(overfit: Run) -> None:
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 class Prepared:
@@ -162,13 +148,14 @@ class TestOffline:
         after = (
             "import socket; run = train(data, config, out)\n"
             "predict(run, sorted(data.glob('test/rough/*.png')), out.parent / 'answers', ['a hole'])\n"
-            "print('whole')\n"
+            "print('whole', flush=True)\n"
             "socket.getaddrinfo('localhost', 80)"
         )
         config = {**SMALL, "epochs": 1, "plots": True, "phrases": {"rough": "rauhe Stelle, größer 粗"}}
-        done = program(data, config, tmp_path / "run", before=_FORBIDDING, after=after)
-        assert done.stdout == "whole\n", done.stderr
-        assert done.returncode == 77  # of the last line, which shows that the ban works
+        code = _PROGRAM.format(before=_FORBIDDING, after=after)
+        status = finish(start(code, data, json.dumps(config), tmp_path / "run", says=tmp_path))
+        assert (tmp_path / "stdout").read_text() == "whole\n", (tmp_path / "stderr").read_text()
+        assert status == 77  # of the last line, which shows that the ban works
         assert (tmp_path / "answers/detections.json").is_file()
 
 
@@ -193,7 +180,7 @@ class TestResume:
         kept = read_metrics(overfit)
         (overfit.root / "metrics.json").unlink()
         before = (overfit.checkpoints / "best.pt").read_bytes()
-        config = settings(epochs=10, image_size=128, instances="image", split=split)
+        config = settings(epochs=7, image_size=128, instances="image", split=split)
         train(data, config, overfit.root, True)
         found = read_metrics(overfit)
         assert {name: found[name] for name in ("map50", "map50_95")} == {
@@ -272,12 +259,10 @@ def test_a_trainer_that_is_sent_to_another_process_carries_all_it_needs(data: Pa
     trainer = ready.trainer()
     from ultralytics.utils.dist import generate_ddp_file
 
-    script = Path(generate_ddp_file(trainer))  # what its DDP starts for each GPU
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
+    script = generate_ddp_file(trainer)  # what its DDP starts for each GPU
+    code = f"import os, runpy; os.chdir({str(tmp_path)!r}); runpy.run_path({script!r}, run_name='__main__')"
+    assert finish(start(code, environment=os.environ, says=tmp_path)) == 0, (tmp_path / "stderr").read_text()
+    assert (tmp_path / "stdout").read_text() == ""
     there = losses(ready.run.root / "log.csv")
     assert sorted(path.name for path in ready.run.checkpoints.iterdir()) == ["best.pt", "last.pt"]
     model, _ = read_ultralytics(ready.run.checkpoints / "best.pt")
@@ -298,8 +283,3 @@ def test_what_else_this_process_built_makes_no_difference(data: Path, tmp_path: 
         ready.trainer().train()
         found.append(losses(ready.run.root / "log.csv"))
     assert found[0] == found[1]
-
-
-def test_repeatable_arithmetic_ends_with_the_training(data: Path, tmp_path: Path) -> None:
-    train(data, settings(epochs=1), tmp_path / "run")
-    assert not torch.are_deterministic_algorithms_enabled()

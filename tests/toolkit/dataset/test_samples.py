@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.commands import make_dataset
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.keys import file_name, key_of_file_name
 from toolkit.dataset.layouts import load_dataset
@@ -109,6 +110,18 @@ def test_only_some_categories(dataset: Dataset, names: list[str], count: int, wh
     assert set(part.layout_problems) == {PROBLEMS[index] for index in which}
     assert list(part.notes) == [NOTES[index] for index in which]
     assert (part.root, part.layout) == (dataset.root, dataset.layout)
+
+
+def test_masks_that_are_missing_are_told_of_the_categories_that_are_left(tmp_path: Path) -> None:
+    for category in ("nut", "screw"):
+        make_dataset(tmp_path, category)
+    gone = tmp_path / "nut/ground_truth/dent/000_mask.png"
+    gone.unlink()
+    dataset = load_dataset(tmp_path)
+    for part in (dataset, dataset.only(["nut"])):
+        assert [problem.remedy for problem in part.named_problems] == [f"put its mask at {gone}"]
+        assert f"put its mask at {gone}" in part._repr_html_()
+    assert dataset.only(["screw"]).named_problems == ()
 
 
 def test_a_category_that_is_not_there_is_refused(dataset: Dataset) -> None:
