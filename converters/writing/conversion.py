@@ -17,6 +17,7 @@ import orjson
 
 from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
+from converters.sources import Member
 from converters.writing.tree_writer import TreeWriter
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
@@ -59,17 +60,16 @@ class Rendered:
     left_out: tuple[str, ...] = ()
 
 
-def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
-    """SHA-256 of what goes into a conversion: keys, subsets, and the lengths of the files."""
+def fingerprint(items: Iterable[tuple[Member, str]]) -> str:
+    """SHA-256 of what goes into a conversion: keys, subsets, labels, and the lengths of the images."""
     digest = hashlib.sha256()
-    for sample, subset in samples:
-        lengths = []
-        for path in (sample.image, *(mask.path for mask in sample.masks)):
-            try:
-                lengths.append(os.stat(path).st_size)
-            except OSError:
-                lengths.append(-1)
-        digest.update(f"{sample.key}\0{subset}\0{lengths}\n".encode())
+    for member, subset in items:
+        sample = member.sample
+        try:
+            length = os.stat(sample.image).st_size
+        except OSError:
+            length = -1
+        digest.update(f"{sample.key}\0{subset}\0{length}\0{member.label_digest()}\n".encode())
     return digest.hexdigest()
 
 
