@@ -157,7 +157,9 @@ class MaskedSample:
         image = LabelledImage(
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
-        return Labelled(image, components, too_small, inspected.turned, _looks_inverted(inspected))
+        return Labelled(
+            image, components, too_small, inspected.turned, _looks_inverted(inspected), inspected.fits_both_ways
+        )
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with the image and its masks."""

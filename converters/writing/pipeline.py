@@ -285,6 +285,7 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         labelled.too_small,
         labelled.turned,
         labelled.inverted,
+        labelled.both_ways,
         labelled.image.left_out,
     )
 
