@@ -18,6 +18,9 @@ from toolkit.imaging.masks import Mask
 __all__ = ["Found", "Grouping", "box_instances", "crop_to_bbox", "find_instances", "parse_grouping"]
 
 
+_OUTSIDE = 1.0  # pixels by which a box may leave its image, as rounding makes it
+
+
 @dataclass(frozen=True)
 class Grouping:
     """Which components of a mask make one instance.
@@ -151,14 +154,17 @@ def box_instances(sample: Sample, size: tuple[int, int], name: Callable[[str], s
     """The objects of a sample that have a box alone, under names that `name` gives their classes.
 
     Raises:
-        ToolkitError: one of them lies outside the image of `size` (width, height).
+        ToolkitError: one of them leaves the image of `size` (width, height) by more than a pixel, or is empty.
     """
     found = []
     for box in sample.boxes:
         instance = Instance.of_box(name(box.label), box.bbox, size, dict(box.attributes))
-        if instance is None:
+        x0, y0, x1, y1 = box.bbox
+        leaves = min(x0, y0) < -_OUTSIDE or x1 > size[0] + _OUTSIDE or y1 > size[1] + _OUTSIDE
+        if instance is None or leaves:
             shown = ", ".join(f"{side:g}" for side in box.bbox)
-            problem = f"a box of {box.label!r} ({shown}) covers nothing of its {size[0]} x {size[1]} pixels"
+            what = "leaves" if leaves else "covers nothing of"
+            problem = f"a box of {box.label!r} ({shown}) {what} its {size[0]} x {size[1]} pixels"
             raise ToolkitError(sample.image, problem, "correct its labels")
         found.append(instance)
     return tuple(found)

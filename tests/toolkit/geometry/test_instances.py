@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.masks import SHAPES, masks, picture
+from toolkit.dataset.samples import BoxLabel, Sample
 from toolkit.errors import ToolkitError
-from toolkit.geometry.instances import Found, Grouping, crop_to_bbox, find_instances, parse_grouping
+from toolkit.geometry.instances import Found, Grouping, box_instances, crop_to_bbox, find_instances, parse_grouping
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.masks import Mask
 
@@ -171,3 +174,16 @@ def test_a_crop_is_tight_and_keeps_its_place(mask: Bools, x: int, y: int) -> Non
     assert np.array_equal(painted((instance,), (mask.shape[0] + y, mask.shape[1] + x))[y:, x:], mask)
     assert instance.area == np.count_nonzero(mask)
     assert crop_to_bbox(np.zeros_like(mask), "dent") is None
+
+
+def test_boxes_of_a_sample_stay_in_their_image(tmp_path: Path) -> None:
+    def boxed(*box: float) -> tuple[Instance, ...]:
+        label = BoxLabel("dent", (box[0], box[1], box[2], box[3]))
+        return box_instances(Sample("a", tmp_path / "a.png", (), "part", "", "train", boxes=(label,)), (20, 10))
+
+    (inside,) = boxed(1.5, 2, 20.5, 9)
+    assert (inside.bbox, inside.mask) == ((1.5, 2, 20, 9), None)
+    with pytest.raises(ToolkitError, match=r"a\.png: a box of 'dent' \(1, 2, 30, 9\) leaves its 20 x 10 pixels"):
+        boxed(1, 2, 30, 9)
+    with pytest.raises(ToolkitError, match="covers nothing"):
+        boxed(3, 2, 3, 9)

@@ -206,7 +206,7 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
         found = Description.model_validate({"name": name, **document})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][:2]) or "it"
+        where = ".".join(str(part) for part in first["loc"][:1]) or "it"
         known = ", ".join(field.alias or key for key, field in Description.model_fields.items())
         remedy = f"known keys are {known}" if first["type"] == "extra_forbidden" else "correct it"
         raise ToolkitError(place, f"{where}: {first['msg'].lower()}", remedy) from error
