@@ -241,7 +241,7 @@ def _told_by_values(known: _Named, masks: Sequence[Path], meaning: Meaning, desc
     ignored = False
     for path in masks:
         try:
-            present = present_values(path, meaning.reading)
+            present = present_values(path, meaning.reading, meaning.classes)
         except ToolkitError as error:
             problems += error.problems
             continue
