@@ -13,7 +13,7 @@ from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.builtins import built_in_names, find_description
 from toolkit.dataset.layouts.described import index_described
 from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
-from toolkit.dataset.layouts.files import list_files
+from toolkit.dataset.layouts.files import FileList, list_files, unread_pictures
 from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.resolving import resolve
@@ -101,10 +101,11 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
         ToolkitError: there is no image.
     """
     files = list_files(root)
+    dataset = _with_unread(dataset, files)
     left = _left_over(dataset, files.images)
     if not left:
         if not len(dataset) and not dataset.layout_problems:
-            raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
+            raise _holds_no_images(files)
         return dataset
     found = guess(files)
     if found is not None:
@@ -117,6 +118,18 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     return dataset.with_problems(
         [Problem(str(root), what, f"{remedy}; 'defectkit layouts {dataset.layout}' is a start")]
     )
+
+
+def _with_unread(dataset: Dataset, files: FileList) -> Dataset:
+    """A dataset that tells of pictures below its root that are of kinds that are not read."""
+    further = [one for one in unread_pictures(files.root, files.others) if one not in dataset.layout_problems]
+    return dataset.with_problems(further) if further else dataset
+
+
+def _holds_no_images(files: FileList) -> ToolkitError:
+    for one in unread_pictures(files.root, files.others):
+        return ToolkitError(one.file, f"holds no images that are read, but {one.problem}", one.remedy)
+    return ToolkitError(files.root, "holds no images", "name the folder that holds the dataset")
 
 
 def _left_over(dataset: Dataset, images: Sequence[str]) -> list[str]:
@@ -138,7 +151,7 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     """
     whole = list_files(root)
     if not whole.images:
-        raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
+        raise _holds_no_images(whole)
     inner = [replace(list_files(folder), others=whole.others) for folder in children]
     alone = [files for files in inner if files.images]
     found = guess(whole)
@@ -220,7 +233,7 @@ def load_dataset(
         if not coded_layout(layout).detect(root):
             shown = coded_layout(layout).shown
             raise ToolkitError(root, f"is not laid out as {layout} ({shown})", "correct the layout, or the path")
-        return coded_layout(layout).index(root)
+        return _with_unread(coded_layout(layout).index(root), list_files(root))
     return _as_told(root, find_layout(layout))
 
 
