@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.dataset.dataset import Dataset
-from toolkit.dataset.layouts.builtins import built_in_names, find_description
+from toolkit.dataset.layouts.builtins import built_in_names, every_description, find_description
 from toolkit.dataset.layouts.described import index_described
 from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
 from toolkit.dataset.layouts.files import FileList, list_files, unread_pictures
@@ -254,10 +254,12 @@ def _changed(root: Path, changes: Mapping[str, Any]) -> Dataset:
 def _as_told(root: Path, description: Description) -> Dataset:
     below = description.below(root.resolve().name)
     files = list_files(root)
-    resolution = resolve(description, files.images)
-    if below is not None and not resolution.images:
-        description, resolution = below, resolve(below, files.images)
-    if not resolution.images:
+    # Masks in different places are one only where a user named these places.
+    united = all(description.mask != built_in.mask for built_in in every_description())
+    resolution = resolve(description, files.images, united=united)
+    if below is not None and not resolution.names_any:
+        description, resolution = below, resolve(below, files.images, united=united)
+    if not resolution.names_any:
         wanted = ", ".join([*description.images, *description.unlabelled][:2])
         raise ToolkitError(root, f"has no image that the layout names ({wanted})", "correct the layout, or the path")
     return index_described(files, description, resolution=resolution, told=True)

@@ -91,6 +91,9 @@ class Description(BaseModel):
     missing_mask: Missing | dict[Literal["train", "val", "test"], Missing] = Field(
         default="error", description="what an image without a mask is: error, good, unlabelled; or subset: one of them"
     )
+    mask_folder: str = Field(
+        default="", description="folder without which an image without a mask is not good; {category} is filled in."
+    )
     empty_mask: Literal["error", "good"] | None = Field(default=None, description="good where no pattern has a {class}")
     exclude: list[str] = Field(default_factory=list, description="patterns of images that are none of the dataset's.")
     unlabelled: list[str] = Field(default_factory=list, description="patterns of images that nobody labelled.")
@@ -157,7 +160,8 @@ class Description(BaseModel):
             values = values.model_copy(update={"file": cut([values.file])[0]})
         names = self.names.get(category, self.names)
         lists = {name: cut(getattr(self, name)) for name in ("images", "mask", "unlabelled", "exclude", "sign")}
-        return self.model_copy(update={**lists, "values": values, "names": names, "category": category})
+        place = cut([self.mask_folder])[0]
+        return self.model_copy(update={**lists, "mask_folder": place, "values": values, "names": names, "category": category})
 
     @property
     def _place(self) -> str:
@@ -226,6 +230,7 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
         raise ToolkitError(place, "images: names no pattern", "give at least one")
     for image in found.image_patterns():
         found.mask_patterns(image)
+        _check_filled(found.mask_folder, "mask_folder", image, place)
         _check_values_file(found, image, place)
     found.other_patterns([*found.exclude, *found.unlabelled])
     return found
@@ -234,10 +239,14 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
 def _check_values_file(found: Description, image: Pattern, place: str | Path) -> None:
     """Raise where an image does not tell which file names the values in its mask."""
     if isinstance(found.values, ValuesFile):
-        free = [name for name in re.findall(r"\{(\w*)\}", found.values.file) if name not in image.bindings]
-        if free:
-            problem = f"values.file has {{{free[0]}}}, which the image {image.text!r} does not bind"
-            raise ToolkitError(place, problem, f"give the image a {{{free[0]}}}, or name one file")
+        _check_filled(found.values.file, "values.file", image, place)
+
+
+def _check_filled(text: str, key: str, image: Pattern, place: str | Path) -> None:
+    free = [name for name in re.findall(r"\{(\w*)\}", text) if name not in image.bindings]
+    if free:
+        problem = f"{key} has {{{free[0]}}}, which the image {image.text!r} does not bind"
+        raise ToolkitError(place, problem, f"give the image a {{{free[0]}}}, or name one file")
 
 
 def parse_values(text: str, place: str = "--values") -> str | dict[int | str, str]:
