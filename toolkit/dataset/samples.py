@@ -22,6 +22,7 @@ __all__ = [
     "class_of_image",
     "image_class",
     "instance_class",
+    "is_background_word",
     "is_good_word",
 ]
 
@@ -31,6 +32,11 @@ GOOD = "good"
 
 GOOD_WORDS = frozenset({"good", "ok", "okay", "normal", "no_defect", "defect_free", "non_defective", "nodefect"})
 """Names of folders that mean the same, in lower case."""
+
+BACKGROUND_WORDS = frozenset(
+    {"background", "bg", "none", "nothing", "void", "unlabeled", "unlabelled", "empty", "null", "hintergrund"}
+)
+"""Names of values in masks that mark nothing, in lower case."""
 
 COMBINED = "combined"
 """Class of an image that shows several classes, as in MVTec AD."""
@@ -122,6 +128,11 @@ class Sample:
 def is_good_word(name: str) -> bool:
     """Whether the name of a class says that there is no defect: good, OK, Normal, defect-free and the like."""
     return name.lower().replace(" ", "_").replace("-", "_") in GOOD_WORDS
+
+
+def is_background_word(name: str) -> bool:
+    """Whether the name of a value in masks says that nothing is marked: background, none, good and the like."""
+    return is_good_word(name) or name.lower().strip(" _").replace("_", "") in BACKGROUND_WORDS
 
 
 def class_of_image(classes: Iterable[str]) -> str:

@@ -28,12 +28,24 @@ __all__ = [
     "encode_map",
     "encode_png",
     "is_image",
+    "is_unread_picture",
     "read_header",
     "read_image",
 ]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File name endings of images, in lower case; names are compared without regard to case."""
+
+UNREAD_SUFFIXES = frozenset(
+    f".{ending}"
+    for ending in (
+        *("gif", "apng", "mng", "tga", "dib", "pcx", "ppm", "pgm", "pbm", "pnm", "pam", "pfm", "exr", "hdr", "psd"),
+        *("jpe", "jfif", "jif", "mpo", "jp2", "j2k", "jpf", "jpx", "jpm", "j2c", "jpc", "jxl", "jxr", "wdp", "hdp"),
+        *("avif", "avifs", "heic", "heif", "heics", "hif", "btf", "tf8", "xcf", "sgi", "qoi", "xbm", "xpm", "ico"),
+        *("dng", "cr2", "cr3", "nef", "nrw", "arw", "sr2", "srf", "orf", "rw2", "raf", "pef", "srw"),
+    )
+)
+"""Endings of pictures of kinds that are not read, in lower case."""
 
 _IHDR_END = 33  # bytes: PNG signature and IHDR chunk
 _HEAD = 1024  # bytes in which most PNGs have begun with their pixels
@@ -76,6 +88,11 @@ class ImageHeader:
 def is_image(name: str) -> bool:
     """Whether a file name ends like an image's. Hidden files are not images."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
+def is_unread_picture(name: str) -> bool:
+    """Whether a file name ends like that of a picture of a kind that is not read. Hidden files are none."""
+    return os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES and not name.startswith(".")
 
 
 def read_header(path: Path) -> ImageHeader:

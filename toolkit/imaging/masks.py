@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -176,24 +176,27 @@ def _read_grey_png(path: Path, data: bytes, threshold: int | None, values: Seque
     return Mask(width, height, x, y, crop)
 
 
-def present_values(path: Path, reading: MaskReading) -> tuple[int, ...]:
+def present_values(path: Path, reading: MaskReading, classes: Collection[int] = ()) -> tuple[int, ...]:
     """The values that stand in a file, rising, but for that of the background: 0, or a palette's black.
 
     Args:
         path: the file.
         reading: "values": grey values or palette indices as they are stored; "colours": 0xRRGGBB.
+        classes: values that are no background, whatever they are: 0 is told where it stands and is one of them.
 
     Raises:
         ToolkitError: as `read_values`.
     """
     data = read_file(path)
     if reading != "colours" and is_grey_png(data):
-        crop = read_grey_png(path, data)[-1]
-        return tuple(value for value in distinct(crop).tolist() if value)
+        width, height, _, _, crop = read_grey_png(path, data)
+        outside = (0,) if 0 in classes and crop.shape != (height, width) else ()  # of the crop all is 0
+        told = {*outside, *distinct(crop).tolist()}
+        return tuple(sorted(value for value in told if value or 0 in classes))
     stored = read_stored(path, data)
     found = stored.colours() if reading == "colours" else distinct(numbers_in(path, stored))
     background = background_of(stored) if reading != "colours" else 0
-    present = tuple(value for value in found.tolist() if value != background)
+    present = tuple(value for value in found.tolist() if value != background or value in classes)
     _check_lossless(path, data, present)
     return present
 

@@ -18,6 +18,7 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.limits import check_room, without_pillow_limit
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short
+from toolkit.imaging.tiff import check_one_page, is_tiff
 
 __all__ = ["check_whole", "open_with_pillow", "read_file", "unreadable"]
 
@@ -63,7 +64,8 @@ def check_whole(path: Path, data: bytes) -> None:
         check_png(path, data)
     elif _declared_length(data) > len(data):
         raise cut_short(path)
-    elif data[:2] in (b"II", b"MM"):
+    elif is_tiff(data):
+        check_one_page(path, data)
         with open_with_pillow(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
             image.load()
 

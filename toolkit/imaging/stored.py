@@ -16,6 +16,7 @@ from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.opening import check_whole, open_with_pillow
 from toolkit.imaging.orientation import orientation_of, turn
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE
+from toolkit.imaging.tiff import is_jpeg_tiff
 
 __all__ = ["Integers", "Stored", "is_lossy", "read_stored"]
 
@@ -169,5 +170,5 @@ def _palette_alpha(pixels: npt.NDArray[np.uint8], transparency: object) -> Integ
 
 
 def is_lossy(data: bytes) -> bool:
-    """Whether a file holds values that are only near to what was saved: a JPEG, or a WebP of that kind."""
-    return data[:2] == JPEG_SIGNATURE or (data[:4] == b"RIFF" and b"VP8 " in data[12:4096])
+    """Whether a file holds values that are only near to what was saved: a JPEG, or a WebP or TIFF of that kind."""
+    return data[:2] == JPEG_SIGNATURE or is_jpeg_tiff(data) or (data[:4] == b"RIFF" and b"VP8 " in data[12:4096])

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.dataset.dataset import Dataset
-from toolkit.dataset.layouts.builtins import built_in_names, find_description
+from toolkit.dataset.layouts.builtins import built_in_names, every_description, find_description
 from toolkit.dataset.layouts.described import index_described
 from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
-from toolkit.dataset.layouts.files import list_files
+from toolkit.dataset.layouts.files import FileList, list_files, unread_pictures
 from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.resolving import resolve
@@ -101,10 +101,11 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
         ToolkitError: there is no image.
     """
     files = list_files(root)
+    dataset = _with_unread(dataset, files)
     left = _left_over(dataset, files.images)
     if not left:
         if not len(dataset) and not dataset.layout_problems:
-            raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
+            raise _holds_no_images(files)
         return dataset
     found = guess(files)
     if found is not None:
@@ -117,6 +118,18 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     return dataset.with_problems(
         [Problem(str(root), what, f"{remedy}; 'defectkit layouts {dataset.layout}' is a start")]
     )
+
+
+def _with_unread(dataset: Dataset, files: FileList) -> Dataset:
+    """A dataset that tells of pictures below its root that are of kinds that are not read."""
+    further = [one for one in unread_pictures(files.root, files.others) if one not in dataset.layout_problems]
+    return dataset.with_problems(further) if further else dataset
+
+
+def _holds_no_images(files: FileList) -> ToolkitError:
+    for one in unread_pictures(files.root, files.others):
+        return ToolkitError(one.file, f"holds no images that are read, but {one.problem}", one.remedy)
+    return ToolkitError(files.root, "holds no images", "name the folder that holds the dataset")
 
 
 def _left_over(dataset: Dataset, images: Sequence[str]) -> list[str]:
@@ -138,7 +151,7 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     """
     whole = list_files(root)
     if not whole.images:
-        raise ToolkitError(root, "holds no images", "name the folder that holds the dataset")
+        raise _holds_no_images(whole)
     inner = [replace(list_files(folder), others=whole.others) for folder in children]
     alone = [files for files in inner if files.images]
     found = guess(whole)
@@ -220,7 +233,7 @@ def load_dataset(
         if not coded_layout(layout).detect(root):
             shown = coded_layout(layout).shown
             raise ToolkitError(root, f"is not laid out as {layout} ({shown})", "correct the layout, or the path")
-        return coded_layout(layout).index(root)
+        return _with_unread(coded_layout(layout).index(root), list_files(root))
     return _as_told(root, find_layout(layout))
 
 
@@ -241,10 +254,12 @@ def _changed(root: Path, changes: Mapping[str, Any]) -> Dataset:
 def _as_told(root: Path, description: Description) -> Dataset:
     below = description.below(root.resolve().name)
     files = list_files(root)
-    resolution = resolve(description, files.images)
-    if below is not None and not resolution.images:
-        description, resolution = below, resolve(below, files.images)
-    if not resolution.images:
+    # Masks in different places are one only where a user named these places.
+    united = all(description.mask != built_in.mask for built_in in every_description())
+    resolution = resolve(description, files.images, united=united)
+    if below is not None and not resolution.names_any:
+        description, resolution = below, resolve(below, files.images, united=united)
+    if not resolution.names_any:
         wanted = ", ".join([*description.images, *description.unlabelled][:2])
         raise ToolkitError(root, f"has no image that the layout names ({wanted})", "correct the layout, or the path")
     return index_described(files, description, resolution=resolution, told=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from toolkit.dataset.dataset import Dataset
@@ -54,6 +54,7 @@ class _Made:
     problems: tuple[Problem, ...] = ()
     unmasked: Problem | None = None
     ignored: bool = False
+    presumed: bool = False
 
 
 def index_described(
@@ -84,12 +85,19 @@ def index_described(
     problems = [*files.problems, *name_problems(files.root, description, found, keys), *table.problems]
     problems += (problem for one in made for problem in one.problems)
     name = layout or description.name or "described"
-    notes = notes_of(description, files, found, samples, sum(one.ignored for one in made))
+    notes = notes_of(
+        description,
+        files,
+        found,
+        samples,
+        ignored=sum(one.ignored for one in made),
+        presumed=sum(one.presumed for one in made),
+    )
     return Dataset(
         samples,
         root=files.root,
         layout=name,
-        layout_problems=problems,
+        layout_problems=dict.fromkeys(problems),
         notes=[*notes, *compare_with_published(name, samples)],
         unmasked={one.sample.key: one.unmasked for one in made if one.sample is not None and one.unmasked is not None},
         description=description.model_dump(by_alias=True, exclude_defaults=True, mode="json") if told else None,
@@ -120,8 +128,9 @@ def _examples(
 
 def _unused(found: Resolution, made: Sequence[_Made]) -> Iterator[str]:
     """Image files that are accounted for, and that no sample has."""
-    yield from (*found.excluded, *found.orphans, *found.shared)
+    yield from (*found.excluded, *found.orphans, *found.shared, *found.contested)
     yield from (image for images in found.shared.values() for image in images)
+    yield from (mask for masks in found.contested.values() for mask in masks)
     for file, one in zip(found.images, made, strict=True):
         if one.sample is None:
             yield file.path
@@ -146,7 +155,8 @@ def _made(
         if not file.labelled:
             made.append(_Made(known.sample("unlabelled")))
         elif not masks:
-            made.append(_without_mask(known, description))
+            place = description.mask_folder.format_map(file.groups)
+            made.append(_without_mask(known, description, place and folder(place)))
         else:
             meaning = meanings.of(file.groups)
             if meaning.tells_classes or _empty(known, description) == "good":
@@ -178,15 +188,18 @@ def is_good(word: str, description: Description) -> bool:
     return word in description.good if description.good is not None else is_good_word(word)
 
 
-def _without_mask(known: _Named, description: Description) -> _Made:
-    """An image that has no mask: good, or a class alone, or at fault."""
+def _without_mask(known: _Named, description: Description, place: Path | str) -> _Made:
+    """An image that has no mask: good, or a class alone, or at fault; `place` is where its mask would be, or ""."""
     if known.defect == GOOD:
         return _Made(known.sample("good"))
     if not description.mask:
         return _Made(known.sample("class" if known.defect else "unlabelled"))
     missing = description.without_mask(known.split)
+    if missing == "good" and isinstance(place, Path) and not _is_folder(place):
+        what = "no such folder, without which no image beside it is known to be good"
+        return _Made(None, (Problem(str(place), what, "put the masks there, or take the images out"),))
     if missing == "good":
-        return _Made(known.sample("good", GOOD))
+        return _Made(known.sample("good", GOOD), presumed=True)
     if missing == "unlabelled":
         return _Made(known.sample("unlabelled"))
     wanted = " or ".join(description.mask[:2])
@@ -195,6 +208,11 @@ def _without_mask(known: _Named, description: Description) -> _Made:
         return _Made(known.sample("class"), (), problem)
     remedy = f"put its mask at {wanted}, or say 'missing_mask: good' in the layout"
     return _Made(None, (Problem(str(known.image), "an image without a mask", remedy),))
+
+
+@lru_cache(maxsize=64)
+def _is_folder(path: Path) -> bool:
+    return path.is_dir()
 
 
 def _empty(known: _Named, description: Description) -> str:
@@ -241,7 +259,7 @@ def _told_by_values(known: _Named, masks: Sequence[Path], meaning: Meaning, desc
     ignored = False
     for path in masks:
         try:
-            present = present_values(path, meaning.reading)
+            present = present_values(path, meaning.reading, meaning.classes)
         except ToolkitError as error:
             problems += error.problems
             continue

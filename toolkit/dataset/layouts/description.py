@@ -18,6 +18,9 @@ __all__ = [
     "Description",
     "ImageTable",
     "ValuesFile",
+    "check_class_name",
+    "checked",
+    "colour_of",
     "describe_pairs",
     "parse_values",
     "read_description",
@@ -34,6 +37,7 @@ Meaning = str | dict[int | str, str]
 Missing = Literal["error", "good", "unlabelled"]
 
 
+_LONGEST_NAME = 200  # bytes; most file systems allow 255, and names of files have more in them
 _PRODUCT = re.compile(r"\{category(?::([^{}]*))?\}/")
 
 
@@ -86,6 +90,9 @@ class Description(BaseModel):
     group: list[str] = Field(default_factory=list, description="groups that a split must not tear apart.")
     missing_mask: Missing | dict[Literal["train", "val", "test"], Missing] = Field(
         default="error", description="what an image without a mask is: error, good, unlabelled; or subset: one of them"
+    )
+    mask_folder: str = Field(
+        default="", description="folder without which an image without a mask is not good; {category} is filled in."
     )
     empty_mask: Literal["error", "good"] | None = Field(default=None, description="good where no pattern has a {class}")
     exclude: list[str] = Field(default_factory=list, description="patterns of images that are none of the dataset's.")
@@ -153,7 +160,8 @@ class Description(BaseModel):
             values = values.model_copy(update={"file": cut([values.file])[0]})
         names = self.names.get(category, self.names)
         lists = {name: cut(getattr(self, name)) for name in ("images", "mask", "unlabelled", "exclude", "sign")}
-        return self.model_copy(update={**lists, "values": values, "names": names, "category": category})
+        place = cut([self.mask_folder])[0]
+        return self.model_copy(update={**lists, "mask_folder": place, "values": values, "names": names, "category": category})
 
     @property
     def _place(self) -> str:
@@ -212,10 +220,17 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
         raise ToolkitError(place, f"{where}: {first['msg'].lower()}", remedy) from error
     if isinstance(found.values, str):
         parse_values(found.values, str(place))
+    elif isinstance(found.values, dict):
+        _check_named(found.values, place)
+    for group in [found.names, *(names for names in found.names.values() if isinstance(names, dict))]:
+        for one in group.values():
+            check_class_name("" if isinstance(one, dict) else str(one), place)
+    check_class_name(found.class_name, place)
     if not found.images and not found.unlabelled:
         raise ToolkitError(place, "images: names no pattern", "give at least one")
     for image in found.image_patterns():
         found.mask_patterns(image)
+        _check_filled(found.mask_folder, "mask_folder", image, place)
         _check_values_file(found, image, place)
     found.other_patterns([*found.exclude, *found.unlabelled])
     return found
@@ -224,10 +239,14 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
 def _check_values_file(found: Description, image: Pattern, place: str | Path) -> None:
     """Raise where an image does not tell which file names the values in its mask."""
     if isinstance(found.values, ValuesFile):
-        free = [name for name in re.findall(r"\{(\w*)\}", found.values.file) if name not in image.bindings]
-        if free:
-            problem = f"values.file has {{{free[0]}}}, which the image {image.text!r} does not bind"
-            raise ToolkitError(place, problem, f"give the image a {{{free[0]}}}, or name one file")
+        _check_filled(found.values.file, "values.file", image, place)
+
+
+def _check_filled(text: str, key: str, image: Pattern, place: str | Path) -> None:
+    free = [name for name in re.findall(r"\{(\w*)\}", text) if name not in image.bindings]
+    if free:
+        problem = f"{key} has {{{free[0]}}}, which the image {image.text!r} does not bind"
+        raise ToolkitError(place, problem, f"give the image a {{{free[0]}}}, or name one file")
 
 
 def parse_values(text: str, place: str = "--values") -> str | dict[int | str, str]:
@@ -244,8 +263,37 @@ def parse_values(text: str, place: str = "--values") -> str | dict[int | str, st
         if not sign or not name or not re.fullmatch(r"\d{1,5}|#[0-9A-Fa-f]{6}", value):
             remedy = "use nonzero, '>=128', ids, alpha, or '1=scratch,2=dent'"
             raise ToolkitError(place, f"{text!r} says nothing of values", remedy)
-        named[int(value) if value.isdigit() else value.lower()] = name
+        key = int(value) if value.isdigit() else value.lower()
+        if key in named:
+            raise ToolkitError(place, f"{value} is named twice, {named[key]} and {name}", "name it once")
+        named[key] = name
+    _check_named(named, place)
     return named
+
+
+def _check_named(values: Mapping[int | str, str], place: str | Path) -> None:
+    """Raise where values are no numbers or colours of one kind, one is named twice, or a name is too long."""
+    kinds = set()
+    seen: dict[int | str, str] = {}
+    for value, name in values.items():
+        text = str(value).strip().lower()
+        if not re.fullmatch(r"\d{1,5}|#[0-9a-f]{6}", text):
+            raise ToolkitError(place, f"values: {value!r} is no value of a mask", "give numbers, or colours as #rrggbb")
+        kinds.add(text[0] == "#")
+        key = text if text[0] == "#" else int(text)
+        if key in seen:
+            raise ToolkitError(place, f"{text} is named twice, {seen[key]} and {name}", "name it once")
+        seen[key] = name
+        check_class_name(name, place)
+    if len(kinds) > 1:
+        raise ToolkitError(place, "values: names numbers and colours side by side", "name one kind of them")
+
+
+def check_class_name(name: str, place: str | Path) -> None:
+    """Raise where the name of a class is longer than names of files may be."""
+    if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME:
+        problem = f"a class name of more than {_LONGEST_NAME} bytes ({name[:20]}...)"
+        raise ToolkitError(place, problem, "give it a shorter one")
 
 
 def describe_pairs(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from toolkit.errors import Problem
-from toolkit.imaging.images import is_image
+from toolkit.imaging.images import is_image, is_unread_picture
 
-__all__ = ["FileList", "list_files"]
+__all__ = ["FileList", "list_files", "unread_pictures"]
 
+_SHOWN = 3
 _JUNK = frozenset({"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir"})
 
 
@@ -24,7 +26,7 @@ class FileList:
         images: image files, as paths below the root with '/' between the parts, sorted.
         others: all other files, likewise.
         passed_over: folders that were not looked into: hidden ones and what operating systems leave behind.
-        problems: names that labels cannot be written for.
+        problems: names that labels cannot be written for, and pictures of kinds that are not read.
     """
 
     root: Path
@@ -64,7 +66,17 @@ def list_files(root: Path) -> FileList:
                 else:
                     what = "its name is not UTF-8, which labels are written in"
                     problems.append(Problem(str(root / path), what, "rename it"))
+    problems += unread_pictures(root, others)
     return FileList(root, tuple(sorted(images)), tuple(sorted(others)), tuple(sorted(passed_over)), tuple(problems))
+
+
+def unread_pictures(root: Path, others: Iterable[str]) -> Iterator[Problem]:
+    """What is wrong with files that are pictures of kinds that are not read: one line for all of them."""
+    left = sorted(path for path in others if is_unread_picture(path.rpartition("/")[2]))
+    if left:
+        shown = ", ".join(left[:_SHOWN]) + (", ..." if len(left) > _SHOWN else "")
+        what = f"{len(left)} picture file(s) of a kind that is not read: {shown}"
+        yield Problem(str(root), what, "save them as PNG, or take them out")
 
 
 def _is_text(name: str) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from toolkit.dataset.layouts.description import Description, ValuesFile, colour_of
+from toolkit.dataset.layouts.description import Description, ValuesFile, check_class_name, colour_of
 from toolkit.dataset.layouts.records import read_json, read_table
+from toolkit.dataset.samples import is_background_word
 from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.masks import MaskReading
 
@@ -25,7 +27,7 @@ class Meaning:
 
     Attributes:
         reading, threshold: as `toolkit.imaging.masks.read_mask` takes them.
-        names: value -> class; empty where masks tell no classes.
+        names: value -> class; "" for one that marks nothing; no values where masks tell no classes.
         open: whether a value without a name is a class too, and is called after its number.
     """
 
@@ -33,6 +35,11 @@ class Meaning:
     threshold: int | None = None
     names: Mapping[int, str] = field(default_factory=dict)
     open: bool = False
+
+    @cached_property
+    def classes(self) -> frozenset[int]:
+        """The values that are classes by name, 0 too if a class is called so."""
+        return frozenset(value for value, name in self.names.items() if name)
 
     @property
     def tells_classes(self) -> bool:
@@ -63,19 +70,24 @@ class Meanings:
         """The meaning for a product, or as a file tells it."""
         values, names = self._description.values, self._description.names
         if isinstance(values, ValuesFile):
-            return Meaning("values", None, _read_names(self._root / place, values))
+            return Meaning("values", None, _classes(_read_names(self._root / place, values)))
         if isinstance(values, dict):
             colours = {colour: name for value, name in values.items() if (colour := colour_of(value)) is not None}
             if colours:
-                return Meaning("colours", None, colours)
-            return Meaning("values", None, {int(value): name for value, name in values.items()})
+                return Meaning("colours", None, _classes(colours))
+            return Meaning("values", None, _classes({int(value): name for value, name in values.items()}))
         if values == "ids":
             own = names.get(place, names)
             plain = {int(v): str(n) for v, n in own.items() if not isinstance(n, dict)} if isinstance(own, dict) else {}
-            return Meaning("values", None, plain, open=True)
+            return Meaning("values", None, _classes(plain), open=True)
         if isinstance(values, str) and values.startswith(">="):
             return Meaning("", int(values[2:]), {})
         return Meaning({"nonzero": "nonzero", "alpha": "alpha"}.get(values or "", ""), None, {})  # type: ignore[arg-type]
+
+
+def _classes(names: Mapping[int, str]) -> dict[int, str]:
+    """The same names, "" for a value whose name means background."""
+    return {value: "" if is_background_word(name) else name for value, name in names.items()}
 
 
 def _read_names(path: Path, values: ValuesFile) -> dict[int, str]:
@@ -93,6 +105,7 @@ def _read_names(path: Path, values: ValuesFile) -> dict[int, str]:
     try:
         for record in found:
             value, name = int(record[values.value]), str(record[values.name])
+            check_class_name(name, path)
             if names.setdefault(value, name) != name:
                 raise ToolkitError(path, f"names the value {value} twice, {names[value]} and {name}", "correct it")
     except (ValueError, KeyError, TypeError) as error:

@@ -10,7 +10,7 @@ A category may lack train/. Further subset folders (val, validation) are read as
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,12 +128,22 @@ def _class(
         if defect != GOOD:
             found = masks.get((defect, stem), ())
             wanted.add((defect, stem))
+            if len(found) > 1 and any(path.parent.parent.name != defect for path in found):
+                findings.problems.append(_in_two_places(image, found))
+                findings.passed_over += (image, *found)
+                continue
             if not found:
                 place = folder.parent.parent / _MASKS / defect / f"{stem}_mask.png"
                 findings.unmasked[key] = Problem(
                     str(image), "a defect image without a mask", f"put its mask at {place}"
                 )
         yield Sample(key, image, tuple(map(MaskFile, found)), category, defect, split)
+
+
+def _in_two_places(image: Path, masks: Sequence[Path]) -> Problem:
+    shown = " and ".join(str(path) for path in masks[:3])
+    what = f"finds {len(masks)} masks in different places: {shown}".replace("finds 2 ", "finds two ")
+    return Problem(str(image), what, "name one with --image and --mask, or take the other out")
 
 
 def _without_shared(found: Iterable[Sample], seen: _Findings) -> Iterator[Sample]:

@@ -25,6 +25,10 @@ def name_problems(root: Path, description: Description, found: Resolution, keys:
     for mask, images in found.shared.items():
         shown = " and ".join(images[:3])
         yield Problem(str(root / mask), f"one mask for {len(images)} images: {shown}", "give each its own mask")
+    for image, masks in found.contested.items():
+        shown = " and ".join(masks[:3])
+        what = f"finds {len(masks)} masks in different places: {shown}".replace("finds 2 ", "finds two ")
+        yield Problem(str(root / image), what, "name one with --image and --mask, or take the other out")
     for path in found.orphans:
         yield Problem(str(root / path), "a mask without an image", "put its image in its place, or remove the mask")
     for word in found.strange_subsets:
@@ -53,13 +57,30 @@ def _twins(root: Path, images: Sequence[FoundFile], keys: Sequence[str]) -> Iter
 
 
 def notes_of(
-    description: Description, files: FileList, found: Resolution, samples: Sequence[Sample], ignored: int
+    description: Description,
+    files: FileList,
+    found: Resolution,
+    samples: Sequence[Sample],
+    *,
+    ignored: int,
+    presumed: int,
 ) -> list[str]:
-    """What a user should know; `ignored` is the number of masks that hold the value for "ignore"."""
+    """What a user should know.
+
+    Args:
+        description, files, found, samples: the layout, what lies below the root, and what was made of it.
+        ignored: the number of masks that hold the value for "ignore".
+        presumed: the number of images that are good for want of a mask.
+    """
     notes = list(description.notes)
     kinds = Counter(sample.kind for sample in samples)
     if kinds["unlabelled"]:
         notes.append(f"{kinds['unlabelled']} image(s) carry no label: they are never called good, and never written")
+    if presumed:
+        notes.append(f"{presumed} image(s) have no mask and are taken for good, as the layout {description.name} says")
+    several = sum(len(file.masks) > 1 for file in found.images) if found.united else 0
+    if several:
+        notes.append(f"{several} image(s) have several masks: what any of them marks is marked")
     if found.excluded:
         notes.append(f"{len(found.excluded)} image file(s) are left out, as the layout {description.name} says")
     if files.passed_over:

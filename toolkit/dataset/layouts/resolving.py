@@ -37,37 +37,47 @@ class Resolution:
         images: the samples.
         orphans: masks whose image is not there.
         shared: masks of several images, and these.
+        contested: images that find masks in different places, and these.
         excluded: files that the description leaves out.
         leftover: files that no pattern matches.
         strange_subsets: words for subsets that nobody translates.
         paired: how many images have a mask.
+        united: whether masks in different places are the masks of one image.
     """
 
     images: list[FoundFile] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
     shared: dict[str, list[str]] = field(default_factory=dict)
+    contested: dict[str, list[str]] = field(default_factory=dict)
     excluded: list[str] = field(default_factory=list)
     leftover: list[str] = field(default_factory=list)
     strange_subsets: list[str] = field(default_factory=list)
     paired: int = 0
+    united: bool = False
+
+    @property
+    def names_any(self) -> bool:
+        """Whether there is any image, be it one that masks contradict."""
+        return bool(self.images or self.shared or self.contested)
 
 
-def resolve(description: Description, files: Sequence[str]) -> Resolution:
+def resolve(description: Description, files: Sequence[str], *, united: bool = False) -> Resolution:
     """Say of each image file what it is.
 
-    A file that could be an image and is the mask of another image is its mask.
+    A file that could be an image and is the mask of another image is its mask. Masks in different places contradict
+    each other, unless they are `united`; several files that one pattern matches with its `*` are always one mask.
 
     Raises:
         ToolkitError: a pattern is faulty.
     """
-    found = Resolution()
+    found = Resolution(united=united)
     images = description.image_patterns()
     masks = [(number, pattern) for number, image in enumerate(images) for pattern in description.mask_patterns(image)]
     excluded = Matcher(description.other_patterns(description.exclude))
     unlabelled = Matcher(description.other_patterns(description.unlabelled))
     as_image, as_mask = Matcher(images), Matcher([pattern for _, pattern in masks])
     matched: dict[str, tuple[int, dict[str, str]]] = {}
-    tables = [_Table(pattern.groups) for _, pattern in masks]
+    tables = [_Table(pattern.groups, "*" in pattern.text) for _, pattern in masks]
     possible: set[str] = set()
     for path in files:
         cut = path.rfind("/") + 1
@@ -92,14 +102,15 @@ def resolve(description: Description, files: Sequence[str]) -> Resolution:
             found.images[index] = replace(file, groups={"category": description.category, **file.groups})
     words = {file.groups["split"] for file in found.images if "split" in file.groups}
     found.strange_subsets = sorted(word for word in words if subset_of(word, description) is None)
-    found.paired = sum(bool(file.masks) for file in found.images)
+    found.paired = len(found.contested) + sum(bool(file.masks) for file in found.images)
     return found
 
 
 class _Table:
-    """The files that a pattern of masks matches, by what it binds."""
+    """The files that a pattern of masks matches, by what it binds; `several` of them may be one mask."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], several: bool) -> None:
+        self.several = several
         self._of: Callable[[Mapping[str, str]], object] = itemgetter(*names) if names else lambda _: ""
         self._files: dict[object, list[str]] = {}
 
@@ -138,7 +149,13 @@ def _pair(
                 claims.setdefault(mask, []).append(path)
     if not shared_masks:
         found.shared = {mask: images for mask, images in claims.items() if len(images) > 1}
-    torn = {image for images in found.shared.values() for image in images}
+    if not found.united:
+        found.contested = {
+            path: list(own)
+            for path, own in wanted.items()
+            if len(own) > 1 and path not in taken and not _is_one_mask(path, own, matched[path], tables)
+        }
+    torn = {image for images in found.shared.values() for image in images} | found.contested.keys()
     # What may be an image or a mask, and has neither a mask nor an image of its own, is never called a good image.
     orphans = {path for path in possible if path not in claims and (path in taken or not wanted.get(path))}
     none = taken | torn | orphans
@@ -146,3 +163,11 @@ def _pair(
         FoundFile(path, groups, wanted.get(path, ())) for path, (_, groups) in matched.items() if path not in none
     )
     found.orphans = sorted(orphans)
+
+
+def _is_one_mask(
+    path: str, masks: Sequence[str], matched: tuple[int, dict[str, str]], tables: Sequence[Sequence[_Table]]
+) -> bool:
+    """Whether all masks of an image are those that a single pattern matches with its `*`."""
+    number, groups = matched
+    return any(table.several and set(table.get(groups)) - {path} == set(masks) for table in tables[number])
