@@ -114,6 +114,7 @@ class Encoded:
         skipped: components that this format cannot show: (reason, area in pixels).
         bridges: pixels that bridges between parts add.
         rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
+        covered: pixels of objects that a map of one value a pixel gives to another object.
     """
 
     image: str
@@ -126,6 +127,7 @@ class Encoded:
     skipped: tuple[tuple[str, int], ...] = ()
     bridges: int = 0
     rectangles: int = 0
+    covered: int = 0
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ class TreeWriter:
             "compared": 0,
             "exact": 0,
             "rectangles": 0,
+            "covered": 0,
+            "covered_images": 0,
             "images": 0,
             "image_bytes": 0,
         }
@@ -89,6 +91,8 @@ class TreeWriter:
         if found:
             self._count_components(encoded, key, found, left_out)
         self._totals["rectangles"] += encoded.rectangles
+        self._totals["covered"] += encoded.covered
+        self._totals["covered_images"] += encoded.covered > 0
         if encoded.fidelity is not None:
             self._totals["compared"] += 1
             self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
@@ -267,10 +271,12 @@ class TreeWriter:
     def _fidelity(self) -> JsonObject:
         """How well the labels show what they were made of; no figure where there was nothing to hold them against."""
         compared, rectangles = self._totals["compared"], self._totals["rectangles"]
+        covered = {"pixels": self._totals["covered"], "images": self._totals["covered_images"]}
         return {
             "mean_iou": self._iou_sum / compared if compared else None,
             "min_iou": self._min_iou if compared else None,
             "exact": self._totals["exact"],
             "images": compared,
             **({"rectangles": rectangles} if rectangles else {}),
+            **({"covered": covered} if covered["pixels"] else {}),
         }

@@ -159,8 +159,8 @@ def test_where_instances_overlap_the_later_one_shows_and_the_manifest_tells(tmp_
     manifest = written(image, tmp_path, kind)
     (read,) = read_labels(tmp_path / kind)
     assert np.array_equal(class_map(read, CLASSES), class_map(image, CLASSES))
-    assert manifest["fidelity"]["min_iou"] == pytest.approx((16 + 96) / 120)
-    assert manifest["fidelity"]["exact"] == 0
+    covered = {"pixels": 120 - (16 + 96), "images": 1}
+    assert manifest["fidelity"] == {"mean_iou": 1, "min_iou": 1, "exact": 1, "images": 1, "covered": covered}
 
 
 def test_a_segment_that_others_hide_is_listed_as_skipped(tmp_path: Path) -> None:
