@@ -135,6 +135,9 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     started = time.monotonic()
     source, settings = order.source, order.settings
     items = _items(source, order.split)
+    bare = settings.images != "none" and not any(item.sample.image.is_file() for item, _ in items)
+    if bare:  # then sizes stand in the tables that trees without images have
+        settings = replace(settings, images="none")
     _check_words(order.formats, settings, items)
     if source.layout_problems and (order.fail or not items):
         found = (problem for item in items for problem in _faults(item, order.formats, settings))
@@ -155,7 +158,8 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
     told = (*growth.notes, *job.notes, *manifest_notes(manifests))
-    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
+    without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
+    notes = (*source.notes, *without, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 

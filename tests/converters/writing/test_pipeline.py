@@ -420,3 +420,17 @@ def test_a_class_that_is_called_good_is_refused_before_its_images_are_read(tmp_p
     convert(tmp_path / "in/coco", tmp_path / "binary", [kind], classes="binary")
     write_labels(labels[1:], tmp_path / "dents", ["coco"], classes=["OK", "dent", "Normal"], image_mode="none")
     convert(tmp_path / "dents/coco", tmp_path / "out", [kind])  # a class that nothing shows does no harm
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "copy", "symlink"])
+def test_a_source_without_any_image_gives_trees_without_images(tmp_path: Path, mode: Any) -> None:
+    kinds = ["yolo-segment", "yolo-detect", "yolo-obb", "coco", "semantic"]
+    write_labels([label_mask("a", SHAPES["disk"])], tmp_path / "in", "coco", classes=["defect"], image_mode="none")
+    (tmp_path / "in/coco/manifest.json").unlink()
+    report = convert(tmp_path / "in/coco", tmp_path / "out", kinds, images=mode)
+    assert "no image of the source is there: the trees are written as with --images none" in report.notes
+    assert (tmp_path / "out/yolo-segment/images.csv").is_file()
+    assert verify(tmp_path / "out").passed
+    assert all(len(read_labels(tmp_path / "out" / kind)) == 1 for kind in kinds)
+    again = convert(tmp_path / "in/coco", tmp_path / "out", kinds, images=mode, resume=True)
+    assert hashes(again) == hashes(report)
