@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import file_name
-from toolkit.dataset.samples import ClassScheme
+from toolkit.dataset.samples import ClassScheme, is_good_word
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.links import ImageMode
@@ -31,6 +31,7 @@ __all__ = [
     "Settings",
     "TreeShape",
     "as_folder",
+    "check_defect_folder",
     "csv_line",
     "digest_line",
     "image_name",
@@ -113,6 +114,7 @@ class Encoded:
         skipped: components that this format cannot show: (reason, area in pixels).
         bridges: pixels that bridges between parts add.
         rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
+        covered: pixels of objects that a map of one value a pixel gives to another object.
     """
 
     image: str
@@ -125,6 +127,7 @@ class Encoded:
     skipped: tuple[tuple[str, int], ...] = ()
     bridges: int = 0
     rectangles: int = 0
+    covered: int = 0
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,17 @@ def as_folder(label: str, key: str) -> str:
     if label in ("", ".", "..") or any(mark in label for mark in "/\\\0"):
         raise ToolkitError(key, f"the class {label!r} cannot be a folder's name", "rename the class")
     return label
+
+
+def check_defect_folder(label: str, key: str) -> None:
+    """Refuse a folder of defects that every reader takes for good images; `key` is the image that belongs to it.
+
+    Raises:
+        ToolkitError: the name is a word for good.
+    """
+    if is_good_word(label):
+        problem = f"shows the class {label!r}, and a folder of that name means images without a defect"
+        raise ToolkitError(key, problem, "rename the class, or use --classes binary")
 
 
 def present_subsets(subsets: Sequence[str]) -> list[str]:

@@ -58,6 +58,8 @@ class Format:
         tells_classes: whether the labels themselves, and not the folders, say which class is marked.
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
+        class_folders: whether its folders are classes, so that one whose name is a word for good is read as good.
+        keeps_subsets: whether a reader finds each image in the subset that it was written for.
     """
 
     name: str
@@ -79,6 +81,8 @@ class Format:
     tells_classes: bool = True
     tells_good: bool = True
     counts_instances: bool = True
+    class_folders: bool = False
+    keeps_subsets: bool = True
 
     def can_show(self, kind: LabelKind) -> bool:
         """Whether its labels can say what labels of this kind say."""

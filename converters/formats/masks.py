@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from converters.formats.base import Encoded, Pixels, Settings, TreeShape, as_folder, image_name
+from converters.formats.base import Encoded, Pixels, Settings, TreeShape, as_folder, check_defect_folder, image_name
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
 from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.keys import file_name
 from toolkit.dataset.layouts import mvtec
-from toolkit.dataset.samples import GOOD, MaskFile, Sample
+from toolkit.dataset.samples import GOOD, MaskFile, Sample, is_good_word
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import Problem
 from toolkit.geometry.instances import find_instances
@@ -39,21 +40,25 @@ class _Place(NamedTuple):
 def mvtec_place(image: LabelledImage) -> _Place:
     """Place of an image by its key, "category/split/defect/stem"; labels of other tools get one made up.
 
-    There, `category` is "product" and the defect the image's class; the key's parts are joined to a stem. The layout
+    There, `category` is "product" and the defect the image's class; the stem is the file name of the key. The layout
     has masks for its test folder only, so defects of other folders move there, under a name of their own.
 
     Raises:
-        ToolkitError: the class cannot be a folder's name.
+        ToolkitError: the class cannot be a folder's name, or would be read as good.
     """
     parts = image.key.split("/")
-    if len(parts) == 4 and parts[1] in SUBSETS and all(part and part not in (".", "..") for part in parts):
+    told = not image.instances or not is_good_word(parts[-2] if len(parts) > 1 else "")
+    if told and len(parts) == 4 and parts[1] in SUBSETS and all(part and part not in (".", "..") for part in parts):
         if not image.instances:
             stem = parts[3] if parts[2] == GOOD else f"{parts[2]}__{parts[3]}"  # all of its components were left out
             return _Place(parts[0], parts[1], GOOD, stem)
         return _Place(parts[0], "test", parts[2], parts[3] if parts[1] == "test" else f"{parts[1]}__{parts[3]}")
     subset = "train" if image.subset == "train" and not image.instances else "test"
-    label = as_folder(image.image_label, image.key) if image.instances else GOOD
-    return _Place("product", subset, label, "__".join(part for part in parts if part))
+    label = GOOD
+    if image.instances:
+        label = as_folder(image.image_label, image.key)
+        check_defect_folder(label, image.key)
+    return _Place("product", subset, label, file_name("/".join(part for part in parts if part)))
 
 
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
@@ -150,4 +155,6 @@ FORMAT = Format(
     tells_classes=False,  # masks say where, their folders what
     tells_good=False,
     counts_instances=False,
+    class_folders=True,
+    keeps_subsets=False,
 )

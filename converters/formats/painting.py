@@ -18,11 +18,22 @@ def label_name(image: LabelledImage) -> str:
     return image_name(image).rpartition(".")[0] + ".png"
 
 
-def pixels_kept(shown: npt.NDArray[np.generic], image: LabelledImage, values: Sequence[int]) -> Pixels | None:
-    """Pixels of the instances that show the right value."""
+def pixels_kept(
+    shown: npt.NDArray[np.generic], image: LabelledImage, values: Sequence[int]
+) -> tuple[Pixels | None, int]:
+    """How well a map shows the instances, and the pixels of theirs that it gives to another one.
+
+    A map holds one value a pixel: what it can be right about is the instances as painted, the later over the earlier.
+    What those hide is counted by itself.
+    """
     kept = total = 0
     for instance, value in zip(image.instances, values, strict=True):
         x0, y0, x1, y1 = instance.window
         kept += int(np.count_nonzero((shown[y0:y1, x0:x1] == value) & instance.region))
         total += instance.area
-    return Pixels(kept, total) if total else None
+    if not total:
+        return None, 0
+    if kept == total:
+        return Pixels(kept, total), 0
+    union = int(np.count_nonzero(shown))
+    return Pixels(union, union), total - kept

@@ -36,6 +36,7 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     """The segment map of an image. Instances that others hide wholly cannot be shown and are reported."""
     values = list(range(1, len(image.instances) + 1))
     ids = image.painted(values, np.uint32)
+    fidelity, covered = pixels_kept(ids, image, values)
     segments, skipped = [], []
     for instance, value in zip(image.instances, values, strict=True):
         segment = _segment(ids, instance, value, settings)
@@ -52,7 +53,8 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
         annotations=(described,),
         header=b'"file_name":%b,%b' % (orjson.dumps(image_name(image)), size),
         objects=len(segments),
-        fidelity=pixels_kept(ids, image, values),
+        fidelity=fidelity,
+        covered=covered,
         skipped=tuple(skipped),
     )
 

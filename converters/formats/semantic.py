@@ -27,12 +27,14 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     """The class-id map of an image."""
     values = [settings.class_id(instance.label) + 1 for instance in image.instances]
     ids = image.painted(values, np.uint8)
+    fidelity, covered = pixels_kept(ids, image, values)
     label = f"masks/{image.subset}/{label_name(image)}"
     return Encoded(
         f"images/{image.subset}/{image_name(image)}",
         ((label, encode_map(ids) if values else encode_blank_map(ids.shape)),),
         objects=len(image.instances),
-        fidelity=pixels_kept(ids, image, values),
+        fidelity=fidelity,
+        covered=covered,
     )
 
 

@@ -11,7 +11,7 @@ from converters.formats.base import Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
 from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
-from toolkit.dataset.keys import file_name
+from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 
@@ -93,23 +93,16 @@ def settings_of(tree: LabelTree, source: Source | None) -> Settings:
 def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
     """For each image of the source the records that label it, so that its masks are read once.
 
-    A record is matched by its key, by the file name that stands for a key (of its last part, which the MVTec layout
-    has in folders of its own), or by its bare name where only one image of the source has it.
+    A record is matched as `toolkit.dataset.keys.key_finder` says.
     """
     by_key = {member.sample.key: member for member in (() if source is None else source.members)}
-    by_name = {file_name(key): key for key in by_key} | {key: key for key in by_key}
-    stems: dict[str, list[str]] = {}
-    for key in by_key:
-        stems.setdefault(key.rpartition("/")[2], []).append(key)
+    find = key_finder(by_key)
     found: dict[str, list[tuple[int, LabelRecord]]] = {key: [] for key in by_key}
     unmatched: list[Match] = []
     missing = []
     for number, tree in enumerate(trees):
         for record in tree.records:
-            name = record.sample.key
-            last = name.rpartition("/")[2]
-            same = stems.get(last, [])
-            match = by_name.get(name) or by_name.get(last) or (same[0] if len(same) == 1 else None)
+            match = find(record.sample.key)
             if match is None:
                 unmatched.append(Match(None, ((number, record),)))
             else:

@@ -26,6 +26,7 @@ from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, settings_of
 from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
+from converters.writing.summary import covered_note
 from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
@@ -137,6 +138,8 @@ def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *
     notes, tree = [], one.tree
     if way.settings.min_iou < min_iou:
         notes.append(f"{tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same")
+    if tree.manifest is not None and (covered := covered_note(tree.manifest)):
+        notes.append(f"{tree.root}: {covered}")
     rectangles = sum(result.rectangles for result in results)
     if rectangles:
         drawn = sum(result.rectangles > 0 for result in results)

@@ -9,6 +9,7 @@ from pathlib import Path
 from converters.formats.base import Settings
 from converters.formats.registry import find_format, read_manifest
 from toolkit.aliases import JsonObject
+from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 
 __all__ = ["Growth", "find_growth"]
@@ -48,14 +49,19 @@ def find_growth(
         ToolkitError: an image of a tree is no longer there, or would move to another subset.
     """
     classes = list(settings.classes)
+    find = key_finder(subsets)
     grown: list[str] = []
     notes: list[str] = []
     for name in formats:
         manifest = read_manifest(out / name)
         if manifest is None or manifest.get("input_sha256") == inputs or not _alike(manifest, settings, out, source):
             continue
-        before = {record.sample.key: record.sample.split for record in find_format(name).index(out / name).records}
-        _check(out / name, before, subsets)
+        found = find_format(name)
+        before = {
+            find(record.sample.key) or record.sample.key: record.sample.split
+            for record in found.index(out / name).records
+        }
+        _check(out / name, before, subsets, still=found.keeps_subsets)
         old = [str(one) for one in manifest["classes"]]
         classes = [*old, *(one for one in classes if one not in old)]
         grown.append(name)
@@ -70,13 +76,13 @@ def _alike(manifest: JsonObject, settings: Settings, out: Path, source: Path) ->
     return same and manifest.get("options") == settings.described()
 
 
-def _check(tree: Path, before: Mapping[str, str], subsets: Mapping[str, str]) -> None:
-    """Refuse to lose what a tree has, and to move it."""
+def _check(tree: Path, before: Mapping[str, str], subsets: Mapping[str, str], *, still: bool) -> None:
+    """Refuse to lose what a tree has, and to move it where a tree tells subsets (`still`)."""
     gone = sorted(before.keys() - subsets.keys())
     if gone:
         problem = f"has {len(gone)} image(s) that its source has no more: {', '.join(gone[:_SHOWN])}"
         raise ToolkitError(tree, problem, "put them back, or use --overwrite to begin anew without them")
-    moved = sorted(key for key, subset in before.items() if subsets[key] != subset)
+    moved = sorted(key for key, subset in before.items() if still and subsets[key] != subset)
     if moved:
         problem = f"has {len(moved)} image(s) that would move to another subset: {', '.join(moved[:_SHOWN])}"
         remedy = "keep the split that it was made with (defectkit split --extend OLD.csv), or use --overwrite"

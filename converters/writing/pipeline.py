@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from converters.formats.base import Encoded, Holds, ImageMode, Settings
+from converters.formats.base import Encoded, Holds, ImageMode, Settings, check_defect_folder
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
 from converters.writing.summary import MANIFEST_HEADER, manifest_notes, manifest_rows
 from toolkit.aliases import JsonObject, Progress
-from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample
+from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, image_class, is_good_word
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -135,6 +135,10 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     started = time.monotonic()
     source, settings = order.source, order.settings
     items = _items(source, order.split)
+    bare = settings.images != "none" and not any(item.sample.image.is_file() for item, _ in items)
+    if bare:  # then sizes stand in the tables that trees without images have
+        settings = replace(settings, images="none")
+    _check_words(order.formats, settings, items)
     if source.layout_problems and (order.fail or not items):
         found = (problem for item in items for problem in _faults(item, order.formats, settings))
         raise BadInputError([*source.layout_problems, *sorted(found)])
@@ -154,7 +158,8 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
     told = (*growth.notes, *job.notes, *manifest_notes(manifests))
-    notes = (*source.notes, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
+    without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
+    notes = (*source.notes, *without, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 
@@ -198,6 +203,20 @@ def _check_kinds(formats: Sequence[str], source: Source) -> None:
     beyond = [name for name in formats if name not in within]
     if beyond:
         raise ToolkitError(source.root, f"{told}: no {', '.join(beyond)}", f"use --to {','.join(within)}")
+
+
+def _check_words(formats: Sequence[str], settings: Settings, items: Sequence[_Item]) -> None:
+    """Refuse classes whose folders would be read as good, before anything is written.
+
+    Raises:
+        ToolkitError: an image of defects is of such a class.
+    """
+    if settings.scheme == "category" or not any(find_format(name).class_folders for name in formats):
+        return
+    for member, _ in items:
+        sample = member.sample
+        if sample.labels and is_good_word(label := image_class(sample, settings.scheme)):
+            check_defect_folder(label, sample.key)
 
 
 def _check_kind(member: Member, formats: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from converters.formats.registry import find_format
 
-__all__ = ["MANIFEST_HEADER", "manifest_notes", "manifest_rows"]
+__all__ = ["MANIFEST_HEADER", "covered_note", "manifest_notes", "manifest_rows"]
 
 MANIFEST_HEADER = ("format", "images", "instances", "background", "exact", "min IoU", "left out")
 _NOTHING = "-"
@@ -45,6 +45,7 @@ def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
     if drawn:
         what = f"{max(drawn.values())} object(s) have a box alone: written as rectangles in {', '.join(drawn)}"
         notes.append(f"{what}, which are exact to nothing")
+    notes += (f"{name}: {what}" for name, one in manifests.items() if (what := covered_note(one)))
     told = next((one for name, one in manifests.items() if find_format(name).holds != "classes"), None)
     if told is not None and _sum(told, "images") and not _sum(told, "instances"):
         found, images = told["components"]["found"], _sum(told, "images")
@@ -52,6 +53,15 @@ def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
         dropped = f"all {found} components were left out: all {images} images"
         notes.append(f"{dropped if found else nothing} were written as background")
     return tuple(notes)
+
+
+def covered_note(manifest: Mapping[str, Any]) -> str:
+    """That objects cover others, in a map of one value a pixel; "" where none does."""
+    covered = manifest["fidelity"].get("covered")
+    if not covered:
+        return ""
+    what = f"covered by another object: {covered['pixels']} pixels in {covered['images']} image(s)"
+    return f"{what}, which a map of one class a pixel cannot hold"
 
 
 def _sum(manifest: Mapping[str, Any], part: str) -> int:

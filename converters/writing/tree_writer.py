@@ -19,6 +19,7 @@ import orjson
 from converters.formats.base import Encoded, Settings, TreeShape, digest_line, present_subsets
 from toolkit import __version__
 from toolkit.aliases import JsonObject
+from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_json
 
 __all__ = ["TreeWriter"]
@@ -40,6 +41,7 @@ class TreeWriter:
         self._prefix = f"{folder}/"
         self._spools: dict[str, IO[bytes]] = {}
         self._folders: set[str] = set()
+        self._owners: dict[str, str] = {}
         self._subsets: dict[str, dict[str, int]] = {}
         self._totals = {
             "found": 0,
@@ -48,6 +50,8 @@ class TreeWriter:
             "compared": 0,
             "exact": 0,
             "rectangles": 0,
+            "covered": 0,
+            "covered_images": 0,
             "images": 0,
             "image_bytes": 0,
         }
@@ -66,7 +70,11 @@ class TreeWriter:
             key, subset: of the image.
             found: components in its mask, or objects that its labels list.
             left_out: those of them that no format gets.
+
+        Raises:
+            ToolkitError: a file of another image has the same path.
         """
+        self._claim(encoded, key)
         for path, data in encoded.files:
             self._write(path, data)
             self._spool("digests", digest_line(path, hashlib.sha256(data).hexdigest()))
@@ -83,11 +91,22 @@ class TreeWriter:
         if found:
             self._count_components(encoded, key, found, left_out)
         self._totals["rectangles"] += encoded.rectangles
+        self._totals["covered"] += encoded.covered
+        self._totals["covered_images"] += encoded.covered > 0
         if encoded.fidelity is not None:
             self._totals["compared"] += 1
             self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
             self._iou_sum += encoded.fidelity.iou
             self._min_iou = min(self._min_iou, encoded.fidelity.iou)
+
+    def _claim(self, encoded: Encoded, key: str) -> None:
+        """Note whose the files of an image are; refuse to write one path twice."""
+        for path in dict.fromkeys((encoded.image, *(path for path, _ in encoded.files))):
+            other = self._owners.setdefault(path, key)
+            if other != key:
+                problem = f"and {other} would both be {path} in {self.name}"
+                raise ToolkitError(key, problem, "rename one of the two images")
+            self._spool("owners", orjson.dumps([path, key]) + b"\n")
 
     def _count_components(self, encoded: Encoded, key: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
         skipped = (*left_out, *encoded.skipped)
@@ -152,6 +171,7 @@ class TreeWriter:
         for spool in self.folder.glob(".*.spool"):
             name = spool.name[1 : -len(".spool")]
             os.truncate(spool, state["spools"].get(name, 0))
+        self._owners = dict(orjson.loads(line) for line in b"".join(self._stored("owners")).splitlines())
         self._subsets = state["subsets"]
         self._totals |= state["totals"]
         self._iou_sum = float.fromhex(state["iou_sum"])
@@ -251,10 +271,12 @@ class TreeWriter:
     def _fidelity(self) -> JsonObject:
         """How well the labels show what they were made of; no figure where there was nothing to hold them against."""
         compared, rectangles = self._totals["compared"], self._totals["rectangles"]
+        covered = {"pixels": self._totals["covered"], "images": self._totals["covered_images"]}
         return {
             "mean_iou": self._iou_sum / compared if compared else None,
             "min_iou": self._min_iou if compared else None,
             "exact": self._totals["exact"],
             "images": compared,
             **({"rectangles": rectangles} if rectangles else {}),
+            **({"covered": covered} if covered["pixels"] else {}),
         }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["file_name", "key_of_file_name", "unique_keys"]
+__all__ = ["file_name", "key_finder", "key_of_file_name", "unique_keys"]
 
 
 def file_name(key: str) -> str:
@@ -31,6 +31,40 @@ def _escape(part: str) -> str:
 def key_of_file_name(name: str) -> str:
     """The key that `file_name` made a name (without ending) from."""
     return "/".join(part.replace("%5F", "_").replace("%25", "%") for part in name.split("__"))
+
+
+def key_finder(keys: Iterable[str]) -> Callable[[str], str | None]:
+    """What finds the key that the name of an image in a label tree stands for; None if none of `keys` does.
+
+    The name may be the key, the file name that stands for it, either below folders of the tree's own (as the MVTec
+    layout has them), or its bare name where only one key has it.
+    """
+    known = list(keys)
+    names: dict[str, str] = {}
+    stems: dict[str, list[str]] = {}
+    for key in known:
+        names[file_name(key)] = key
+        stems.setdefault(key.rpartition("/")[2], []).append(key)
+    names |= {key: key for key in known}
+    for key in known:
+        for moved in _moved(key):
+            names.setdefault(moved, key)
+
+    def find(name: str) -> str | None:
+        last = name.rpartition("/")[2]
+        same = stems.get(last, [])
+        return names.get(name) or names.get(last) or (same[0] if len(same) == 1 else None)
+
+    return find
+
+
+def _moved(key: str) -> list[str]:
+    """Where a tree in the MVTec layout puts an image that cannot stay in its folder: below test, or below good."""
+    parts = key.split("/")
+    if len(parts) != 4:
+        return []
+    category, split, defect, stem = parts
+    return [f"{category}/test/{defect}/{split}__{stem}", f"{category}/{split}/good/{defect}__{stem}"]
 
 
 def unique_keys(paths: Sequence[Path]) -> list[str]:

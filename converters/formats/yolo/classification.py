@@ -7,7 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from converters.formats.base import Encoded, Pixels, Settings, TreeShape, as_folder, csv_line, image_name
+from converters.formats.base import (
+    Encoded,
+    Pixels,
+    Settings,
+    TreeShape,
+    as_folder,
+    check_defect_folder,
+    csv_line,
+    image_name,
+)
 from converters.formats.format import Format
 from converters.formats.label_tree import (
     FoundImage,
@@ -20,7 +29,7 @@ from converters.formats.label_tree import (
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.placement import where_they_stand
 from converters.rasterize import Rounding
-from toolkit.dataset.samples import is_good_word
+from toolkit.dataset.samples import GOOD, is_good_word
 from toolkit.errors import Problem
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import is_image
@@ -31,6 +40,8 @@ __all__ = ["FORMAT"]
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     """The place of an image: its class is its folder."""
     name, label = image_name(image), as_folder(image.image_label, image.key)
+    if settings.scheme != "category" and (image.instances or label != GOOD):
+        check_defect_folder(label, image.key)
     row = csv_line(name, image.subset, label, image.width, image.height)
     return Encoded(f"{image.subset}/{label}/{name}", row=row, objects=1, fidelity=Pixels(1, 1))
 
@@ -118,4 +129,5 @@ FORMAT = Format(
     label_files=("labels.csv",),
     rank=70,
     suspect=_suspect,
+    class_folders=True,
 )

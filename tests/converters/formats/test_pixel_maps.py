@@ -159,8 +159,8 @@ def test_where_instances_overlap_the_later_one_shows_and_the_manifest_tells(tmp_
     manifest = written(image, tmp_path, kind)
     (read,) = read_labels(tmp_path / kind)
     assert np.array_equal(class_map(read, CLASSES), class_map(image, CLASSES))
-    assert manifest["fidelity"]["min_iou"] == pytest.approx((16 + 96) / 120)
-    assert manifest["fidelity"]["exact"] == 0
+    covered = {"pixels": 120 - (16 + 96), "images": 1}
+    assert manifest["fidelity"] == {"mean_iou": 1, "min_iou": 1, "exact": 1, "images": 1, "covered": covered}
 
 
 def test_a_segment_that_others_hide_is_listed_as_skipped(tmp_path: Path) -> None:
@@ -264,3 +264,22 @@ def test_settings_describe_themselves_for_the_manifest() -> None:
         "images": "hardlink",
         "threshold": None,
     }
+
+
+@pytest.mark.parametrize("keys", [("A/cam__01", "A__cam/01"), ("2024/_1", "2024_/1"), ("a__b", "a/b"), ("a%5F", "a_")])
+def test_no_two_images_share_a_name_in_the_mvtec_layout(tmp_path: Path, keys: tuple[str, str]) -> None:
+    images = [label_mask(key, SHAPES[name], "dent") for key, name in zip(keys, ("disk", "ring"), strict=True)]
+    write_labels(images, tmp_path, ["masks"], classes=["dent"], image_mode="none")
+    read = {image.key.rpartition("/")[2]: image for image in read_labels(tmp_path / "masks")}
+    assert sorted(read) == sorted(map(file_name, keys))
+    for image in images:
+        assert np.array_equal(read[file_name(image.key)].marked(), image.marked())
+
+
+@pytest.mark.parametrize("label", ["OK", "Normal", GOOD, "defect-free"])
+@pytest.mark.parametrize("kind", ["masks", "yolo-classify"])
+@pytest.mark.parametrize("key", ["a", f"part/test/{GOOD}/a"])
+def test_a_folder_of_defects_is_never_called_good(tmp_path: Path, label: str, kind: str, key: str) -> None:
+    with pytest.raises(ToolkitError, match=f"shows the class '{label}', and a folder of that name means"):
+        write_labels([label_mask(key, SHAPES["disk"], label)], tmp_path, [kind], classes=[label], image_mode="none")
+    assert list(tmp_path.iterdir()) == []

@@ -90,3 +90,24 @@ def test_a_label_that_changed_is_written_anew(grown: tuple[Path, Path], tmp_path
         path.write_text(json.dumps(document))
     convert(root, tmp_path / "made", "coco", resume=True)
     assert verify(tmp_path / "made", root).passed
+
+
+def test_a_tree_in_the_mvtec_layout_grows_too(tmp_path: Path) -> None:
+    """Its images have other names and other subsets there than in the source."""
+    root, out = tmp_path / "data", tmp_path / "out"
+    mark = np.zeros((12, 16), np.uint8)
+    mark[3:7, 4:9] = 255
+    for name in ("1", "_2", "3"):
+        save_png(root / f"images/line__a/{name}.png", mark // 2)
+        save_png(root / f"masks/line__a/{name}.png", mark)
+    layout = {"images": "images/{line}/{name}.png", "mask": "masks/{line}/{name}.png"}
+    convert(load_dataset(root, layout=layout), out, ["coco", "masks"])
+    save_png(root / "images/line__a/9.png", mark // 3)
+    save_png(root / "masks/line__a/9.png", mark[::-1])
+    report = convert(load_dataset(root, layout=layout), out, ["coco", "masks"], resume=True)
+    assert [note for note in report.notes if "added" in note] == [
+        "coco: 1 image(s) added to 3",
+        "masks: 1 image(s) added to 3",
+    ]
+    assert len(read_labels(out / "masks")) == 4
+    assert verify(out).passed

@@ -402,3 +402,35 @@ def test_the_manifest_knows_the_iou_of_fewer_vertices(dataset: Dataset, tmp_path
         assert least <= manifest["fidelity"]["min_iou"] <= 1
         assert manifest["fidelity"]["min_iou"] == pytest.approx(measured[kind].min_iou)  # type: ignore[index]
         assert manifest["fidelity"]["exact"] == measured[kind].exact  # type: ignore[index]
+
+
+def test_two_images_never_share_a_file(tmp_path: Path) -> None:
+    images = [label_mask(key, SHAPES["disk"]) for key in ("part/test/dent/train__1", "part/train/dent/1")]
+    with pytest.raises(ToolkitError, match=r"part/train/dent/1: and part/test/dent/train__1 would both be part/"):
+        write_labels(images, tmp_path / "out", ["masks"], classes=["defect"], image_mode="none")
+    assert not (tmp_path / "out/masks").exists()
+
+
+@pytest.mark.parametrize("kind", ["masks", "yolo-classify"])
+def test_a_class_that_is_called_good_is_refused_before_its_images_are_read(tmp_path: Path, kind: str) -> None:
+    labels = [label_mask("a", SHAPES["disk"], "OK"), label_mask("b", SHAPES["ring"], "dent")]
+    write_labels(labels, tmp_path / "in", ["coco"], classes=["OK", "dent", "Normal"], image_mode="none")
+    with pytest.raises(ToolkitError, match="a: shows the class 'OK'"):
+        convert(tmp_path / "in/coco", tmp_path / "out", [kind], on_problem="skip")
+    convert(tmp_path / "in/coco", tmp_path / "binary", [kind], classes="binary")
+    write_labels(labels[1:], tmp_path / "dents", ["coco"], classes=["OK", "dent", "Normal"], image_mode="none")
+    convert(tmp_path / "dents/coco", tmp_path / "out", [kind])  # a class that nothing shows does no harm
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "copy", "symlink"])
+def test_a_source_without_any_image_gives_trees_without_images(tmp_path: Path, mode: Any) -> None:
+    kinds = ["yolo-segment", "yolo-detect", "yolo-obb", "coco", "semantic"]
+    write_labels([label_mask("a", SHAPES["disk"])], tmp_path / "in", "coco", classes=["defect"], image_mode="none")
+    (tmp_path / "in/coco/manifest.json").unlink()
+    report = convert(tmp_path / "in/coco", tmp_path / "out", kinds, images=mode)
+    assert "no image of the source is there: the trees are written as with --images none" in report.notes
+    assert (tmp_path / "out/yolo-segment/images.csv").is_file()
+    assert verify(tmp_path / "out").passed
+    assert all(len(read_labels(tmp_path / "out" / kind)) == 1 for kind in kinds)
+    again = convert(tmp_path / "in/coco", tmp_path / "out", kinds, images=mode, resume=True)
+    assert hashes(again) == hashes(report)

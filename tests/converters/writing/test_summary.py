@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from converters import FORMATS, convert, read_labels
+import numpy as np
+
+from converters import FORMATS, convert, read_labels, write_labels
 from tests.commands import defectkit
 from tests.converters.boxed import BOX, MASK, boxed_tree
 from tests.converters.support import make_dataset
 from tests.converters.verification.test_boxes import cells
 from tests.masks import SHAPES
+from toolkit.geometry.labels import Instance, LabelledImage
 
 
 def test_rectangles_are_counted_and_called_so(tmp_path: Path) -> None:
@@ -51,3 +54,19 @@ def test_a_source_all_of_which_is_left_out_is_said(tmp_path: Path) -> None:
 def test_a_source_with_defects_is_not_said_to_have_none(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "data", {"dent": [SHAPES["disk"]]}, good=1)
     assert not any("background" in note for note in convert(dataset, tmp_path / "out", ["coco"]).notes)
+
+
+def test_objects_that_cover_others_are_counted_and_both_commands_agree(tmp_path: Path) -> None:
+    square = np.ones((10, 10), np.bool_)
+    objects = (Instance("ant", (0, 0, 10, 10), square, 100), Instance("moth", (5, 0, 15, 10), square, 100))
+    image = LabelledImage("a", None, 20, 20, objects, "train", "combined")
+    write_labels([image], tmp_path / "in", "coco", classes=["ant", "moth"], image_mode="none")
+    done = defectkit("convert", tmp_path / "in/coco", tmp_path / "out", "--to", "semantic,panoptic,coco")
+    told = "covered by another object: 50 pixels in 1 image(s), which a map of one class a pixel cannot hold"
+    proof = defectkit("verify", tmp_path / "out")
+    assert proof.status == 0
+    for kind in ("semantic", "panoptic"):
+        assert f"{kind}: {told}" in done.err
+        assert "1 of 1" in " ".join(cells(done.out, kind))
+        assert f"{kind}: {told}" in proof.err + proof.out
+    assert f"coco: {told}" not in done.err

@@ -13,7 +13,7 @@ from pathlib import Path
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.description import Description
 from toolkit.dataset.layouts.files import FileList
-from toolkit.dataset.layouts.meanings import IGNORED, Meaning, Meanings, named_values, value_problems
+from toolkit.dataset.layouts.meanings import Meaning, Meanings, named_values, value_problems
 from toolkit.dataset.layouts.published import compare_with_published
 from toolkit.dataset.layouts.remarks import name_problems, notes_of
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve, subset_of
@@ -185,7 +185,9 @@ def _named(
 
 def is_good(word: str, description: Description) -> bool:
     """Whether a class means that there is no defect."""
-    return word in description.good if description.good is not None else is_good_word(word)
+    if description.good is None:
+        return is_good_word(word)
+    return word in description.good or word == GOOD  # no class of defects can have the name that good images have
 
 
 def _without_mask(known: _Named, description: Description, place: Path | str) -> _Made:
@@ -264,7 +266,7 @@ def _told_by_values(known: _Named, masks: Sequence[Path], meaning: Meaning, desc
             problems += error.problems
             continue
         named, strange = named_values(present, meaning)
-        ignored |= IGNORED in strange
+        ignored |= any(meaning.ignores(value) for value in strange)
         files += (MaskFile(path, (value,), None, name, meaning.reading) for value, name in named)
         problems += value_problems(path, strange, present, named, meaning)
     if not problems and files and known.defect == GOOD:

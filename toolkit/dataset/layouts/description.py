@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from toolkit.dataset.layouts.patterns import Pattern, compile_pattern
+from toolkit.dataset.samples import is_good_word
 from toolkit.errors import ToolkitError
 
 __all__ = [
@@ -161,7 +162,9 @@ class Description(BaseModel):
         names = self.names.get(category, self.names)
         lists = {name: cut(getattr(self, name)) for name in ("images", "mask", "unlabelled", "exclude", "sign")}
         place = cut([self.mask_folder])[0]
-        return self.model_copy(update={**lists, "mask_folder": place, "values": values, "names": names, "category": category})
+        return self.model_copy(
+            update={**lists, "mask_folder": place, "values": values, "names": names, "category": category}
+        )
 
     @property
     def _place(self) -> str:
@@ -218,6 +221,9 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
         known = ", ".join(field.alias or key for key, field in Description.model_fields.items())
         remedy = f"known keys are {known}" if first["type"] == "extra_forbidden" else "correct it"
         raise ToolkitError(place, f"{where}: {first['msg'].lower()}", remedy) from error
+    if is_good_word(found.class_name):
+        problem = f"class: what is marked cannot be called {found.class_name!r}, which means that there is no defect"
+        raise ToolkitError(place, problem, "name the defect")
     if isinstance(found.values, str):
         parse_values(found.values, str(place))
     elif isinstance(found.values, dict):

@@ -46,6 +46,10 @@ class Meaning:
         """Whether it takes the content of a mask to know what is marked."""
         return bool(self.names) or self.open
 
+    def ignores(self, value: int) -> bool:
+        """Whether a value without a name means that its pixels count as nothing; 255 is pure blue among colours."""
+        return value == IGNORED and self.reading != "colours"
+
 
 class Meanings:
     """What values mean, read from each file that names them once."""
@@ -115,7 +119,10 @@ def _read_names(path: Path, values: ValuesFile) -> dict[int, str]:
 
 
 def named_values(present: Iterable[int], meaning: Meaning) -> tuple[list[tuple[int, str]], list[int]]:
-    """The values of a mask that are classes, with their names, and those that are none."""
+    """The values of a mask that are classes, with their names, and those that no class has.
+
+    A value that is called background, or by a word for good, marks nothing, as 0 does.
+    """
     named: list[tuple[int, str]] = []
     strange: list[int] = []
     for value in present:
@@ -133,14 +140,14 @@ def value_problems(
     path: Path, strange: Sequence[int], present: Sequence[int], named: Sequence[object], meaning: Meaning
 ) -> Iterator[Problem]:
     """What is wrong with the values of one mask; `strange` are those that no class has."""
-    unknown = [value for value in strange if value != IGNORED]
+    unknown = [value for value in strange if not meaning.ignores(value)]
     if unknown:
         shown = ", ".join(_shown(value, meaning) for value in unknown[:_MANY])
         more = ", ..." if len(unknown) > _MANY else ""
         known = ", ".join(f"{_shown(value, meaning)} {name}" for value, name in list(meaning.names.items())[:_MANY])
         remedy = f"name it in the layout's values (known: {known or 'none'})"
         yield Problem(str(path), f"holds values that no class has: {shown}{more}", remedy)
-    elif present and not named and set(present) == {IGNORED}:
+    elif strange and not named and set(present) == set(strange):
         remedy = "use --values nonzero if it is a mask of 0 and 255, or name 255 in the layout's values"
         yield Problem(str(path), "every marked pixel is 255, which means 'ignore' in a map of classes", remedy)
 

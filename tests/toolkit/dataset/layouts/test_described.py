@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.toolkit.dataset.layouts.stand_ins import IMAGE, Facts, Tree, facts, plant, told
@@ -111,3 +112,43 @@ def test_numbers_of_a_whole_dataset_count_where_all_its_products_are_there() -> 
         "the dataset differs from the published mvtec-ad2: val/good: 0 images, published 302"
     ]
     assert compare_with_published("mvtec-ad2", some[316:]) == []
+
+
+@pytest.mark.parametrize("name", ["good", "OK", "background", "bg", "_background_", "None", "void"])
+@pytest.mark.parametrize("value", [7, 255])
+def test_a_value_that_is_called_background_marks_nothing(tmp_path: Path, name: str, value: int) -> None:
+    tree: Tree = {"a.png": IMAGE, "a_mask.png": value, "b.png": IMAGE, "b_mask.png": 2}
+    dataset = load_dataset(plant(tmp_path, tree), layout={**BESIDE, "values": {value: name, 2: "dent"}})
+    assert facts(dataset) == {"a": ((), "train", "good"), "b": (("dent",), "train", "masks")}
+    assert told(dataset) == []
+
+
+def test_nor_does_a_colour(tmp_path: Path) -> None:
+    both = np.zeros((4, 6, 3), np.uint8)
+    both[:2], both[2, 2] = 255, (0, 0, 255)  # blue, green, red
+    values = {"#ffffff": "background", "#ff0000": "dent", "#00ff00": "good"}
+    dataset = load_dataset(plant(tmp_path, {"a.png": IMAGE, "a_mask.png": both}), layout={**BESIDE, "values": values})
+    assert facts(dataset) == {"a": (("dent",), "train", "masks")}
+
+
+def test_blue_is_a_colour_like_any_other(tmp_path: Path) -> None:
+    """Its number is 255, which is to be ignored in maps of classes alone."""
+    blue = np.zeros((4, 6, 3), np.uint8)
+    blue[:2] = 255, 0, 0
+    layout = {**BESIDE, "values": {"#ff0000": "dent"}}
+    dataset = load_dataset(plant(tmp_path, {"a.png": IMAGE, "a_mask.png": blue}), layout=layout)
+    assert told(dataset) == ["a_mask.png: holds values that no class has: #0000ff"]
+
+
+@pytest.mark.parametrize("name", ["good", "OK", "Normal"])
+def test_what_is_marked_is_never_called_good(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ToolkitError, match=f"class: what is marked cannot be called '{name}'"):
+        load_dataset(plant(tmp_path, {"a.png": IMAGE, "a_mask.png": 255}), layout={**BESIDE, "class": name})
+
+
+def test_a_folder_called_good_is_good_whatever_else_means_that(tmp_path: Path) -> None:
+    layout = {"images": "{class}/{name}.png", "mask": "masks/{class}/{name}.png", "good": ["fine"]}
+    tree: Tree = {"good/a.png": IMAGE, "masks/good/a.png": 255, "fine/b.png": IMAGE, "OK/c.png": IMAGE}
+    dataset = load_dataset(plant(tmp_path, {**tree, "masks/OK/c.png": 255}), layout=layout)
+    assert told(dataset) == ["masks/good/a.png: the mask of a good image marks something"]
+    assert facts(dataset) == {"good/b": ((), "train", "good"), "OK/c": (("OK",), "train", "masks")}
