@@ -161,7 +161,9 @@ class Description(BaseModel):
         names = self.names.get(category, self.names)
         lists = {name: cut(getattr(self, name)) for name in ("images", "mask", "unlabelled", "exclude", "sign")}
         place = cut([self.mask_folder])[0]
-        return self.model_copy(update={**lists, "mask_folder": place, "values": values, "names": names, "category": category})
+        return self.model_copy(
+            update={**lists, "mask_folder": place, "values": values, "names": names, "category": category}
+        )
 
     @property
     def _place(self) -> str:

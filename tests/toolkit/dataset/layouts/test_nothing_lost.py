@@ -84,7 +84,9 @@ def test_a_problem_of_every_image_is_told(tmp_path: Path) -> None:
 
 def test_an_image_is_not_good_for_want_of_a_folder_of_masks(tmp_path: Path) -> None:
     labels: Tree = {"Class1/Test/Label/1_label.PNG": 255}
-    root = plant(tmp_path, {"Class1/Train/0.PNG": IMAGE, "Class1/Test/1.PNG": IMAGE, "Class1/Test/2.PNG": IMAGE, **labels})
+    root = plant(
+        tmp_path, {"Class1/Train/0.PNG": IMAGE, "Class1/Test/1.PNG": IMAGE, "Class1/Test/2.PNG": IMAGE, **labels}
+    )
     for folder, prefix in ((root, ""), (root / "Class1", "")):
         dataset = load_dataset(folder)
         assert set(facts(dataset)) == {"Class1/test/1", "Class1/test/2"}, prefix
