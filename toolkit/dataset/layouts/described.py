@@ -155,8 +155,8 @@ def _made(
         if not file.labelled:
             made.append(_Made(known.sample("unlabelled")))
         elif not masks:
-            place = description.mask_folder.format_map(file.groups)
-            made.append(_without_mask(known, description, place and folder(place)))
+            needed = description.mask_folder.format_map(file.groups)
+            made.append(_without_mask(known, description, needed and folder(needed)))
         else:
             meaning = meanings.of(file.groups)
             if meaning.tells_classes or _empty(known, description) == "good":

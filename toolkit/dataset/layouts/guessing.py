@@ -10,6 +10,7 @@ from re import match as match_start
 from toolkit.dataset.layouts.builtins import every_description
 from toolkit.dataset.layouts.described import is_good
 from toolkit.dataset.layouts.description import Description
+from toolkit.dataset.layouts.drafting import drafted_pairs, takes_masks_for_photos
 from toolkit.dataset.layouts.files import FileList
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve
 
@@ -77,6 +78,8 @@ def fits(found: Candidate, files: FileList) -> bool:
     if _other_labels(files):
         return False  # labels of a kind that a description does not read would be lost
     if needs == "good":
+        if not description.mask and takes_masks_for_photos(files):
+            return False
         words = {file.groups["class"] for file in resolution.images if "class" in file.groups}
         some = bool(resolution.paired) or not description.mask
         return some and any(is_good(word, description) for word in words) and len(words) > 1
@@ -95,6 +98,8 @@ def candidates(files: FileList) -> list[Candidate]:
     found = []
     for whole in every_description():
         for description in _forms(whole, files.root):
+            if description.needs == "good" and not description.mask and takes_masks_for_photos(files):
+                continue
             if _may_fit(description, files.images):
                 found.append(Candidate(description, resolve(description, files.images)))
     return sorted(found, key=lambda one: (one.description.needs == "nothing", _left(one.resolution)))
@@ -143,17 +148,26 @@ def _all_match(description: Description, files: Sequence[str]) -> bool:
     return not resolve(description, files[:: max(1, len(files) // _TRIED)]).leftover
 
 
+def _worth(found: Candidate) -> tuple[int, int]:
+    return found.resolution.paired, -_left(found.resolution)
+
+
 def draft(files: FileList) -> str:
     """A description to start from, as YAML, with what it does not account for as comments."""
     near = candidates(files)
     lines = [f"# A first draft for {files.root}: correct it, then name it with --layout."]
+    pairs = drafted_pairs(files)
+    if pairs is not None:
+        own = Candidate(pairs, resolve(pairs, files.images))
+        if not near or _worth(own) > _worth(near[0]):
+            near = [own]
     if not near:
         lines.append("# No built-in layout comes near; these are the folders that hold images:")
         lines += [f"#   {folder or '.'}/" for folder in sorted(files.folders)[:20]]
         lines += ["images: 'images/{name}.{ext}'", "mask: 'masks/{name}.{ext}'", "# values: nonzero"]
         return "\n".join(lines) + "\n"
     best = near[0]
-    lines.append(f"# {best.told}")
+    lines.append(f"# {best.told}" if best.description.name else "# Two folders whose files have the same names")
     left = [*best.resolution.leftover, *best.resolution.orphans]
     lines += [f"#   not accounted for: {path}" for path in left[:20]]
     told = best.description.model_copy(update={"name": "", "about": "", "source": ""})
