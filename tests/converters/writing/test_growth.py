@@ -111,3 +111,19 @@ def test_a_label_that_changed_is_written_anew(grown: tuple[Path, Path], tmp_path
         path.write_text(json.dumps(document))
     convert(root, tmp_path / "made", "coco", resume=True)
     assert verify(tmp_path / "made", root).passed
+
+
+@pytest.mark.parametrize("kind", ["coco", "masks"])
+def test_an_image_in_another_folder_is_another_image(tmp_path: Path, kind: str) -> None:
+    """One of the same name does not stand for it."""
+    root, out = tmp_path / "data", tmp_path / "out"
+    layout = {"images": "images/{line}/{name}.png", "mask": "masks/{line}/{name}.png"}
+    mark = np.eye(9, dtype=np.uint8) * 255
+    for part in ("images", "masks"):
+        save_png(root / part / "a/1.png", mark)
+        save_png(root / part / "a/2.png", mark)
+    convert(load_dataset(root, layout=layout), out, kind)
+    for part in ("images", "masks"):
+        shutil.move(root / part / "a/1.png", save_png(root / part / "b/3.png", mark).with_name("1.png"))
+    with pytest.raises(ToolkitError, match=r"has 1 image\(s\) that its source has no more"):
+        convert(load_dataset(root, layout=layout), out, kind, resume=True)
