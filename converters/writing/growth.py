@@ -49,7 +49,7 @@ def find_growth(
         ToolkitError: an image of a tree is no longer there, or would move to another subset.
     """
     classes = list(settings.classes)
-    find = key_finder(subsets)
+    find = key_finder(subsets, bare=False)
     grown: list[str] = []
     notes: list[str] = []
     for name in formats:
@@ -57,10 +57,9 @@ def find_growth(
         if manifest is None or manifest.get("input_sha256") == inputs or not _alike(manifest, settings, out, source):
             continue
         found = find_format(name)
-        before = {
-            find(record.sample.key) or record.sample.key: record.sample.split
-            for record in found.index(out / name).records
-        }
+        samples = [record.sample for record in found.index(out / name).records]
+        # Only a tree with folders of its own has other names than the source: elsewhere another name is another image.
+        before = {(one.key if found.keeps_subsets else find(one.key) or one.key): one.split for one in samples}
         _check(out / name, before, subsets, still=found.keeps_subsets)
         old = [str(one) for one in manifest["classes"]]
         classes = [*old, *(one for one in classes if one not in old)]

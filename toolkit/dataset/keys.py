@@ -33,11 +33,11 @@ def key_of_file_name(name: str) -> str:
     return "/".join(part.replace("%5F", "_").replace("%25", "%") for part in name.split("__"))
 
 
-def key_finder(keys: Iterable[str]) -> Callable[[str], str | None]:
+def key_finder(keys: Iterable[str], *, bare: bool = True) -> Callable[[str], str | None]:
     """What finds the key that the name of an image in a label tree stands for; None if none of `keys` does.
 
     The name may be the key, the file name that stands for it, either below folders of the tree's own (as the MVTec
-    layout has them), or its bare name where only one key has it.
+    layout has them), or (with `bare`) its bare name where only one key has it.
     """
     known = list(keys)
     names: dict[str, str] = {}
@@ -52,7 +52,7 @@ def key_finder(keys: Iterable[str]) -> Callable[[str], str | None]:
 
     def find(name: str) -> str | None:
         last = name.rpartition("/")[2]
-        same = stems.get(last, [])
+        same = stems.get(last, []) if bare else []
         return names.get(name) or names.get(last) or (same[0] if len(same) == 1 else None)
 
     return find

@@ -69,6 +69,27 @@ def test_other_settings_are_no_growth(grown: tuple[Path, Path]) -> None:
         convert(root, out, KINDS, min_area=3, resume=True)
 
 
+def test_a_tree_in_the_mvtec_layout_grows_too(tmp_path: Path) -> None:
+    """Its images have other names and other subsets there than in the source."""
+    root, out = tmp_path / "data", tmp_path / "out"
+    mark = np.zeros((12, 16), np.uint8)
+    mark[3:7, 4:9] = 255
+    for name in ("1", "_2", "3"):
+        save_png(root / f"images/line__a/{name}.png", mark // 2)
+        save_png(root / f"masks/line__a/{name}.png", mark)
+    layout = {"images": "images/{line}/{name}.png", "mask": "masks/{line}/{name}.png"}
+    convert(load_dataset(root, layout=layout), out, ["coco", "masks"])
+    save_png(root / "images/line__a/9.png", mark // 3)
+    save_png(root / "masks/line__a/9.png", mark[::-1])
+    report = convert(load_dataset(root, layout=layout), out, ["coco", "masks"], resume=True)
+    assert [note for note in report.notes if "added" in note] == [
+        "coco: 1 image(s) added to 3",
+        "masks: 1 image(s) added to 3",
+    ]
+    assert len(read_labels(out / "masks")) == 4
+    assert verify(out).passed
+
+
 @pytest.mark.parametrize("source", ["masks", "coco", "yolo-segment", "semantic"])
 def test_a_label_that_changed_is_written_anew(grown: tuple[Path, Path], tmp_path: Path, source: str) -> None:
     """The file may be as long as before: an uncompressed mask always is."""
@@ -92,22 +113,17 @@ def test_a_label_that_changed_is_written_anew(grown: tuple[Path, Path], tmp_path
     assert verify(tmp_path / "made", root).passed
 
 
-def test_a_tree_in_the_mvtec_layout_grows_too(tmp_path: Path) -> None:
-    """Its images have other names and other subsets there than in the source."""
+@pytest.mark.parametrize("kind", ["coco", "masks"])
+def test_an_image_in_another_folder_is_another_image(tmp_path: Path, kind: str) -> None:
+    """One of the same name does not stand for it."""
     root, out = tmp_path / "data", tmp_path / "out"
-    mark = np.zeros((12, 16), np.uint8)
-    mark[3:7, 4:9] = 255
-    for name in ("1", "_2", "3"):
-        save_png(root / f"images/line__a/{name}.png", mark // 2)
-        save_png(root / f"masks/line__a/{name}.png", mark)
     layout = {"images": "images/{line}/{name}.png", "mask": "masks/{line}/{name}.png"}
-    convert(load_dataset(root, layout=layout), out, ["coco", "masks"])
-    save_png(root / "images/line__a/9.png", mark // 3)
-    save_png(root / "masks/line__a/9.png", mark[::-1])
-    report = convert(load_dataset(root, layout=layout), out, ["coco", "masks"], resume=True)
-    assert [note for note in report.notes if "added" in note] == [
-        "coco: 1 image(s) added to 3",
-        "masks: 1 image(s) added to 3",
-    ]
-    assert len(read_labels(out / "masks")) == 4
-    assert verify(out).passed
+    mark = np.eye(9, dtype=np.uint8) * 255
+    for part in ("images", "masks"):
+        save_png(root / part / "a/1.png", mark)
+        save_png(root / part / "a/2.png", mark)
+    convert(load_dataset(root, layout=layout), out, kind)
+    for part in ("images", "masks"):
+        shutil.move(root / part / "a/1.png", save_png(root / part / "b/3.png", mark).with_name("1.png"))
+    with pytest.raises(ToolkitError, match=r"has 1 image\(s\) that its source has no more"):
+        convert(load_dataset(root, layout=layout), out, kind, resume=True)

@@ -165,8 +165,8 @@ def _made(
     if waiting:
         with ThreadPoolExecutor(_LOOKING) as pool:
             looked = pool.map(lambda one: _looked_at(one[1], one[2], one[3], description), waiting)
-            for (place, *_), found in zip(waiting, looked, strict=True):
-                made[place] = found
+            for (number, *_), found in zip(waiting, looked, strict=True):
+                made[number] = found
     return made
 
 
