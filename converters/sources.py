@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,6 +20,7 @@ from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
+from toolkit.files.digests import file_digest
 from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -55,6 +57,9 @@ class Member(Protocol):
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with its files."""
+
+    def label_digest(self) -> str:
+        """SHA-256 of what its labels are read from."""
 
     def marked(self) -> npt.NDArray[np.bool_] | None:
         """What is marked, of whatever class: bool (height, width); None where the labels say nothing of places.
@@ -152,11 +157,20 @@ class MaskedSample:
         image = LabelledImage(
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
-        return Labelled(image, components, too_small, inspected.turned, _looks_inverted(inspected))
+        return Labelled(
+            image, components, too_small, inspected.turned, _looks_inverted(inspected), inspected.fits_both_ways
+        )
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with the image and its masks."""
         return inspect_sample(self.sample, settings.threshold)
+
+    def label_digest(self) -> str:
+        """Of its masks: their content, and what their values mean; of its boxes."""
+        sample = self.sample
+        told = [(mask.values, mask.threshold, mask.label, mask.reading, mask.runs) for mask in sample.masks]
+        files = [file_digest(mask.path) for mask in sample.masks if not mask.runs]
+        return hashlib.sha256(repr((sample.defect, told, files, sample.boxes)).encode()).hexdigest()
 
     def marked(self) -> npt.NDArray[np.bool_] | None:
         """The union of its masks."""

@@ -41,7 +41,7 @@ sys.argv = ["defectkit", *words]
 main()
 """
 BEGUN = "toolkit.files.staging:Staging:begin"
-OPENED = "toolkit.dataset.samples:Dataset:__init__"
+OPENED = "toolkit.dataset.dataset:Dataset:__init__"
 TRAINED = "finetune.engine.runs:Run:write_metrics"
 SMALL = {"backbone": "squeezenet1_1", "weights": "none", "image_size": 32, "epochs": 1, "plots": False}
 TINY = ["--set=device=cpu", *(f"--set={name}={value}" for name, value in SMALL.items())]

@@ -166,6 +166,7 @@ class Labelled:
 
     `turned`: a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
     `inverted`: more than half of the image is marked, its corners included.
+    `both_ways`: its masks fit the upright picture and the pixels as stored, which are not the same.
     """
 
     image: LabelledImage
@@ -173,6 +174,7 @@ class Labelled:
     too_small: tuple[int, ...] = ()
     turned: bool = False
     inverted: bool = False
+    both_ways: bool = False
 
 
 def digest_line(path: str, digest: str) -> bytes:

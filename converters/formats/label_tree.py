@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -19,6 +20,7 @@ from converters.rasterize import Rounding
 from toolkit.dataset.keys import key_of_file_name
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_of_image
 from toolkit.errors import Problem, ToolkitError
+from toolkit.files.digests import file_digest
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
@@ -113,6 +115,14 @@ class LabelRecord:
         except ToolkitError as error:
             return error.problems
         return ()
+
+    def label_digest(self) -> str:
+        """Of its label file, or of its part of one."""
+        first, *rest = self.payload if isinstance(self.payload, tuple) else (self.payload,)
+        own = isinstance(first, str) and not first.lower().endswith(".json")  # a JSON file is that of many images
+        files = [file_digest(Path(first))] if own else []
+        files += [file_digest(mask.path) for mask in self.sample.masks]
+        return hashlib.sha256(repr((self.sample.defect, self.size, files, rest)).encode()).hexdigest()
 
     def marked(self) -> npt.NDArray[np.bool_] | None:
         """The pixels of all instances together, bool (height, width); None where labels say nothing of places.

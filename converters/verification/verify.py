@@ -15,16 +15,19 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from converters.formats.base import Holds, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
-from converters.formats.registry import find_format, read_manifest
+from converters.formats.registry import FORMATS, find_format, read_manifest
 from converters.sources import LayoutLike, Source, SourceLike, read_labels, trees_in
 from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, settings_of
 from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
 from toolkit.dataset.samples import ClassScheme
+from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
 from toolkit.geometry.labels import LabelledImage
@@ -117,6 +120,7 @@ def verify(
             progress(done, len(work))
     for one, way, results in zip(trees, ways, checked, strict=True):
         _check_manifest(one, results)
+        _check_closing(one, way)
         _check_photos(one, results)
         reports.append(_report(one, way, results, min_iou))
         notes += (*one.notes, *_notes(one, way, results, min_iou, compared=source is not None))
@@ -170,8 +174,10 @@ def _folders(out: Path) -> list[tuple[Path, str]]:
     """The trees to check."""
     if out.is_dir() and read_manifest(out) is None:
         found = [(path, manifest["format"]) for path in trees_in(out) if (manifest := read_manifest(path))]
-        if found:
-            return found
+        if found:  # beside them, what has lost its manifest
+            known = {path.name for path, _ in found}
+            lost = (out / name for name in FORMATS if name not in known and (out / name).is_dir())
+            return [*found, *((path, path.name) for path in lost)]
     manifest = read_manifest(out) if out.is_dir() else None
     return [(out, manifest["format"] if manifest else read_labels(out).kind)]
 
@@ -272,6 +278,25 @@ def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
         one.failures.append(f"{path}: components found are not those written and those skipped")
     if find_format(one.tree.kind).labels_sha256(root) != manifest["labels_sha256"]:
         one.failures.append(f"{path}: the label files are not those that were written (labels_sha256)")
+
+
+def _check_closing(one: _Tree, way: _Way) -> None:
+    """Check that the dataset files of a tree still lead to its folders and have its classes."""
+    manifest = one.tree.manifest
+    if manifest is None:
+        return
+    shape = way.format.shape(way.settings, [name for name in SUBSETS if name in manifest["subsets"]])
+    for name, content in shape.closing:
+        if name.endswith(".yaml"):
+            path = one.tree.root / name
+            try:
+                written, there = yaml.safe_load(content), yaml.safe_load(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, yaml.YAMLError) as error:
+                one.failures.append(f"{path}: cannot be read ({str(error).splitlines()[0]})")
+                continue
+            changed = [key for key, value in written.items() if not isinstance(there, dict) or there.get(key) != value]
+            if changed:
+                one.failures.append(f"{path}: {', '.join(changed)} is not what was written")
 
 
 def _check_photos(one: _Tree, results: Sequence[_Checked]) -> None:

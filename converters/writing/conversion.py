@@ -17,6 +17,7 @@ import orjson
 
 from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
+from converters.sources import Member
 from converters.writing.tree_writer import TreeWriter
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
@@ -45,6 +46,7 @@ class Rendered:
         too_small: areas of the components below the minimum area.
         turned: whether its mask was turned as the image's EXIF orientation says.
         inverted: whether more than half of it is marked, its corners included.
+        both_ways: whether its masks fit the picture upright and as stored, which are not the same.
         left_out: what its labels list and what marks nothing, one line each.
     """
 
@@ -56,20 +58,20 @@ class Rendered:
     too_small: tuple[int, ...] = ()
     turned: bool = False
     inverted: bool = False
+    both_ways: bool = False
     left_out: tuple[str, ...] = ()
 
 
-def fingerprint(samples: Iterable[tuple[Sample, str]]) -> str:
-    """SHA-256 of what goes into a conversion: keys, subsets, and the lengths of the files."""
+def fingerprint(items: Iterable[tuple[Member, str]]) -> str:
+    """SHA-256 of what goes into a conversion: keys, subsets, labels, and the lengths of the images."""
     digest = hashlib.sha256()
-    for sample, subset in samples:
-        lengths = []
-        for path in (sample.image, *(mask.path for mask in sample.masks)):
-            try:
-                lengths.append(os.stat(path).st_size)
-            except OSError:
-                lengths.append(-1)
-        digest.update(f"{sample.key}\0{subset}\0{lengths}\n".encode())
+    for member, subset in items:
+        sample = member.sample
+        try:
+            length = os.stat(sample.image).st_size
+        except OSError:
+            length = -1
+        digest.update(f"{sample.key}\0{subset}\0{length}\0{member.label_digest()}\n".encode())
     return digest.hexdigest()
 
 
@@ -89,6 +91,7 @@ class Conversion:
         self._writers: list[TreeWriter] = []
         self._copied = False
         self._seen: Counter[str] = Counter()
+        self._doubtful = out
         self._left_out: list[str] = []
         # The shape of a tree but for the subsets, which are known at the end.
         self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
@@ -141,10 +144,18 @@ class Conversion:
                 saved = time.monotonic()
         if self.problems and (fail or not self._written):
             raise BadInputError(sorted(self.problems))
+        if self._seen["both"] and self._seen["turned"]:
+            where = f"{self._seen['turned']} other mask(s) were drawn on the pixels as stored"
+            what = f"has an EXIF orientation and a mask that fits both ways, and {where}"
+            raise ToolkitError(
+                self._doubtful, what, "save these photos upright, without an orientation, and their masks"
+            )
 
     def _write(self, rendered: Rendered) -> None:
         self._written += 1
-        self._seen.update(turned=rendered.turned, inverted=rendered.inverted)
+        if rendered.both_ways and not self._seen["both"]:
+            self._doubtful = rendered.sample.image
+        self._seen.update(turned=rendered.turned, inverted=rendered.inverted, both=rendered.both_ways)
         self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
         mode, image = self._settings.images, rendered.sample.image
         size = -1 if mode == "none" or not image.exists() else image.stat().st_size
@@ -195,6 +206,13 @@ class Conversion:
         if self._seen["turned"]:
             what = f"{self._seen['turned']} mask(s) were drawn on the pixels as stored"
             yield f"{what}: turned upright, as the EXIF orientation of their images says"
+        if self._seen["both"]:
+            what = (
+                f"{self._seen['both']} photo(s) have an EXIF orientation, and their masks fit both ways: taken upright"
+            )
+            yield f"{what}; look at them with 'defectkit view'" + (
+                ", since others are not" * bool(self._seen["turned"])
+            )
         if self._seen["inverted"]:
             what = f"{self._seen['inverted']} mask(s) mark more than half of their image, its corners included"
             yield f"{what}: if their background is what is marked, invert them"

@@ -138,7 +138,7 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     if source.layout_problems and (order.fail or not items):
         found = (problem for item in items for problem in _faults(item, order.formats, settings))
         raise BadInputError([*source.layout_problems, *sorted(found)])
-    inputs = fingerprint((item.sample, subset) for item, subset in items)
+    inputs = fingerprint(items)
     manifests = finished(order.out, order.formats, settings, inputs) if order.resume else {}
     missing = [name for name in order.formats if name not in manifests]
     growth = Growth(settings, (), ())
@@ -285,6 +285,7 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         labelled.too_small,
         labelled.turned,
         labelled.inverted,
+        labelled.both_ways,
         labelled.image.left_out,
     )
 

@@ -29,6 +29,12 @@ class Inspected:
     masks: dict[str, Mask]
     turned: bool = False
 
+    @property
+    def fits_both_ways(self) -> bool:
+        """Whether its masks fit both the upright picture and the pixels as stored, which are not the same."""
+        same = self.header.stored == (self.header.width, self.header.height)
+        return bool(self.masks) and self.header.turned and same and not self.turned
+
     def marked(self) -> npt.NDArray[np.bool_]:
         """What is marked, of whatever class: bool (height, width)."""
         whole = np.zeros((self.header.height, self.header.width), np.bool_)

@@ -197,3 +197,24 @@ def test_classification_trees_are_compared_by_their_folders(
         assert not any("missing" in line for line in report.failures)
     with pytest.raises(ToolkitError, match=words):
         convert(read_labels(tree), tmp_path / "again", ["yolo-classify"])
+
+
+def test_a_dataset_file_that_leads_elsewhere_is_found(tmp_path: Path) -> None:
+    mark = np.zeros((12, 16), np.uint8)
+    mark[3:7, 4:9] = 1
+    data = make_dataset(tmp_path / "data", {"dent": [mark]})
+    convert(data, tmp_path / "out", ["yolo-segment", "coco"])
+    path = tmp_path / "out/yolo-segment/data.yaml"
+    path.write_text(path.read_text().replace("images/train", "images/nowhere"))
+    assert f"{path}: train is not what was written" in verify(tmp_path / "out").failures
+
+
+def test_a_tree_that_lost_its_manifest_is_not_passed_over(tmp_path: Path) -> None:
+    mark = np.zeros((12, 16), np.uint8)
+    mark[3:7, 4:9] = 1
+    data = make_dataset(tmp_path / "data", {"dent": [mark]})
+    convert(data, tmp_path / "out", ["yolo-segment", "coco"])
+    (tmp_path / "out/coco/manifest.json").unlink()
+    report = verify(tmp_path / "out")
+    assert [tree.kind for tree in report.trees] == ["coco", "yolo-segment"]
+    assert any("no manifest" in note for note in report.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from converters import convert, read_labels, verify
-from tests.converters.support import make_dataset
+from tests.converters.support import make_dataset, save_png
 from toolkit import ToolkitError, load_dataset
+from toolkit.imaging.masks import read_class_ids
 
 KINDS = ["coco", "yolo-segment", "yolo-classify"]
 
@@ -65,3 +67,26 @@ def test_other_settings_are_no_growth(grown: tuple[Path, Path]) -> None:
     root, out = grown
     with pytest.raises(ToolkitError, match="is complete, but was made from other files or settings"):
         convert(root, out, KINDS, min_area=3, resume=True)
+
+
+@pytest.mark.parametrize("source", ["masks", "coco", "yolo-segment", "semantic"])
+def test_a_label_that_changed_is_written_anew(grown: tuple[Path, Path], tmp_path: Path, source: str) -> None:
+    """The file may be as long as before: an uncompressed mask always is."""
+    root, _ = grown
+    if source != "masks":
+        convert(root, tmp_path / "tree", source)
+        root = tmp_path / "tree" / source
+    convert(root, tmp_path / "made", "coco")
+    edit = {"masks": "**/ground_truth/dent/*.png", "semantic": "masks/*/*dent*", "yolo-segment": "labels/*/*dent*"}
+    path = next(root.glob(edit.get(source, "annotations/*test.json")))
+    if path.suffix == ".png":
+        ids = read_class_ids(path)
+        save_png(path, np.roll(ids, 1, axis=1))
+    elif path.suffix == ".txt":
+        path.write_text(" ".join(f"{float(x) * 0.9:.6f}" if n else x for n, x in enumerate(path.read_text().split())))
+    else:
+        document = json.loads(path.read_text())
+        document["annotations"][0]["segmentation"] = [[1, 1, 4, 1, 4, 4, 1, 4]]
+        path.write_text(json.dumps(document))
+    convert(root, tmp_path / "made", "coco", resume=True)
+    assert verify(tmp_path / "made", root).passed
