@@ -10,8 +10,8 @@ from re import match as match_start
 from toolkit.dataset.layouts.builtins import every_description
 from toolkit.dataset.layouts.described import is_good
 from toolkit.dataset.layouts.description import Description
-from toolkit.dataset.layouts.drafting import drafted_pairs, takes_masks_for_photos
 from toolkit.dataset.layouts.files import FileList
+from toolkit.dataset.layouts.guessing.pairs import drafted_pairs, takes_masks_for_photos
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve
 
 __all__ = ["Candidate", "candidates", "draft", "fits", "guess", "signed"]
