@@ -249,10 +249,14 @@ def _read_record(sample: Sample, records: dict[str, LabelRecord]) -> LabelledIma
     return records[sample.key].labelled()
 
 
-def read_labels(root: str | Path) -> LabelTree:
+def read_labels(root: str | Path, *, suspect: bool = True) -> LabelTree:
     """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
 
     A folder that holds one tree stands for it. Labels are read as the tree is iterated.
+
+    Args:
+        root: the tree.
+        suspect: whether to look through all that a folder without a sign holds, for labels of another tool.
 
     Raises:
         ToolkitError: no such folder or file, no tree in it, or several.
@@ -264,7 +268,7 @@ def read_labels(root: str | Path) -> LabelTree:
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
     kind = _format_of(root)
     trees = trees_in(root) if kind is None else []
-    if not trees:
+    if not trees and suspect:
         kind = kind or _suspected(root)
     if kind is not None:
         return _indexed(root, kind)

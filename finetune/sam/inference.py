@@ -154,7 +154,7 @@ def _box_source() -> Callable[[Path], LabelledImage | None]:
     @cache
     def tree_at(folder: Path) -> LabelTree | None:
         try:
-            tree = read_labels(folder)
+            tree = read_labels(folder, suspect=False)  # above an image may stand all that there is on a disk
         except ToolkitError:
             return None
         found = find_format(tree.kind)

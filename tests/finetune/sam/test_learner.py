@@ -238,8 +238,9 @@ class TestPredict:
 
     @pytest.mark.parametrize("least", [0.0, 1.0])
     def test_others_are_segmented_whole_by_a_grid_of_points(
-        self, least: float, run: Run, data: Path, tmp_path: Path
+        self, least: float, run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("converters.sources._suspected", None)  # which looks through all that stands in a folder
         text = (run.root / "config.yaml").read_text()
         other = tmp_path / "run"
         other.mkdir()
