@@ -11,7 +11,7 @@ from pathlib import Path
 from toolkit.errors import Problem
 from toolkit.imaging.images import is_image, is_unread_picture
 
-__all__ = ["FileList", "list_files", "unread_pictures"]
+__all__ = ["FileList", "is_text", "list_files", "unread_pictures"]
 
 _SHOWN = 3
 _JUNK = frozenset({"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir"})
@@ -61,7 +61,7 @@ def list_files(root: Path) -> FileList:
                         waiting.append((path, (*above, real)))
                 elif not is_image(entry.name):
                     others.append(path)
-                elif path.isascii() or _is_text(path):
+                elif path.isascii() or is_text(path):
                     images.append(path)
                 else:
                     what = "its name is not UTF-8, which labels are written in"
@@ -79,7 +79,8 @@ def unread_pictures(root: Path, others: Iterable[str]) -> Iterator[Problem]:
         yield Problem(str(root), what, "save them as PNG, or take them out")
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8, which labels are written in; on POSIX it may be any bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.layouts.files import is_text
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.reference import compare_with_published
 from toolkit.dataset.samples import GOOD, MaskFile, Sample, is_good_word
@@ -91,9 +92,7 @@ def _category(folder: Path, category: str, seen: _Findings) -> Iterator[Sample]:
     for (defect, stem), files in masks.items():
         if is_good_word(defect):
             seen.passed_over += files
-            remedy = "clear the mask, or move its image to a class of defect"
-            marking = (file for file in files if _marks(file))
-            seen.problems += [Problem(str(file), "a mask of a good image marks something", remedy) for file in marking]
+            seen.problems += (problem for file in files for problem in _faults_of_good(file))
         elif (defect, stem) not in wanted:
             remedy = f"put its image at {folder / 'test' / defect / stem}.png, or remove the mask"
             seen.problems += [Problem(str(file), "a mask without an image", remedy) for file in files]
@@ -114,7 +113,7 @@ def _class(
         stem = os.path.splitext(name)[0]
         image = folder / name
         key = f"{category}/{split}/{defect}/{stem}"
-        if not key.isascii() and not _is_text(key):
+        if not key.isascii() and not is_text(key):
             wanted.add((defect, stem))
             findings.problems.append(
                 Problem(str(image), "its name is not UTF-8, which labels are written in", "rename it")
@@ -164,20 +163,14 @@ def _without_shared(found: Iterable[Sample], seen: _Findings) -> Iterator[Sample
     return (sample for sample in samples if sample.key not in torn)
 
 
-def _marks(path: Path) -> bool:
-    """Whether anything is marked in a mask; one that cannot be read marks nothing."""
+def _faults_of_good(path: Path) -> tuple[Problem, ...]:
+    """What is wrong with the mask of a good image: it marks something, or cannot be read and may mark anything."""
     try:
-        return bool(read_mask(path, threshold=1).crop.size)
-    except ToolkitError:
-        return False
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        marks = read_mask(path, threshold=1).crop.size > 0
+    except ToolkitError as error:
+        return error.problems
+    remedy = "clear the mask, or move its image to a class of defect"
+    return (Problem(str(path), "a mask of a good image marks something", remedy),) if marks else ()
 
 
 def mask_files(folder: Path) -> dict[tuple[str, str], tuple[Path, ...]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.converters.support import save_png
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.samples import MaskFile
@@ -126,7 +128,8 @@ def test_masks_are_found_by_their_names(tmp_path: Path, masks: list[str]) -> Non
         (["ground_truth/scratch/000_mask.png"], [("ground_truth/scratch/000_mask.png", "a mask without an image")]),
         (["test/dent/000.jpg"], [("test/dent/000.png", "has the same name as 000.jpg")]),
         (["train/good/001.JPG"], [("train/good/001.png", "has the same name as 001.JPG")]),
-        (["ground_truth/good/000_mask.png", "test/dent/notes.txt", "test/dent/.hidden.png"], []),
+        (["ground_truth/good/000_mask.png"], [("ground_truth/good/000_mask.png", "the file is empty (0 bytes)")]),
+        (["test/dent/notes.txt", "test/dent/.hidden.png"], []),
     ],
 )
 def test_faults_are_seen_in_the_names(tmp_path: Path, extra: list[str], problems: list[tuple[str, str]]) -> None:
@@ -182,6 +185,13 @@ def test_layouts_that_come_near_are_named_and_the_way_to_describe_ones_own(tmp_p
         load_dataset(tree(tmp_path, ["images/a.png", "masks/a.png", "spare/c.png"]))
     assert "--image PATTERN --mask PATTERN" in caught.value.with_flags
     assert f"defectkit layouts --guess {tmp_path}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("marked", "faults"), [(0, []), (255, ["a mask of a good image marks something"])])
+def test_the_mask_of_a_good_image_marks_nothing(tmp_path: Path, marked: int, faults: list[str]) -> None:
+    tree(tmp_path, CATEGORY, "screw")
+    save_png(tmp_path / "screw/ground_truth/good/000_mask.png", np.full((4, 6), marked, np.uint8))
+    assert [problem.problem for problem in load_dataset(tmp_path).layout_problems] == faults
 
 
 def test_an_image_that_has_no_place_is_named(tmp_path: Path) -> None:
