@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.aliases import JsonObject
+from toolkit.dataset.samples import is_background_word
 from toolkit.errors import ToolkitError
 
 __all__ = ["IGNORE", "MapValues", "map_values"]
@@ -15,27 +16,6 @@ IGNORE = 255
 """Value in class-id maps of pixels that training and evaluation pass over."""
 
 _VALUES = range(256)
-_BACKGROUND = frozenset(
-    [
-        "background",
-        "bg",
-        "unlabeled",
-        "unlabelled",
-        "void",
-        "none",
-        "nothing",
-        "ignore",
-        "ignored",
-        "good",
-        "ok",
-        "okay",
-        "normal",
-        "no_defect",
-        "defect_free",
-        "nodefect",
-        "non_defective",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -78,7 +58,7 @@ def map_values(path: Path, document: JsonObject, *, ours: bool) -> MapValues:
         number: name for number, name in document["names"].items() if not _is_ignored(number, name)
     }
     note = ""
-    if ours or _means_nothing(named.get(0, "background")):
+    if ours or is_background_word(named.get(0, "background")):
         classes = {number: name for number, name in named.items() if number > 0}
     elif len(named) == 1:
         classes = {1: named[0]}
@@ -94,12 +74,7 @@ def map_values(path: Path, document: JsonObject, *, ours: bool) -> MapValues:
 
 
 def _is_ignored(number: int, name: str) -> bool:
-    return number == IGNORE and _means_nothing(name)
-
-
-def _means_nothing(name: str) -> bool:
-    """Whether a class is called background, or in a word that says the same."""
-    return name.strip().lower().replace(" ", "_").replace("-", "_").strip("_") in _BACKGROUND
+    return number == IGNORE and is_background_word(name)
 
 
 def _mapping(path: Path, document: JsonObject) -> list[int]:

@@ -34,7 +34,10 @@ GOOD_WORDS = frozenset({"good", "ok", "okay", "normal", "no_defect", "defect_fre
 """Names of folders that mean the same, in lower case."""
 
 BACKGROUND_WORDS = frozenset(
-    {"background", "bg", "none", "nothing", "void", "unlabeled", "unlabelled", "empty", "null", "hintergrund"}
+    {
+        *("background", "bg", "none", "nothing", "void", "unlabeled", "unlabelled", "ignore", "ignored"),
+        *("empty", "null", "hintergrund"),
+    }
 )
 """Names of values in masks that mark nothing, in lower case."""
 
@@ -132,7 +135,7 @@ def is_good_word(name: str) -> bool:
 
 def is_background_word(name: str) -> bool:
     """Whether the name of a value in masks says that nothing is marked: background, none, good and the like."""
-    return is_good_word(name) or name.lower().strip(" _").replace("_", "") in BACKGROUND_WORDS
+    return is_good_word(name.strip(" _")) or name.lower().strip(" _") in BACKGROUND_WORDS
 
 
 def class_of_image(classes: Iterable[str]) -> str:
