@@ -8,11 +8,31 @@ from typing import Any
 
 import numpy as np
 
+from converters.rasterize import uncompressed_rle
 from tests.converters.support import save_png
 
-__all__ = ["SIZE", "annotation", "coco", "coco_tree", "image", "listed", "ring", "without"]
+__all__ = [
+    "BOTH",
+    "NAN",
+    "RUNS",
+    "SIZE",
+    "SQUARE",
+    "annotation",
+    "coco",
+    "coco_tree",
+    "image",
+    "listed",
+    "ring",
+    "without",
+]
 
+NAN = float("nan")
 SIZE = (20, 30)  # height, width
+SQUARE = np.zeros(SIZE, np.bool_)
+SQUARE[4:9, 3:12] = True
+RUNS = uncompressed_rle(SQUARE[4:9, 3:12], (3, 4), *SIZE)
+BOTH = SQUARE.copy()
+BOTH[12:15, 20:25] = True
 
 
 def image(path: Path, size: tuple[int, int] = SIZE) -> Path:

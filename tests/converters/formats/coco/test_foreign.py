@@ -11,17 +11,21 @@ import numpy as np
 import pytest
 
 from converters import convert, read_labels
-from converters.rasterize import compress_rle, uncompressed_rle
-from tests.converters.formats.coco.stand_ins import SIZE, annotation, coco, coco_tree, ring, without
+from converters.rasterize import compress_rle
+from tests.converters.formats.coco.stand_ins import (
+    BOTH,
+    NAN,
+    RUNS,
+    SIZE,
+    SQUARE,
+    annotation,
+    coco,
+    coco_tree,
+    ring,
+    without,
+)
 from tests.converters.support import class_map
 from toolkit import ToolkitError
-
-NAN = float("nan")
-SQUARE = np.zeros(SIZE, np.bool_)
-SQUARE[4:9, 3:12] = True
-RUNS = uncompressed_rle(SQUARE[4:9, 3:12], (3, 4), *SIZE)
-BOTH = SQUARE.copy()
-BOTH[12:15, 20:25] = True
 
 
 class Form(NamedTuple):

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 
 from converters import convert, read_labels, verify
-from converters.rasterize import uncompressed_rle
 from converters.sources import open_source
 from converters.viewing.gallery_items import open_views
-from tests.converters.formats.coco.stand_ins import SIZE, annotation, coco, coco_tree, image, listed, ring
+from tests.converters.formats.coco.stand_ins import (
+    NAN,
+    SIZE,
+    SQUARE,
+    annotation,
+    coco,
+    coco_tree,
+    image,
+    listed,
+    ring,
+)
 from tests.converters.support import class_map
 from toolkit import ToolkitError, describe_dataset
-
-NAN = float("nan")
-
-SQUARE = np.zeros(SIZE, np.bool_)
-SQUARE[4:9, 3:12] = True
-RUNS = uncompressed_rle(SQUARE[4:9, 3:12], (3, 4), *SIZE)
-BOTH = SQUARE.copy()
-BOTH[12:15, 20:25] = True
-
 
 IDS = {"numbers": (5, 3), "text": ("5", "3"), "fractions": (5.0, 3.0), "text of fractions": ("5.0", "3.0")}
 
