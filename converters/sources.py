@@ -21,6 +21,7 @@ from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
+from toolkit.files.reach import check_links, following_links
 from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -249,7 +250,7 @@ def _read_record(sample: Sample, records: dict[str, LabelRecord]) -> LabelledIma
     return records[sample.key].labelled()
 
 
-def read_labels(root: str | Path, *, suspect: bool = True) -> LabelTree:
+def read_labels(root: str | Path, *, suspect: bool = True, follow_links: bool = False) -> LabelTree:
     """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
 
     A folder that holds one tree stands for it. Labels are read as the tree is iterated.
@@ -257,19 +258,25 @@ def read_labels(root: str | Path, *, suspect: bool = True) -> LabelTree:
     Args:
         root: the tree.
         suspect: whether to look through all that a folder without a sign holds, for labels of another tool.
+        follow_links: read what links in it lead to outside of it.
 
     Raises:
-        ToolkitError: no such folder or file, no tree in it, or several.
+        ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it.
     """
-    root = Path(root)
+    with following_links(follow_links):
+        return _read_labels(Path(root), suspect=suspect)
+
+
+def _read_labels(root: Path, *, suspect: bool) -> LabelTree:
     if is_label_file(root):
         return _read_file(root)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
     kind = _format_of(root)
     trees = trees_in(root) if kind is None else []
-    if not trees and suspect:
-        kind = kind or _suspected(root)
+    if kind is None and not trees and suspect:
+        check_links(root)
+        kind = _suspected(root)
     if kind is not None:
         return _indexed(root, kind)
     if len(trees) == 1 and (kind := _format_of(trees[0])) is not None:
@@ -292,7 +299,10 @@ def _read_file(path: Path) -> LabelTree:
 
 
 def _indexed(root: Path, kind: str) -> LabelTree:
+    check_links(root)
     tree = find_format(kind).index(root)
+    if not root.is_dir():
+        tree.check_reach()
     if not len(tree) and not tree.layout_problems:
         raise ToolkitError(root, f"a {kind} tree without images", "check the paths in it")
     return tree
@@ -327,7 +337,7 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
         layout: how a folder is laid out that is no label tree; found by itself if None.
 
     Raises:
-        ToolkitError: it is neither.
+        ToolkitError: it is neither, or has links that lead out of it.
     """
     if isinstance(source, Dataset):
         return DatasetSource(source)
@@ -336,6 +346,7 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     if not isinstance(source, str | Path):
         return source
     root = Path(source)
+    check_links(root)
     if layout is None and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
         return TreeSource(read_labels(root))
     return DatasetSource(load_dataset(root, layout))

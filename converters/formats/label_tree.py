@@ -21,6 +21,7 @@ from toolkit.dataset.keys import key_of_file_name
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_of_image
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
+from toolkit.files.reach import JUNK, check_files
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
@@ -215,6 +216,18 @@ class LabelTree:
         """The images as samples, for `split_dataset`; their `defect` is the class of the image."""
         return [record.sample for record in self.records]
 
+    def check_reach(self) -> None:
+        """Refuse what links lead to out of the folder that a label file and its images lie in.
+
+        Raises:
+            ToolkitError: there are such links.
+        """
+        images = [record.sample.image for record in self.records]
+        near = self.root.parent
+        home = near if all(image.is_relative_to(near) for image in images) else near.parent
+        files = (Path(record.payload[0]) for record in self.records if isinstance(record.payload, tuple))
+        check_files(home, dict.fromkeys([*images, *(file for file in files if file != self.root)]))
+
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """Class names in the order of their ids.
 
@@ -319,7 +332,7 @@ def make_records(
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order."""
+    """All files below a folder, in order; hidden folders, and what operating systems leave behind, are passed over."""
     for parent, folders, files in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in JUNK)
         yield from (Path(parent) / name for name in sorted(files))

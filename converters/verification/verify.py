@@ -31,6 +31,7 @@ from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
+from toolkit.files.reach import check_links
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
@@ -162,6 +163,7 @@ def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *
 def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
     """The trees to check, and reports of those that cannot be read."""
     trees, reports = [], []
+    check_links(out)
     for folder, kind in _folders(out):
         try:
             tree = find_format(kind).index(folder)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import JsonOpt
+from toolkit.cli.options import JsonOpt, with_links
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 from toolkit.errors import ToolkitError
 
@@ -114,6 +114,7 @@ def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: 
         print_table(str(file), ["class", "phrase"], [list(row) for row in phrases.items()], texts=2)
 
 
+@with_links
 def evaluate(
     run: RunArg,
     data: Annotated[
@@ -132,6 +133,7 @@ def evaluate(
         _print_metrics(str(run), metrics, "--json")
 
 
+@with_links
 def predict(
     run: RunArg,
     images: Annotated[
@@ -171,6 +173,7 @@ def _short(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
+@with_links
 def attempts(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="A baseline and its variations.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the runs; those that stand there are kept.")],

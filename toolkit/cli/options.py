@@ -25,6 +25,7 @@ __all__ = [
     "Strategy",
     "StrategyOpt",
     "WorkersOpt",
+    "with_links",
     "with_numbers",
 ]
 
@@ -120,4 +121,27 @@ def with_numbers(command: Callable[..., None]) -> Callable[..., None]:
         parameters += options if name == "numbers" else kept
     told.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     told.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+    return told
+
+
+_FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read what links lead to outside of the folders that are named.")
+]
+
+
+def with_links(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that reads a root the option that lets links lead out of it."""
+
+    @wraps(command)
+    def told(**given: Any) -> None:
+        from toolkit.files.reach import following_links
+
+        with following_links(given.pop("follow_links")):
+            command(**given)
+
+    signature = inspect.signature(command, eval_str=True)
+    option = inspect.Parameter("follow_links", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_FollowLinks)
+    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
+    told.__signature__ = signature.replace(parameters=[*own, option])  # type: ignore[attr-defined]
+    told.__annotations__ = {one.name: one.annotation for one in (*own, option)} | {"return": None}
     return told
