@@ -23,6 +23,7 @@ from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
 from toolkit.files.reach import JUNK, check_files
 from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.imaging.limits import check_claimed_size
 
 __all__ = [
     "FoundImage",
@@ -82,7 +83,7 @@ class LabelRecord:
         """
         width, height = self.image_size()
         path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
-        if path is not None and not self.ours:
+        if path is not None and (not self.ours or self.payload is not None):  # masks and classes claim no size
             check_size(path, width, height)
         loaded = self.load(self, rounding)
         instances, left_out = tuple(loaded), loaded.left_out if isinstance(loaded, InstanceList) else ()
@@ -137,9 +138,10 @@ class LabelRecord:
         """Width and height in pixels.
 
         Raises:
-            ToolkitError: the tree does not tell, and the image cannot be read.
+            ToolkitError: the tree does not tell, and the image cannot be read; or it tells of more than can be.
         """
         if self.size is not None:
+            check_claimed_size(self.sample.image, *self.size)
             return self.size
         return _file_size(self.sample.image)
 

@@ -329,7 +329,7 @@ def write_labels(
     """Write labels that are in memory, for instance predictions. Images are taken one at a time.
 
     Args:
-        images: with `subset` set.
+        images: each with a key of its own; one without a subset is of train.
         out: folder to write into, as in `convert`.
         formats: names out of `converters.FORMATS`, or one of them.
         classes: names of all classes; their order gives the ids.
@@ -340,7 +340,7 @@ def write_labels(
         format -> manifest.
 
     Raises:
-        ToolkitError: as `convert`.
+        ToolkitError: as `convert`; two images have one key, or one has an unknown class or subset.
     """
     out = Path(out)
     wanted = check_formats(formats)
@@ -348,8 +348,31 @@ def write_labels(
     check_free(out, wanted, overwrite=overwrite, resume=False)
     job = Conversion(out, wanted, settings, 0, "")
     with job.staged(resume=False, anew=overwrite):
-        job.consume((_render_labelled(image, wanted, settings) for image in images), fail=True, progress=None)
+        job.consume(
+            (_render_labelled(image, wanted, settings) for image in _checked(images, settings)),
+            fail=True,
+            progress=None,
+        )
         return job.finish((), out)
+
+
+def _checked(images: Iterable[LabelledImage], settings: Settings) -> Iterator[LabelledImage]:
+    """The images, those without a subset in train.
+
+    Raises:
+        ToolkitError: one has the key of another, or a class or a subset that is unknown.
+    """
+    seen: set[str] = set()
+    for image in images:
+        if image.key in seen:
+            raise ToolkitError(image.key, "stands twice among the images", "give each image a key of its own")
+        seen.add(image.key)
+        if image.subset and image.subset not in SUBSETS:
+            raise ToolkitError(image.key, f"unknown subset {image.subset!r}", f"use {', '.join(SUBSETS)}")
+        strange = next((one.label for one in image.instances if one.label not in settings.classes), None)
+        if strange is not None:
+            raise ToolkitError(image.key, f"shows {strange!r}, which is none of the classes", "name it among them")
+        yield image if image.subset else replace(image, subset="train")
 
 
 def _render_labelled(image: LabelledImage, formats: Sequence[str], settings: Settings) -> Rendered:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from toolkit.files.publish import write_json
 __all__ = ["TreeWriter"]
 
 _BLOCK = 1 << 20
+_DIGEST = re.compile(rb"[^\0]*\0[0-9a-f]{64}\n")  # a line of `digest_line`; names may hold line ends
 
 
 LeftOut = tuple[str, int]
@@ -240,7 +242,7 @@ class TreeWriter:
                 yield block
 
     def _manifest(self, subsets: list[str], remarks: JsonObject) -> JsonObject:
-        lines = b"".join(self._stored("digests")).splitlines(keepends=True)
+        lines = _DIGEST.findall(b"".join(self._stored("digests")))
         skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
         totals = self._totals
         manifest: JsonObject = {
