@@ -37,8 +37,8 @@ def main() -> None:
     parser.add_argument("--formats", default="coco,yolo-segment,yolo-detect")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        source = write_product(Path(folder, "source"), per_class=4, train_good=4)
         root = Path(folder, "many", "zipper")
+        source = write_product(root / ".store", per_class=4, train_good=4)  # links must not lead out of a root
         _link(source, root, arguments.samples)
         command = [sys.executable, "-c", _CONVERT, str(root), str(Path(folder, "out")), arguments.formats]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

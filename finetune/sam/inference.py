@@ -24,6 +24,7 @@ from toolkit.dataset.keys import file_name, unique_keys
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
+from toolkit.files.reach import LinkError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import encode_map, read_header, read_image
@@ -155,6 +156,8 @@ def _box_source() -> Callable[[Path], LabelledImage | None]:
     def tree_at(folder: Path) -> LabelTree | None:
         try:
             tree = read_labels(folder, suspect=False)  # above an image may stand all that there is on a disk
+        except LinkError:
+            raise
         except ToolkitError:
             return None
         found = find_format(tree.kind)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["JUNK", "check_files", "check_links", "following_links"]
+__all__ = ["JUNK", "LinkError", "check_files", "check_links", "following_links"]
 
 JUNK = frozenset({"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir"})
 """Folders that operating systems leave behind, and that nobody looks into."""
@@ -33,6 +33,10 @@ _READ = frozenset(  # endings of what is read: a link to anything else is nobody
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _ABOVE = 3  # folders above a root in which a manifest may stand: images/train is a root too
 _GENERATIONS = 8  # trees made of trees
+
+
+class LinkError(ToolkitError):
+    """A link leads out of where it should."""
 
 
 @contextmanager
@@ -53,7 +57,7 @@ def check_links(root: Path) -> None:
     """Refuse a folder in which links to folders, images or label files lead out of it. It may itself be a link.
 
     Raises:
-        ToolkitError: there are any, but for those of a tree of ours that lead into its source.
+        LinkError: there are any, but for those of a tree of ours that lead into its source.
     """
     if not _follow.get() and root.is_dir():
         _refuse(root, _links_out(root))
@@ -67,17 +71,19 @@ def check_files(home: Path, files: Iterable[Path]) -> None:
         files: as they are named; those that are not there do no harm.
 
     Raises:
-        ToolkitError: there are any.
+        LinkError: there are any, as in `check_links`.
     """
     if _follow.get():
         return
     base = os.path.realpath(home)
     real: Callable[[Path], str] = lru_cache(maxsize=4096)(os.path.realpath)
+    sources = _cached_sources(base)
     out = []
     for file in files:
         place = Path(real(file.parent), file.name)
-        if not _lies_in(target := os.path.realpath(place) if place.is_symlink() else str(place), base):
-            out += [(os.path.relpath(file, home), target)] if place.exists() else []
+        target = os.path.realpath(place) if place.is_symlink() else str(place)
+        if not _lies_in(target, base) and place.exists() and not _is_allowed(target, sources(str(file.parent))):
+            out.append((os.path.relpath(file, home), target))
     _refuse(home, out)
 
 
@@ -87,14 +93,14 @@ def _refuse(root: Path, out: Iterable[tuple[str, str]]) -> None:
         link, target = links[0]
         more = f", and {len(links) - 1} more lead out of it" if len(links) > 1 else ""
         remedy = "add --follow-links if you trust the dataset and they may be read, or put the files in their place"
-        raise ToolkitError(root, f"its {link} is a link that leads out of it, to {target}{more}", remedy)
+        raise LinkError(root, f"its {link} is a link that leads out of it, to {target}{more}", remedy)
 
 
 def _links_out(root: Path) -> Iterator[tuple[str, str]]:
     """Links below a root that lead out of it, as paths from there on, and what they lead to."""
     base = os.path.realpath(root)
     real: Callable[[Path], str] = lru_cache(maxsize=4096)(os.path.realpath)
-    sources: Callable[[str], tuple[str, ...]] = lru_cache(maxsize=4096)(partial(_sources_of, base=base))
+    sources = _cached_sources(base)
     waiting, seen = [str(root)], {base}
     while waiting:
         folder = waiting.pop()
@@ -109,8 +115,7 @@ def _links_out(root: Path) -> Iterator[tuple[str, str]]:
             target = _target(entry.path, real)
             if _lies_in(target, base) or not Path(target).exists():
                 continue
-            allowed = is_folder or _ending(target) in _PICTURES
-            if not allowed or not any(_lies_in(target, source) for source in sources(folder)):
+            if not _is_allowed(target, sources(folder), is_folder=is_folder):
                 yield os.path.relpath(entry.path, root), target
             elif is_folder and target not in seen:
                 seen.add(target)
@@ -140,8 +145,17 @@ def _target(link: str, real: Callable[[Path], str]) -> str:
     return os.path.realpath(place) if place.is_symlink() else str(place)
 
 
+def _is_allowed(target: str, sources: tuple[str, ...], *, is_folder: bool = False) -> bool:
+    """Whether what a link leads to is an image, or a folder, of one of the sources."""
+    return (is_folder or _ending(target) in _PICTURES) and any(_lies_in(target, source) for source in sources)
+
+
 def _lies_in(place: str, folder: str) -> bool:
     return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _cached_sources(base: str) -> Callable[[str], tuple[str, ...]]:
+    return lru_cache(maxsize=4096)(partial(_sources_of, base=base))
 
 
 def _sources_of(folder: str, base: str) -> tuple[str, ...]:

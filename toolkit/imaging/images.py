@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -107,7 +107,9 @@ def read_header(path: Path) -> ImageHeader:
                 length = file.seek(0, os.SEEK_END)
                 file.seek(max(0, length - _TAIL))
                 tail = file.read(_TAIL)
-                if tail[-8:-4] != b"IEND" or b"acTL" in head:  # an intact PNG ends with an empty IEND chunk
+                if tail[-8:-4] != b"IEND" or (
+                    b"acTL" in head or (b"IDAT" not in head and _is_animated(file))
+                ):  # an intact PNG ends with an empty IEND chunk
                     check_png(path, path.read_bytes())
                 check_room(path, head, *struct.unpack(">II", head[16:24]), length=length)
                 return _png_header(path, head, tail)
@@ -123,6 +125,17 @@ def read_header(path: Path) -> ImageHeader:
             orientation = tags.get(_TIFF_ORIENTATION, UPRIGHT)
             width, height = tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]  # Pillow says the upright size since version 11
         return _upright_header(width, height, len(image.getbands()), bits, orientation)
+
+
+def _is_animated(file: IO[bytes]) -> bool:
+    """Whether a PNG says ahead of its pixels that it is an animation."""
+    place = len(PNG_SIGNATURE)
+    while True:
+        file.seek(place)
+        start = file.read(8)
+        if len(start) < 8 or start[4:] in (b"IDAT", b"acTL"):
+            return start[4:] == b"acTL"
+        place += 12 + int.from_bytes(start[:4], "big")
 
 
 def _png_header(path: Path, head: bytes, tail: bytes) -> ImageHeader:

@@ -176,6 +176,12 @@ def test_our_trees_of_links_lead_into_their_source(form: str, tmp_path: Path) ->
     assert len(read_labels(tmp_path / "again/coco"))
 
 
+def test_a_label_file_of_our_trees_of_links_is_read(tmp_path: Path) -> None:
+    convert(load_dataset(make_dataset(tmp_path / "data")), tmp_path / "out", ["coco"], images="symlink")
+    file = next((tmp_path / "out/coco/annotations").glob("*.json"))
+    assert len(read_labels(file))
+
+
 @pytest.mark.parametrize("source", ["/", "..", "../..", "", None, 3, "a\0b", "other"])
 def test_a_manifest_allows_nothing_but_its_source(source: object, tmp_path: Path) -> None:
     home = coco(tmp_path / "home/tree")
