@@ -263,8 +263,12 @@ def read_labels(root: str | Path, *, suspect: bool = True, follow_links: bool = 
     Raises:
         ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it.
     """
+    root = Path(root)
     with following_links(follow_links):
-        return _read_labels(Path(root), suspect=suspect)
+        if suspect:
+            check_links(root)  # before anything in it is followed
+        with following_links(suspect and root.is_dir()):
+            return _read_labels(root, suspect=suspect)
 
 
 def _read_labels(root: Path, *, suspect: bool) -> LabelTree:
@@ -275,7 +279,6 @@ def _read_labels(root: Path, *, suspect: bool) -> LabelTree:
     kind = _format_of(root)
     trees = trees_in(root) if kind is None else []
     if kind is None and not trees and suspect:
-        check_links(root)
         kind = _suspected(root)
     if kind is not None:
         return _indexed(root, kind)
@@ -347,9 +350,10 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
         return source
     root = Path(source)
     check_links(root)
-    if layout is None and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
-        return TreeSource(read_labels(root))
-    return DatasetSource(load_dataset(root, layout))
+    with following_links(root.is_dir()):
+        if layout is None and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
+            return TreeSource(read_labels(root))
+        return DatasetSource(load_dataset(root, layout))
 
 
 def _is_tree(root: Path) -> bool:

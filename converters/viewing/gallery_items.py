@@ -21,6 +21,7 @@ from converters.verification.matching import find_source, match_records, setting
 from converters.viewing.as_written import read_shown
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.reach import check_links
 from toolkit.files.staging import check_apart
 from toolkit.gallery import GalleryItem, GalleryPage, GalleryReport, Shapes, Shown, Words, build_gallery
 from toolkit.gallery.building import choose
@@ -141,6 +142,7 @@ def open_views(
 
 def _open(path: Path, layout: LayoutLike, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
     """What stands at a path, and what to say of the choice; of several trees the one that tells the most."""
+    check_links(path)
     if path.is_dir() and read_manifest(path) is not None:
         return open_source(read_labels(path)), ()
     manifests = {folder: read_manifest(folder) for folder in trees_in(path)} if path.is_dir() else {}

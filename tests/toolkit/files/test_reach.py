@@ -242,3 +242,38 @@ def test_a_name_that_is_found_inside_is_taken_from_there(tmp_path: Path) -> None
     file = home / "annotations/instances_train.json"
     file.write_text(file.read_text().replace('"a.png"', '"/mnt/long/gone/a.png"'))
     assert defectkit("convert", home, tmp_path / "out", "--to", "coco").status == 0
+
+
+@pytest.mark.parametrize("place", ["/", "//", "..", "../..", "/etc", "../outside", "C:\\", "~", "/home"])
+@pytest.mark.parametrize("member", ["train", "path"])
+def test_a_dataset_file_leads_nowhere_else(member: str, place: str, tmp_path: Path) -> None:
+    home = yolo(tmp_path / "tree")
+    save(tmp_path / "outside/secret.png")
+    others = "" if member == "train" else "train: images/train\n"
+    (home / "data.yaml").write_text(f"{member}: {json.dumps(place)}\n{others}names: [dent]\n")
+    told = defectkit("convert", home, tmp_path / "out", "--to", "yolo-detect")
+    assert told.status in (0, 2)
+    assert [path.name for path in (tmp_path / "out").rglob("*.png") if "secret" in path.name] == []
+
+
+@pytest.mark.parametrize("place", ["../outside", "/outside", "../../outside", "..\\outside"])
+def test_maps_are_not_looked_for_elsewhere(place: str, tmp_path: Path) -> None:
+    home = semantic(tmp_path / "tree")
+    shutil.move(home / "masks", tmp_path / "outside")
+    file = home / "data.yaml"
+    file.write_text(file.read_text().replace("masks_dir: masks", f"masks_dir: {place}"))
+    told = defectkit("convert", home, tmp_path / "out", "--to", "coco")
+    assert (told.status, len(told.errors)) == (2, 1), told.err
+    assert "an image without a class map" in told.err
+
+
+def test_a_link_to_a_whole_disk_is_not_walked(tmp_path: Path) -> None:
+    home = yolo(tmp_path / "tree")
+    (home / "data.yaml").unlink()
+    (home / "classes.txt").write_text("dent\n")
+    (home / "images/disk").symlink_to("/")
+    for command in (["describe", home], ["view", home, "--out", tmp_path / "out"], ["verify", home]):
+        told = defectkit(*map(str, command))
+        assert (told.status, REFUSED in told.err) == (2, True)
+    with pytest.raises(ToolkitError, match=REFUSED):
+        read_labels(home)
