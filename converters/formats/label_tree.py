@@ -71,19 +71,22 @@ class LabelRecord:
         """Nothing: what a tree lacks is among its problems."""
         return None
 
-    def labelled(self, scheme: ClassScheme = "defect", rounding: Rounding = "truncate") -> LabelledImage:
+    def labelled(
+        self, scheme: ClassScheme = "defect", rounding: Rounding = "truncate", *, sized: bool = True
+    ) -> LabelledImage:
         """Read the labels.
 
         Args:
             scheme: "defect" keeps the classes, "binary" makes them one.
             rounding: how coordinates of YOLO polygons become pixels.
+            sized: whether the size that a tree of ours tells is held against the image, as those of others always are.
 
         Raises:
             ToolkitError: the label or the image is at fault.
         """
         width, height = self.image_size()
         path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
-        if path is not None and (not self.ours or self.payload is not None):  # masks and classes claim no size
+        if path is not None and (not self.ours or (sized and self.payload is not None)):  # masks and classes claim none
             check_size(path, width, height)
         loaded = self.load(self, rounding)
         instances, left_out = tuple(loaded), loaded.left_out if isinstance(loaded, InstanceList) else ()

@@ -244,7 +244,7 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     found, key = way.format, record.sample.key
     scheme: ClassScheme = "defect" if found.tells_classes else "binary"
-    readings = [record.labelled(scheme, rounding) for rounding in found.roundings]
+    readings = [record.labelled(scheme, rounding, sized=False) for rounding in found.roundings]
     shown = readings[0]
     objects = 1 if way.holds == "classes" else len(shown.instances)
     # Simplified rings keep the box and the area of the mask that they stand for.
