@@ -21,6 +21,7 @@ from converters.verification.matching import find_source, match_records, setting
 from converters.viewing.as_written import read_shown
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.parallel import shared_path
 from toolkit.files.staging import check_apart
 from toolkit.gallery import GalleryItem, GalleryPage, GalleryReport, Shapes, Shown, Words, build_gallery
 from toolkit.gallery.building import choose
@@ -75,6 +76,7 @@ def view(
     sheet: str | Path | None = None,
     layout: LayoutLike = None,
     workers: int = 1,
+    cluster: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -89,7 +91,7 @@ def view(
         categories: show these products only.
         sheet: also draw a contact sheet, a PNG.
         layout: how a dataset is laid out, `path` or what it is compared with; found by itself if None.
-        workers: threads.
+        workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         overwrite: replace an earlier gallery (and sheet).
         resume: go on where an interrupted run stopped.
         progress: called with (done, total).
@@ -97,7 +99,8 @@ def view(
     Raises:
         ToolkitError: there is nothing to show at `path`, or `out` or `sheet` is in the way or cannot be written.
     """
-    views = open_views(path, against, categories, layout)
+    named = None if against is None else shared_path(Path(against), cluster)
+    views = open_views(shared_path(Path(path), cluster), named, categories, layout)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     if sheet is not None:
@@ -108,6 +111,7 @@ def view(
         views.page,
         limit=limit,
         workers=workers,
+        cluster=cluster,
         overwrite=overwrite,
         resume=resume,
         progress=progress,
@@ -189,8 +193,7 @@ def _of_tree(
 ) -> Views:
     source, notes = _source(tree, against, layout)
     settings = settings_of(tree, source)
-    found = find_format(tree.kind)
-    holds = found.holds_in(tree)
+    holds = find_format(tree.kind).holds_in(tree)
     shapes = _SHAPES[holds]
     items: list[GalleryItem] = []
     borrowed = False
@@ -208,7 +211,9 @@ def _of_tree(
                     image_class=record.sample.defect,
                     image=image,
                     stamp=_stamp(record, true),
-                    load=partial(read_shown, record, match.member, found, holds, settings, compare=source is not None),
+                    load=partial(
+                        read_shown, record, match.member, tree.kind, holds, settings, compare=source is not None
+                    ),
                     count=partial(_counted, partial(_as_written, record)),
                 )
             )

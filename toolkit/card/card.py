@@ -6,12 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
-from toolkit.card.statistics import DatasetStatistics, LabelReader, area_distributions, observe
+from toolkit.card.statistics import DatasetStatistics, LabelReader, Record, area_distributions, observe
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.neighbours import near_duplicates
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
@@ -29,10 +28,11 @@ def describe_dataset(
     dataset: Dataset,
     *,
     split: Mapping[str, str] | None = None,
-    labels: LabelReader | None = None,
+    labels: Mapping[str, LabelReader] | None = None,
     names: Sequence[str] | None = None,
     near: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCard:
     """Measure a dataset. Faulty files are listed in the card and end nothing.
@@ -40,14 +40,14 @@ def describe_dataset(
     Args:
         dataset: what to describe.
         split: key -> subset; images that it leaves out do not count. By default the dataset's own subsets.
-        labels: reads the labels of an image, where they do not stand in masks.
+        labels: key -> what reads the labels of that image, where they do not stand in masks.
         names: names of the kinds of defect; by default those of the images that count.
         near: whether to look for near-duplicates, which reads every image once more.
-        workers: threads.
+        workers, cluster: threads; or the address of a Dask scheduler, whose workers then measure the images.
         progress: called with (done, total).
 
     Raises:
-        ToolkitError: `workers` is below 1, or the split names images that are not in the dataset.
+        ToolkitError: as `ordered_map`, or the split names images that are not in the dataset.
     """
     subsets = {sample.key: sample.split for sample in dataset} if split is None else split
     members = [sample for sample in dataset if sample.key in subsets]
@@ -55,7 +55,10 @@ def describe_dataset(
         strange = min(subsets.keys() - {sample.key for sample in members})
         raise ToolkitError("the split", f"names {strange!r}, which is not in the dataset", "make the split again")
     statistics = DatasetStatistics()
-    for done, record in enumerate(ordered_map(partial(observe, labels=labels), members, workers=workers), 1):
+    # What reads one image's labels goes with that image: all of them would be much to send with each.
+    items = [(sample, None if labels is None else labels[sample.key]) for sample in members]
+    records = ordered_map(_observe, items, workers=workers, cluster=cluster, reads=[dataset.root])
+    for done, record in enumerate(records, 1):
         statistics.add(record, subsets[record.sample.key] or _UNASSIGNED)
         if progress is not None:
             progress(done, len(members))
@@ -73,6 +76,10 @@ def describe_dataset(
     ]
     card = _card(dataset, split, names, statistics, twins, published, notes)
     return replace(card, near_duplicates=_alike(members, twins)) if near else card
+
+
+def _observe(item: tuple[Sample, LabelReader | None]) -> Record:
+    return observe(*item)
 
 
 def _alike(members: Sequence[Sample], twins: list[list[str]]) -> list[list[str]]:
