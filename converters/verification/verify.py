@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import nsmallest
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ from converters.writing.summary import covered_note
 from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
-from toolkit.files.parallel import ordered_map, shared_path
+from toolkit.files.parallel import ordered_map, reported, shared_path
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
@@ -116,8 +117,7 @@ def verify(
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
     trees, reports = _indexed(shared_path(Path(out), cluster))
-    named = shared_path(Path(against), cluster) if isinstance(against, str | Path) else against
-    source = find_source(named, [one.tree for one in trees], layout)
+    source = find_source(shared_path(against, cluster), [one.tree for one in trees], layout)
     known = any(one.tree.manifest is not None for one in trees)
     notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE if known else _NEITHER,)
     work = _work(trees, source)
@@ -125,11 +125,9 @@ def verify(
     check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)
     checked: list[list[_Checked]] = [[] for _ in trees]
     reads = [*(one.tree.root for one in trees), *([] if source is None else [source.root])]
-    for done, results in enumerate(ordered_map(check, work, workers=workers, cluster=cluster, reads=reads), 1):
-        for result in results:
-            checked[result.tree].append(result)
-        if progress is not None:
-            progress(done, len(work))
+    spread = ordered_map(check, work, workers=workers, cluster=cluster, reads=reads)
+    for result in chain.from_iterable(reported(spread, len(work), progress)):
+        checked[result.tree].append(result)
     for one, way, results in zip(trees, ways, checked, strict=True):
         _check_manifest(one, results)
         _check_closing(one, way)

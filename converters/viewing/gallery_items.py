@@ -99,8 +99,7 @@ def view(
     Raises:
         ToolkitError: there is nothing to show at `path`, or `out` or `sheet` is in the way or cannot be written.
     """
-    named = None if against is None else shared_path(Path(against), cluster)
-    views = open_views(shared_path(Path(path), cluster), named, categories, layout)
+    views = open_views(shared_path(path, cluster), shared_path(against, cluster), categories, layout)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     if sheet is not None:

@@ -103,7 +103,7 @@ def convert(
     Raises:
         ToolkitError: the settings, the output folder or the files are at fault. Nothing is left behind.
     """
-    source = open_source(shared_path(Path(dataset), cluster) if isinstance(dataset, str | Path) else dataset)
+    source = open_source(shared_path(dataset, cluster))
     names, grouping = tuple(source.classes(classes)), parse_grouping(instances)
     settings = Settings(
         names, classes, grouping, min_area, min_iou, join_parts, segmentation, images=images, threshold=threshold

@@ -20,6 +20,7 @@ from finetune.engine import shares
 from finetune.engine.runs import read_config
 from finetune.learners import LEARNERS, find_config
 from finetune.vae.predictor import load_trained
+from tests.clusters import running_cluster
 from tests.commands import snapshot
 from tests.finetune.runs import TINY, make_data
 from toolkit import ToolkitError
@@ -133,6 +134,21 @@ def test_who_predicts_changes_no_byte(
     there = snapshot(tmp_path / "there")
     assert there["predictions.csv"].count(b"\ntest/") == size + 1  # type: ignore[union-attr]
     assert there == snapshot(tmp_path / "here")
+
+
+def test_a_cluster_that_loses_a_worker_predicts_the_same(
+    vae: TrainedRun, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)  # where the workers do not stand
+    images = sorted(path.relative_to(data) for path in (data / "test").glob("*/*.png"))
+    assert len(images) > 4 * TINY["vae"]["batch_size"]  # two shares that are done, two that are waited in, and more
+    (tmp_path / "cluster").mkdir()
+    with running_cluster(tmp_path / "cluster") as cluster:
+        cluster.prepare()
+        there = partial(finetune.predict, vae, images, tmp_path / "there", cluster=cluster.address)
+        rows = cluster.halfway(there, killed=True)
+    assert rows == finetune.predict(vae, images, tmp_path / "here")
+    assert snapshot(tmp_path / "there") == snapshot(tmp_path / "here")
 
 
 def test_no_model_is_kept_when_all_is_predicted(vae: TrainedRun, image: Path, tmp_path: Path) -> None:

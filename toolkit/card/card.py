@@ -17,7 +17,7 @@ from toolkit.dataset.reference import compare_with_published, differences, publi
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
 from toolkit.errors import ToolkitError
-from toolkit.files.parallel import ordered_map
+from toolkit.files.parallel import ordered_map, reported
 
 __all__ = ["describe_dataset"]
 
@@ -54,22 +54,18 @@ def describe_dataset(
     if len(members) < len(subsets):
         strange = min(subsets.keys() - {sample.key for sample in members})
         raise ToolkitError("the split", f"names {strange!r}, which is not in the dataset", "make the split again")
-    statistics = DatasetStatistics()
     # What reads one image's labels goes with that image: all of them would be much to send with each.
     items = [(sample, None if labels is None else labels[sample.key]) for sample in members]
     records = ordered_map(_observe, items, workers=workers, cluster=cluster, reads=[dataset.root])
-    for done, record in enumerate(records, 1):
+    statistics = DatasetStatistics()
+    for record in reported(records, len(items), progress):
         statistics.add(record, subsets[record.sample.key] or _UNASSIGNED)
-        if progress is not None:
-            progress(done, len(members))
     twins = find_duplicates([sample for sample in members if _has_bytes(sample.image)])
     published = _differences(dataset, statistics) if labels is None else {}
     notes = [
         *(_missing_folders(dataset) if dataset.layout == "mvtec" else ()),
         *_said_of(len(dataset) - len(members), "{} of the dataset's images are left out by the split"),
-        *_said_of(statistics.several, "{} image(s) show several classes, and count for each of them"),
-        *_said_of(statistics.left_out, "{} annotation(s) mark no pixel of their image, and are left out"),
-        *_lacking(statistics, names),
+        *_remarks(statistics, names),
         *_twins_apart(twins, {sample.key: sample for sample in members}, subsets),
         *getattr(split, "notes", ()),
         *(note for note in dataset.notes if note not in compare_with_published(dataset)),
@@ -214,11 +210,15 @@ def _said_of(number: int, text: str) -> list[str]:
     return [text.format(number)] if number else []
 
 
-def _lacking(statistics: DatasetStatistics, names: Sequence[str] | None) -> list[str]:
-    """Notes on classes that a subset has no image of, or that no image shows."""
+def _remarks(statistics: DatasetStatistics, names: Sequence[str] | None) -> list[str]:
+    """Notes on images of several classes, on annotations that mark nothing, and on classes that lack images."""
     every = {name for _, name, _ in statistics.counted}
     nowhere = [name for name in names or () if name not in every]
-    notes = [f"no image shows {listed(nowhere)}"] if nowhere else []
+    notes = [
+        *_said_of(statistics.several, "{} image(s) show several classes, and count for each of them"),
+        *_said_of(statistics.left_out, "{} annotation(s) mark no pixel of their image, and are left out"),
+        *([f"no image shows {listed(nowhere)}"] if nowhere else ()),
+    ]
     for subset in _ordered(statistics.images):
         missing = sorted(every - _by_class(statistics, subset=subset).keys())
         if missing:

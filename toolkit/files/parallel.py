@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import uuid4
 
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["ordered_map", "shared_path"]
+__all__ = ["ordered_map", "reported", "shared_path"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -83,9 +84,20 @@ def ordered_map(
     return _map_on_threads(function, _Source(items, batch), workers)
 
 
-def shared_path(path: Path, cluster: str | None) -> Path:
-    """A path as the workers of a cluster understand it, whose own folders are others; as it is without a cluster."""
-    return path if cluster is None else path.absolute()
+def reported(results: Iterable[R], total: int, progress: Progress | None) -> Iterator[R]:
+    """The results, each of which is told of as (done, total) when the caller has taken it."""
+    for done, result in enumerate(results, 1):
+        yield result
+        if progress is not None:
+            progress(done, total)
+
+
+def shared_path(path: T, cluster: str | None) -> T | Path:
+    """A path as the workers of a cluster understand it, who stand in other folders.
+
+    Without a cluster it stays as it is, and so does what is no path.
+    """
+    return Path(path).absolute() if cluster is not None and isinstance(path, str | Path) else path
 
 
 def _whole_paths(reads: Iterable[Path]) -> tuple[str, ...]:

@@ -86,15 +86,18 @@ def build_gallery(
         built, done = _begin(stage, mark, resume=resume, overwrite=overwrite)
         spread = partial(ordered_map, workers=workers, cluster=cluster, batch=_TOGETHER, reads=page.roots)
         with open(stage.folder / _LINES, "ab") as lines:
-            results = spread(partial(render, page=page), chosen[done:])
-            _write_all(built, enumerate(results, done), lines, len(chosen), progress)
-        kept = {item.key for item in chosen}
-        others = [item for item in items if item.key not in kept]
-        totals = len(items), sum(spread(_count, others)) if others else 0
+            rendered = enumerate(spread(partial(render, page=page), chosen[done:]), done)
+            _write_all(built, rendered, lines, len(chosen), progress)
+        totals = len(items), sum(spread(_count, others)) if (others := _others(items, chosen)) else 0
         told = write_pages(built, stage.folder / _LINES, page, totals)
         write_json(built / "manifest.json", {**told, "input_sha256": mark})
         stage.publish(built)
     return _report_of(out)
+
+
+def _others(items: Sequence[GalleryItem], chosen: Sequence[GalleryItem]) -> list[GalleryItem]:
+    kept = {item.key for item in chosen}
+    return [item for item in items if item.key not in kept]
 
 
 def _count(item: GalleryItem) -> int:
