@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import uuid4
 
-from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def ordered_map(
     return _map_on_threads(function, _Source(items, batch), workers)
 
 
-def reported(results: Iterable[R], total: int, progress: Progress | None) -> Iterator[R]:
+def reported(results: Iterable[R], total: int, progress: Callable[[int, int], None] | None) -> Iterator[R]:
     """The results, each of which is told of as (done, total) when the caller has taken it."""
     for done, result in enumerate(results, 1):
         yield result
