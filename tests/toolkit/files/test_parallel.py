@@ -303,7 +303,7 @@ class TestCluster:
     def test_what_a_worker_does_not_see_is_told_as_that(self, cluster: str, tmp_path: Path) -> None:
         gone = tmp_path / "gone"
         with pytest.raises(
-            ToolkitError, match="is not there for the cluster's worker on .*leave out --cluster"
+            ToolkitError, match=r"is not there for the cluster's worker on .* leave out cluster$"
         ) as raised:
             list(ordered_map(square, range(40), cluster=cluster, reads=[tmp_path, gone]))
         assert raised.value.problems[0].file == str(gone)
