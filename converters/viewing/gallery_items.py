@@ -7,7 +7,6 @@ to leave out count as lost here, since a viewer asks what the mask holds.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +21,7 @@ from converters.viewing.as_written import read_shown
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import shared_path
+from toolkit.files.portable import relative_path
 from toolkit.files.staging import check_apart
 from toolkit.gallery import GalleryItem, GalleryPage, GalleryReport, Shapes, Shown, Words, build_gallery
 from toolkit.gallery.building import choose
@@ -289,7 +289,7 @@ def _faulty(problems: Sequence[Problem], root: Path) -> list[GalleryItem]:
     """Files that belong to no image, or to one that lacks something: each a tile with its problem."""
     return [
         GalleryItem(
-            key=os.path.relpath(problem.file, root),
+            key=relative_path(Path(problem.file), root),
             subset="",
             product="",
             image_class="",
