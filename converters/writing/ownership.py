@@ -45,9 +45,7 @@ class PathOwners:
         twin = self._twin(path)
         if twin is not None and self._owners[twin] != key:
             if self._is_one_file(path, twin):
-                problem = (
-                    f"and {self._owners[twin]} would be one file in {self._name}: to this disk the names are the same"
-                )
+                problem = f"and {self._owners[twin]} would be one file in {self._name}: the disk folds their names"
                 raise ToolkitError(key, problem, "rename one of the two images")
             self.faults.setdefault(key, f"is taken for {self._owners[twin]}")
         fault = windows_fault(path)

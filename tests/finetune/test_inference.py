@@ -21,7 +21,7 @@ from finetune.engine.runs import read_config
 from finetune.learners import LEARNERS, find_config
 from finetune.vae.predictor import load_trained
 from tests.clusters import running_cluster
-from tests.commands import snapshot
+from tests.commands import snapshot, times
 from tests.finetune.runs import TINY, make_data
 from toolkit import ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -33,12 +33,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def before(data: Path) -> dict[str, tuple[int, int]]:
+    """The data as it was before anything learnt from it."""
+    return times(data)
+
+
+@pytest.fixture(scope="module")
 def image(data: Path) -> Path:
     return sorted((data / "test").glob("*/000.png"))[0]
 
 
 @pytest.fixture(scope="module", params=LEARNERS)
-def run(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+def run(
+    request: pytest.FixtureRequest, data: Path, before: object, tmp_path_factory: pytest.TempPathFactory
+) -> TrainedRun:
     out = tmp_path_factory.mktemp("runs") / request.param
     return finetune.train(request.param, str(data), str(out), TINY[request.param], seed=1)
 
@@ -170,6 +178,13 @@ def test_a_run_that_has_changed_is_loaded_again(vae: TrainedRun) -> None:
         pass
     assert loaded.call_count == 2
     shares.forget_models()
+
+
+def test_nothing_is_written_into_what_is_learnt_from(
+    run: TrainedRun, data: Path, before: dict[str, tuple[int, int]]
+) -> None:
+    run.evaluate()
+    assert times(data) == before
 
 
 def test_what_only_some_learners_take_is_refused_by_the_others(run: TrainedRun, image: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_disk_that_knows_no_capitals_loses_no_image(tmp_path: Path) -> None:
     owners.claim("a.png", "first")
     (tmp_path / "a.png").touch()
     os.link(tmp_path / "a.png", tmp_path / "A.png")  # what such a disk shows
-    with pytest.raises(ToolkitError, match="second: and first would be one file in coco: to this disk they"):
+    with pytest.raises(ToolkitError, match="second: and first would be one file in coco: the disk folds their names"):
         owners.claim("A.png", "second")
 
 
