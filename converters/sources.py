@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.formats.base import Holds, Labelled, Settings
-from converters.formats.label_tree import LabelRecord, LabelTree
+from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
@@ -106,8 +106,8 @@ class Source(Protocol):
         """The images as samples."""
 
     @property
-    def reader(self) -> Callable[[Sample], LabelledImage] | None:
-        """Reads the labels of a sample, where they do not stand in masks; else None."""
+    def reader(self) -> Mapping[str, Callable[[], LabelledImage]] | None:
+        """Key -> what reads the labels of that image, where they do not stand in masks; else None."""
 
     @property
     def tree(self) -> LabelTree | None:
@@ -233,9 +233,9 @@ class TreeSource:
         return Dataset(samples, root=self.root, layout=self.layout, layout_problems=self.layout_problems, notes=notes)
 
     @property
-    def reader(self) -> Callable[[Sample], LabelledImage]:
-        """Reads the labels of an image of the tree."""
-        return partial(_read_record, records={record.sample.key: record for record in self.tree.records})
+    def reader(self) -> Mapping[str, Callable[[], LabelledImage]]:
+        """Key -> what reads the labels of that image."""
+        return {record.sample.key: record.labelled for record in self.tree.records}
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """As `LabelTree.classes`."""
@@ -244,10 +244,6 @@ class TreeSource:
     def only(self, categories: Sequence[str]) -> TreeSource:
         """Refuse: labels name no products."""
         raise ToolkitError("--category", "a label tree has no categories", "leave it out")
-
-
-def _read_record(sample: Sample, records: dict[str, LabelRecord]) -> LabelledImage:
-    return records[sample.key].labelled()
 
 
 def read_labels(root: str | Path, *, suspect: bool = True, follow_links: bool = False) -> LabelTree:

@@ -23,7 +23,7 @@ from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, image_class, is_good_word
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.files.parallel import ordered_map
+from toolkit.files.parallel import ordered_map, shared_path
 from toolkit.files.staging import check_apart, check_free
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
@@ -103,7 +103,7 @@ def convert(
     Raises:
         ToolkitError: the settings, the output folder or the files are at fault. Nothing is left behind.
     """
-    source = open_source(dataset)
+    source = open_source(shared_path(dataset, cluster))
     names, grouping = tuple(source.classes(classes)), parse_grouping(instances)
     settings = Settings(
         names, classes, grouping, min_area, min_iou, join_parts, segmentation, images=images, threshold=threshold
@@ -153,7 +153,8 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     job = Conversion(order.out, missing, settings, len(items), inputs)
     if missing:
         with job.staged(resume=order.resume, anew=order.overwrite or bool(growth.formats)) as done:
-            results = _results(items[done:], missing, settings, workers, cluster)
+            render = partial(_render, formats=missing, settings=settings)
+            results = ordered_map(render, items[done:], workers=workers, cluster=cluster, reads=[source.root])
             job.consume(results, fail=order.fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
@@ -277,13 +278,6 @@ def _advice(source: Source, items: Sequence[_Item]) -> tuple[str, ...]:
     why = ", as MVTec AD is split for anomaly detection" if source.layout == "mvtec" else ""
     remedy = f"--strategy stratified draws the images of {where} into train, val and test"
     return (f"{what}, all defects are in {where}{why}; to train a detector or segmenter, {remedy}",)
-
-
-def _results(
-    items: Sequence[_Item], formats: Sequence[str], settings: Settings, workers: int, cluster: str | None
-) -> Iterator[Rendered]:
-    """Every image in every format, in order."""
-    return ordered_map(partial(_render, formats=formats, settings=settings), items, workers=workers, cluster=cluster)
 
 
 def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import JsonOpt, with_links
+from toolkit.cli.options import ClusterOpt, JsonOpt, with_links
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 from toolkit.errors import ToolkitError
 
@@ -145,12 +145,14 @@ def predict(
     words: Annotated[
         str | None, typer.Option(metavar="WORDS", help="yolo-world: other things to look for, commas between them.")
     ] = None,
+    cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Predict on images that need no labels."""
     from finetune.inference import predict as run_on
 
-    rows = run_on(run, images, out, words=None if words is None else [word.strip() for word in words.split(",")])
+    wanted = None if words is None else [word.strip() for word in words.split(",")]
+    rows = run_on(run, images, out, words=wanted, cluster=cluster)
     if as_json:
         print_json({"run": str(run), "out": str(out), "predictions": rows})
         return

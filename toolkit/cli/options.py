@@ -14,6 +14,7 @@ import typer
 __all__ = [
     "CategoryOpt",
     "Classes",
+    "ClusterOpt",
     "Images",
     "JsonOpt",
     "OnProblem",
@@ -77,6 +78,10 @@ JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object and
 OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
 WorkersOpt = Annotated[int, typer.Option(metavar="N", help="Threads; 0 takes one for each processor.")]
+ClusterOpt = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="URL", help="Dask scheduler, tcp://host:port; its workers see the same folders."),
+]
 SplitOpt = Annotated[Path | None, typer.Option("--split", metavar="FILE.csv", help="A saved split.")]
 StrategyOpt = Annotated[Strategy | None, typer.Option(help="Split now; without it the dataset's own subsets.")]
 _SPLIT_NUMBERS: dict[str, Any] = {

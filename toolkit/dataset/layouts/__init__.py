@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -136,9 +135,10 @@ def _left_over(dataset: Dataset, images: Sequence[str]) -> list[str]:
     taken = len(dataset) + sum(len(sample.masks) for sample in dataset) + len(dataset.passed_over)
     if not dataset.layout_problems and taken == len(images):
         return []  # each has its place, and is counted once
-    start = f"{dataset.root}{os.sep}" if str(dataset.root) != "." else ""
-    used = {str(path) for sample in dataset for path in (sample.image, *sample.masks)}
-    used |= {str(path) for path in dataset.passed_over} | {problem.file for problem in dataset.layout_problems}
+    start = f"{dataset.root.as_posix()}/" if str(dataset.root) != "." else ""
+    used = {Path(path).as_posix() for sample in dataset for path in (sample.image, *sample.masks)}
+    used |= {Path(path).as_posix() for path in dataset.passed_over}
+    used |= {Path(problem.file).as_posix() for problem in dataset.layout_problems}
     return [path for path in images if start + path not in used]
 
 

@@ -54,7 +54,7 @@ def list_files(root: Path) -> FileList:
             for entry in entries:
                 path = f"{inner}/{entry.name}" if inner else entry.name
                 if entry.is_dir():
-                    real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
+                    real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}{os.sep}{entry.name}"
                     if entry.name.startswith(".") or entry.name in JUNK or real in above:
                         passed_over.append(path)
                     else:
