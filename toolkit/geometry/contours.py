@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from toolkit.aliases import BoolArray, FloatArray
 
-__all__ = ["Outline", "centre_rings", "edge_rings", "oriented_box", "trace", "uncut_rings"]
+__all__ = ["Outline", "centre_rings", "edge_rings", "oriented_box", "square_corners", "trace", "uncut_rings"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -352,13 +352,7 @@ def oriented_box(mask: BoolArray) -> FloatArray:
     Returns:
         float64 (4, 2), x, y corners in order round the rectangle.
     """
-    rows = np.flatnonzero(mask.any(axis=1))
-    first = mask.argmax(axis=1)[rows]
-    last = mask.shape[1] - mask[:, ::-1].argmax(axis=1)[rows]
-    # Only the ends of each row can be corners of the hull of the pixel squares.
-    xs = np.concatenate([first, first, last, last])
-    ys = np.concatenate([rows, rows + 1, rows, rows + 1])
-    hull = cv2.convexHull(np.stack([xs, ys], axis=1).astype(np.int32)).reshape(-1, 2).astype(np.float64)
+    hull = cv2.convexHull(square_corners(mask).astype(np.int32)).reshape(-1, 2).astype(np.float64)
     # A smallest rectangle has a side along a side of the hull (Freeman and Shapira 1975, doi:10.1145/360881.360919).
     sides = np.roll(hull, -1, axis=0) - hull
     axes = sides / np.hypot(sides[:, 0], sides[:, 1])[:, None]
@@ -370,3 +364,17 @@ def oriented_box(mask: BoolArray) -> FloatArray:
     near, far = across[:, best].min(), across[:, best].max()
     corners = np.array([(low, near), (high, near), (high, far), (low, far)])
     return np.asarray(corners @ np.stack([axes[best], normals[best]]), np.float64)
+
+
+def square_corners(mask: BoolArray) -> IntArray:
+    """Corners of pixel squares of a mask that its convex hull is the hull of: those at the two ends of each row.
+
+    Returns:
+        int64 (4 R, 2), x, y in [0, W] and [0, H], of R rows that hold mask.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    first = mask.argmax(axis=1)[rows]
+    last = mask.shape[1] - mask[:, ::-1].argmax(axis=1)[rows]
+    xs = np.concatenate([first, first, last, last])
+    ys = np.concatenate([rows, rows + 1, rows, rows + 1])
+    return np.stack([xs, ys], axis=1)

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from converters.formats.yolo.coordinates import row_values
 from toolkit.errors import ToolkitError
 
-__all__ = ["LabelFile", "Row", "RowCounts", "RowForm", "count_rows", "looks_like_row", "parse_rows"]
+__all__ = ["LabelFile", "Row", "RowCounts", "RowForm", "count_rows", "looks_like_row", "out_of_bounds", "parse_rows"]
 
 
 class RowForm(NamedTuple):
@@ -161,7 +162,7 @@ def _row(words: Sequence[str], number: int, label: LabelFile, names: dict[int, s
     """One row, checked."""
     place = f"{label.path}:{number}"
     try:
-        class_id, values = _whole(words[0]), np.array(words[1:], np.float64)
+        class_id, values = _whole(words[0]), row_values(words[1:])
     except (ValueError, OverflowError) as error:
         raise ToolkitError(place, "is not a row of numbers", "correct or remove the row") from error
     wrong = _wrong_columns(len(words), label.form.keypoint_columns)
@@ -173,7 +174,7 @@ def _row(words: Sequence[str], number: int, label: LabelFile, names: dict[int, s
         raise ToolkitError(place, "holds numbers that are not finite", "correct or remove the row")
     if label.form.keypoint_columns:
         values = values[:4]
-    beyond = _out_of_bounds(values)
+    beyond = out_of_bounds(values)
     if beyond is not None:
         raise ToolkitError(place, *beyond)
     return Row(class_id, values, number)
@@ -212,7 +213,7 @@ def _wrong_columns(columns: int, keypoints: int) -> tuple[str, str] | None:
 _MOST, _LEAST = np.float32(1.01), np.float32(-0.01)
 
 
-def _out_of_bounds(values: npt.NDArray[np.float64]) -> tuple[str, str] | None:
+def out_of_bounds(values: npt.NDArray[np.float64]) -> tuple[str, str] | None:
     """Problem and remedy where coordinates are not shares of the image, beyond what rounding does to them."""
     shares = values.astype(np.float32)
     if len(shares) != 4:
