@@ -13,6 +13,7 @@ passes, at each corner, through the mask pixel inside the turn, so that it steps
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import cv2
@@ -94,12 +95,24 @@ class Outline:
         return self.rings4 is not self.rings8
 
 
+_SMALL = 64  # pixels: where an image has thousands of parts, most are smaller, and many alike
+
+
 def trace(mask: BoolArray) -> Outline:
-    """Find the corners of a mask and both ways of joining them into rings.
+    """Find the corners of a mask and both ways of joining them into rings. Small masks that are alike share theirs.
 
     Args:
         mask: bool (H, W); pixels outside it count as background.
     """
+    return _trace_small(mask.shape, mask.tobytes()) if mask.size <= _SMALL else _trace(mask)
+
+
+@lru_cache(maxsize=4096)
+def _trace_small(shape: tuple[int, ...], pixels: bytes) -> Outline:
+    return _trace(np.frombuffer(pixels, np.bool_).reshape(shape))
+
+
+def _trace(mask: BoolArray) -> Outline:
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.uint8)
     padded[1:-1, 1:-1] = mask
@@ -352,18 +365,28 @@ def oriented_box(mask: BoolArray) -> FloatArray:
     Returns:
         float64 (4, 2), x, y corners in order round the rectangle.
     """
+    found = _small_oriented_box(mask.shape, mask.tobytes()) if mask.size <= _SMALL else _oriented_box(mask)
+    return found.copy()
+
+
+@lru_cache(maxsize=4096)
+def _small_oriented_box(shape: tuple[int, ...], pixels: bytes) -> FloatArray:
+    return _oriented_box(np.frombuffer(pixels, np.bool_).reshape(shape))
+
+
+def _oriented_box(mask: BoolArray) -> FloatArray:
     hull = cv2.convexHull(square_corners(mask).astype(np.int32)).reshape(-1, 2).astype(np.float64)
     # A smallest rectangle has a side along a side of the hull (Freeman and Shapira 1975, doi:10.1145/360881.360919).
-    sides = np.roll(hull, -1, axis=0) - hull
+    sides = np.concatenate([hull[1:], hull[:1]]) - hull
     axes = sides / np.hypot(sides[:, 0], sides[:, 1])[:, None]
-    normals = np.stack([-axes[:, 1], axes[:, 0]], axis=1)
+    normals = np.empty_like(axes)
+    normals[:, 0], normals[:, 1] = -axes[:, 1], axes[:, 0]
     along, across = hull @ axes.T, hull @ normals.T
-    areas = np.ptp(along, axis=0) * np.ptp(across, axis=0)
-    best = int(areas.argmin())
-    low, high = along[:, best].min(), along[:, best].max()
-    near, far = across[:, best].min(), across[:, best].max()
-    corners = np.array([(low, near), (high, near), (high, far), (low, far)])
-    return np.asarray(corners @ np.stack([axes[best], normals[best]]), np.float64)
+    low, high, near, far = along.min(axis=0), along.max(axis=0), across.min(axis=0), across.max(axis=0)
+    best = int(((high - low) * (far - near)).argmin())
+    left, right, top, bottom = low[best], high[best], near[best], far[best]
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    return np.asarray(corners @ np.array([axes[best], normals[best]]), np.float64)
 
 
 def square_corners(mask: BoolArray) -> IntArray:
@@ -375,6 +398,7 @@ def square_corners(mask: BoolArray) -> IntArray:
     rows = np.flatnonzero(mask.any(axis=1))
     first = mask.argmax(axis=1)[rows]
     last = mask.shape[1] - mask[:, ::-1].argmax(axis=1)[rows]
-    xs = np.concatenate([first, first, last, last])
-    ys = np.concatenate([rows, rows + 1, rows, rows + 1])
-    return np.stack([xs, ys], axis=1)
+    points = np.empty((4, len(rows), 2), np.int64)
+    points[:2, :, 0], points[2:, :, 0] = first, last
+    points[::2, :, 1], points[1::2, :, 1] = rows, rows + 1
+    return points.reshape(-1, 2)

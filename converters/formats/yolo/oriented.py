@@ -57,6 +57,9 @@ def _written(instance: Instance, image: LabelledImage) -> tuple[list[str], bool]
     return corners, False
 
 
+_OUTWARD = np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)])  # along the sides that meet in corner 0
+
+
 def _boxes(instance: Instance, image: LabelledImage) -> Iterator[tuple[FloatArray, int]]:
     """Corners (4, 2) in pixels, with a margin so that rounding cuts nothing off, and the decimals to write them with.
 
@@ -69,15 +72,15 @@ def _boxes(instance: Instance, image: LabelledImage) -> Iterator[tuple[FloatArra
     corners = oriented_box(instance.region) + np.array([x0, y0])
     upright = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)
     size = np.array([image.width, image.height])
-    span, middle = np.ptp(corners, axis=0) / size, (corners.max(axis=0) + corners.min(axis=0)) / 2 / size
-    if (span > 1).any() or (middle < 0).any() or (middle > 1).any():
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    middle = (high + low) / 2 / size
+    if ((high - low) / size > 1).any() or (middle < 0).any() or (middle > 1).any():
         corners = upright
-    outward = corners - corners.mean(axis=0)
     margin = 2 * max(image.width, image.height) * 10.0**-digits
-    sides = np.stack([corners[1] - corners[0], corners[3] - corners[0]])
-    units = sides / np.linalg.norm(sides, axis=1, keepdims=True)
-    yield np.asarray(corners + np.sign(np.round(outward @ units.T, 9)) @ units * margin, np.float64), digits
-    yield upright + np.sign(upright - upright.mean(axis=0)) * size * 2 * 10.0**-_FINE, _FINE
+    sides = corners[[1, 3]] - corners[0]
+    units = sides / np.sqrt((sides * sides).sum(axis=1, keepdims=True))
+    yield np.asarray(corners + _OUTWARD @ units * margin, np.float64), digits
+    yield upright + _OUTWARD * size * 2 * 10.0**-_FINE, _FINE
 
 
 def _as_written(record: LabelRecord, shown: LabelledImage) -> AsWritten:
