@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.formats.pairing import pair_up
-from toolkit.geometry.contours import square_corners
 from toolkit.geometry.labels import Instance
+from toolkit.geometry.oriented import square_corners
 
 __all__ = [
     "TOLERANCE",

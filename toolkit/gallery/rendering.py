@@ -13,12 +13,13 @@ from toolkit.errors import Problem, ToolkitError
 from toolkit.gallery.items import GalleryItem, GalleryPage, Shown
 from toolkit.gallery.pictures import Picture, open_picture, thumbnail_size
 from toolkit.gallery.vectors import box_path, corners_path, mask_path, outline_path, shrink
-from toolkit.geometry.contours import oriented_box
-from toolkit.geometry.labels import Box, Instance, LabelledImage
+from toolkit.geometry.labels import Box, Instance, LabelledImage, paint, window_of
+from toolkit.geometry.oriented import oriented_box
 
 __all__ = ["Rendered", "render"]
 
 _MOST_ON_TILE = 60  # boxes; more of them hide the picture
+_MANY = 50  # instances of which a raster is sooner made than each is scaled down
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +161,9 @@ def _alone(labelled: LabelledImage, boxes: Sequence[Box], places: Sequence[int])
 
 
 def _small_path(instances: list[Instance], width: int, height: int) -> str:
+    if len(instances) > _MANY:  # then once for all of them
+        window = window_of(instances)
+        return _small_mask(paint(instances, [True] * len(instances), window, np.bool_), window[:2], width, height)
     small = _canvas(width, height)
     for one in instances:
         shrink(one.region, one.window[:2], (width, height), small)

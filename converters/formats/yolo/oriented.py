@@ -16,8 +16,8 @@ from converters.formats.yolo.polygons import FloatArray, decimals
 from converters.formats.yolo.reader import read_corners
 from converters.formats.yolo.rows import out_of_bounds, parse_rows
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
-from toolkit.geometry.contours import oriented_box
 from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.oriented import oriented_box
 
 __all__ = ["FORMAT"]
 
