@@ -8,10 +8,10 @@ from converters.formats.base import AsWritten, Encoded, Pixels, Settings
 from converters.formats.boxes import is_same_box
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from converters.formats.yolo.coordinates import pixel_box, row_values
 from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import decimals
 from converters.formats.yolo.reader import read_rows
+from converters.formats.yolo.rows import pixel_box, row_values
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from toolkit.geometry.labels import LabelledImage
 

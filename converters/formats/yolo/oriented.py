@@ -10,11 +10,10 @@ from converters.formats.base import AsWritten, Encoded, Pixels, Settings
 from converters.formats.boxes import fits_instance
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from converters.formats.yolo.coordinates import pixel_corners, row_values
 from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import FloatArray, decimals
 from converters.formats.yolo.reader import read_corners
-from converters.formats.yolo.rows import out_of_bounds, parse_rows
+from converters.formats.yolo.rows import out_of_bounds, parse_rows, pixel_corners, row_values
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.oriented import oriented_box

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.formats.base import Settings
-from converters.formats.yolo.coordinates import pixel_points, row_values
+from converters.formats.yolo.rows import pixel_points, row_values
 from converters.rasterize import fill_pixels
 from toolkit.aliases import FloatArray
 from toolkit.geometry.contours import centre_rings, uncut_rings

@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from converters.formats.boxes import TOLERANCE
 from converters.formats.label_tree import InstanceList, LabelRecord
-from converters.formats.yolo.coordinates import pixel_box, pixel_corners, pixel_points
-from converters.formats.yolo.rows import Row, parse_rows
+from converters.formats.yolo.rows import Row, parse_rows, pixel_box, pixel_corners, pixel_points
 from converters.rasterize import Rounding, fill_edges_crop, fill_pixels, to_pixels
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
