@@ -18,7 +18,7 @@ import numpy.typing as npt
 from converters.formats.base import Settings
 from converters.rasterize import fill_pixels
 from toolkit.aliases import FloatArray
-from toolkit.geometry.contours import centre_rings, uncut_rings
+from toolkit.geometry.contours import uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.simplify import Region, simplify_regions
 
@@ -44,10 +44,9 @@ def decimals(image: LabelledImage) -> int:
 
 def pixel_rings(instance: Instance, settings: Settings) -> tuple[list[IntArray], int]:
     """Rings through the pixels of an instance, (K, 2) x, y in its crop, and how many pixels bridges add to it."""
-    outline = instance.outline
-    rings = centre_rings(outline)
+    rings = instance.centre_rings
     if settings.min_iou < 1:
-        regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "centre")]
+        regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(instance.outline, "centre")]
         height, width = instance.region.shape
         fewer = simplify_regions(
             regions, instance.region, lambda found: fill_pixels(found, height, width), settings.min_iou
