@@ -2,11 +2,11 @@
 
 Run: python -m benchmarks.convert [ROOT...] [--made] [--kind KIND]... [--rounds 7] [--json FILE]
 
-Of each dataset named, or of masks made here of each kind (benchmarks.made_masks; that is what is measured where nothing
-is named). Processor time on one core (one worker, one OpenCV thread), all tasks in turn in one run, files on a memory
-disk where there is one. Ours are three formats at once and all eight, of all images, each label proven as it is written;
-the peers write one format, of the masks alone. Every run writes into a folder of its own, since some file systems are
-slow to hand out what was just deleted.
+Of each dataset named, or of masks made here of each kind (benchmarks.made_masks), which is what is measured where
+nothing is named. Processor time on one core (one worker, one OpenCV thread), all tasks in turn in one run, files on a
+memory disk where there is one. Ours are three formats at once and all eight, of all images, each label proven as it is
+written; the peers write one format, of the masks alone. Every run writes into a folder of its own, since some file
+systems are slow to hand out what was just deleted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Datasets of masks made here, kind by kind: what a converter's speed depends on is how much of a mask is marked, and how.
+"""Datasets of masks made here, kind by kind: a converter's speed depends on how much of a mask is marked, and how.
 
 Each is a product in the MVTec layout, so that every reader of datasets takes it. Masks are PNGs as `cv2.imwrite` saves
 them; the photos are flat, since nothing that is measured looks into them.

@@ -9,6 +9,9 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_MEMORY = Path("/dev/shm")
 
 __all__ = ["alternate", "environment", "memory_folder", "ratio", "ratios"]
 
@@ -30,7 +33,7 @@ def alternate(
 
 def memory_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder that goes away, in memory where the system has such a place, so that the disk plays no part."""
-    return tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    return tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None)
 
 
 def ratio(seconds: Mapping[str, list[float]], name: str, base: str) -> float:

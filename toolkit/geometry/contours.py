@@ -1,19 +1,19 @@
 """Mask -> rings, exactly: rings along pixel edges, rings through pixel centres, holes joined by cuts.
 
-The corners of a mask (`toolkit.geometry.tracing`) give both kinds of ring. An edge ring passes through the lattice points themselves; a centre ring
-passes, at each corner, through the mask pixel inside the turn, so that it steps over mask pixels only.
+The corners of a mask (`toolkit.geometry.tracing`) give both kinds of ring. An edge ring passes through the lattice
+points themselves; a centre ring passes, at each corner, through the mask pixel inside the turn, so that it steps over
+mask pixels only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from toolkit.aliases import BoolArray, FloatArray
 from toolkit.geometry.tracing import BR, FALLING, RISING, IntArray, Outline, Ring, trace
@@ -93,9 +93,7 @@ def _pieces(outline: Outline) -> IntArray:
     lengths = right - left
     before = np.cumsum(lengths) - lengths
     columns = np.arange(lengths.sum()) + np.repeat(left - before, lengths)
-    pieces = columns * (outline.mask.shape[0] + 1) + np.repeat(row, lengths)
-    pieces.sort()
-    return pieces
+    return np.sort(columns * (outline.mask.shape[0] + 1) + np.repeat(row, lengths))
 
 
 def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> list[IntArray]:
@@ -198,7 +196,7 @@ def _without_repeats(walks: Sequence[IntArray], *points: IntArray) -> list[IntAr
     walk = walks[0] if len(walks) == 1 else np.concatenate(walks)
     lengths = [len(one) * len(points) for one in walks]
     passed = points[0][walk] if len(points) == 1 else np.stack([one[walk] for one in points], axis=1).reshape(-1, 2)
-    ends = np.array(list(accumulate(lengths)))
+    ends = np.array(list(accumulate(lengths)), np.int64)
     starts = ends - lengths
     moved = np.empty(passed.shape, np.bool_)
     moved[1:] = passed[1:] != passed[:-1]
@@ -210,7 +208,7 @@ def _without_repeats(walks: Sequence[IntArray], *points: IntArray) -> list[IntAr
         counts = np.maximum(counts, 1)
     left = passed[keep]
     bounds = [0, *accumulate(counts.tolist())]
-    return [left[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [left[low:high] for low, high in pairwise(bounds)]
 
 
 def edge_rings(outline: Outline) -> list[IntArray]:

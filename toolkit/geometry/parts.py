@@ -49,7 +49,7 @@ class Parts:
         # The first stretch of its ring lies over the part's first pixel.
         first = int(self.outline.x[self._outer[number][1].nodes[0]]) - x0
         cv2.floodFill(window, None, (first, 0), (_OWN,), flags=8)
-        return window == _OWN
+        return np.asarray(window == _OWN, np.bool_)
 
     @cached_property
     def edge_rings(self) -> list[list[IntArray]]:
