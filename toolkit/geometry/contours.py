@@ -18,7 +18,17 @@ import numpy as np
 from toolkit.aliases import BoolArray, FloatArray
 from toolkit.geometry.tracing import BR, FALLING, RISING, IntArray, Outline, Ring, trace
 
-__all__ = ["Outline", "centre_rings", "edge_rings", "oriented_box", "outer_rings", "trace", "uncut_rings"]
+__all__ = [
+    "Outline",
+    "Walks",
+    "centre_rings",
+    "edge_rings",
+    "oriented_box",
+    "outer_rings",
+    "trace",
+    "uncut_rings",
+    "walk_rings",
+]
 
 _TL, _TR, _BL = 1, 2, 4  # the pixels around a lattice point, as in its code
 # (diagonal copy, code) -> the mask pixel that a ring runs through as it comes along the horizontal stretch of that
@@ -96,18 +106,35 @@ def _pieces(outline: Outline) -> IntArray:
     return np.sort(columns * (outline.mask.shape[0] + 1) + np.repeat(row, lengths))
 
 
-def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> list[IntArray]:
-    """One closed walk for each outer ring, with every hole entered and left by its cut.
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """Closed walks over the corners of a mask, one for each of its parts, and the cuts that they take.
 
     A walk holds 2 * corner, plus 1 where the walk leaves the corner along a column; after those come, for the k-th
     cut, its upper end 2 * (N + k) and its lower end 2 * (N + k) + 1. Holes are walked against the sense of the outer
     rings, so that even-odd and non-zero filling agree.
     """
-    steps, following, first = _chained(rings)
-    sizes = [len(ring.nodes) for ring in rings]
-    alone = [steps[start : start + size] for start, size in zip(first.tolist(), sizes, strict=True)]
+
+    each: list[IntArray]
+    cuts: _Cuts
+
+
+def walk_rings(outline: Outline, rings: tuple[Ring, ...]) -> Walks:
+    """One closed walk for each outer ring, with every hole entered and left by its cut.
+
+    Args:
+        outline: of a mask.
+        rings: either kind of its rings.
+    """
+    cuts = _cuts(outline, rings)
     if not len(cuts.hole):
-        return alone
+        return Walks([_walk(ring) for ring in rings], cuts)
+    return Walks(_joined_walks(outline, rings, cuts), cuts)
+
+
+def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> list[IntArray]:
+    """The walks where there are holes."""
+    steps, following, first = _chained(rings)
     stops, order = _stops(steps, cuts)
     # A cut adds four steps: down it and, after the hole, up again. They are hung in behind the cut's stop, those that
     # are met last first, so that cuts that share a stop come in the order in which they are met.
@@ -122,7 +149,7 @@ def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> lis
     outer = _outer_of(outline, rings, cuts)
     pierced = {outer[hole] for hole in cuts.hole.tolist()}
     return [
-        steps[_round(chain, first[number])] if number in pierced else alone[number]
+        steps[_round(chain, first[number])] if number in pierced else _walk(ring)
         for number, ring in enumerate(rings)
         if not ring.hole
     ]
@@ -153,8 +180,6 @@ def _walk(ring: Ring) -> IntArray:
 
 def _chained(rings: tuple[Ring, ...]) -> tuple[IntArray, IntArray, IntArray]:
     """All rings in one array of steps, the step that follows each in its ring's walk, and the first step of each."""
-    if not rings:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
     sizes, hole = np.array([len(ring.nodes) for ring in rings]), np.array([ring.hole for ring in rings])
     last = np.cumsum(sizes) - 1
     first = last + 1 - sizes
@@ -211,39 +236,46 @@ def _without_repeats(walks: Sequence[IntArray], *points: IntArray) -> list[IntAr
     return [left[low:high] for low, high in pairwise(bounds)]
 
 
-def edge_rings(outline: Outline) -> list[IntArray]:
+def edge_rings(outline: Outline, walks: Walks | None = None) -> list[IntArray]:
     """Rings along the pixels' edges, one for each 4-connected part, holes joined by zero-width keyholes.
 
     Filled by the even-odd or the non-zero rule in continuous coordinates they cover exactly the mask's pixel squares.
 
+    Args:
+        outline: of the mask.
+        walks: of `outline.rings4`, if they are known.
+
     Returns:
         int64 (K, 2) arrays of x, y lattice points, x in [0, W], y in [0, H]; closed implicitly.
     """
-    rings = outline.rings4
-    cuts = _cuts(outline, rings)
-    points = cuts.after(np.repeat(np.stack([outline.x, outline.y], axis=1), 2, axis=0))
-    return _without_repeats(_joined_walks(outline, rings, cuts), points)
+    walks = walks or walk_rings(outline, outline.rings4)
+    corners = np.stack([outline.x, outline.y], axis=1)
+    if not len(walks.cuts.hole):  # then no corner is passed twice in turn
+        return [corners[ring.nodes] for ring in outline.rings4]
+    return _without_repeats(walks.each, walks.cuts.after(np.repeat(corners, 2, axis=0)))
 
 
-def centre_rings(outline: Outline) -> list[IntArray]:
+def centre_rings(outline: Outline, walks: Walks | None = None) -> list[IntArray]:
     """Rings from pixel to pixel through the mask's own pixels, one for each 8-connected part, holes joined by cuts.
 
     Every stretch is horizontal, vertical or, across a diagonal contact, one diagonal step. Painting the pixels that a
     ring passes and those that it encloses gives exactly the mask.
 
+    Args:
+        outline: of the mask.
+        walks: of `outline.rings8`, if they are known.
+
     Returns:
         int64 (K, 2) arrays of x, y pixel indices, x in [0, W - 1], y in [0, H - 1]; closed implicitly. A part of one
         or two pixels gives a ring of one or two points.
     """
-    rings = outline.rings8
-    cuts = _cuts(outline, rings)
+    walks = walks or walk_rings(outline, outline.rings8)
     row, column = _inner_pixels(outline)
-    leaving = cuts.after(np.stack([row, column], axis=1).reshape(-1, 2), short=1)
-    walks = _joined_walks(outline, rings, cuts)
+    leaving = walks.cuts.after(np.stack([row, column], axis=1).reshape(-1, 2), short=1)
     if not outline.diagonal:
-        return _without_repeats(walks, leaving)
-    arriving = cuts.after(np.stack([column, row], axis=1).reshape(-1, 2), short=1)
-    return _without_repeats(walks, arriving, leaving)
+        return _without_repeats(walks.each, leaving)
+    arriving = walks.cuts.after(np.stack([column, row], axis=1).reshape(-1, 2), short=1)
+    return _without_repeats(walks.each, arriving, leaving)
 
 
 def _inner_pixels(outline: Outline) -> tuple[IntArray, IntArray]:

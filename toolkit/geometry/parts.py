@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from toolkit.aliases import BoolArray
-from toolkit.geometry.contours import centre_rings, edge_rings, outer_rings
+from toolkit.geometry.contours import Walks, centre_rings, edge_rings, outer_rings, walk_rings
 from toolkit.geometry.tracing import IntArray, Outline, trace
 
 __all__ = ["Part", "Parts"]
@@ -55,7 +55,7 @@ class Parts:
     def edge_rings(self) -> list[list[IntArray]]:
         """The edge rings of each, in the coordinates of the mask, as `contours.edge_rings` gives them."""
         outline = self.outline
-        rings = edge_rings(outline)
+        rings = edge_rings(outline, self._walks8 if not outline.diagonal else None)
         if not outline.diagonal:
             return [[ring] for ring in rings]
         own = np.empty(len(outline.x), np.int64)
@@ -71,7 +71,11 @@ class Parts:
     @cached_property
     def centre_rings(self) -> list[IntArray]:
         """The centre ring of each, in the coordinates of the mask, as `contours.centre_rings` gives them."""
-        return centre_rings(self.outline)
+        return centre_rings(self.outline, self._walks8)
+
+    @cached_property
+    def _walks8(self) -> Walks:
+        return walk_rings(self.outline, self.outline.rings8)
 
 
 @dataclass(frozen=True, eq=False)
