@@ -24,7 +24,7 @@ class MaskKind:
     """A kind of mask.
 
     Attributes:
-        shape: sparse, dense, large or parts.
+        shape: sparse, blob, large, dense or parts.
         side: of the image in pixels.
         count: masks.
         channels: 1, or 3 equal ones.
@@ -41,6 +41,8 @@ KINDS: Mapping[str, MaskKind] = {
     "dense, 256 px": MaskKind("dense", 256, 60),
     "large, 256 px": MaskKind("large", 256, 120),
     "large, 256 px, RGB": MaskKind("large", 256, 120, 3),
+    "blob, 256 px": MaskKind("blob", 256, 120),
+    "blob, 256 px, RGB": MaskKind("blob", 256, 120, 3),
     "sparse, 256 px, RGB": MaskKind("sparse", 256, 120, 3),
     "sparse, 1024 px": MaskKind("sparse", 1024, 40),
     "dense, 1024 px": MaskKind("dense", 1024, 6),
@@ -49,7 +51,7 @@ KINDS: Mapping[str, MaskKind] = {
     "sparse, 1024 px, RGB": MaskKind("sparse", 1024, 24, 3),
     "many parts, 1024 px": MaskKind("parts", 1024, 3),
 }
-"""Sparse: one blob on about 1 % of the image. Large: ragged blobs on 45 % of it. Dense: hundreds of small ones with
+"""Sparse: one blob on about 1 % of the image. Blob: one on 15 % of it, ragged. Large: ragged blobs on 45 % of it. Dense: hundreds of small ones with
 holes on 30 %. Parts: specks, some hundreds apart."""
 
 
@@ -80,8 +82,8 @@ def _draw(rng: np.random.Generator, kind: MaskKind) -> BoolArray:
     middle = rng.uniform(0.25 * side, 0.75 * side, 2)
     y, x = np.mgrid[:side, :side]
     near = -np.hypot(x - middle[0], y - middle[1]) / side
-    if kind.shape == "sparse":
-        return _highest(near + 0.02 * _noise(rng, side, side / 60), 0.01)
+    if kind.shape in ("sparse", "blob"):
+        return _highest(near + 0.02 * _noise(rng, side, side / 60), 0.01 if kind.shape == "sparse" else 0.15)
     specks = np.zeros((side, side), np.bool_)
     for row in range(0, side - 24, 52):
         for column in range(0, side - 24, 52):

@@ -30,6 +30,7 @@ from toolkit.imaging.images import (
     read_image,
 )
 from toolkit.imaging.masks import Mask, read_class_ids, read_mask
+from toolkit.imaging.png import encode_rgb_png
 
 Pixels = npt.NDArray[Any]
 MARKED = np.zeros((40, 56), np.bool_)
