@@ -20,19 +20,26 @@ from toolkit.aliases import BoolArray, JsonObject
 
 __all__ = [
     "ROUNDINGS",
+    "Crop",
     "Rounding",
     "compare_edges",
     "compare_pixels",
     "compress_rle",
     "fill_edges",
+    "fill_edges_crop",
     "fill_pixels",
     "paint_rle",
+    "paint_rle_crop",
     "to_pixels",
     "uncompressed_rle",
 ]
 
 Rounding = Literal["truncate", "round"]
 ROUNDINGS: tuple[Rounding, ...] = ("truncate", "round")
+
+
+Crop = tuple[BoolArray, tuple[int, int]]
+"""Part of an image, bool (h, w), in which all is that is marked; and x, y of its first pixel. Empty if nothing is."""
 
 
 def fill_edges(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int) -> BoolArray:
@@ -86,6 +93,13 @@ def _compared(filled: BoolArray, mask: BoolArray) -> tuple[int, int]:
     return int(np.count_nonzero(filled & mask)), int(np.count_nonzero(filled | mask))
 
 
+def fill_edges_crop(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int) -> Crop:
+    """The same pixels as those of `fill_edges`, and no raster of the whole image."""
+    objects = coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)
+    packed = objects[0] if len(objects) == 1 else coco_mask.merge(objects)
+    return _crop(_unpacked(packed["counts"]), height)
+
+
 def to_pixels(points: npt.NDArray[np.floating], rounding: Rounding) -> npt.NDArray[np.int32]:
     """Make pixel coordinates (K, 2) integers: "truncate" as ultralytics does, or "round"."""
     return (points if rounding == "truncate" else np.rint(points)).astype(np.int32)
@@ -130,10 +144,19 @@ def compress_rle(counts: Sequence[int], height: int, width: int) -> str:
 
 
 def paint_rle(segmentation: JsonObject, height: int, width: int) -> BoolArray:
-    """Pixels of a compressed or uncompressed COCO run-length object.
+    """Pixels of a compressed or uncompressed COCO run-length object: bool (height, width).
 
-    Returns:
-        bool (height, width).
+    Raises:
+        ValueError: the object is malformed or of another size.
+    """
+    mask, (x, y) = paint_rle_crop(segmentation, height, width)
+    whole = np.zeros((height, width), np.bool_)
+    whole[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
+    return whole
+
+
+def paint_rle_crop(segmentation: JsonObject, height: int, width: int) -> Crop:
+    """The same pixels as those of `paint_rle`, and no raster of the whole image.
 
     Raises:
         ValueError: the object is malformed or of another size.
@@ -144,18 +167,39 @@ def paint_rle(segmentation: JsonObject, height: int, width: int) -> BoolArray:
     if size != [height, width]:
         raise ValueError(f"run lengths for {size[1]} x {size[0]} pixels in an image of {width} x {height}")
     if isinstance(counts, str | bytes):
-        text = counts.encode() if isinstance(counts, str) else counts
-        _check_runs(_unpacked(text), height * width)
-        return np.asarray(coco_mask.decode({"counts": text, "size": size}), np.bool_)
-    if not isinstance(counts, list):
+        runs = _unpacked(counts.encode() if isinstance(counts, str) else counts)
+    elif isinstance(counts, list):
+        for run in counts:
+            if isinstance(run, bool) or not isinstance(run, int | float) or run != run // 1:
+                raise ValueError(f"a run length {run!r}, which is no whole number")
+        runs = [int(run) for run in counts]
+    else:
         raise ValueError("run lengths without counts")
-    for run in counts:
-        if isinstance(run, bool) or not isinstance(run, int | float) or run != run // 1:
-            raise ValueError(f"a run length {run!r}, which is no whole number")
-    runs = [int(run) for run in counts]
     _check_runs(runs, height * width)
-    packed = coco_mask.frPyObjects({"counts": runs, "size": size}, height, width)
-    return np.asarray(coco_mask.decode(packed), np.bool_)
+    return _crop(runs, height)
+
+
+def _crop(runs: Sequence[int], height: int) -> Crop:
+    """The part of an image that run lengths mark, which go down one column after the other."""
+    ends = np.cumsum(np.asarray(runs, np.int64))
+    stops = ends[1::2]
+    starts = ends[0::2][: len(stops)]
+    marks = stops > starts
+    starts, stops = starts[marks], stops[marks]
+    if not len(starts):
+        return np.zeros((0, 0), np.bool_), (0, 0)
+    columns, rows = np.divmod(starts, height)
+    lasts, below = np.divmod(stops - 1, height)
+    x, y, bottom = int(columns[0]), 0, height  # a run over the end of a column takes the whole height
+    if (columns == lasts).all():
+        y, bottom = int(rows.min()), int(below.max()) + 1
+    span = bottom - y
+    first = (columns - x) * span + rows - y
+    turns = np.zeros((int(lasts[-1]) - x + 1) * span + 1, np.int8)
+    turns[first] += 1  # runs that touch end and begin in one place
+    turns[first + stops - starts] -= 1
+    marked = np.cumsum(turns[:-1], dtype=np.int8).view(np.bool_).reshape(-1, span)
+    return np.ascontiguousarray(marked.T), (x, y)
 
 
 def _check_runs(runs: Sequence[int], pixels: int) -> None:

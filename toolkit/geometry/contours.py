@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal
 
-import cv2
 import numpy as np
 
-from toolkit.aliases import BoolArray, FloatArray
 from toolkit.geometry.tracing import BR, FALLING, RISING, IntArray, Outline, Ring, trace
 
 __all__ = [
@@ -23,7 +21,6 @@ __all__ = [
     "Walks",
     "centre_rings",
     "edge_rings",
-    "oriented_box",
     "outer_rings",
     "trace",
     "uncut_rings",
@@ -307,29 +304,3 @@ def uncut_rings(outline: Outline, kind: Literal["edge", "centre"]) -> list[tuple
         if ring.hole:
             holes[outer[number]].append(points[number])
     return [(points[number], found) for number, found in holes.items()]
-
-
-def oriented_box(mask: BoolArray) -> FloatArray:
-    """Smallest-area rectangle, at any angle, that contains every pixel square of a mask.
-
-    Returns:
-        float64 (4, 2), x, y corners in order round the rectangle.
-    """
-    rows = np.flatnonzero(mask.any(axis=1))
-    first = mask.argmax(axis=1)[rows]
-    last = mask.shape[1] - mask[:, ::-1].argmax(axis=1)[rows]
-    # Only the ends of each row can be corners of the hull of the pixel squares.
-    xs = np.concatenate([first, first, last, last])
-    ys = np.concatenate([rows, rows + 1, rows, rows + 1])
-    hull = cv2.convexHull(np.stack([xs, ys], axis=1).astype(np.int32)).reshape(-1, 2).astype(np.float64)
-    # A smallest rectangle has a side along a side of the hull (Freeman and Shapira 1975, doi:10.1145/360881.360919).
-    sides = np.roll(hull, -1, axis=0) - hull
-    axes = sides / np.hypot(sides[:, 0], sides[:, 1])[:, None]
-    normals = np.stack([-axes[:, 1], axes[:, 0]], axis=1)
-    along, across = hull @ axes.T, hull @ normals.T
-    areas = np.ptp(along, axis=0) * np.ptp(across, axis=0)
-    best = int(areas.argmin())
-    low, high = along[:, best].min(), along[:, best].max()
-    near, far = across[:, best].min(), across[:, best].max()
-    corners = np.array([(low, near), (high, near), (high, far), (low, far)])
-    return np.asarray(corners @ np.stack([axes[best], normals[best]]), np.float64)

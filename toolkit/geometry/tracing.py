@@ -10,6 +10,7 @@ point; which two belong together decides whether the rings part the pixels (4-co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -68,12 +69,24 @@ class Outline:
         return self.rings4 is not self.rings8
 
 
+_SMALL = 64  # pixels: where an image has thousands of parts, most are smaller, and many alike
+
+
 def trace(mask: BoolArray) -> Outline:
-    """Find the corners of a mask and both ways of joining them into rings.
+    """Find the corners of a mask and both ways of joining them into rings. Small masks that are alike share theirs.
 
     Args:
         mask: bool (H, W); pixels outside it count as background.
     """
+    return _trace_small(mask.shape, mask.tobytes()) if mask.size <= _SMALL else _trace(mask)
+
+
+@lru_cache(maxsize=4096)
+def _trace_small(shape: tuple[int, ...], pixels: bytes) -> Outline:
+    return _trace(np.frombuffer(pixels, np.bool_).reshape(shape))
+
+
+def _trace(mask: BoolArray) -> Outline:
     height, width = mask.shape
     sites, pixels = _corner_sites(mask)
     y = sites // (width + 1)
