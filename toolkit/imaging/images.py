@@ -18,7 +18,7 @@ from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_size
 from toolkit.imaging.limits import MOST_A_SIDE, MOST_PIXELS, check_room, too_large
 from toolkit.imaging.opening import check_whole, open_with_pillow, read_file, unreadable
 from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, png_orientation, turn
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png
+from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, encode_rgb_png
 
 __all__ = [
     "ImageHeader",
@@ -257,6 +257,6 @@ def encode_map(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 @lru_cache(maxsize=8)
 def encode_blank_map(shape: tuple[int, ...]) -> bytes:
-    """The PNG of a map of zeros, (H, W) or (H, W, 3), as `encode_map` makes it; good images all share it."""
-    _, data = cv2.imencode(".png", np.zeros(shape, np.uint8), _FLAT)
-    return bytes(data)
+    """The PNG of a map of zeros, (H, W), or (H, W, 3) as of segment ids; good images all share it."""
+    blank = np.zeros(shape, np.uint8)
+    return encode_map(blank) if blank.ndim == 2 else encode_rgb_png(blank)
