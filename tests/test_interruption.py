@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -339,3 +340,17 @@ def test_a_folder_that_cannot_be_written(runs: Runs, monkeypatch: pytest.MonkeyP
     assert "cannot be written (Read-only file system); " in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert not runs.out.exists()
+
+
+def test_a_run_that_is_killed_twice_keeps_the_subsets_that_it_had_finished(runs: Runs) -> None:
+    for number in range(1, CATEGORIES):  # what is left has its test images first, and its train images last
+        shutil.rmtree(runs.root / f"part{number}")
+    assert defectkit(*runs.words()).status == 0
+    wanted = snapshot(runs.out)
+    shutil.rmtree(runs.out)
+    for done in (IMAGES - 2, IMAGES - 1):
+        more = ["--resume"] if done == IMAGES - 1 else []
+        runs.run("--workers", "1", *more, strike="checkpoint", number=signal.SIGKILL, after=done)
+        assert runs.done() == done
+    assert runs.run("--workers", "1", "--resume").status == 0
+    assert snapshot(runs.out) == wanted

@@ -17,6 +17,7 @@ from typing import IO, Any
 import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, digest_line, present_subsets
+from converters.writing.checkpoint import WriterState, spool_file
 from toolkit import __version__
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -40,6 +41,7 @@ class TreeWriter:
         self._settings = settings
         self._prefix = f"{folder}/"
         self._spools: dict[str, IO[bytes]] = {}
+        self._kept: dict[str, int] = {}  # lengths of those that an earlier run has written to
         self._folders: set[str] = set()
         self._owners: dict[str, str] = {}
         self._subsets: dict[str, dict[str, int]] = {}
@@ -151,31 +153,32 @@ class TreeWriter:
 
     def _spool(self, name: str, data: bytes) -> None:
         if name not in self._spools:
-            self._spools[name] = open(self.folder / f".{name}.spool", "ab", buffering=_BLOCK)  # noqa: SIM115
+            self._spools[name] = open(spool_file(self.folder, name), "ab", buffering=_BLOCK)  # noqa: SIM115
         self._spools[name].write(data)
 
-    def checkpoint(self) -> JsonObject:
-        """All that `restore` needs to go on from here, as JSON values."""
+    def checkpoint(self) -> WriterState:
+        """All that `restore` needs to go on from here."""
         for spool in self._spools.values():
             spool.flush()
-        return {
-            "spools": {name: spool.tell() for name, spool in self._spools.items()},
-            "subsets": self._subsets,
-            "totals": self._totals,
-            "iou_sum": self._iou_sum.hex(),
-            "min_iou": self._min_iou.hex(),
-        }
+        return WriterState(
+            spools={**self._kept, **{name: spool.tell() for name, spool in self._spools.items()}},
+            subsets={name: dict(counts) for name, counts in self._subsets.items()},
+            totals=dict(self._totals),
+            iou_sum=self._iou_sum.hex(),
+            min_iou=self._min_iou.hex(),
+        )
 
-    def restore(self, state: JsonObject) -> None:
+    def restore(self, state: WriterState) -> None:
         """Go back to a checkpoint: cut the spools to their lengths then, take the counts from it."""
         for spool in self.folder.glob(".*.spool"):
             name = spool.name[1 : -len(".spool")]
-            os.truncate(spool, state["spools"].get(name, 0))
+            os.truncate(spool, state.spools.get(name, 0))
+        self._kept = dict(state.spools)
         self._owners = dict(orjson.loads(line) for line in b"".join(self._stored("owners")).splitlines())
-        self._subsets = state["subsets"]
-        self._totals |= state["totals"]
-        self._iou_sum = float.fromhex(state["iou_sum"])
-        self._min_iou = float.fromhex(state["min_iou"])
+        self._subsets = {name: dict(counts) for name, counts in state.subsets.items()}
+        self._totals |= state.totals
+        self._iou_sum = float.fromhex(state.iou_sum)
+        self._min_iou = float.fromhex(state.min_iou)
 
     def finish(self, shape_of: Callable[[list[str]], TreeShape], **remarks: Any) -> JsonObject:
         """Put the files of whole subsets together, hash the labels, write the manifest and return it."""
@@ -235,7 +238,7 @@ class TreeWriter:
         """What a spool holds, in blocks."""
         if name in self._spools:
             self._spools[name].flush()
-        with suppress(FileNotFoundError), open(self.folder / f".{name}.spool", "rb") as file:
+        with suppress(FileNotFoundError), open(spool_file(self.folder, name), "rb") as file:
             while block := file.read(_BLOCK):
                 yield block
 

@@ -1,0 +1,76 @@
+"""Checkpoints of a conversion: what a later run needs to go on, and whether what lies on disk still has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from toolkit.aliases import JsonObject
+from toolkit.errors import ToolkitError
+from toolkit.files.typed import Count, Name, Record, read_json
+
+__all__ = ["Checkpoint", "KeptProblem", "WriterState", "load_checkpoint", "spool_file"]
+
+
+def _hexadecimal(text: str) -> str:
+    float.fromhex(text)  # which raises what pydantic takes for a fault
+    return text
+
+
+_Hex = Annotated[str, AfterValidator(_hexadecimal)]
+
+
+class WriterState(Record):
+    """Of one tree: lengths of its spools in bytes, counts, and figures as `float.hex` writes them."""
+
+    spools: dict[Name, Count]
+    subsets: dict[Name, dict[str, Count]]
+    totals: dict[str, Count]
+    iou_sum: _Hex
+    min_iou: _Hex
+
+
+class KeptProblem(Record):
+    """A fault that was found."""
+
+    file: str
+    problem: str
+    remedy: str
+
+
+class Checkpoint(Record):
+    """Of all trees together; `mark` is what a run that goes on must agree with."""
+
+    mark: JsonObject
+    done: Count
+    written: Count
+    seen: dict[str, Count]
+    left_out: list[str]
+    problems: list[KeptProblem]
+    writers: dict[Name, WriterState]
+
+
+def spool_file(folder: Path, name: str) -> Path:
+    """Where a tree collects the parts of a file."""
+    return folder / f".{name}.spool"
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """A checkpoint; None where there is none, or one that nothing can go on from.
+
+    Args:
+        path: the file; the trees lie beside it.
+    """
+    try:
+        found = read_json(path, Checkpoint, "")
+        sound = all(_is_whole(path.parent / name, writer) for name, writer in found.writers.items())
+    except (ToolkitError, OSError):  # work is begun anew then, and nothing is lost but time
+        return None
+    return found if sound else None
+
+
+def _is_whole(folder: Path, writer: WriterState) -> bool:
+    """Whether the spools hold all that they held: a machine that lost its power may have kept less."""
+    return all(spool_file(folder, name).stat().st_size >= length for name, length in writer.spools.items())
