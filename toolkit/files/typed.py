@@ -34,6 +34,7 @@ __all__ = [
     "read_json",
     "read_rows",
     "read_text",
+    "yaml_value",
 ]
 
 _LARGEST = 1 << 53  # of whole numbers that every reader of JSON takes for what they are
@@ -120,12 +121,12 @@ def read_text(path: Path, remedy: str) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ToolkitError(path, f"cannot be read ({error.strerror or error})", remedy) from error
+        raise ToolkitError(path, f"cannot be read ({error.strerror or error})", "check the path") from error
     except UnicodeDecodeError as error:
         raise ToolkitError(path, f"is no text in UTF-8 (byte {error.start})", remedy) from error
 
 
-def parse_json(path: Path, remedy: str) -> object:
+def parse_json(path: Path, remedy: str) -> Any:
     """What a JSON file holds.
 
     Raises:
@@ -153,20 +154,28 @@ def parse_yaml(path: Path, remedy: str) -> Any:
     Raises:
         ToolkitError: it cannot be read, is no YAML, or its aliases unfold to more than memory holds.
     """
-    text = read_text(path, remedy)
+    return yaml_value(read_text(path, remedy), path, remedy)
+
+
+def yaml_value(text: str, place: str | Path, remedy: str) -> Any:
+    """A text as YAML; `place` is where it stands.
+
+    Raises:
+        ToolkitError: as `parse_yaml`.
+    """
     try:
         value = yaml.safe_load(text)
         nodes = _nodes(value, {})
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
-        raise ToolkitError(path, f"is not valid YAML{where}", remedy) from error
+        raise ToolkitError(place, f"is not valid YAML{where}", remedy) from error
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         # The loader makes dates and numbers of what looks like them, and raises whatever they do: 2001-99-99.
         told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ToolkitError(path, f"is not valid YAML ({told})", remedy) from error
+        raise ToolkitError(place, f"is not valid YAML ({told})", remedy) from error
     if nodes > _MOST_NODES:
-        raise ToolkitError(path, "repeats itself without end (its aliases unfold to too much)", remedy)
+        raise ToolkitError(place, "repeats itself without end (its aliases unfold to too much)", remedy)
     return value
 
 
@@ -203,7 +212,7 @@ def read_rows(path: Path, kind: type[Model], remedy: str) -> Iterator[Model]:
                     raise ToolkitError(f"{path}:{lines}", problem, remedy)
                 yield checked(kind, dict(zip(header, cells, strict=True)), f"{path}:{lines}", remedy)
     except OSError as error:
-        raise ToolkitError(path, f"cannot be read ({error.strerror or error})", remedy) from error
+        raise ToolkitError(path, f"cannot be read ({error.strerror or error})", "check the path") from error
     except UnicodeDecodeError as error:
         raise ToolkitError(path, f"is no text in UTF-8 (after line {lines})", remedy) from error
     except csv.Error as error:
