@@ -62,7 +62,7 @@ def index_class_maps(root: Path) -> LabelTree:
     manifest = read_manifest(root)
     ours = manifest is not None
     meaning = map_values(path, document, ours=ours)
-    part = Path(str(document.get("masks_dir") or "masks")).as_posix()
+    part = _masks_dir(path, document.get("masks_dir") or "masks")
     seen, read = _Seen(), set[Path]()
     for subset, folder in image_folders(root, document, part) or image_folders(root, document):
         images, maps = _folders(root, folder, part, path)
@@ -82,6 +82,18 @@ def index_class_maps(root: Path) -> LabelTree:
     return LabelTree(
         root, "semantic", meaning.classes, records, manifest=manifest, layout_problems=seen.problems, notes=notes
     )
+
+
+def _masks_dir(path: Path, told: object) -> str:
+    """The folder of maps that a dataset file names.
+
+    Raises:
+        ToolkitError: it is no path inside the tree.
+    """
+    parts = Path(told).parts if isinstance(told, str) and "\0" not in told else ("..",)
+    if ".." in parts or any(part.startswith("/") or len(part) > 255 for part in parts):
+        raise ToolkitError(path, "has a masks_dir that is no folder in the tree", "name it from there, as masks")
+    return "/".join(parts)
 
 
 def _folders(root: Path, folder: Path, part: str, path: Path) -> tuple[Path, Path]:

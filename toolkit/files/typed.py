@@ -136,7 +136,7 @@ def parse_json(path: Path, remedy: str) -> Any:
     try:
         return orjson.loads(text)
     except ValueError as error:
-        raise ToolkitError(path, f"is not readable JSON ({error})", remedy) from error
+        raise ToolkitError(path, f"is no JSON that can be read ({error})", remedy) from error
 
 
 def read_json(path: Path, kind: type[Model], remedy: str) -> Model:

@@ -54,6 +54,7 @@ def find_data_yaml(root: Path) -> Path | None:
     return next((path for path in candidates if "names" in read_data_yaml(path, strict=False)), None)
 
 
+_DEEPEST = 100
 _DIGITS = 10  # of a number that counts something
 
 # Reads all values as text: other loaders take the class names no, 010 and null for False, 8 and None.
@@ -68,6 +69,7 @@ def read_document(path: Path) -> tuple[JsonObject, list[str]]:
     """
     try:
         text, notes = read_text(path)
+        _check_depth(text)
         loader = _YamlLoader(text)
         try:
             document = loader.get_single_data()
@@ -76,6 +78,19 @@ def read_document(path: Path) -> tuple[JsonObject, list[str]]:
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise ToolkitError(path, "is not readable YAML", f"correct it ({str(error).splitlines()[0]})") from error
     return (document if isinstance(document, dict) else {}), notes
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested deeply: libyaml composes it by recursion, which nobody stops before the stack ends.
+
+    Raises:
+        ValueError: it is.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_YamlLoader) if len(text) > _DEEPEST else ():
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError("it is nested too deeply")
 
 
 def numbered_names(names: object) -> dict[int, str] | None:
