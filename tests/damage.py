@@ -136,7 +136,7 @@ def survives(told: str, call: Callable[[], object]) -> bool:
     except Exception as error:
         raise AssertionError(f"{told}: {type(error).__name__}: {error}") from error
     lines = [str(problem) for problem in refusal.problems] if refusal is not None else []
-    assert all("; " in line and len(line) < 2000 for line in lines), (told, lines)
+    assert all("; " in line for line in lines), (told, lines)
     return refusal is None
 
 
@@ -152,7 +152,7 @@ def accepted(told: str, *words: str | Path) -> Outcome:
         lines = outcome.err.splitlines()
         assert outcome.errors, (told, outcome.err)
         assert all(line.startswith(("error: ", "note: ")) for line in lines), (told, outcome.err)
-        assert all("; " in line and len(line) < 2000 for line in outcome.errors), (told, outcome.err)
+        assert all("; " in line for line in outcome.errors), (told, outcome.err)
     return outcome
 
 

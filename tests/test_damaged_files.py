@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_a_dataset_file_of_another_tool(made: Path, spoil: Spoil, tmp_path: Path
 
 
 def test_the_manifest_of_a_gallery(made: Path, spoil: Spoil) -> None:
-    for told, path in spoil("gallery/manifest.json"):
+    for told, path in islice(spoil("gallery/manifest.json"), 0, None, 7):
         accepted(told, "view", made / "none/coco", "--out", path.parent, "--resume")
 
 
@@ -132,12 +133,12 @@ def test_a_split(made: Path, spoil: Spoil, tmp_path: Path) -> None:
 
 
 def test_a_description_of_a_layout(made: Path, spoil: Spoil) -> None:
-    for told, path in spoil("layout.yaml"):
+    for told, path in islice(spoil("layout.yaml"), 0, None, 25):
         survives(told, partial(load_dataset, made / "data", path))
 
 
 def test_the_record_of_what_was_prepared(made: Path, spoil: Spoil) -> None:
-    for told, path in spoil("prepared/.defectkit-prepared.json"):
+    for told, path in islice(spoil("prepared/.defectkit-prepared.json"), 0, None, 3):
         before = path.read_bytes()
         accepted(told, "prepare", made / "data", path.parent, "--resume")
         path.write_bytes(before)
@@ -161,7 +162,7 @@ def interrupted(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_checkpoint_of_a_conversion(made: Path, interrupted: Path, tmp_path: Path) -> None:
     state = interrupted / STAGING / "state.json"
     wanted = {name: data for name, data in snapshot(made / "none").items() if name.split("/")[0] in FORMATS[:5]}
-    for told, data in list(spoilt(state))[::15]:
+    for told, data in list(spoilt(state))[::40]:
         out = Path(shutil.copytree(interrupted, tmp_path / "resumed"))
         (out / STAGING / "state.json").write_bytes(data)
         words = ("--to", ",".join(FORMATS[:5]), "--images", "none", "--resume")

@@ -11,7 +11,7 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.typed import Count, Name, Record, read_json
 
-__all__ = ["Checkpoint", "KeptProblem", "WriterState", "load_checkpoint", "spool_file"]
+__all__ = ["Checkpoint", "KeptProblem", "SubsetCounts", "Totals", "WriterState", "load_checkpoint", "spool_file"]
 
 
 def _hexadecimal(text: str) -> str:
@@ -22,12 +22,36 @@ def _hexadecimal(text: str) -> str:
 _Hex = Annotated[str, AfterValidator(_hexadecimal)]
 
 
+class SubsetCounts(Record):
+    """What a tree has of a subset."""
+
+    images: Count
+    instances: Count
+    background: Count
+    annotations: Count
+
+
+class Totals(Record):
+    """What a tree has of all of them."""
+
+    found: Count
+    skipped: Count
+    bridges: Count
+    compared: Count
+    exact: Count
+    rectangles: Count
+    covered: Count
+    covered_images: Count
+    images: Count
+    image_bytes: Count
+
+
 class WriterState(Record):
     """Of one tree: lengths of its spools in bytes, counts, and figures as `float.hex` writes them."""
 
     spools: dict[Name, Count]
-    subsets: dict[Name, dict[str, Count]]
-    totals: dict[str, Count]
+    subsets: dict[Name, SubsetCounts]
+    totals: Totals
     iou_sum: _Hex
     min_iou: _Hex
 
@@ -65,12 +89,14 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     """
     try:
         found = read_json(path, Checkpoint, "")
-        sound = all(_is_whole(path.parent / name, writer) for name, writer in found.writers.items())
+        sound = all(_is_whole(path.parent / name, writer, found.written) for name, writer in found.writers.items())
     except (ToolkitError, OSError):  # work is begun anew then, and nothing is lost but time
         return None
     return found if sound else None
 
 
-def _is_whole(folder: Path, writer: WriterState) -> bool:
-    """Whether the spools hold all that they held: a machine that lost its power may have kept less."""
+def _is_whole(folder: Path, writer: WriterState, written: int) -> bool:
+    """Whether the spools hold all that they held, and counts agree: a machine that lost its power may have kept less."""
+    if sum(counts.images for counts in writer.subsets.values()) != written:
+        return False
     return all(spool_file(folder, name).stat().st_size >= length for name, length in writer.spools.items())

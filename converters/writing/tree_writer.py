@@ -17,7 +17,7 @@ from typing import IO, Any
 import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, digest_line, present_subsets
-from converters.writing.checkpoint import WriterState, spool_file
+from converters.writing.checkpoint import SubsetCounts, Totals, WriterState, spool_file
 from toolkit import __version__
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -45,18 +45,7 @@ class TreeWriter:
         self._folders: set[str] = set()
         self._owners: dict[str, str] = {}
         self._subsets: dict[str, dict[str, int]] = {}
-        self._totals = {
-            "found": 0,
-            "skipped": 0,
-            "bridges": 0,
-            "compared": 0,
-            "exact": 0,
-            "rectangles": 0,
-            "covered": 0,
-            "covered_images": 0,
-            "images": 0,
-            "image_bytes": 0,
-        }
+        self._totals = dict.fromkeys(Totals.model_fields, 0)
         self._iou_sum = 0.0
         self._min_iou = 1.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,8 +151,8 @@ class TreeWriter:
             spool.flush()
         return WriterState(
             spools={**self._kept, **{name: spool.tell() for name, spool in self._spools.items()}},
-            subsets={name: dict(counts) for name, counts in self._subsets.items()},
-            totals=dict(self._totals),
+            subsets={name: SubsetCounts(**counts) for name, counts in self._subsets.items()},
+            totals=Totals(**self._totals),
             iou_sum=self._iou_sum.hex(),
             min_iou=self._min_iou.hex(),
         )
@@ -175,8 +164,8 @@ class TreeWriter:
             os.truncate(spool, state.spools.get(name, 0))
         self._kept = dict(state.spools)
         self._owners = dict(orjson.loads(line) for line in b"".join(self._stored("owners")).splitlines())
-        self._subsets = {name: dict(counts) for name, counts in state.subsets.items()}
-        self._totals |= state.totals
+        self._subsets = {name: counts.model_dump() for name, counts in state.subsets.items()}
+        self._totals = state.totals.model_dump()
         self._iou_sum = float.fromhex(state.iou_sum)
         self._min_iou = float.fromhex(state.min_iou)
 
