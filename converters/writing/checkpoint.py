@@ -96,7 +96,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def _is_whole(folder: Path, writer: WriterState, written: int) -> bool:
-    """Whether the spools hold all that they held, and counts agree: a machine that lost its power may have kept less."""
+    """Whether the spools hold what they held, and counts agree: a machine that lost its power may have kept less."""
     if sum(counts.images for counts in writer.subsets.values()) != written:
         return False
     return all(spool_file(folder, name).stat().st_size >= length for name, length in writer.spools.items())
