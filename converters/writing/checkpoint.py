@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 from pydantic import AfterValidator
 
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
-from toolkit.files.typed import Count, Name, Record, read_json
+from toolkit.files.typed import Count, Name, Record, checked, parse_json
 
-__all__ = ["Checkpoint", "KeptProblem", "SubsetCounts", "Totals", "WriterState", "load_checkpoint", "spool_file"]
+__all__ = [
+    "Checkpoint",
+    "KeptProblem",
+    "SubsetCounts",
+    "Totals",
+    "WriterState",
+    "dump_checkpoint",
+    "load_checkpoint",
+    "spool_file",
+]
 
 
 def _hexadecimal(text: str) -> str:
@@ -88,11 +99,24 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         path: the file; the trees lie beside it.
     """
     try:
-        found = read_json(path, Checkpoint, "")
+        told = parse_json(path, "")
+        if not isinstance(told, dict) or told.pop("sha256", None) != _digest(told):
+            return None
+        found = checked(Checkpoint, told, path, "")
         sound = all(_is_whole(path.parent / name, writer, found.written) for name, writer in found.writers.items())
     except (ToolkitError, OSError):  # work is begun anew then, and nothing is lost but time
         return None
     return found if sound else None
+
+
+def dump_checkpoint(state: Checkpoint) -> bytes:
+    """A checkpoint as JSON that says its own digest: what has lost a count must not be gone on with."""
+    told = state.model_dump()
+    return orjson.dumps({**told, "sha256": _digest(told)})
+
+
+def _digest(told: JsonObject) -> str:
+    return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _is_whole(folder: Path, writer: WriterState, written: int) -> bool:

@@ -18,7 +18,7 @@ import orjson
 from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.sources import Member
-from converters.writing.checkpoint import Checkpoint, KeptProblem, load_checkpoint
+from converters.writing.checkpoint import Checkpoint, KeptProblem, dump_checkpoint, load_checkpoint
 from converters.writing.tree_writer import TreeWriter
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
@@ -236,7 +236,7 @@ class Conversion:
             problems=[KeptProblem(**vars(problem)) for problem in self.problems],
             writers={writer.name: writer.checkpoint() for writer in self._writers},
         )
-        write_whole(self._stage / _STATE, orjson.dumps(state.model_dump()))
+        write_whole(self._stage / _STATE, dump_checkpoint(state))
 
     def _restore(self, state: Checkpoint) -> None:
         self._done, self._written = state.done, state.written

@@ -10,14 +10,20 @@ from toolkit.aliases import JsonObject
 from toolkit.files import typed
 from toolkit.files.typed import Finite, PathText, Record
 
-__all__ = ["AnyFacts", "ClassFacts", "Facts", "LogRow", "Metrics", "Number", "Row"]
+__all__ = ["AnyFacts", "ClassFacts", "Facts", "LogRow", "Metrics", "Number", "Owner", "Row"]
 
 Number = float | int | str | None
 Row = dict[str, Number]
 """Name -> value: the figures of a run, or the columns of an image."""
 
 
-class Facts(Record):
+class Owner(Record):
+    """Whose run it is."""
+
+    learner: str
+
+
+class Facts(Owner):
     """What environment.json says of every run; learners say more.
 
     Attributes:
@@ -27,7 +33,6 @@ class Facts(Record):
         notes: what to know of the run.
     """
 
-    learner: str
     data: PathText
     split_sha256: str | None = None
     metrics_of: str = "test"

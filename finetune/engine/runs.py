@@ -26,7 +26,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, parse_config, read_settings
 from finetune.engine.distributed import is_leader
-from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Row
+from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Owner, Row
 from toolkit import __version__
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -254,7 +254,7 @@ def open_run(root: str | Path, learner: str | None = None) -> Run:
     if not isinstance(schema, int) or isinstance(schema, bool) or not 1 <= schema <= _SCHEMA:
         problem = f"was made by a newer version (its schema is {schema!s:.40}, and {_SCHEMA} is the newest known)"
         raise ToolkitError(root, problem, "update defectkit")
-    run = Run(root, checked(Facts, told, root / "environment.json", _REMEDY).learner)
+    run = Run(root, checked(Owner, told, root / "environment.json", _REMEDY).learner)
     if learner is not None and run.learner != learner:
         raise ToolkitError(root, f"is a run of {run.learner}, not of {learner}", f"name a run of {learner}")
     return run

@@ -6,7 +6,6 @@ from the first moment on, while all else is still being loaded.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
