@@ -14,7 +14,7 @@ from tests.finetune.processes import finish, start
 from tests.finetune.runs import TINY, make_data
 from toolkit.errors import ToolkitError
 
-# Sends itself a signal when the first epoch of a training has ended.
+# Sends itself a signal when the second epoch of a training has ended, before its checkpoint is written.
 PROGRAM = """
 import signal, sys
 import toolkit.cli.learning
@@ -25,7 +25,7 @@ number, *words = sys.argv[1:]
 
 @contextmanager
 def striking(text):
-    yield lambda done, total: signal.raise_signal(int(number)) if done == 1 else None
+    yield lambda done, total: signal.raise_signal(int(number)) if done == 2 else None
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it, and its children then do too
 toolkit.cli.learning.progress_bar = striking
