@@ -145,6 +145,6 @@ def brightness_to_ultralytics(tree: Path, names: dict[int, str]) -> dict[str, tu
             assert pixels.shape[:2] == size
             rings = [(ring * np.array(size[::-1], np.float32)).ravel() for ring in label["segments"]]
             if rings:
-                mask = polygon2mask(size, rings) > 0  # type: ignore[arg-type]
+                mask = polygon2mask(size, rings) > 0
                 found[Path(label["im_file"]).stem] = int(mask.sum()), float(pixels[mask].mean())
     return found

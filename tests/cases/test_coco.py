@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from converters import read_labels, verify
-from tests.cases.showing import SIZE, brightness, converted, objects, photo, refused, shown
+from tests.cases.showing import SIZE, brightness, converted, objects, refused, shown
 from tests.commands import defectkit, save
 
 BOX, AREA = (6, 4, 18, 13), 108
@@ -165,10 +165,11 @@ def test_two_images_of_one_id_are_refused(tmp_path: Path) -> None:
     assert objects(tmp_path / "out/coco") == {"a": DENT, "b": DENT}
 
 
+@pytest.mark.parametrize("turn", [1, -1])
 @pytest.mark.parametrize("stray", [[20, 20], [20, 20, 25, 20], []], ids=str)
-def test_a_stray_point_beside_a_ring_marks_nothing(tmp_path: Path, stray: list[int]) -> None:
+def test_a_stray_point_beside_a_ring_marks_nothing(tmp_path: Path, stray: list[int], turn: int) -> None:
     """A point beside a polygon (jsbroks/coco-annotator #169)."""
-    root = tree(tmp_path / "in", {FILE: document(annotation(segmentation=[RING, stray]))}, "images/a.png")
+    root = tree(tmp_path / "in", {FILE: document(annotation(segmentation=[RING, stray][::turn]))}, "images/a.png")
     lies_on_the_defect(root, tmp_path / "out")
     assert objects(tmp_path / "out/coco") == {"a": DENT}
 
@@ -243,9 +244,7 @@ def test_nan_where_nobody_looks_is_passed_over_and_a_raw_tab_is_not(tmp_path: Pa
         ("instances_Train.json", "train", "data/"),
     ],
 )
-def test_an_export_with_folders_of_subsets_keeps_its_images(
-    tmp_path: Path, file: str, folder: str, inner: str
-) -> None:
+def test_an_export_with_folders_of_subsets_keeps_its_images(tmp_path: Path, file: str, folder: str, inner: str) -> None:
     """CVAT's COCO 1.0 (Koldim2001/COCO_to_YOLOv8 #2, cvat-ai/cvat PR #875)."""
     images = [listed(f"{inner}{name}.bmp", number) for number, name in enumerate("ab", 1)]
     labels = document(annotation(attributes={"occluded": False}), images=images)
@@ -284,7 +283,9 @@ def test_run_lengths_for_another_size_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("valve", "bolt"), ("test_piece", "trainer"), ("validator", "testis")])
 def test_products_whose_names_begin_like_subsets_are_none(tmp_path: Path, names: tuple[str, str]) -> None:
     """A product called valve (no report)."""
-    files = {f"annotations/instances_{name}.json": document(annotation(), images=[listed(f"{name}.png")]) for name in names}
+    files = {
+        f"annotations/instances_{name}.json": document(annotation(), images=[listed(f"{name}.png")]) for name in names
+    }
     root = tree(tmp_path / "in", files, *(f"images/{name}.png" for name in names))
     lies_on_the_defect(root, tmp_path / "out", 2)
     assert {image.key: image.subset for image in read_labels(tmp_path / "out/coco")} == dict.fromkeys(names, "train")
