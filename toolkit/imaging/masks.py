@@ -142,8 +142,8 @@ def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = 
 
     Args:
         path: the mask file.
-        threshold: grey values (alpha, if that is read) of this or more are defect, in the file's own range; those of
-            less than 8 bits in 0 to 255.
+        threshold: grey values (alpha, if that is read) of this or more are defect, in the file's own range; one beyond
+            the range of a file of less than 8 bits is meant in 0 to 255.
         values: values that are defect; alone, they mean the reading "values".
         reading: what the values are.
 

@@ -343,6 +343,19 @@ def test_colours_are_no_values(saved: Saved) -> None:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_a_threshold_counts_in_0_to_255_below_8_bits(saved: Saved, bits: int) -> None:
+def test_a_threshold_beyond_the_range_of_few_bits_counts_in_0_to_255(saved: Saved, bits: int) -> None:
     path = saved(packed_png(MARKED * np.uint8((1 << bits) - 1), bits))
-    assert np.array_equal(read_mask(path, 128).pixels() > 0, MARKED)
+    for threshold in (128, 1 << bits, 255):
+        assert np.array_equal(read_mask(path, threshold).pixels() > 0, MARKED)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("colours", [False, True])
+def test_a_threshold_counts_in_the_range_of_few_bits(saved: Saved, bits: int, colours: bool) -> None:
+    full = (1 << bits) - 1
+    ramp = (np.arange(20 * 30).reshape(20, 30) % (full + 1)).astype(np.uint8)
+    greys = bytes(value for value in range(0, 256, 255 // full) for _ in range(3)) if colours else b""
+    path = saved(packed_png(ramp, bits, colours=greys))
+    for threshold in range(1, full + 1):
+        wanted = ramp * (255 // full) >= threshold if colours else ramp >= threshold  # a palette has grey values
+        assert np.array_equal(read_mask(path, threshold).pixels() > 0, wanted), threshold
