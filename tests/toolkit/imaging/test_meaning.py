@@ -16,6 +16,7 @@ from PIL import Image
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.masks import present_values, read_class_ids, read_mask, read_values
+from toolkit.imaging.stored import is_lossy
 
 Pixels = npt.NDArray[Any]
 MARKED = np.zeros((20, 30), np.bool_)
@@ -260,6 +261,14 @@ def test_nonzero_is_what_is_not_background(saved: Saved, form: str) -> None:
 def test_nonzero_does_not_guess_a_background(saved: Saved) -> None:
     with pytest.raises(ToolkitError, match="no colour of its palette that occurs is black"):
         read_mask(saved(encoded(palette(TWO, (120, 120, 120), RED, GREEN))), reading="nonzero")
+
+
+def test_a_lossy_webp_is_known_behind_a_long_profile(saved: Saved) -> None:
+    faint = np.where(MARKED, 255, SMOOTH // 32).astype(np.uint8)
+    profile = bytes(6000)
+    path = saved(encoded(Image.fromarray(faint).convert("RGB"), "WEBP", quality=90, icc_profile=profile))
+    assert is_lossy(path.read_bytes())
+    assert not is_lossy(encoded(Image.fromarray(faint).convert("RGB"), "WEBP", lossless=True, icc_profile=profile))
 
 
 @pytest.mark.parametrize("reading", ["nonzero", "values", "colours"])
