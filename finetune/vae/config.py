@@ -108,8 +108,8 @@ class VaeConfig(TrainedConfig):
     split: SplitConfig = Field(
         default=SplitConfig(strategy="native"),
         description=(
-            "which images are train and test; the data's own unless told otherwise, but that defects among its train images "
-            "are test."
+            "which images are train and test; the data's own unless told otherwise, but that defects among its train "
+            "images are test."
         ),
     )
 

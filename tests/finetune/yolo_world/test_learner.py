@@ -35,7 +35,7 @@ from finetune.yolo_world.learner import (
 from finetune.yolo_world.prompts import read_table
 from finetune.yolo_world.runtime import read_ultralytics
 from tests.commands import defectkit
-from tests.finetune.yolo_world.detecting import make_data, settings, three_subsets
+from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, three_subsets
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 
@@ -253,7 +253,7 @@ class TestPromptTable:
         file = tmp_path / "words.pt"
         done = defectkit(
             *("train", "yolo-world", data, "--export-prompts", file),
-            *("--set", "prompts=hash", "--set", "model=yolov8n-worldv2.yaml", "--set", "split.val=0"),
+            *("--set", "prompts=hash", "--set", f"model={SMALL['model']}", "--set", "split.val=0"),
         )
         assert done.status == 0, done.err
         assert read_table(file).features.keys() == set(run.environment()["phrases"].values())
