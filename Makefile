@@ -31,7 +31,7 @@ test: $(VENV)/.dev-installed $(VENV)/.browser-installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict toolkit converters finetune
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # axe-core judges the gallery's accessibility; without npm that test is skipped, and says so.
 $(VENV)/.browser-installed: tests/browser/package-lock.json | $(VENV)/.made
