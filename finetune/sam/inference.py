@@ -155,7 +155,7 @@ def _box_source() -> Callable[[Path], LabelledImage | None]:
     def tree_at(folder: Path) -> LabelTree | None:
         try:
             tree = read_labels(folder, suspect=False)  # above an image may stand all that there is on a disk
-        except ToolkitError:
+        except (ToolkitError, OSError):  # folders that may not be looked into, or go away
             return None
         found = find_format(tree.kind)
         return tree if found.counts_instances and found.holds != "classes" else None

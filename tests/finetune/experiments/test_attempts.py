@@ -36,7 +36,7 @@ from toolkit.dataset.splits import read_split
 from toolkit.errors import ToolkitError
 
 COURSEWORK = ROOT / "examples/attempts/coursework.yaml"
-SMALL = {"resnet18": "squeezenet1_1", "vgg19": "squeezenet1_0", "300": "2", "50": "1", "224": "32"}
+SMALL = {"resnet18": "squeezenet1_1", "vgg19": "squeezenet1_0", "300": "2", "50": "1", "16": "64", "224": "32"}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,8 @@ class TestTheCoursework:
         split = found.attempts[0].config.split
         assert (split.strategy, split.per_class, split.test_per_class) == ("uniform", 10, 2)
 
-    def test_it_runs_from_end_to_end(self, product, tmp_path):
+    def test_it_runs_from_end_to_end(self, product, tmp_path, monkeypatch):
+        monkeypatch.setattr("finetune.engine.datasets.read_rgb", cache(read_rgb))  # all runs read the same
         attempts = small_coursework(tmp_path, product, folds=2, seeds=[0])
         found = run_attempts(attempts, tmp_path / "out")
         judgement = analyse_attempts(attempts.attempts, found)

@@ -38,6 +38,7 @@ from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, three_subsets
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
+from toolkit.imaging.images import depth_of, read_image
 
 CLASSES = (
     "broken_teeth",
@@ -196,6 +197,16 @@ class TestDetector:
             assert one.boxes == pytest.approx(alone.boxes, abs=1e-3)
             assert one.scores == pytest.approx(alone.scores, abs=1e-6)
         assert (together[1].width, together[1].height) == (90, 40)
+
+    def test_an_image_of_12_bits_is_seen_as_that_of_8(self, run: Run, data: Path, tmp_path: Path) -> None:
+        shallow = min(data.glob("test/rough/*.png"))
+        deep = tmp_path / "deep.png"
+        cv2.imwrite(str(deep), read_image(shallow).astype(np.uint16) * 16)
+        assert depth_of(deep) == 12
+        one, other = load_detector(run).detect([shallow, deep], confidence=1e-9)
+        assert len(one) > 0
+        assert np.array_equal(one.boxes, other.boxes)
+        assert np.array_equal(one.scores, other.scores)
 
     def test_other_words_become_the_labels(self, run: Run, data: Path) -> None:
         detector = load_detector(run)
