@@ -159,7 +159,13 @@ class MaskedSample:
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
         return Labelled(
-            image, components, too_small, inspected.turned, _looks_inverted(inspected), inspected.fits_both_ways
+            image,
+            components,
+            too_small,
+            inspected.turned,
+            _looks_inverted(inspected),
+            inspected.fits_both_ways,
+            inspected.header.turned,
         )
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:

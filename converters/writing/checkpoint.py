@@ -55,6 +55,7 @@ class Totals(Record):
     covered_images: Count
     images: Count
     image_bytes: Count
+    upright: Count
 
 
 class WriterState(Record):

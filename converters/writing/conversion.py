@@ -52,6 +52,7 @@ class Rendered:
         inverted: whether more than half of it is marked, its corners included.
         both_ways: whether its masks fit the picture upright and as stored, which are not the same.
         left_out: what its labels list and what marks nothing, one line each.
+        copy: the image as a file that stands upright, where a format needs one.
     """
 
     sample: Sample
@@ -64,6 +65,7 @@ class Rendered:
     inverted: bool = False
     both_ways: bool = False
     left_out: tuple[str, ...] = ()
+    copy: bytes = b""
 
 
 def fingerprint(items: Iterable[tuple[Member, str]]) -> str:
@@ -161,8 +163,6 @@ class Conversion:
             self._doubtful = rendered.sample.image
         self._seen.update(turned=rendered.turned, inverted=rendered.inverted, both=rendered.both_ways)
         self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
-        mode, image = self._settings.images, rendered.sample.image
-        size = -1 if mode == "none" or not image.exists() else image.stat().st_size
         nothing = ((reason, 0) for reason in rendered.left_out)
         left_out = (*(("smaller than --min-area", area) for area in rendered.too_small), *nothing)
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
@@ -174,9 +174,24 @@ class Conversion:
                 found=rendered.found,
                 left_out=left_out,
             )
-            if size >= 0:
-                self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
-                writer.count_image(size)
+        if self._settings.images != "none" and rendered.sample.image.exists():
+            self._put_photo(rendered)
+
+    def _put_photo(self, rendered: Rendered) -> None:
+        """The image file into every tree: as it is, or as the copy that stands upright, which trees share."""
+        mode, image = self._settings.images, rendered.sample.image
+        size, copy = image.stat().st_size, Path()
+        self._seen["upright"] += bool(rendered.copy)
+        for writer, encoded in zip(self._writers, rendered.encoded, strict=True):
+            target = writer.prepare(encoded.image)
+            if not encoded.upright:
+                self._copied |= link_or_copy(image, target, mode) != mode
+            elif copy.name:
+                link_or_copy(copy, target, "hardlink")
+            else:
+                copy = Path(target)
+                write_whole(copy, rendered.copy)
+            writer.count_image(len(rendered.copy) if encoded.upright else size, upright=encoded.upright)
 
     def finish(
         self, left_out: Sequence[Problem], root: Path, layout: Mapping[str, Any] | None = None
@@ -208,6 +223,12 @@ class Conversion:
         if self._copied:
             yield "there are no hard links from the images to the output (two file systems, or one without): copied"
         yield from self._unportable()
+        if self._seen["upright"]:
+            where = ", ".join(name for name in self._formats if not find_format(name).turns_photos)
+            what = (
+                f"{self._seen['upright']} photo(s) have an EXIF orientation: in {where} they are upright copies (PNG)"
+            )
+            yield f"{what}, since not all readers turn them"
         if self._seen["turned"]:
             what = f"{self._seen['turned']} mask(s) were drawn on the pixels as stored"
             yield f"{what}: turned upright, as the EXIF orientation of their images says"

@@ -117,9 +117,10 @@ class TreeWriter:
             line = b'%b\n{%b"image_id":%d,%b}' % (comma, own, image_id, annotation)
             self._spool(f"annotations.{subset}", line)
 
-    def count_image(self, size: int) -> None:
-        """Say that an image file of so many bytes was put into the tree."""
+    def count_image(self, size: int, *, upright: bool) -> None:
+        """Say that an image file of so many bytes was put into the tree, as it is or as a copy that stands upright."""
         self._totals["images"] += 1
+        self._totals["upright"] += upright
         self._totals["image_bytes"] += size
 
     def prepare(self, path: str) -> str:
@@ -254,13 +255,18 @@ class TreeWriter:
             },
             "fidelity": self._fidelity(),
             "options": self._settings.described(),
-            "images": {"count": totals["images"], "bytes": totals["image_bytes"]},
+            "images": self._images(),
             "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
             **remarks,
         }
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
+
+    def _images(self) -> JsonObject:
+        """How many image files were put into the tree, their bytes, and the copies that stand upright, if any."""
+        count, size, upright = (self._totals[name] for name in ("images", "image_bytes", "upright"))
+        return {"count": count, "bytes": size, **({"upright": upright} if upright else {})}
 
     def _fidelity(self) -> JsonObject:
         """How well the labels show what they were made of; no figure where there was nothing to hold them against."""

@@ -78,7 +78,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         device=device_name(device),
         best_chosen_on=chosen.how,
         metrics_of="test",
-        notes=examples.notes,
+        notes=[*examples.notes, *chosen.notes],
     )
     facts["instances"] = {
         name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
@@ -93,7 +93,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         cache = open_cache(_cache_folder(run, config), encoder)
         shown = [*chosen.train, *chosen.val, *(one for one in chosen.test if one.instances)]
         digests, notes = embed_images(_files(shown), encoder, cache, progress)
-        run.note(notes=[*examples.notes, *notes])
+        run.note(notes=[*examples.notes, *chosen.notes, *notes])
     _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
     judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
     write_report(run, judged, run.logged_seconds())

@@ -30,7 +30,7 @@ from finetune.engine.shares import (
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.data import DetectionData, labelled_images, open_detection_data, write_tree
+from finetune.yolo_world.data import DetectionData, check_kind, labelled_images, open_detection_data, write_tree
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
@@ -75,6 +75,7 @@ def train(
     """
     found = open_detection_data(data, config)
     source = find_model(config.model, config.weights)
+    check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
     from finetune.yolo_world.trainer import make_trainer, trainer_settings
 

@@ -129,4 +129,5 @@ FORMAT = Format(
     rank=70,
     suspect=_suspect,
     class_folders=True,
+    turns_photos=False,  # ultralytics does, torchvision opens them with a bare Pillow
 )
