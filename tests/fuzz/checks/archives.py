@@ -107,9 +107,10 @@ def _check_content(world: _World, judge: Judge, damaged: _Damaged, dest: Path, s
     for path in dest.rglob("*"):
         if path.is_symlink():
             judge.find("a link was unpacked", str(path.relative_to(dest)), save)
-        elif path.is_file() and path.name != ".defectkit-prepared.json" and damaged.blind:
-            if damaged.kind in _CHECKED and path.read_bytes() not in contents:
-                judge.find(f"damaged content was unpacked: {damaged.kind}", str(path.relative_to(dest)), save)
+            continue
+        checked = damaged.blind and damaged.kind in _CHECKED and path.name != ".defectkit-prepared.json"
+        if checked and path.is_file() and path.read_bytes() not in contents:
+            judge.find(f"damaged content was unpacked: {damaged.kind}", str(path.relative_to(dest)), save)
 
 
 def _check_cut(world: _World, judge: Judge, damaged: _Damaged, done: Outcome, save: Save) -> None:

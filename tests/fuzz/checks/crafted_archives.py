@@ -1,4 +1,4 @@
-"""Archives by hand through `prepare`: what is hostile is refused in little memory, and nothing lands outside of DEST."""
+"""Archives by hand through `prepare`: what is hostile is refused in little memory, and nothing lands outside DEST."""
 
 from __future__ import annotations
 

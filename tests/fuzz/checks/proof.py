@@ -17,7 +17,7 @@ from tests.fuzz.judge import Judge
 from tests.fuzz.making.trees import FORMATS
 from toolkit import load_dataset
 
-_IMAGES = 25  # of one input
+_IMAGES = 10  # of one input
 _OPTIONS: tuple[dict[str, object], ...] = (
     *({}, {}, {"segmentation": "rle"}, {"join_parts": True}, {"instances": "image"}, {"instances": "merge:3"}),
     *({"min_iou": 0.9}, {"min_area": 4}, {"classes": "binary"}, {"workers": 2}),
@@ -81,4 +81,4 @@ def attempt(home: Path, judge: Judge, rng: random.Random) -> None:
             )
 
 
-CHECK = Check(count=40, prepare=lambda home: home, attempt=attempt)
+CHECK = Check(count=60, prepare=lambda home: home, attempt=attempt)

@@ -1,4 +1,4 @@
-"""Run directories, settings, attempts and phrases with something odd in them: read by the commands that compare runs."""
+"""Run directories, settings, attempts and phrases with something odd in them, as commands read them."""
 
 from __future__ import annotations
 
