@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,13 @@ def attempt(home: Path, judge: Judge, rng: random.Random) -> None:
     name = _NAMES[judge.number]
     folder = home / str(judge.number)
     root = HOSTILE_ROOTS[name](folder)
-    pages = []
     judge.run(lambda: view(root, folder / "gallery"), f"view: {name}")
     for command, out in (("view", "gallery-by-command"), ("describe", "card")):
-        ended = judge.run(lambda: defectkit(home, command, root, "--out", folder / out), f"{command}: {name}").value
+        words = (command, root, "--out", folder / out)
+        ended = judge.run(partial(defectkit, home, *words), f"{command}: {name}").value
         if ended.status not in (0, 2) or "Traceback" in ended.err:
             judge.find(f"{command} of {name}: exit status {ended.status}", ended.err[-600:])
-    pages += [path for path in [folder / "gallery/index.html"] if path.exists()]
+    pages = [path for path in [folder / "gallery/index.html"] if path.exists()]
     pages += [_markdown(path) for path in [folder / "card/card.md"] if path.exists()]
     _open(judge, name, pages)
     shutil.rmtree(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -207,8 +206,9 @@ def _view(turn: _Turn) -> None:
     done = turn.next("view", world.home / "whole/coco", "--out", gallery, *flags)
     if done.status or _files(gallery) != world.viewed:
         turn.find("view: the next run fails or differs", f"after {ended.status}: {done.status} {done.err}")
-    if os.listdir(turn.place) != ["gallery"]:
-        turn.find("view: unfinished work is left", f"{os.listdir(turn.place)}")
+    left = sorted(path.name for path in turn.place.iterdir())
+    if left != ["gallery"]:
+        turn.find("view: unfinished work is left", f"{left}")
 
 
 CHECK = Check(count=150, prepare=prepare, attempt=attempt)

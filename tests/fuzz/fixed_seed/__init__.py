@@ -1,0 +1,1 @@
+"""A little of each check, with the same inputs each time: a module each, so that they run side by side."""
