@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 
 def test_kill(findings: Callable[..., list[str]]) -> None:
-    assert findings("kill", 4) == []
+    assert findings("kill", 3) == []

@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 
 def test_labels(findings: Callable[..., list[str]]) -> None:
-    assert findings("labels", 60) == []
+    assert findings("labels", 40) == []

@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 
 def test_layouts(findings: Callable[..., list[str]]) -> None:
-    assert findings("layouts", 60) == []
+    assert findings("layouts", 40) == []

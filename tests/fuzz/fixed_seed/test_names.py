@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 
 def test_names(findings: Callable[..., list[str]]) -> None:
-    assert findings("names", 25) == []
+    assert findings("names", 15) == []
