@@ -12,6 +12,8 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+LONGEST = ("finetune/yolo_world", "finetune/sam", "finetune/", "")
+
 
 @pytest.fixture(scope="session")
 def mvtec_root() -> Path:
@@ -23,6 +25,11 @@ def mvtec_root() -> Path:
     if not path.is_dir():
         pytest.fail(f"MVTEC_ROOT is {root}, which is not a folder: correct it, or unset it to skip these tests")
     return path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the learners first, whose files take longest, so that no worker ends with one while the others are idle."""
+    items.sort(key=lambda item: LONGEST.index(next(part for part in LONGEST if part in item.nodeid)))
 
 
 def pytest_collection_finish() -> None:

@@ -15,7 +15,7 @@ if not Path("/proc/self/status").exists():
     pytest.skip("peak memory is read from /proc, which this system lacks", allow_module_level=True)
 
 MEGABYTE = 1 << 20
-FEW, MANY, GOAL = 1_000, 4_000, 100_000
+FEW, MANY, GOAL = 500, 2_500, 100_000
 
 MEASURE = """
 import sys

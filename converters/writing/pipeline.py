@@ -191,10 +191,10 @@ _TOLD: Mapping[Holds, tuple[LabelKind, str]] = {
 
 
 def _check_kinds(formats: Sequence[str], source: Source) -> None:
-    """Refuse formats that say more than the source knows.
+    """Refuse formats that say more than the source knows, with what else is wrong with it: that may be the reason.
 
     Raises:
-        ToolkitError: one of them does.
+        BadInputError: one of them does.
     """
     if source.holds == "pixels":
         return
@@ -202,7 +202,8 @@ def _check_kinds(formats: Sequence[str], source: Source) -> None:
     within = [name for name in FORMATS if find_format(name).can_show(kind) or name == source.layout]
     beyond = [name for name in formats if name not in within]
     if beyond:
-        raise ToolkitError(source.root, f"{told}: no {', '.join(beyond)}", f"use --to {','.join(within)}")
+        problem = Problem(str(source.root), f"{told}: no {', '.join(beyond)}", f"use --to {','.join(within)}")
+        raise BadInputError([*source.layout_problems, problem])
 
 
 def _check_words(formats: Sequence[str], settings: Settings, items: Sequence[_Item]) -> None:

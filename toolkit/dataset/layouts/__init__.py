@@ -115,9 +115,7 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     shown = ", ".join(left[:_LISTED]) + (", ..." if len(left) > _LISTED else "")
     what = f"{len(left)} image file(s) have no place in the layout {dataset.layout}: {shown}"
     remedy = "take them out, or say how the folder is laid out with --layout FILE.yaml"
-    return dataset.with_problems(
-        [Problem(str(root), what, f"{remedy}; 'defectkit layouts {dataset.layout}' is a start")]
-    )
+    return dataset.with_problems([Problem(str(root), what, f"{remedy}; 'defectkit layouts --guess {root}' drafts one")])
 
 
 def _with_unread(dataset: Dataset, files: FileList) -> Dataset:
