@@ -80,6 +80,7 @@ def build_gallery(
     with staging(out, resumable=True) as stage:
         _check_free(out, overwrite=overwrite, resume=resume)
         if resume and _told_of(out).get("input_sha256") == mark:
+            _remove_spent(stage, mark)
             return _report_of(out)
         built, done = _begin(stage, mark, resume=resume, overwrite=overwrite)
         with open(stage.folder / _LINES, "ab") as lines:
@@ -173,6 +174,13 @@ def _resumed(stage: Path, mark: str, *, overwrite: bool) -> int:
     raise ToolkitError(
         stage, "was begun with other files or settings", "repeat them, or leave out --resume to begin anew"
     )
+
+
+def _remove_spent(stage: Staging, mark: str) -> None:
+    """Remove what a run left behind that was killed when its gallery stood in its place already."""
+    with suppress(OSError):
+        if (stage.folder / _MARK).read_text() == mark:
+            stage.remove()
 
 
 def _write_all(

@@ -18,7 +18,7 @@ from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_size
 from toolkit.imaging.limits import check_room, too_large
 from toolkit.imaging.opening import check_whole, open_with_pillow, read_file, unreadable
 from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, png_orientation, turn
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png
+from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_extent, check_png
 
 __all__ = [
     "ImageHeader",
@@ -127,6 +127,7 @@ def read_header(path: Path) -> ImageHeader:
 def _png_header(path: Path, head: bytes, tail: bytes) -> ImageHeader:
     """Header of a PNG whose first and last bytes are given, which overlap where it is small."""
     width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
+    check_extent(path, width, height)
     orientation = png_orientation(tail)
     if orientation == UPRIGHT and len(tail) == _TAIL:
         place = _IHDR_END

@@ -17,7 +17,7 @@ from PIL import Image
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["PNG_SIGNATURE", "REPLACE", "check_png", "cut_short", "is_grey_png", "read_grey_png"]
+__all__ = ["PNG_SIGNATURE", "REPLACE", "check_extent", "check_png", "cut_short", "is_grey_png", "read_grey_png"]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 REPLACE = "replace the file, or leave the sample out with --on-problem skip"
@@ -58,6 +58,12 @@ def check_png(path: Path, data: bytes) -> bytes:
     raise cut_short(path)
 
 
+def check_extent(path: Path, width: int, height: int) -> None:
+    """Raise where a PNG has no pixels: chapter 11 of the specification wants one at least."""
+    if not width or not height:
+        raise ToolkitError(path, f"not a readable image (it declares {width} x {height} pixels)", REPLACE)
+
+
 def is_grey_png(data: bytes) -> bool:
     """Whether a file is a PNG of one channel of 8 bits, without interlacing, as far as its header says."""
     return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[28:29] == _NOT_INTERLACED
@@ -74,6 +80,7 @@ def read_grey_png(path: Path, data: bytes) -> tuple[int, int, int, int, npt.NDAr
     """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
+    check_extent(path, width, height)
     if height * (width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
         problem = f"not a readable image (it declares {width} x {height} pixels, more than its data can hold)"
         raise ToolkitError(path, problem, REPLACE)
