@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 Rounding = Literal["truncate", "round"]
+_SHORT_OUTLINE, _LONGEST_OUTLINE = 1 << 22, 1 << 25  # pixels; tracing takes 40 bytes and 0.2 microseconds for each
 ROUNDINGS: tuple[Rounding, ...] = ("truncate", "round")
 
 
@@ -42,11 +43,29 @@ def fill_edges(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int
 
     Returns:
         bool (height, width).
+
+    Raises:
+        ValueError: an outline is so long that tracing it would take all memory.
     """
+    for ring in rings:
+        _check_outline(ring, max(height, width))
     if not len(rings):
         return np.zeros((height, width), np.bool_)
     objects = coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)
     return np.asarray(coco_mask.decode(objects[0] if len(objects) == 1 else coco_mask.merge(objects)), np.bool_)
+
+
+def _check_outline(ring: npt.NDArray[np.generic], longest: int) -> None:
+    """Raise where an outline is too long: pycocotools keeps five points for each pixel of it, in the image or not.
+
+    One that stays in an image is as long as each of its sides may be, times their number.
+    """
+    points = ring.astype(np.float64)
+    if points.size and len(points) * 2 * np.abs(points).max() <= _SHORT_OUTLINE:
+        return
+    length = float(np.abs(np.diff(points, axis=0, append=points[:1])).max(axis=1, initial=0).sum())
+    if not length <= min(_LONGEST_OUTLINE, max(_SHORT_OUTLINE, len(points) * longest)):
+        raise ValueError(f"a polygon whose outline is {length:.0f} pixels long")
 
 
 def to_pixels(points: npt.NDArray[np.floating], rounding: Rounding) -> npt.NDArray[np.int32]:
