@@ -84,6 +84,7 @@ def build_gallery(
     with staging(out, resumable=True) as stage:
         _check_free(out, overwrite=overwrite, resume=resume)
         if resume and (told := _told_of(out)) is not None and told.input_sha256 == mark:
+            _remove_spent(stage, mark)
             return _report_of(out)
         built, done = _begin(stage, mark, resume=resume, overwrite=overwrite)
         spread = partial(ordered_map, workers=workers, cluster=cluster, batch=_TOGETHER, reads=page.roots)
@@ -237,6 +238,13 @@ def _are_sound(lines: bytes) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _remove_spent(stage: Staging, mark: str) -> None:
+    """Remove what a run left behind that was killed when its gallery stood in its place already."""
+    with suppress(OSError):
+        if (stage.folder / _MARK).read_text() == mark:
+            stage.remove()
 
 
 def _write_all(

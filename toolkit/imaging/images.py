@@ -26,7 +26,7 @@ from toolkit.imaging.orientation import (
     png_orientation,
     turn,
 )
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, encode_rgb_png
+from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_extent, check_png, encode_rgb_png
 
 __all__ = [
     "ImageHeader",
@@ -149,6 +149,7 @@ def _is_animated(file: IO[bytes]) -> bool:
 def _png_header(path: Path, head: bytes, tail: bytes) -> ImageHeader:
     """Header of a PNG whose first and last bytes are given, which overlap where it is small."""
     width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
+    check_extent(path, width, height)
     orientation = png_orientation(tail)
     if orientation == UPRIGHT and len(tail) == _TAIL:
         place = _IHDR_END

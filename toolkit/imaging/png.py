@@ -25,6 +25,7 @@ __all__ = [
     "PNG_SIGNATURE",
     "REPLACE",
     "Grey",
+    "check_extent",
     "check_png",
     "cut_short",
     "encode_rgb_png",
@@ -89,6 +90,12 @@ def check_png(path: Path, data: bytes) -> bytes:
     raise cut_short(path)
 
 
+def check_extent(path: Path, width: int, height: int) -> None:
+    """Raise where a PNG has no pixels: chapter 11 of the specification wants one at least."""
+    if not width or not height:
+        raise ToolkitError(path, f"not a readable image (it declares {width} x {height} pixels)", REPLACE)
+
+
 def is_grey_png(data: bytes) -> bool:
     """Whether a file is a PNG of one channel of 8 bits, without interlacing, as far as its header says."""
     return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[28:29] == _NOT_INTERLACED
@@ -112,6 +119,7 @@ def read_grey_png(path: Path, data: bytes) -> Grey:
     """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
+    check_extent(path, width, height)
     if height * (width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
         problem = f"not a readable image (it declares {width} x {height} pixels, more than its data can hold)"
         raise ToolkitError(path, problem, REPLACE)
