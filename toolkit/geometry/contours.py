@@ -12,7 +12,6 @@ passes, at each corner, through the mask pixel inside the turn, so that it steps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -285,7 +284,7 @@ def _without_repeats(points: IntArray) -> IntArray:
     return points if keep.all() else points[keep] if keep.any() else points[:1]
 
 
-def edge_rings(outline: Outline) -> Sequence[IntArray]:
+def edge_rings(outline: Outline) -> list[IntArray]:
     """Rings along the pixels' edges, one for each 4-connected part, holes joined by zero-width keyholes.
 
     Filled by the even-odd or the non-zero rule in continuous coordinates they cover exactly the mask's pixel squares.
@@ -293,7 +292,7 @@ def edge_rings(outline: Outline) -> Sequence[IntArray]:
     Returns:
         int64 (K, 2) arrays of x, y lattice points, x in [0, W], y in [0, H]; closed implicitly.
     """
-    return _small_edge_rings(outline) if outline.mask.size <= _SMALL else _edge_rings(outline)
+    return list(_small_edge_rings(outline)) if outline.mask.size <= _SMALL else _edge_rings(outline)
 
 
 @lru_cache(maxsize=4096)
@@ -308,7 +307,7 @@ def _edge_rings(outline: Outline) -> list[IntArray]:
     return [_without_repeats(points[walk]) for walk in _joined_walks(outline, rings, cuts)]
 
 
-def centre_rings(outline: Outline) -> Sequence[IntArray]:
+def centre_rings(outline: Outline) -> list[IntArray]:
     """Rings from pixel to pixel through the mask's own pixels, one for each 8-connected part, holes joined by cuts.
 
     Every stretch is horizontal, vertical or, across a diagonal contact, one diagonal step. Painting the pixels that a
@@ -318,7 +317,7 @@ def centre_rings(outline: Outline) -> Sequence[IntArray]:
         int64 (K, 2) arrays of x, y pixel indices, x in [0, W - 1], y in [0, H - 1]; closed implicitly. A part of one
         or two pixels gives a ring of one or two points.
     """
-    return _small_centre_rings(outline) if outline.mask.size <= _SMALL else _centre_rings(outline)
+    return list(_small_centre_rings(outline)) if outline.mask.size <= _SMALL else _centre_rings(outline)
 
 
 @lru_cache(maxsize=4096)

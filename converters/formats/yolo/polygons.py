@@ -46,7 +46,7 @@ def decimals(image: LabelledImage) -> int:
 def pixel_rings(instance: Instance, settings: Settings) -> tuple[list[IntArray], int]:
     """Rings through the pixels of an instance, (K, 2) x, y in its crop, and how many pixels bridges add to it."""
     outline = instance.outline
-    rings = list(centre_rings(outline))
+    rings = centre_rings(outline)
     if settings.min_iou < 1:
         regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "centre")]
         height, width = instance.region.shape
