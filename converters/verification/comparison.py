@@ -13,7 +13,7 @@ from converters.formats.base import Holds
 from converters.formats.boxes import uncontained, wrong_boxes
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from toolkit.geometry.labels import LabelledImage, paint, window_of
+from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
 
 __all__ = [
     "Comparison",
@@ -86,7 +86,7 @@ def compare_image(
         found: their format.
         holds: what the labels of their tree consist of.
         record: where they stand.
-        readings: what its readers make of them; they count as good as the worst.
+        readings: what its readers make of them, each once; they count as good as the worst.
         truth: what they should be.
         least: IoU that rectangles must reach.
     """
@@ -115,13 +115,25 @@ def drawn_as_masks(found: Format, truth: LabelledImage) -> int:
 
 def masked(image: LabelledImage) -> LabelledImage:
     """The image with the objects alone that have a mask."""
+    if all(one.mask is not None for one in image.instances):
+        return image
     return replace(image, instances=tuple(one for one in image.instances if one.mask is not None))
 
 
 def _compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFidelity:
     """Compare what is labelled with what is true; a pixel of the wrong class is lost."""
+    if _same_masks(reading.instances, truth.instances):  # then they are painted alike
+        return ImageFidelity(1.0, truth.key, 0, 0)
     found = pixel_difference(reading, truth)
     return ImageFidelity(found.iou, truth.key, int(np.count_nonzero(found.lost)), int(np.count_nonzero(found.gained)))
+
+
+def _same_masks(ones: Sequence[Instance], others: Sequence[Instance]) -> bool:
+    """Whether instances mark the same pixels as the same classes, one by one in their order."""
+    return len(ones) == len(others) and all(
+        one.label == other.label and one.window == other.window and np.array_equal(one.region, other.region)
+        for one, other in zip(ones, others, strict=True)
+    )
 
 
 def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDifference:
