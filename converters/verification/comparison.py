@@ -42,8 +42,8 @@ class PixelDifference:
 
     Attributes:
         offset: x, y of the arrays' first pixel in the image.
-        lost: bool (H, W), true pixels that are not labelled, or labelled as another class.
-        gained: bool (H, W), labelled pixels where the truth has none.
+        lost: bool (H, W), true pixels that are not labelled, or labelled as another class; empty where nothing differs.
+        gained: labelled pixels where the truth has none, of the same shape.
         renamed: pixels of `lost` that are labelled, as another class.
         iou: same pixels of the same class as a share of all.
     """
@@ -122,8 +122,6 @@ def masked(image: LabelledImage) -> LabelledImage:
 
 def _compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFidelity:
     """Compare what is labelled with what is true; a pixel of the wrong class is lost."""
-    if _same_masks(reading.instances, truth.instances):  # then they are painted alike
-        return ImageFidelity(1.0, truth.key, 0, 0)
     found = pixel_difference(reading, truth)
     return ImageFidelity(found.iou, truth.key, int(np.count_nonzero(found.lost)), int(np.count_nonzero(found.gained)))
 
@@ -139,7 +137,7 @@ def _same_masks(ones: Sequence[Instance], others: Sequence[Instance]) -> bool:
 def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDifference:
     """The pixels by which what is labelled differs from what is true."""
     every = (*reading.instances, *truth.instances)
-    if not every:
+    if _same_masks(reading.instances, truth.instances):  # then they are painted alike
         nothing = np.zeros((0, 0), np.bool_)
         return PixelDifference((0, 0), nothing, nothing, 0, 1.0)
     window = window_of(every)
