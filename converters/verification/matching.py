@@ -115,8 +115,8 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
 def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[str]:
     """Of the images that a tree of ours lacks those of which its manifest says nothing, sorted.
 
-    They came after it was made, or its split left them out. What was skipped for its faults stands in the manifest; what
-    nobody labelled is in no tree, and good images are in none that has no images and leaves no trace of them.
+    They came after it was made, or its split left them out. What was skipped for its faults stands in the manifest;
+    what nobody labelled is in no tree, and good images are in none that has no images and leaves no trace of them.
 
     Args:
         tree: with a manifest.
