@@ -13,6 +13,8 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+LONGEST = ("finetune/yolo_world", "finetune/sam", "finetune/", "")
+
 
 @pytest.fixture(scope="session")
 def mvtec_root() -> Path:
@@ -35,6 +37,11 @@ def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "YOLO_CONFIG_DIR": str(tmp_path_factory.mktemp("ultralytics")),
     }
     return pytest.importorskip("ultralytics", reason='needs ultralytics: pip install "defectkit[yolo]"')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the learners first, whose files take longest, so that no worker ends with one while the others are idle."""
+    items.sort(key=lambda item: LONGEST.index(next(part for part in LONGEST if part in item.nodeid)))
 
 
 def pytest_collection_finish() -> None:

@@ -310,18 +310,6 @@ def test_verify_without_a_source_says_so(labels: Path, tmp_path: Path) -> None:
     assert defectkit("verify", labels, "--against", tmp_path / "elsewhere").err == ""
 
 
-def test_demo(tmp_path: Path) -> None:
-    outcome = defectkit("demo", tmp_path / "demo", "--json")
-    assert (outcome.status, outcome.err) == (0, "")
-    told = outcome.json()
-    assert (told["passed"], told["min_iou"]) == (True, 1.0)
-    assert all(Path(told[name]).exists() for name in ("dataset", "split", "labels", "overlay"))
-    assert sorted(path.name for path in Path(told["labels"]).iterdir()) == sorted(FORMATS)
-    again = defectkit("demo", tmp_path / "demo")
-    assert (again.status, len(again.errors)) == (2, 1)
-    assert "--overwrite" in again.err
-
-
 def test_progress_is_silent_off_a_terminal(dataset: Path, tmp_path: Path) -> None:
     assert "\x1b" not in shell("convert", dataset, tmp_path / "out", "--to", "coco").err
     assert shell("verify", tmp_path / "out").err == ""
@@ -410,3 +398,13 @@ def test_completion_scripts(name: str, tmp_path: Path) -> None:
     assert "_DEFECTKIT_COMPLETE" in outcome.out
     assert shell("--install-completion", name, environment={**variables, "PATH": os.environ["PATH"]}).status == 0
     assert any("_DEFECTKIT_COMPLETE" in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_memory_that_ends_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("toolkit.cli.labels.open_root", full)
+    told = defectkit("convert", tmp_path, tmp_path / "out", "--to", "coco")
+    assert (told.status, len(told.errors)) == (2, 1)
+    assert "needs more memory than there is; use fewer --workers, or smaller images" in told.err

@@ -16,7 +16,7 @@ from toolkit.imaging.images import ImageHeader
 from toolkit.imaging.meaning import background_of, check_binary, distinct, marked_by, numbers_in
 from toolkit.imaging.opening import read_file
 from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, turn, turned_box
-from toolkit.imaging.png import is_grey_png, read_grey_png
+from toolkit.imaging.png import Grey, is_grey_png, is_rgb_png, read_grey_png, read_rgb_png
 from toolkit.imaging.stored import Integers, Stored, is_lossy, read_stored
 
 __all__ = [
@@ -154,8 +154,14 @@ def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = 
     data = read_file(path)
     if not reading and threshold is None and values:
         reading = "values"
-    if is_grey_png(data) and (reading in ("", "nonzero") or (reading == "values" and 0 not in values)):
-        mask = _read_grey_png(path, data, threshold, values, reading)
+    found: Grey | None = None
+    if reading in ("", "nonzero") or (reading == "values" and 0 not in values):
+        if is_grey_png(data):
+            found = read_grey_png(path, data)
+        elif is_rgb_png(data):
+            found = read_rgb_png(path, data)
+    if found is not None:
+        mask = _grey_mask(path, found, threshold, values, reading)
         orientation = orientation_of(data)
         return mask if orientation == UPRIGHT else replace(mask.turned(orientation), by_exif=True)
     marked = marked_by(path, read_stored(path, data), reading, values, threshold, lossy=is_lossy(data))
@@ -163,9 +169,9 @@ def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = 
     return mask if orientation_of(data) == UPRIGHT else replace(mask, by_exif=True)
 
 
-def _read_grey_png(path: Path, data: bytes, threshold: int | None, values: Sequence[int], reading: MaskReading) -> Mask:
+def _grey_mask(path: Path, grey: Grey, threshold: int | None, values: Sequence[int], reading: MaskReading) -> Mask:
     """The common case: only what is marked becomes an array."""
-    width, height, x, y, crop = read_grey_png(path, data)
+    width, height, x, y, crop = grey
     if reading == "values":
         return Mask.of(np.isin(crop, values).view(np.uint8), width, height, (x, y))
     if reading == "" and threshold is not None:

@@ -8,7 +8,7 @@ What readers do with it (OpenCV 5.0, Pillow 13.0, ultralytics 8.4.190; all eight
 - Pillow turns TIFF and leaves the rest, so that what reads with a bare `Image.open`, as anomalib and torchvision do,
   sees the pixels as stored. An orientation that stands in XMP alone is turned by nobody but Pillow's `exif_transpose`.
 
-defectkit reads upright what OpenCV turns.
+defectkit reads upright what OpenCV turns, and `Format.turns_photos` says which readers need a copy that stands upright.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def _by_opencv(path: Path, data: bytes) -> Stored:
     pixels: Any = decode(path, data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         with open_with_pillow(path, data) as image:
-            pixels = np.asarray(image)
+            pixels = np.asarray(image.convert("RGBA") if image.mode == "LA" else image)
             if pixels.ndim == 3:
                 pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]]
     if not np.issubdtype(pixels.dtype, np.integer):

@@ -216,6 +216,14 @@ def test_paint_all_over_is_refused_whatever_is_counted(saved: Saved, reading: An
         read_mask(saved(ALPHA["white paint"]), threshold, reading=reading)
 
 
+def test_grey_and_alpha_that_only_pillow_reads(saved: Saved) -> None:
+    sound = encoded(np.dstack([MARKED * np.uint8(255), ZERO + 255]))
+    header = sound[8:33]
+    path = saved(sound[:8] + header + sound[8:])  # OpenCV takes no second header
+    assert np.array_equal(read_mask(path).pixels() > 0, MARKED)
+    assert np.array_equal(read_mask(path, reading="nonzero").pixels() > 0, MARKED)
+
+
 def test_soft_alpha_needs_a_threshold(saved: Saved) -> None:
     path = saved(encoded(np.dstack([ZERO + 255] * 3 + [SMOOTH])))
     with pytest.raises(ToolkitError, match=r"is half transparent in places \(alpha .*; say with threshold=N"):

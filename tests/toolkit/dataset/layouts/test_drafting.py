@@ -68,6 +68,16 @@ def test_a_draft_of_folders_of_dates_works(tmp_path: Path) -> None:
     check(tmp_path, tree, 2 * len(NAMES))
 
 
+def test_a_draft_of_several_folders_of_images_beside_one_of_masks_works(tmp_path: Path) -> None:
+    good: Tree = {f"{subset}/OK/g{name}.png": IMAGE for name in NAMES for subset in ("train", "test")}
+    root = plant(tmp_path / "data", {**good, **pairs("test/crack/*.png", "gt/crack/*.png")})
+    file = tmp_path / "mine.yaml"
+    file.write_text(draft(list_files(root)))
+    dataset = load_dataset(root, file)
+    assert told(dataset) == []
+    assert sorted((one.defect, len(one.masks)) for one in dataset) == [("crack", 1)] * 3 + [("good", 0)] * 6
+
+
 def check(folder: Path, tree: Tree, count: int) -> None:
     root = plant(folder / "data", tree)
     file = folder / "mine.yaml"

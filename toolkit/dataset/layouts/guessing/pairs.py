@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from toolkit.dataset.layouts.description import SUBSET_WORDS, Description
 from toolkit.dataset.layouts.files import FileList
+from toolkit.dataset.samples import is_good_word
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image
 
@@ -72,47 +74,80 @@ def _has_two_values(path: Path) -> bool:
     return len(np.unique(packed)) <= 2
 
 
+class _Pair(NamedTuple):
+    """A pattern of images and one of their masks, and what speaks for them, most important first.
+
+    Attributes:
+        shared: masks that are called as an image.
+        told: whether the name of the masks' folder says that they are masks.
+        images: images that the pattern takes in.
+    """
+
+    shared: int
+    told: bool
+    images: int
+    image: str
+    mask: str
+
+
 def drafted_pairs(files: FileList) -> Description | None:
     """A description of the images and masks that share the most names; None if none do."""
-    found: list[tuple[int, int, str, str]] = []
+    found: list[_Pair] = []
     depths: dict[int, list[tuple[tuple[str, ...], str, str]]] = {}
     for path in files.images:
         folders, stem = _split(path)
         depths.setdefault(len(folders), []).append((folders, stem, path))
     for depth, members in sorted(depths.items()):
         for place in range(depth):
-            found += _in_two_folders(files.root, members, place)
+            found += _in_folders(files.root, members, place)
         everything = {(folders, stem): path for folders, stem, path in members}
         count, before, after = _affix(everything, everything)
         if before or after:
             folder = _folders([folders for folders, _, _ in members])
-            found.append((count, 0, f"{folder}{{name}}.{{ext}}", f"{folder}{before}{{name}}{after}.{{ext}}"))
+            image, mask = f"{folder}{{name}}.{{ext}}", f"{folder}{before}{{name}}{after}.{{ext}}"
+            found.append(_Pair(count, False, 0, image, mask))
     if not found:
         return None
-    _, _, image, mask = max(found, key=lambda one: (one[0], one[1]))
-    return Description(images=[image], mask=[mask])
+    best = max(found, key=lambda pair: pair[:3])
+    return Description(images=[best.image], mask=[best.mask])
 
 
-def _in_two_folders(
-    root: Path, members: Sequence[tuple[tuple[str, ...], str, str]], place: int
-) -> Iterator[tuple[int, int, str, str]]:
-    """Pairs of folders at one place in paths: shared names, 1 where a name says masks, patterns of images and masks."""
+def _in_folders(root: Path, members: Sequence[tuple[tuple[str, ...], str, str]], place: int) -> Iterator[_Pair]:
+    """Pairs of folders at one place in paths: one of masks, and one of images or several together."""
     of: dict[str, dict[File, str]] = {}
     for folders, stem, path in members:
         of.setdefault(folders[place], {})[folders[:place] + folders[place + 1 :], stem] = path
     names = sorted(of, key=lambda name: (-len(of[name]), name))[:_MOST_FOLDERS]
-    for image, mask in permutations(names, 2):
-        if _MASK_WORDS.search(image) or not (_MASK_WORDS.search(mask) or _all_masks(root, of[mask].values())):
+    photos = [name for name in names if not _MASK_WORDS.search(name)]
+    for mask in names:
+        if not (_MASK_WORDS.search(mask) or _all_masks(root, of[mask].values())):
             continue
-        count, before, after = _affix(of[image], of[mask])
-        if count:
-            rest = [(*rest[:place], "", *rest[place:]) for rest, _ in (*of[image], *of[mask])]
-            shown = [_folders([(*r[:place], name, *r[place + 1 :]) for r in rest]) for name in (image, mask)]
-            told = int(bool(_MASK_WORDS.search(mask)))
-            yield count, told, f"{shown[0]}{{name}}.{{ext}}", f"{shown[1]}{before}{{name}}{after}.{{ext}}"
+        images = [name for name in photos if name != mask]
+        alone = {name: pair for name in images if (pair := _pair(of, [name], mask, place)).shared}
+        yield from alone.values()
+        several = [name for name in images if name in alone or name.lower() in SUBSET_WORDS]
+        together = _pair(of, several, mask, place) if len(several) > 1 else None
+        if together is not None and together.shared == sum(
+            pair.shared for pair in alone.values()
+        ):  # no mask is claimed twice
+            yield together
 
 
-def _affix(images: dict[File, str], masks: dict[File, str]) -> tuple[int, str, str]:
+def _pair(of: Mapping[str, Mapping[File, str]], images: Sequence[str], mask: str, place: int) -> _Pair:
+    """What speaks for a folder of masks beside folders of images."""
+    both = {key: path for name in images for key, path in of[name].items()}
+    count, before, after = _affix(both, of[mask])
+    rest = [rest for rest, _ in (*both, *of[mask])]
+    image, masks = (
+        _folders([(*folders[:place], name, *folders[place:]) for folders in rest for name in names])
+        for names in (images, (mask,))
+    )
+    told = bool(_MASK_WORDS.search(mask))
+    paths = f"{image}{{name}}.{{ext}}", f"{masks}{before}{{name}}{after}.{{ext}}"
+    return _Pair(count, told, sum(len(of[name]) for name in images), *paths)
+
+
+def _affix(images: Mapping[File, str], masks: Mapping[File, str]) -> tuple[int, str, str]:
     """How many masks are called as their images, and what stands before and after the images' names in theirs."""
     found = Counter({("", ""): len(images.keys() & masks.keys()) if images is not masks else 0})
     for rest, stem in masks:
@@ -132,6 +167,8 @@ def _folders(members: Sequence[tuple[str, ...]]) -> str:
             parts.append("".join(f"{{:[{sign}]}}" if sign in "*{}" else sign for sign in values.pop()))
         elif all(value.lower() in SUBSET_WORDS for value in values):
             parts.append("{split}")
+        elif "{class}" not in parts and any(map(is_good_word, values)):
+            parts.append("{class}")
         elif all(_DATE.match(value) for value in values):
             parts.append(f"{{date{place}}}")
         else:
