@@ -16,6 +16,7 @@ from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, ma
 from converters.formats.map_values import IGNORE, MapValues, map_values
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.data_yaml import find_data_yaml, image_folders, read_data_yaml
+from converters.formats.yolo.places import path_parts
 from converters.rasterize import Rounding
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
@@ -62,7 +63,7 @@ def index_class_maps(root: Path) -> LabelTree:
     manifest = read_manifest(root)
     ours = manifest is not None
     meaning = map_values(path, document, ours=ours)
-    part = Path(str(document.get("masks_dir") or "masks")).as_posix()
+    part = "/".join(path_parts(str(document.get("masks_dir") or ""))) or "masks"
     seen, read = _Seen(), set[Path]()
     for subset, folder in image_folders(root, document, part) or image_folders(root, document):
         images, maps = _folders(root, folder, part, path)

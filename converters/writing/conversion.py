@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.links import link_or_copy
+from toolkit.files.portable import relative_path
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
@@ -30,6 +32,7 @@ __all__ = ["Conversion", "Rendered", "fingerprint", "finished"]
 
 _CHECKPOINT_SECONDS = 5.0
 _STATE = "state.json"
+_NAMED = 3
 _REPEAT = "repeat them, or use --overwrite to begin anew"
 
 
@@ -197,7 +200,7 @@ class Conversion:
         remarks = {
             "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
             "input_sha256": self._inputs,
-            "source": os.path.relpath(root.resolve(), self._out.resolve()),
+            "source": relative_path(root.resolve(), self._out.resolve()),
             **({"layout": dict(layout)} if layout is not None else {}),
         }
         manifests = {}
@@ -217,7 +220,8 @@ class Conversion:
     def _remarks(self) -> Iterator[str]:
         """What a user should know of how the trees were written."""
         if self._copied:
-            yield "the images are on another file system than the output: copied instead of hard-linked"
+            yield "there are no hard links from the images to the output (two file systems, or one without): copied"
+        yield from self._unportable()
         if self._seen["upright"]:
             where = ", ".join(name for name in self._formats if not find_format(name).turns_photos)
             what = (
@@ -240,6 +244,14 @@ class Conversion:
         if self._left_out:
             shown = ", ".join(self._left_out[:3]) + (", ..." if len(self._left_out) > 3 else "")
             yield f"{len(self._left_out)} annotation(s) left out, listed in manifest.json: {shown}"
+
+    def _unportable(self) -> Iterator[str]:
+        """That the trees cannot be copied to Windows, and why."""
+        faults = {key: why for writer in self._writers for key, why in writer.owners.faults.items()}
+        if faults:
+            named = [f"{key} ({why})" for key, why in islice(faults.items(), _NAMED)]
+            shown = ", ".join(named) + (", ..." if len(faults) > _NAMED else "")
+            yield f"the files of {len(faults)} image(s) cannot be had on Windows under their names: {shown}"
 
     def _mark(self) -> JsonObject:
         """What a checkpoint must agree with to be resumed."""
@@ -311,4 +323,4 @@ def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
 def _relative(file: str, root: Path) -> str:
     if root.is_file():
         root = root.parent
-    return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
+    return relative_path(Path(file), root) if Path(file).is_relative_to(root) else file

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,14 +18,15 @@ from typing import IO, Any
 import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, digest_line, present_subsets
+from converters.writing.ownership import PathOwners
 from toolkit import __version__
 from toolkit.aliases import JsonObject
-from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_json
 
 __all__ = ["TreeWriter"]
 
 _BLOCK = 1 << 20
+_DIGEST = re.compile(rb"[^\0]*\0[0-9a-f]{64}\n")  # a line of `digest_line`; names may hold line ends
 
 
 LeftOut = tuple[str, int]
@@ -41,7 +43,7 @@ class TreeWriter:
         self._prefix = f"{folder}/"
         self._spools: dict[str, IO[bytes]] = {}
         self._folders: set[str] = set()
-        self._owners: dict[str, str] = {}
+        self.owners = PathOwners(folder, name)
         self._subsets: dict[str, dict[str, int]] = {}
         self._totals = {
             "found": 0,
@@ -73,7 +75,7 @@ class TreeWriter:
             left_out: those of them that no format gets.
 
         Raises:
-            ToolkitError: a file of another image has the same path.
+            ToolkitError: a file of another image has the same path, or this system cannot have it.
         """
         self._claim(encoded, key)
         for path, data in encoded.files:
@@ -103,10 +105,7 @@ class TreeWriter:
     def _claim(self, encoded: Encoded, key: str) -> None:
         """Note whose the files of an image are; refuse to write one path twice."""
         for path in dict.fromkeys((encoded.image, *(path for path, _ in encoded.files))):
-            other = self._owners.setdefault(path, key)
-            if other != key:
-                problem = f"and {other} would both be {path} in {self.name}"
-                raise ToolkitError(key, problem, "rename one of the two images")
+            self.owners.claim(path, key)
             self._spool("owners", orjson.dumps([path, key]) + b"\n")
 
     def _count_components(self, encoded: Encoded, key: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
@@ -143,7 +142,8 @@ class TreeWriter:
         return self._prefix + path
 
     def _write(self, path: str, data: bytes) -> None:
-        file = os.open(self.prepare(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        binary = getattr(os, "O_BINARY", 0)  # Windows ends lines in two bytes unless told not to, in pictures too
+        file = os.open(self.prepare(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | binary, 0o644)
         try:
             view = memoryview(data)
             while view:
@@ -173,7 +173,9 @@ class TreeWriter:
         for spool in self.folder.glob(".*.spool"):
             name = spool.name[1 : -len(".spool")]
             os.truncate(spool, state["spools"].get(name, 0))
-        self._owners = dict(orjson.loads(line) for line in b"".join(self._stored("owners")).splitlines())
+        self.owners = PathOwners(self.folder, self.name)
+        for line in b"".join(self._stored("owners")).splitlines():
+            self.owners.claim(*orjson.loads(line))
         self._subsets = state["subsets"]
         self._totals |= state["totals"]
         self._iou_sum = float.fromhex(state["iou_sum"])
@@ -242,7 +244,7 @@ class TreeWriter:
                 yield block
 
     def _manifest(self, subsets: list[str], remarks: JsonObject) -> JsonObject:
-        lines = b"".join(self._stored("digests")).splitlines(keepends=True)
+        lines = _DIGEST.findall(b"".join(self._stored("digests")))
         skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
         totals = self._totals
         manifest: JsonObject = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from converters.sources import open_source
 from toolkit.errors import ToolkitError
+from toolkit.files.reach import check_links
 from toolkit.imaging.images import is_image
 
 __all__ = ["image_files"]
@@ -19,7 +20,7 @@ def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
         given: an image file, a folder, a dataset root or a label tree; or several of them.
 
     Raises:
-        ToolkitError: one is not there, or a folder holds no image.
+        ToolkitError: one is not there, or a folder holds no image, or has links that lead out of it.
     """
     files: list[Path] = []
     for path in map(Path, [given] if isinstance(given, str | Path) else given):
@@ -33,6 +34,7 @@ def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
 
 
 def _images_in(folder: Path) -> list[Path]:
+    check_links(folder)
     try:
         images = [member.sample.image for member in open_source(folder).members]
     except ToolkitError:  # a plain folder

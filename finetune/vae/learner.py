@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,23 @@ import torch
 
 from converters.formats.registry import check_formats
 from converters.sources import SourceLike
-from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, write_map_labels
+from converters.writing.pipeline import write_labels
+from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, good_threshold, label_map, pack_map
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
-from finetune.engine.runs import Row, Run, holds_run, start_run
+from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
+from finetune.engine.shares import (
+    ImageFile,
+    PredictedFile,
+    Spread,
+    files_to_predict,
+    kept_model,
+    predict_shares,
+    share_size,
+    within_share,
+)
 from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
@@ -40,13 +51,14 @@ from finetune.vae.predictor import (
     image_loader,
     load_predictor,
     load_trained,
-    score_files,
     score_images,
 )
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
+from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_whole
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["LEARNER", "VaeConfig", "evaluate", "measure", "predict", "train"]
 
@@ -115,13 +127,14 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     return measure(chosen, scored, source, ready.threshold)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
+def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
     """Look for anomalies in image files: maps/*.npz, overlays/*.png, labels/FORMAT/, and a row for each image.
 
     Args:
         run: what `train` made.
         images: the files.
         out: folder to write into.
+        spread: the ordered map that the images go through, in shares.
 
     Returns:
         Rows of file, score, threshold, anomalous (0 or 1), instances, and the files of map and overlay.
@@ -129,17 +142,31 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
-    ready = load_trained(run)
-    scored = score_files(ready, images)
+    config = read_config(run, VaeConfig)
+    told = predict_shares(partial(_predict_share, run), files_to_predict(images), share_size(config), out, spread)
     rows: list[Row] = []
-    for image in scored:
-        map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
-        save_map(out / map_file, image, ready.threshold)
-        write_whole(out / overlay, draw_map(image, ready.threshold))
-        found = {"file": str(image.path), **_row(image, ready.threshold)}
-        rows.append({**found, "map": map_file, "overlay": overlay})
-    write_map_labels(scored, ready.threshold, out / "labels", _formats(ready.config), overwrite=True)
+
+    def labelled() -> Iterator[LabelledImage]:
+        for one in told:
+            rows.append(one.row)
+            if one.labelled is not None:
+                yield one.labelled
+
+    write_labels(labelled(), out / "labels", _formats(config), classes=[DEFECT], image_mode="copy", overwrite=True)
     return rows
+
+
+def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+    with kept_model(load_trained, run) as ready:
+        examples = [ImageRecord(one.key, one.path, GOOD, "", "test") for one in share]
+        scored = score_images(ready.model, examples, within_share(ready.config), ready.device)
+    found = []
+    for one, image in zip(share, scored, strict=True):
+        map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
+        row = {"file": one.file, **_row(image, ready.threshold), "map": map_file, "overlay": overlay}
+        files = (map_file, pack_map(image, ready.threshold)), (overlay, draw_map(image, ready.threshold))
+        found.append(PredictedFile(row, files, label_map(image, ready.threshold)))
+    return found
 
 
 LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)

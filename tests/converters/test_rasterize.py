@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from converters.rasterize import compress_rle, fill_edges, fill_pixels, paint_rle, to_pixels, uncompressed_rle
+from converters.rasterize import (
+    compress_rle,
+    fill_edges,
+    fill_edges_crop,
+    fill_pixels,
+    paint_rle,
+    paint_rle_crop,
+    to_pixels,
+    uncompressed_rle,
+)
 from tests.converters.support import Bools
 from tests.masks import masks
 
@@ -50,6 +60,25 @@ def test_run_lengths_are_those_of_pycocotools(mask: Bools) -> None:
         assert np.array_equal(paint_rle({"counts": form, "size": [height, width]}, height, width), whole > 0)
 
 
+POINT = st.tuples(*[st.integers(-8, 40) | st.floats(-8, 40) | st.integers(-80, 400).map(lambda n: n / 10)] * 2)
+
+
+@given(rings=st.lists(st.lists(POINT, min_size=3, max_size=7), min_size=1, max_size=3))
+def test_a_crop_holds_the_pixels_that_the_whole_raster_holds(rings: list[list[tuple[float, float]]]) -> None:
+    height, width = 31, 27
+    points = [np.array(ring, np.float64) for ring in rings]
+    crop, (x, y) = fill_edges_crop(points, height, width)
+    whole = np.zeros((height, width), np.bool_)
+    whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    assert np.array_equal(whole, fill_edges(points, height, width))
+
+
+def test_a_run_over_the_end_of_a_column_is_painted() -> None:
+    crop, offset = paint_rle_crop({"counts": [9, 3, 0, 2, 16]}, 5, 6)
+    assert (crop.astype(int).T.tolist(), offset) == ([[0, 0, 0, 0, 1], [1, 1, 1, 1, 0]], (1, 0))
+    assert paint_rle_crop({"counts": [30]}, 5, 6)[0].size == 0
+
+
 @pytest.mark.parametrize(
     ("segmentation", "words"),
     [
@@ -78,3 +107,24 @@ def test_run_lengths_are_those_of_pycocotools(mask: Bools) -> None:
 def test_malformed_run_lengths_are_refused(segmentation: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         paint_rle(segmentation, 2, 3)
+
+
+def test_an_outline_that_would_take_all_memory_is_refused() -> None:
+    comb = np.array([(1e6 * (-1) ** tooth, tooth) for tooth in range(100)])
+    with pytest.raises(ValueError, match="a polygon whose outline is 200000000 pixels long"):
+        fill_edges([comb], 20, 20)
+    with pytest.raises(ValueError, match="outline is nan"):
+        fill_edges([np.array([[0, 0], [np.nan, 1], [4, 4]])], 20, 20)
+
+
+def test_a_point_far_out_is_filled_as_far_as_the_image_goes() -> None:
+    filled = fill_edges([np.array([[5, 2], [1e6, 2], [1e6, 4], [5, 4]])], 10, 20)
+    assert np.argwhere(filled).tolist() == [[y, x] for y in (2, 3) for x in range(5, 20)]
+
+
+def test_long_outlines_of_large_images_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("converters.rasterize._SHORT_OUTLINE", 10)
+    comb = np.array([(500 * (tooth % 2), tooth // 2) for tooth in range(1, 13)])
+    assert fill_edges([comb], 12, 500).any()
+    with pytest.raises(ValueError, match="outline"):
+        fill_edges([comb], 12, 400)

@@ -134,6 +134,9 @@ def _told(error: Exception, command: str) -> ToolkitError | None:
         command = context.command_path if context else command
         problem = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # type: ignore[attr-defined]
         return ToolkitError(command, problem, f"{_remedy(problem)}see '{command} --help'")
+    if isinstance(error, MemoryError):
+        problem = "needs more memory than there is"
+        return ToolkitError(command, problem, "use fewer --workers, or smaller images (cut them into tiles)")
     if isinstance(error, OSError):
         problem = f"cannot be used ({error.strerror or error})"
         return ToolkitError(error.filename or "standard output", problem, "check the disk and its permissions")

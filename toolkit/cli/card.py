@@ -12,6 +12,7 @@ import typer
 from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import (
     CategoryOpt,
+    ClusterOpt,
     JsonOpt,
     OverwriteOpt,
     RootArg,
@@ -47,6 +48,7 @@ def describe(
     near_duplicates: _Near = False,
     category: CategoryOpt = None,
     workers: WorkersOpt = 0,
+    cluster: ClusterOpt = None,
     overwrite: OverwriteOpt = False,
     as_json: JsonOpt = False,
     layout: Any = None,
@@ -56,7 +58,7 @@ def describe(
     from toolkit.card.writer import check_card, write_card
     from toolkit.cli.splits import choose_split
 
-    source = open_root(root, category, layout)
+    source = open_root(root, category, layout, cluster)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     if out is not None:
         check_card(out, source.root, overwrite=overwrite)
@@ -68,6 +70,7 @@ def describe(
             names=None if source.tree is None else source.tree.names,
             near=near_duplicates,
             workers=workers or os.cpu_count() or 1,
+            cluster=cluster,
             progress=progress,
         )
     if out is not None:

@@ -11,13 +11,16 @@ if TYPE_CHECKING:
 __all__ = ["open_root"]
 
 
-def open_root(root: Path, categories: list[str] | None, layout: LayoutLike = None) -> Source:
-    """Open a folder, and keep only some of its products.
+def open_root(
+    root: Path, categories: list[str] | None, layout: LayoutLike = None, cluster: str | None = None
+) -> Source:
+    """Open a folder, and keep only some of its products; for a cluster, by its whole path.
 
     Raises:
         ToolkitError: it is neither, it has no such product, or products are asked of a label tree.
     """
     from converters.sources import open_source
+    from toolkit.files.parallel import shared_path
 
-    source = open_source(root, layout)
+    source = open_source(shared_path(root, cluster), layout)
     return source.only(categories) if categories else source

@@ -32,6 +32,7 @@ __all__ = ["build_gallery", "choose"]
 
 
 _LINES, _MARK, _BUILT = "lines.jsonl", "mark", "gallery"
+_TOGETHER = 4  # images in a batch: each brings its thumbnail, and may bring a whole picture
 
 
 def choose(items: Sequence[GalleryItem], limit: int | None) -> list[GalleryItem]:
@@ -54,6 +55,7 @@ def build_gallery(
     *,
     limit: int | None = None,
     workers: int = 1,
+    cluster: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -65,7 +67,7 @@ def build_gallery(
         out: the folder to make.
         page: what stands around the items.
         limit: show an even sample of this many.
-        workers: threads.
+        workers, cluster: threads; or the address of a Dask scheduler, whose workers must see `page.roots`.
         overwrite: replace an earlier gallery.
         resume: go on where an interrupted run with the same items stopped.
         progress: called with (done, total).
@@ -82,21 +84,24 @@ def build_gallery(
         if resume and _told_of(out).get("input_sha256") == mark:
             return _report_of(out)
         built, done = _begin(stage, mark, resume=resume, overwrite=overwrite)
+        spread = partial(ordered_map, workers=workers, cluster=cluster, batch=_TOGETHER, reads=page.roots)
         with open(stage.folder / _LINES, "ab") as lines:
-            results = ordered_map(partial(render, page=page), chosen[done:], workers=workers, batch=4)
-            _write_all(built, enumerate(results, done), lines, len(chosen), progress)
-        totals = _totals(items, chosen, workers)
+            rendered = enumerate(spread(partial(render, page=page), chosen[done:]), done)
+            _write_all(built, rendered, lines, len(chosen), progress)
+        totals = len(items), sum(spread(_count, others)) if (others := _others(items, chosen)) else 0
         told = write_pages(built, stage.folder / _LINES, page, totals)
         write_json(built / "manifest.json", {**told, "input_sha256": mark})
         stage.publish(built)
     return _report_of(out)
 
 
-def _totals(items: Sequence[GalleryItem], chosen: Sequence[GalleryItem], workers: int) -> tuple[int, int]:
-    """Images that there are, and the instances in those that are not shown."""
+def _others(items: Sequence[GalleryItem], chosen: Sequence[GalleryItem]) -> list[GalleryItem]:
     kept = {item.key for item in chosen}
-    others = [item for item in items if item.key not in kept]
-    return len(items), sum(ordered_map(lambda item: item.count(), others, workers=workers))
+    return [item for item in items if item.key not in kept]
+
+
+def _count(item: GalleryItem) -> int:
+    return item.count()
 
 
 def _fingerprint(items: Sequence[GalleryItem], page: GalleryPage, extent: tuple[int | None, int]) -> str:

@@ -13,15 +13,16 @@ passes, at each corner, through the mask pixel inside the turn, so that it steps
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.aliases import BoolArray, FloatArray
+from toolkit.aliases import BoolArray
 
-__all__ = ["Outline", "centre_rings", "edge_rings", "oriented_box", "trace", "uncut_rings"]
+__all__ = ["Outline", "centre_rings", "edge_rings", "trace", "uncut_rings"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -94,12 +95,24 @@ class Outline:
         return self.rings4 is not self.rings8
 
 
+_SMALL = 64  # pixels: where an image has thousands of parts, most are smaller, and many alike
+
+
 def trace(mask: BoolArray) -> Outline:
-    """Find the corners of a mask and both ways of joining them into rings.
+    """Find the corners of a mask and both ways of joining them into rings. Small masks that are alike share theirs.
 
     Args:
         mask: bool (H, W); pixels outside it count as background.
     """
+    return _trace_small(mask.shape, mask.tobytes()) if mask.size <= _SMALL else _trace(mask)
+
+
+@lru_cache(maxsize=4096)
+def _trace_small(shape: tuple[int, ...], pixels: bytes) -> Outline:
+    return _trace(np.frombuffer(pixels, np.bool_).reshape(shape))
+
+
+def _trace(mask: BoolArray) -> Outline:
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.uint8)
     padded[1:-1, 1:-1] = mask
@@ -344,29 +357,3 @@ def uncut_rings(outline: Outline, kind: Literal["edge", "centre"]) -> list[tuple
         if ring.hole:
             holes[part[number]].append(points[number])
     return [(points[number], found) for number, found in holes.items()]
-
-
-def oriented_box(mask: BoolArray) -> FloatArray:
-    """Smallest-area rectangle, at any angle, that contains every pixel square of a mask.
-
-    Returns:
-        float64 (4, 2), x, y corners in order round the rectangle.
-    """
-    rows = np.flatnonzero(mask.any(axis=1))
-    first = mask.argmax(axis=1)[rows]
-    last = mask.shape[1] - mask[:, ::-1].argmax(axis=1)[rows]
-    # Only the ends of each row can be corners of the hull of the pixel squares.
-    xs = np.concatenate([first, first, last, last])
-    ys = np.concatenate([rows, rows + 1, rows, rows + 1])
-    hull = cv2.convexHull(np.stack([xs, ys], axis=1).astype(np.int32)).reshape(-1, 2).astype(np.float64)
-    # A smallest rectangle has a side along a side of the hull (Freeman and Shapira 1975, doi:10.1145/360881.360919).
-    sides = np.roll(hull, -1, axis=0) - hull
-    axes = sides / np.hypot(sides[:, 0], sides[:, 1])[:, None]
-    normals = np.stack([-axes[:, 1], axes[:, 0]], axis=1)
-    along, across = hull @ axes.T, hull @ normals.T
-    areas = np.ptp(along, axis=0) * np.ptp(across, axis=0)
-    best = int(areas.argmin())
-    low, high = along[:, best].min(), along[:, best].max()
-    near, far = across[:, best].min(), across[:, best].max()
-    corners = np.array([(low, near), (high, near), (high, far), (low, far)])
-    return np.asarray(corners @ np.stack([axes[best], normals[best]]), np.float64)

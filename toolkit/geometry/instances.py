@@ -142,10 +142,10 @@ def _first_pixel(instance: Instance) -> tuple[int, int]:
 
 def crop_to_bbox(mask: npt.NDArray[np.bool_], label: str, offset: tuple[int, int] = (0, 0)) -> Instance | None:
     """The instance of the True pixels of `mask` (H, W) placed at `offset` (x, y); None if there are none."""
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.size else (0, 0, 0, 0)
     if not width:
         return None
-    crop = np.ascontiguousarray(mask[y : y + height, x : x + width])
+    crop = mask[y : y + height, x : x + width].copy()  # a view would keep the whole raster in memory
     box = _placed(crop, (x + offset[0], y + offset[1]))
     return Instance(label, box, crop, int(np.count_nonzero(crop)))
 

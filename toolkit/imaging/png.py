@@ -17,7 +17,7 @@ from PIL import Image
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["PNG_SIGNATURE", "REPLACE", "check_png", "cut_short", "is_grey_png", "read_grey_png"]
+__all__ = ["PNG_SIGNATURE", "REPLACE", "check_png", "cut_short", "is_grey_png", "read_grey_png", "several_pictures"]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 REPLACE = "replace the file, or leave the sample out with --on-problem skip"
@@ -34,14 +34,20 @@ def cut_short(path: Path) -> ToolkitError:
     return ToolkitError(path, "truncated: the file ends before the image does", REPLACE)
 
 
+def several_pictures(path: Path, count: int) -> ToolkitError:
+    """The error for an animation: programs differ in which of its pictures they show."""
+    return ToolkitError(path, f"is an animation of {count} pictures, and one is read", "save the right one as PNG")
+
+
 def check_png(path: Path, data: bytes) -> bytes:
     """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels.
 
     Raises:
-        ToolkitError: the file is cut short, or a checksum does not match.
+        ToolkitError: the file is cut short, a checksum does not match, or it is an animation of several pictures.
     """
     position = 8
-    packed = []
+    packed: list[bytes] = []
+    pictures = 0
     while position + 12 <= len(data):
         length = int.from_bytes(data[position : position + 4], "big")
         end = position + 12 + length
@@ -51,8 +57,13 @@ def check_png(path: Path, data: bytes) -> bytes:
             raise ToolkitError(path, "damaged: a checksum of this PNG does not match", REPLACE)
         kind = data[position + 4 : position + 8]
         if kind == b"IDAT":
+            pictures += not packed and not pictures  # one that no frame control precedes is shown by few
             packed.append(data[position + 8 : end - 4])
+        elif kind == b"fcTL":
+            pictures += 1
         elif kind == b"IEND":
+            if pictures > 1:
+                raise several_pictures(path, pictures)
             return b"".join(packed)
         position = end
     raise cut_short(path)

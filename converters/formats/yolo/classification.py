@@ -18,6 +18,7 @@ from converters.formats.base import (
     image_name,
 )
 from converters.formats.format import Format
+from converters.formats.image_files import tree_place
 from converters.formats.label_tree import (
     FoundImage,
     LabelRecord,
@@ -96,7 +97,7 @@ def _in_table(root: Path, table: Path) -> Iterator[FoundImage]:
     """The images of a tree of ours, by its table: they need not be there."""
     with open(table, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            image = root / row["subset"] / row["class"] / row["name"]
+            image = tree_place(table, root, row["subset"], row["class"], row["name"])
             stem = row["name"].rpartition(".")[0]
             size = (int(row["width"]), int(row["height"]))
             yield FoundImage(row["subset"], stem, image, None, (row["class"],), size)

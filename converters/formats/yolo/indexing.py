@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from converters.formats.image_files import tree_place
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.claims import Claim, Claims, claim_images
@@ -116,7 +117,7 @@ def _without_images(root: Path, table: Path, told: TreeDescription, tally: _Tall
     with open(table, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             stem = row["name"].rpartition(".")[0]
-            image = root / "images" / row["subset"] / row["name"]
+            image = tree_place(table, root, "images", row["subset"], row["name"])
             if image.exists():
                 continue
             label = f"labels/{row['subset']}/{stem}.txt"

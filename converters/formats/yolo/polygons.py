@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.formats.base import Settings
+from converters.formats.yolo.rows import pixel_points, row_values
 from converters.rasterize import fill_pixels
 from toolkit.aliases import FloatArray
 from toolkit.geometry.contours import centre_rings, uncut_rings
@@ -169,6 +170,6 @@ def _axis(size: int, digits: int, offset: float) -> _Axis:
     Where truncating and rounding would not agree, the pixel read back is -1, which no mask holds.
     """
     shown = [f"{(pixel + offset) / size:.{digits}f}" for pixel in range(size)]
-    values = np.array(shown, np.float32) * np.float32(size)
+    values = pixel_points(row_values(shown), size)
     pixels = values.astype(np.int64)
     return _Axis(shown, np.where(pixels == np.rint(values), pixels, -1))

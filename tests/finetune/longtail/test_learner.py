@@ -403,12 +403,13 @@ def small(product: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(product, tiny("reslt", epochs=1), tmp_path_factory.mktemp("small") / "run")
 
 
-def test_a_checkpoint_made_to_run_code_is_refused(small: Run, tmp_path: Path) -> None:
+def test_a_checkpoint_made_to_run_code_is_refused(small: Run, product: Path, tmp_path: Path) -> None:
     checkpoint, marker = small.checkpoints / "best.ckpt", tmp_path / "marker"
+    image = min((product / "test").glob("*/*.png"))
     good = checkpoint.read_bytes()
     try:
         checkpoint.write_bytes(pickle.dumps({"state_dict": Payload(marker)}))
-        for use in (lambda: evaluate(small), lambda: predict(small, [], tmp_path)):
+        for use in (lambda: evaluate(small), lambda: predict(small, [image], tmp_path)):
             with pytest.raises(ToolkitError, match="made to run code"):
                 use()
     finally:

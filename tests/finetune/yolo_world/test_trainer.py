@@ -157,7 +157,7 @@ class TestOffline:
     def test_nothing_reaches_for_the_network(self, data: Path, tmp_path: Path) -> None:
         after = (
             "import socket; run = train(data, config, out)\n"
-            "predict(run, sorted(data.glob('test/rough/*.png')), out.parent / 'answers', ['a hole'])\n"
+            "predict(run, sorted(data.glob('test/rough/*.png')), out.parent / 'answers', words=['a hole'])\n"
             "print('whole', flush=True)\n"
             "socket.getaddrinfo('localhost', 80)"
         )

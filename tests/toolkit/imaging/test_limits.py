@@ -91,7 +91,7 @@ def test_more_than_opencv_decodes_is_refused_by_name(
 def test_a_file_that_cannot_hold_what_it_declares_is_refused(tmp_path: Path, bits: int) -> None:
     path = tmp_path / "0.png"
     path.write_bytes(png_of(32000, 32000, bits=bits, rows=2))
-    for read in (read_image, read_mask):
+    for read in (read_header, read_image, read_mask):
         with pytest.raises(ToolkitError, match="declares 32000 x 32000 pixels, more than"):
             read(path)
 

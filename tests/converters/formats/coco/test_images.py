@@ -260,3 +260,30 @@ def test_a_map_outside_of_the_tree_is_not_read(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"file_name": "a.png", "seg', '"file_name": "../../a.png", "seg'))
     with pytest.raises(ToolkitError, match="cannot be read"):
         list(read_labels(root))
+
+
+def test_a_size_is_that_of_the_file_in_our_trees_too(tmp_path: Path) -> None:
+    root = coco_tree(tmp_path / "tree", coco(annotation()))
+    image(root / "images/a.png")
+    convert(read_labels(root), tmp_path / "out", ["coco"])
+    file = tmp_path / "out/coco/annotations/instances_train.json"
+    file.write_text(file.read_text().replace(f'"width":{SIZE[1]}', '"width":70000'))
+    with pytest.raises(ToolkitError, match=f"is {SIZE[1]} x {SIZE[0]} pixels, its labels are for 70000 x {SIZE[0]}"):
+        list(read_labels(tmp_path / "out/coco"))
+
+
+@pytest.mark.parametrize("side", [40_000, 65_500])
+def test_a_size_without_an_image_is_bounded(side: int, tmp_path: Path) -> None:
+    root = coco_tree(tmp_path / "tree", coco(annotation(), images=[listed(width=side, height=side)]))
+    with pytest.raises(ToolkitError, match=f"is {side} x {side} pixels by its labels, and no such image is read"):
+        list(read_labels(root))
+
+
+def test_an_outline_that_leaves_its_image_by_far_is_refused(tmp_path: Path) -> None:
+    comb = [value for tooth in range(100) for value in (999_999 * (-1) ** tooth, tooth % 20)]
+    root = coco_tree(tmp_path / "tree", coco(annotation(segmentation=[comb])))
+    image(root / "images/a.png")
+    with pytest.raises(
+        ToolkitError, match=r"has a malformed segmentation \(a polygon whose outline is 199999800 pixels"
+    ):
+        list(read_labels(root))
