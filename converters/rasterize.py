@@ -22,6 +22,8 @@ __all__ = [
     "ROUNDINGS",
     "Crop",
     "Rounding",
+    "compare_edges",
+    "compare_pixels",
     "compress_rle",
     "fill_edges",
     "fill_edges_crop",
@@ -57,6 +59,35 @@ def fill_edges(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int
     if not len(rings):
         return np.zeros((height, width), np.bool_)
     return np.asarray(coco_mask.decode(_traced(rings, height, width)), np.bool_)
+
+
+def compare_edges(rings: Sequence[npt.NDArray[np.generic]], mask: BoolArray) -> tuple[int, int]:
+    """What `fill_edges` makes of polygons beside the mask that they are of.
+
+    Args:
+        rings: (K, 2) arrays of x, y in pixels; one at least.
+        mask: bool (H, W).
+
+    Returns:
+        how many pixels both have, and how many at least one of them has.
+    """
+    runs = _traced(rings, *mask.shape)
+    # pycocotools wants columns, and OpenCV turns rows into them many times faster than numpy.
+    true = coco_mask.encode(np.asarray(cv2.transpose(mask.view(np.uint8))).T)
+    if runs["counts"] == true["counts"]:
+        return (int(coco_mask.area(true)),) * 2
+    return _compared(np.asarray(coco_mask.decode(runs), np.bool_), mask)
+
+
+def compare_pixels(rings: Sequence[npt.NDArray[np.integer]], mask: BoolArray) -> tuple[int, int]:
+    """What `fill_pixels` makes of polygons beside the mask that they are of: as `compare_edges`."""
+    return _compared(fill_pixels(rings, *mask.shape), mask)
+
+
+def _compared(filled: BoolArray, mask: BoolArray) -> tuple[int, int]:
+    if np.array_equal(filled, mask):
+        return (int(np.count_nonzero(mask)),) * 2
+    return int(np.count_nonzero(filled & mask)), int(np.count_nonzero(filled | mask))
 
 
 def fill_edges_crop(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int) -> Crop:

@@ -19,6 +19,7 @@ import orjson
 from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.sources import Member
+from converters.writing.checkpoint import Checkpoint, KeptProblem, dump_checkpoint, load_checkpoint
 from converters.writing.tree_writer import TreeWriter
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
@@ -259,37 +260,34 @@ class Conversion:
         return {"inputs": self._inputs, "formats": self._formats, "settings": settings, "total": self._total}
 
     def _save_state(self) -> None:
-        state = {
-            "mark": self._mark(),
-            "done": self._done,
-            "written": self._written,
-            "seen": self._seen,
-            "left_out": self._left_out,
-            "problems": [vars(problem) for problem in self.problems],
-            "writers": {writer.name: writer.checkpoint() for writer in self._writers},
-        }
-        write_whole(self._stage / _STATE, orjson.dumps(state))
+        state = Checkpoint(
+            mark=self._mark(),
+            done=self._done,
+            written=self._written,
+            seen={name: int(count) for name, count in self._seen.items()},
+            left_out=self._left_out,
+            problems=[KeptProblem(**vars(problem)) for problem in self.problems],
+            writers={writer.name: writer.checkpoint() for writer in self._writers},
+        )
+        write_whole(self._stage / _STATE, dump_checkpoint(state))
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self._done = state["done"]
-        self._written = state.get("written", self._done)
-        self._seen = Counter(state.get("seen", {}))
-        self._left_out = list(state.get("left_out", ()))
-        self.problems = [Problem(**problem) for problem in state["problems"]]
+    def _restore(self, state: Checkpoint) -> None:
+        self._done, self._written = state.done, state.written
+        self._seen, self._left_out = Counter(state.seen), list(state.left_out)
+        self.problems = [Problem(one.file, one.problem, one.remedy) for one in state.problems]
         for writer in self._writers:
-            writer.restore(state["writers"][writer.name])
+            writer.restore(state.writers[writer.name])
 
-    def _load_state(self, anew: bool) -> JsonObject | None:
+    def _load_state(self, anew: bool) -> Checkpoint | None:
         path = self._stage / _STATE
         if not path.is_file():
             if not anew:
                 _check_unfinished(self._out, self._formats)
             return None
-        try:
-            state: JsonObject = orjson.loads(path.read_bytes())
-        except ValueError:
+        state = load_checkpoint(path)
+        if state is None:
             return None
-        if state["mark"] == orjson.loads(orjson.dumps(self._mark())):
+        if state.mark == orjson.loads(orjson.dumps(self._mark())) and state.writers.keys() == set(self._formats):
             return state
         if anew:
             return None

@@ -377,11 +377,12 @@ def _about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:
     step renews 3 % (ultralytics' BatchNorm momentum): after n steps (0.97)^n of the random start is left, in every
     layer. Weights that were trained bring theirs along.
     """
-    figures = [float(row["map50"]) for row in rows if row["map50"]]
+    figures = [float(row["map50"]) for row in rows if row.get("map50")]
     zeros = next((place for place, value in enumerate(figures) if value > 0), len(figures))
     if zeros < 2:
         return []
-    fall = f"the train loss went from {float(rows[0]['train_loss']):.2f} to {float(rows[-1]['train_loss']):.2f}"
+    losses = [float(row.get("train_loss") or "nan") for row in (rows[0], rows[-1])]
+    fall = f"the train loss went from {losses[0]:.2f} to {losses[1]:.2f}"
     why = (
         "validation uses running averages (BatchNorm), which from random weights need some hundred steps to follow; "
         "more epochs, a smaller batch_size or trained weights give them"

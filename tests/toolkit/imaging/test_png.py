@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
+from toolkit.imaging.images import read_header, read_image
 from toolkit.imaging.masks import read_mask
 from toolkit.imaging.png import read_grey_png
 
@@ -106,3 +108,15 @@ def test_pixels_that_do_not_unpack(tmp_path: Path, rows: Bytes, filters: list[in
     path.write_bytes(png_of_rows(rows, filters, width=width))
     with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image \(.+\); replace the file"):
         read_mask(path)
+
+
+@pytest.mark.parametrize("read", [read_header, read_image, read_mask])
+@pytest.mark.parametrize("place", [0, 4])
+def test_a_png_of_no_rows_or_columns(tmp_path: Path, read: Callable[[Path], object], place: int) -> None:
+    data = bytearray(png_of_rows(rows_with(4, 6, {}), [NONE] * 4))
+    data[16 + place : 20 + place] = bytes(4)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path = tmp_path / "mask.png"
+    path.write_bytes(data)
+    with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image.*; replace the file"):
+        read(path)
