@@ -96,7 +96,5 @@ def test_sizes_in_tables_are_bounded(size: str, tmp_path: Path) -> None:
     table = tmp_path / "yolo-segment/images.csv"
     header, row = table.read_text().splitlines()
     table.write_text(f"{header}\n{row.rsplit(',', 2)[0]},{size}\n")
-    with pytest.raises(
-        ToolkitError, match="by its labels, and no such image is read; correct its size|width: should be"
-    ):
+    with pytest.raises(ToolkitError, match=r"by its labels, and no such image is read|width: should be"):
         list(read_labels(tmp_path / "yolo-segment"))
