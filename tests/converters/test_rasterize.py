@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
+from converters import rasterize
 from converters.rasterize import (
     compress_rle,
     fill_edges,
@@ -71,6 +73,17 @@ def test_a_crop_holds_the_pixels_that_the_whole_raster_holds(rings: list[list[tu
     whole = np.zeros((height, width), np.bool_)
     whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     assert np.array_equal(whole, fill_edges(points, height, width))
+
+
+@given(mask=masks())
+def test_short_and_long_run_lengths_are_read_alike(mask: Bools) -> None:
+    segmentation = {"counts": compress_rle(uncompressed_rle(mask, (0, 0), *mask.shape), *mask.shape)}
+    found = []
+    for few in (0, 10**6):
+        with patch.object(rasterize, "_FEW", few):
+            found.append(paint_rle_crop(segmentation, *mask.shape))
+    (one, at), (other, there) = found
+    assert (at, one.tolist()) == (there, other.tolist())
 
 
 def test_a_run_over_the_end_of_a_column_is_painted() -> None:
