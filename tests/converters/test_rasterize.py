@@ -137,3 +137,24 @@ def test_a_run_over_the_end_of_a_column_is_painted() -> None:
 def test_malformed_run_lengths_are_refused(segmentation: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         paint_rle(segmentation, 2, 3)
+
+
+def test_an_outline_that_would_take_all_memory_is_refused() -> None:
+    comb = np.array([(1e6 * (-1) ** tooth, tooth) for tooth in range(100)])
+    with pytest.raises(ValueError, match="a polygon whose outline is 200000000 pixels long"):
+        fill_edges([comb], 20, 20)
+    with pytest.raises(ValueError, match="outline is nan"):
+        fill_edges([np.array([[0, 0], [np.nan, 1], [4, 4]])], 20, 20)
+
+
+def test_a_point_far_out_is_filled_as_far_as_the_image_goes() -> None:
+    filled = fill_edges([np.array([[5, 2], [1e6, 2], [1e6, 4], [5, 4]])], 10, 20)
+    assert np.argwhere(filled).tolist() == [[y, x] for y in (2, 3) for x in range(5, 20)]
+
+
+def test_long_outlines_of_large_images_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("converters.rasterize._SHORT_OUTLINE", 10)
+    comb = np.array([(500 * (tooth % 2), tooth // 2) for tooth in range(1, 13)])
+    assert fill_edges([comb], 12, 500).any()
+    with pytest.raises(ValueError, match="outline"):
+        fill_edges([comb], 12, 400)

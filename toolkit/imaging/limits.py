@@ -13,7 +13,10 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE
 
-__all__ = ["check_room", "too_large", "without_pillow_limit"]
+__all__ = ["MOST_A_SIDE", "MOST_PIXELS", "check_claimed_size", "check_room", "too_large", "without_pillow_limit"]
+
+MOST_A_SIDE, MOST_PIXELS = 1_000_000, 1 << 30
+"""The largest images that are decoded: pixels a side, as libpng has it, and in all, as OpenCV has it."""
 
 _UNSUSPICIOUS = 1 << 26  # pixels: too few to hurt, whatever the file
 _MOST_PER_BYTE = (  # pixels that a byte can hold, by how the file begins
@@ -48,14 +51,40 @@ def without_pillow_limit() -> Iterator[None]:
                 Image.MAX_IMAGE_PIXELS = _limit
 
 
-def check_room(path: Path, data: bytes, width: int, height: int) -> None:
-    """Raise, before memory is asked for, where a file declares more pixels than its bytes can hold."""
+def check_room(path: Path, data: bytes, width: int, height: int, *, length: int | None = None) -> None:
+    """Raise, before memory is asked for, where a file declares more pixels than its bytes can hold.
+
+    Args:
+        path: the file.
+        data: its bytes, or the first of them.
+        width, height: what it declares, in pixels.
+        length: of the file in bytes; that of `data` if None.
+
+    Raises:
+        ToolkitError: it does.
+    """
+    length = len(data) if length is None else length
     if width * height <= _UNSUSPICIOUS:
         return
     for begin, most in _MOST_PER_BYTE:
-        if data.startswith(begin) and width * height > most * len(data):
-            problem = f"not a readable image (it declares {width} x {height} pixels, more than {len(data)} bytes hold)"
+        if data.startswith(begin) and width * height > most * length:
+            problem = f"not a readable image (it declares {width} x {height} pixels, more than {length} bytes hold)"
             raise ToolkitError(path, problem, REPLACE)
+
+
+def check_claimed_size(path: Path, width: int, height: int) -> None:
+    """Raise where labels are said to be of an image that is larger than any that is read.
+
+    Args:
+        path: the image, which need not be there.
+        width, height: in pixels.
+
+    Raises:
+        ToolkitError: it is too large, or has no pixels.
+    """
+    if min(width, height) < 1 or max(width, height) > MOST_A_SIDE or width * height > MOST_PIXELS:
+        problem = f"is {width} x {height} pixels by its labels, and no such image is read"
+        raise ToolkitError(path, problem, "correct its size in the label file")
 
 
 def too_large(path: Path, width: int, height: int) -> ToolkitError:

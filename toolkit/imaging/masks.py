@@ -27,6 +27,7 @@ __all__ = [
     "present_values",
     "read_class_ids",
     "read_mask",
+    "read_value_masks",
     "read_values",
 ]
 
@@ -142,8 +143,8 @@ def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = 
 
     Args:
         path: the mask file.
-        threshold: grey values (alpha, if that is read) of this or more are defect, in the file's own range; those of
-            less than 8 bits in 0 to 255.
+        threshold: grey values (alpha, if that is read) of this or more are defect, in the file's own range; one beyond
+            the range of a file of less than 8 bits is meant in 0 to 255.
         values: values that are defect; alone, they mean the reading "values".
         reading: what the values are.
 
@@ -180,6 +181,30 @@ def _grey_mask(path: Path, grey: Grey, threshold: int | None, values: Sequence[i
     if reading == "":
         check_binary(path, crop, _LARGEST_BYTE)
     return Mask(width, height, x, y, crop)
+
+
+def read_value_masks(path: Path, values: Sequence[Sequence[int]], reading: MaskReading) -> list[Mask]:
+    """What `read_mask` gives of one file for each of several choices of values; the file is decoded once.
+
+    Args:
+        path: the mask file.
+        values: for each mask the values that it marks.
+        reading: "values" or "colours".
+
+    Raises:
+        ToolkitError: as `read_mask`.
+    """
+    data = read_file(path)
+    orientation = orientation_of(data)
+    if reading == "values" and is_grey_png(data) and not any(0 in chosen for chosen in values):
+        width, height, x, y, crop = read_grey_png(path, data)
+        found = [Mask.of(np.isin(crop, chosen).view(np.uint8), width, height, (x, y)) for chosen in values]
+        found = [mask.turned(orientation) for mask in found]
+    else:
+        stored, lossy = read_stored(path, data), is_lossy(data)
+        every = (marked_by(path, stored, reading, chosen, None, lossy=lossy) for chosen in values)
+        found = [Mask.of(np.ascontiguousarray(one).view(np.uint8), one.shape[1], one.shape[0]) for one in every]
+    return found if orientation == UPRIGHT else [replace(mask, by_exif=True) for mask in found]
 
 
 def present_values(path: Path, reading: MaskReading, classes: Collection[int] = ()) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ def marked_by(
         marked = _by_any_colour(path, stored, lossy=lossy)
     elif threshold is not None:
         grey = _grey_of(path, stored)
-        marked = (grey * (_FULL // stored.full) if stored.full < _FULL else grey) >= threshold
+        marked = (grey * (_FULL // stored.full) if stored.full < threshold else grey) >= threshold
     else:
         marked = _by_full_value(path, stored, lossy=lossy)
     if stored.alpha is not None and marked.any() and stored.alpha.any() and not stored.alpha[marked].any():

@@ -25,6 +25,7 @@ __all__ = [
     "PNG_SIGNATURE",
     "REPLACE",
     "Grey",
+    "check_extent",
     "check_png",
     "cut_short",
     "encode_rgb_png",
@@ -32,6 +33,7 @@ __all__ = [
     "is_rgb_png",
     "read_grey_png",
     "read_rgb_png",
+    "several_pictures",
 ]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -53,14 +55,20 @@ def cut_short(path: Path) -> ToolkitError:
     return ToolkitError(path, "truncated: the file ends before the image does", REPLACE)
 
 
+def several_pictures(path: Path, count: int) -> ToolkitError:
+    """The error for an animation: programs differ in which of its pictures they show."""
+    return ToolkitError(path, f"is an animation of {count} pictures, and one is read", "save the right one as PNG")
+
+
 def check_png(path: Path, data: bytes) -> bytes:
     """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels.
 
     Raises:
-        ToolkitError: the file is cut short, or a checksum does not match.
+        ToolkitError: the file is cut short, a checksum does not match, or it is an animation of several pictures.
     """
     position = 8
-    packed = []
+    packed: list[bytes] = []
+    pictures = 0
     while position + 12 <= len(data):
         length = int.from_bytes(data[position : position + 4], "big")
         end = position + 12 + length
@@ -70,11 +78,22 @@ def check_png(path: Path, data: bytes) -> bytes:
             raise ToolkitError(path, "damaged: a checksum of this PNG does not match", REPLACE)
         kind = data[position + 4 : position + 8]
         if kind == b"IDAT":
+            pictures += not packed and not pictures  # one that no frame control precedes is shown by few
             packed.append(data[position + 8 : end - 4])
+        elif kind == b"fcTL":
+            pictures += 1
         elif kind == b"IEND":
+            if pictures > 1:
+                raise several_pictures(path, pictures)
             return b"".join(packed)
         position = end
     raise cut_short(path)
+
+
+def check_extent(path: Path, width: int, height: int) -> None:
+    """Raise where a PNG has no pixels: chapter 11 of the specification wants one at least."""
+    if not width or not height:
+        raise ToolkitError(path, f"not a readable image (it declares {width} x {height} pixels)", REPLACE)
 
 
 def is_grey_png(data: bytes) -> bool:
@@ -84,7 +103,7 @@ def is_grey_png(data: bytes) -> bool:
 
 def is_rgb_png(data: bytes) -> bool:
     """Whether a file is a PNG of three channels of 8 bits, without interlacing, transparency or animation."""
-    plain = data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_RGB and data[28:29] == _NOT_INTERLACED
+    plain = data[:8] == PNG_SIGNATURE and data[24:29] == _EIGHT_BIT_RGB + b"\0\0" + _NOT_INTERLACED
     return plain and b"tRNS" not in data and b"acTL" not in data
 
 
@@ -100,6 +119,7 @@ def read_grey_png(path: Path, data: bytes) -> Grey:
     """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
+    check_extent(path, width, height)
     if height * (width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
         problem = f"not a readable image (it declares {width} x {height} pixels, more than its data can hold)"
         raise ToolkitError(path, problem, REPLACE)
@@ -124,6 +144,7 @@ def read_rgb_png(path: Path, data: bytes) -> Grey | None:
     """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
+    check_extent(path, width, height)
     if height * (3 * width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
         return None
     lines = _unpacked(packed, 3 * width + 1, height)

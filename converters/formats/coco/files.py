@@ -98,15 +98,19 @@ def read_coco_files(root: Path, kind: Kind) -> CocoFiles:
 
 
 def _task(path: Path, document: Any) -> str:
-    """What a COCO file is for: instances, keypoints, panoptic, stuff, captions or a list of images."""
+    """What a COCO file is for: instances, keypoints, panoptic, stuff, captions, labels or a list of images.
+
+    Exporters write a file for each task, and `categories` into those that need none.
+    """
     members = document if isinstance(document, dict) else {}
     annotations = [one for one in _list(members, "annotations") if isinstance(one, dict)]
     if any("segments_info" in one for one in annotations):
         return "panoptic"
-    if "categories" not in members and any("caption" in one for one in annotations):
-        return "captions"
-    if members.get("annotations") is None:
+    empty = not (members.get("annotations") or members.get("categories") or path.name.startswith("instances"))
+    if members.get("annotations") is None or empty:
         return "a list of images"
+    if annotations and not any("bbox" in one or "segmentation" in one for one in annotations):
+        return "captions" if any("caption" in one for one in annotations) else "labels of whole images"
     if any("keypoints" in one for one in annotations) or path.name.startswith("person_keypoints"):
         return "keypoints"
     return "stuff" if path.name.startswith("stuff_") else "instances"

@@ -115,4 +115,5 @@ FORMAT = Format(
     count=lambda image, settings: len(image.instances),
     as_written=_as_written,
     self_faults=self_faults,
+    turns_photos=False,  # torchvision opens them with a bare Pillow
 )

@@ -169,7 +169,23 @@ def _near_half(size: int) -> float:
     return 0.5 - max(5e-4, size * 1.2e-7)
 
 
+_SHORT = 40  # vertices: where an image has thousands of parts, their rings are short, and many alike
+
+
 def _padding(length: int, diagonal: IntArray, steps: IntArray, offsets: FloatArray, size: int) -> int:
+    """`_least_padding`, which is found once for short rings that are alike."""
+    if len(steps) > _SHORT:
+        return _least_padding(length, diagonal, steps, offsets, size)
+    return _short_padding(length, diagonal.tobytes(), steps.tobytes(), offsets.tobytes(), size)
+
+
+@lru_cache(maxsize=4096)
+def _short_padding(length: int, diagonal: bytes, steps: bytes, offsets: bytes, size: int) -> int:
+    whole = np.frombuffer(diagonal, np.int64), np.frombuffer(steps, np.int64).reshape(-1, 2)
+    return _least_padding(length, *whole, np.frombuffer(offsets, np.float64), size)
+
+
+def _least_padding(length: int, diagonal: IntArray, steps: IntArray, offsets: FloatArray, size: int) -> int:
     """How often to repeat the last vertex so that the training loader samples no diagonal step where it crosses.
 
     A diagonal step passes from pixel to pixel through a corner. Where it crosses the row and where it crosses the

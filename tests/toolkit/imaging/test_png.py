@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
+from toolkit.imaging.images import read_header, read_image
 from toolkit.imaging.masks import read_mask
 from toolkit.imaging.png import encode_rgb_png, is_rgb_png, read_grey_png, read_rgb_png
 
@@ -166,6 +168,14 @@ def test_a_mask_of_equal_channels_means_what_a_grey_one_does(tmp_path: Path) -> 
         assert (found.x, found.y, found.crop.shape) == (grey.x, grey.y, grey.crop.shape)
 
 
+@pytest.mark.parametrize("size", [(0, 4), (4, 0)])
+def test_colours_without_pixels_are_named(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "mask.png"
+    path.write_bytes(rgb_png([np.zeros(size, np.uint8)] * 3, [NONE] * size[0]))
+    with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image"):
+        read_mask(path)
+
+
 def test_rgb_rows_that_do_not_unpack_are_named(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     for filters, width in (([NONE, 9, NONE, NONE], 2), ([NONE] * 4, 3)):
@@ -181,3 +191,15 @@ def test_an_rgb_map_is_decoded_as_it_was(size: tuple[int, int], seed: int, most:
     assert np.array_equal(by_pillow(data), pixels)
     assert np.array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[:, :, ::-1], pixels)
     assert encode_rgb_png(pixels.copy()) == data
+
+
+@pytest.mark.parametrize("read", [read_header, read_image, read_mask])
+@pytest.mark.parametrize("place", [0, 4])
+def test_a_png_of_no_rows_or_columns(tmp_path: Path, read: Callable[[Path], object], place: int) -> None:
+    data = bytearray(png_of_rows(rows_with(4, 6, {}), [NONE] * 4))
+    data[16 + place : 20 + place] = bytes(4)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path = tmp_path / "mask.png"
+    path.write_bytes(data)
+    with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image.*; replace the file"):
+        read(path)
