@@ -103,7 +103,7 @@ def is_grey_png(data: bytes) -> bool:
 
 def is_rgb_png(data: bytes) -> bool:
     """Whether a file is a PNG of three channels of 8 bits, without interlacing, transparency or animation."""
-    plain = data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_RGB and data[28:29] == _NOT_INTERLACED
+    plain = data[:8] == PNG_SIGNATURE and data[24:29] == _EIGHT_BIT_RGB + b"\0\0" + _NOT_INTERLACED
     return plain and b"tRNS" not in data and b"acTL" not in data
 
 
@@ -144,6 +144,7 @@ def read_rgb_png(path: Path, data: bytes) -> Grey | None:
     """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
+    check_extent(path, width, height)
     if height * (3 * width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
         return None
     lines = _unpacked(packed, 3 * width + 1, height)
