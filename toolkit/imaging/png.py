@@ -32,7 +32,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 """The way out of a damaged image file."""
 
-_EIGHT_BIT_GREY, _NOT_INTERLACED = b"\x08\x00", b"\0"  # bit depth and colour type in the header; its last byte
+_EIGHT_BIT_GREY, _PLAIN = b"\x08\x00", bytes(3)  # in the header: depth and colour type; compression, filter, interlace
 _MOST_OF_A_BYTE = 1032  # bytes that deflate makes of one
 _LARGE_CROP = 1 << 26  # pixels
 _FIRST_COPYING_FILTER = 2  # row filters 2 to 4 add the row above, so that a row of zeros may repeat it
@@ -86,7 +86,7 @@ def check_extent(path: Path, width: int, height: int) -> None:
 
 def is_grey_png(data: bytes) -> bool:
     """Whether a file is a PNG of one channel of 8 bits, without interlacing, as far as its header says."""
-    return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[28:29] == _NOT_INTERLACED
+    return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
 
 
 def read_grey_png(path: Path, data: bytes) -> tuple[int, int, int, int, npt.NDArray[np.uint8]]:
