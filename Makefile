@@ -50,6 +50,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.convert $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
 	$(BIN)/python -m benchmarks.gallery
 	$(BIN)/python -m benchmarks.layouts
+	$(BIN)/python -m benchmarks.components
 	$(BIN)/python -m benchmarks.longtail
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.sam

@@ -18,6 +18,7 @@ from toolkit.dataset.splits import Split, load_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
 from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
+from toolkit.imaging.copies import is_copy
 
 __all__ = ["DiffReport", "LabelChange", "diff"]
 
@@ -295,7 +296,8 @@ def _other_bytes(pair: _Pair) -> bool | None:
     sizes = [_size(member) for member in pair]
     if None in sizes:
         return None
-    return not one.samefile(two) and (sizes[0] != sizes[1] or _digest(one) != _digest(two))
+    same = one.samefile(two) or (sizes[0] == sizes[1] and _digest(one) == _digest(two))
+    return not (same or is_copy(one, two) or is_copy(two, one))
 
 
 def _same_labels(before: LabelledImage, after: LabelledImage) -> bool:

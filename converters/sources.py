@@ -159,7 +159,13 @@ class MaskedSample:
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
         return Labelled(
-            image, components, too_small, inspected.turned, _looks_inverted(inspected), inspected.fits_both_ways
+            image,
+            components,
+            too_small,
+            inspected.turned,
+            _looks_inverted(inspected),
+            inspected.fits_both_ways,
+            inspected.header.turned,
         )
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
@@ -182,7 +188,7 @@ def _looks_inverted(inspected: Inspected) -> bool:
     """Whether more than half of an image is marked, its corners included: the background may be what is marked."""
     size = inspected.header.height, inspected.header.width
     crops = (mask.crop for mask in inspected.masks.values() if mask.crop.shape == size)
-    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop) * 2 > crop.size for crop in crops)
+    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop != 0) * 2 > crop.size for crop in crops)
 
 
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}

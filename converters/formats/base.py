@@ -115,6 +115,7 @@ class Encoded:
         bridges: pixels that bridges between parts add.
         rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
         covered: pixels of objects that a map of one value a pixel gives to another object.
+        upright: whether the image is put there as a copy that stands upright.
     """
 
     image: str
@@ -128,6 +129,7 @@ class Encoded:
     bridges: int = 0
     rectangles: int = 0
     covered: int = 0
+    upright: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ class Labelled:
     `turned`: a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
     `inverted`: more than half of the image is marked, its corners included.
     `both_ways`: its masks fit the upright picture and the pixels as stored, which are not the same.
+    `lies`: whether the image file has an EXIF orientation to be turned by; None where that was not looked at.
     """
 
     image: LabelledImage
@@ -178,6 +181,7 @@ class Labelled:
     turned: bool = False
     inverted: bool = False
     both_ways: bool = False
+    lies: bool | None = None
 
 
 def digest_line(path: str, digest: str) -> bytes:

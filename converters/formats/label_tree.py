@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +25,16 @@ from toolkit.files.reach import JUNK, check_files
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.limits import check_claimed_size
 
+if TYPE_CHECKING:
+    from toolkit.imaging.images import ImageHeader
+
 __all__ = [
     "FoundImage",
     "InstanceList",
     "LabelRecord",
     "LabelTree",
     "assign_keys",
+    "image_header",
     "make_records",
     "subset_of_name",
     "walk_files",
@@ -158,19 +162,28 @@ def check_size(image: Path, width: int, height: int) -> None:
 
 
 def _file_size(image: Path) -> tuple[int, int]:
+    header = image_header(image)
+    return header.width, header.height
+
+
+def image_header(image: Path) -> ImageHeader:
+    """What an image file declares, read once for all who ask.
+
+    Raises:
+        ToolkitError: it cannot be read.
+    """
     try:
         told = os.stat(image)
     except OSError:
-        return _read_size(image, 0, 0)
-    return _read_size(image, told.st_size, told.st_mtime_ns)
+        return _read_header(image, 0, 0)
+    return _read_header(image, told.st_size, told.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)  # a conversion asks when it looks at an image and when it writes it, a proof for each reading
-def _read_size(image: Path, length: int, changed: int) -> tuple[int, int]:
+def _read_header(image: Path, length: int, changed: int) -> ImageHeader:
     from toolkit.imaging.images import read_header
 
-    header = read_header(image)
-    return header.width, header.height
+    return read_header(image)
 
 
 class LabelTree:

@@ -27,7 +27,8 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage
-from toolkit.imaging.images import encode_blank_map, encode_map, read_image
+from toolkit.imaging.images import encode_blank_map, read_image
+from toolkit.imaging.png import encode_rgb_png
 
 __all__ = ["FORMAT"]
 
@@ -68,7 +69,7 @@ def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
 def _encode_ids(ids: npt.NDArray[np.uint32]) -> bytes:
     """Segment ids as colours, R + 256 G + 256^2 B (https://cocodataset.org/#format-results, panoptic)."""
     rgba = ids.astype("<u4", copy=False).view(np.uint8).reshape(*ids.shape, 4)
-    return encode_map(np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR), np.uint8))
+    return encode_rgb_png(np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8))
 
 
 def _segment(
@@ -174,9 +175,12 @@ def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
         return []
     blue, green, red = np.moveaxis(pixels.astype(np.uint32), 2, 0)
     ids = red | (green << 8) | (blue << 16)
+    boxes = _boxes_of_ids(ids)
     found = []
     for segment in segments:
-        instance = crop_to_bbox(ids == segment["id"], entry.names.get(segment["category_id"], ""))
+        x0, y0, x1, y1 = boxes.get(segment["id"], (0, 0, 0, 0))
+        shows = ids[y0:y1, x0:x1] == segment["id"]
+        instance = crop_to_bbox(shows, entry.names.get(segment["category_id"], ""), (x0, y0))
         if instance is None or not instance.label:
             raise ToolkitError(
                 png, f"segment {segment['id']} is not in the map, or of unknown category", "write it again"
@@ -185,6 +189,23 @@ def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     if np.count_nonzero(ids) != sum(instance.area for instance in found):
         raise ToolkitError(png, "holds segments that are not listed", "write it again")
     return found
+
+
+def _boxes_of_ids(ids: npt.NDArray[np.uint32]) -> dict[int, tuple[int, int, int, int]]:
+    """Id -> the box (x0, y0, x1, y1), half-open, of the pixels that have it; 0 is none."""
+    rows, columns = np.nonzero(ids)
+    if not len(rows):
+        return {}
+    here = ids[rows, columns]
+    order = np.argsort(here, kind="stable")
+    here, rows, columns = here[order], rows[order], columns[order]
+    starts = np.flatnonzero(np.diff(here, prepend=0))
+    reduced = [by.reduceat(along, starts) for by in (np.minimum, np.maximum) for along in (columns, rows)]
+    x0, y0, x1, y1 = (side.tolist() for side in reduced)
+    return {
+        number: (left, top, right + 1, bottom + 1)
+        for number, left, top, right, bottom in zip(here[starts].tolist(), x0, y0, x1, y1, strict=True)
+    }
 
 
 def _recognise(root: Path) -> bool:

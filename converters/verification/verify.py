@@ -33,6 +33,7 @@ from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map, reported, shared_path
 from toolkit.files.reach import check_links
+from toolkit.files.typed import parse_yaml
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
@@ -304,9 +305,9 @@ def _check_closing(one: _Tree, way: _Way) -> None:
         if name.endswith(".yaml"):
             path = one.tree.root / name
             try:
-                written, there = yaml.safe_load(content), yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, yaml.YAMLError) as error:
-                one.failures.append(f"{path}: cannot be read ({str(error).splitlines()[0]})")
+                written, there = yaml.safe_load(content), parse_yaml(path, "convert again")
+            except ToolkitError as error:
+                one.failures.append(error.with_flags)
                 continue
             changed = [key for key, value in written.items() if not isinstance(there, dict) or there.get(key) != value]
             if changed:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from converters.formats.base import Encoded, Holds, ImageMode, Settings, check_defect_folder
+from converters.formats.label_tree import image_header
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
@@ -27,6 +28,7 @@ from toolkit.files.parallel import ordered_map, shared_path
 from toolkit.files.staging import check_apart, check_free
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
+from toolkit.imaging.copies import upright_copy
 
 __all__ = ["ConvertReport", "convert", "write_labels"]
 
@@ -289,8 +291,8 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
     try:
         labelled = member.read(settings, subset)
         _check_kind(member, formats)
-        boxes = sum(one.mask is None for one in labelled.image.instances)
-        encoded = tuple(_encoded(name, labelled.image, settings, boxes) for name in formats)
+        encoded = _encoded(labelled.image, formats, settings, labelled.lies)
+        copy = _copied(labelled.image, encoded)
     except ToolkitError as error:
         return Rendered(member.sample, subset, error.problems, ())
     return Rendered(
@@ -304,15 +306,33 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         labelled.inverted,
         labelled.both_ways,
         labelled.image.left_out,
+        copy,
     )
 
 
-def _encoded(name: str, image: LabelledImage, settings: Settings, boxes: int) -> Encoded:
-    """One image in one format. A rectangle that stands for a box is exact to nothing."""
-    found = find_format(name)
-    encoded = found.encode(image, settings)
-    drawn = boxes and not found.takes_boxes and found.holds != "classes"
-    return replace(encoded, fidelity=None, rectangles=boxes) if drawn else encoded
+def _encoded(
+    image: LabelledImage, formats: Sequence[str], settings: Settings, lies: bool | None
+) -> tuple[Encoded, ...]:
+    """One image in every format. A rectangle that stands for a box is exact to nothing.
+
+    `lies`: as in `Labelled`. An image that lies is a PNG where a reader would not turn it.
+    """
+    boxes = sum(one.mask is None for one in image.instances)
+    encoded = []
+    for found in map(find_format, formats):
+        turned = image
+        if settings.images != "none" and not found.turns_photos and image.path is not None and image.path.is_file():
+            lies = image_header(image.path).turned if lies is None else lies
+            turned = replace(image, path=image.path.with_suffix(".png")) if lies else image
+        one = replace(found.encode(turned, settings), upright=turned is not image)
+        drawn = boxes and not found.takes_boxes and found.holds != "classes"
+        encoded.append(replace(one, fidelity=None, rectangles=boxes) if drawn else one)
+    return tuple(encoded)
+
+
+def _copied(image: LabelledImage, encoded: Sequence[Encoded]) -> bytes:
+    """The copy of an image that stands upright, where a format has one; else nothing."""
+    return upright_copy(image.path) if image.path is not None and any(one.upright for one in encoded) else b""
 
 
 def write_labels(
@@ -375,6 +395,5 @@ def _checked(images: Iterable[LabelledImage], settings: Settings) -> Iterator[La
 
 def _render_labelled(image: LabelledImage, formats: Sequence[str], settings: Settings) -> Rendered:
     sample = Sample(image.key, image.path or Path(), (), "", image.image_label, image.subset)
-    boxes = sum(one.mask is None for one in image.instances)
-    encoded = tuple(_encoded(name, image, settings, boxes) for name in formats)
-    return Rendered(sample, image.subset, (), encoded, len(image.instances))
+    encoded = _encoded(image, formats, settings, None)
+    return Rendered(sample, image.subset, (), encoded, len(image.instances), copy=_copied(image, encoded))

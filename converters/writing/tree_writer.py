@@ -18,6 +18,7 @@ from typing import IO, Any
 import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, digest_line, present_subsets
+from converters.writing.checkpoint import SubsetCounts, Totals, WriterState, spool_file
 from converters.writing.ownership import PathOwners
 from toolkit import __version__
 from toolkit.aliases import JsonObject
@@ -42,21 +43,11 @@ class TreeWriter:
         self._settings = settings
         self._prefix = f"{folder}/"
         self._spools: dict[str, IO[bytes]] = {}
+        self._kept: dict[str, int] = {}  # lengths of those that an earlier run has written to
         self._folders: set[str] = set()
         self.owners = PathOwners(folder, name)
         self._subsets: dict[str, dict[str, int]] = {}
-        self._totals = {
-            "found": 0,
-            "skipped": 0,
-            "bridges": 0,
-            "compared": 0,
-            "exact": 0,
-            "rectangles": 0,
-            "covered": 0,
-            "covered_images": 0,
-            "images": 0,
-            "image_bytes": 0,
-        }
+        self._totals = dict.fromkeys(Totals.model_fields, 0)
         self._iou_sum = 0.0
         self._min_iou = 1.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,9 +117,10 @@ class TreeWriter:
             line = b'%b\n{%b"image_id":%d,%b}' % (comma, own, image_id, annotation)
             self._spool(f"annotations.{subset}", line)
 
-    def count_image(self, size: int) -> None:
-        """Say that an image file of so many bytes was put into the tree."""
+    def count_image(self, size: int, *, upright: bool) -> None:
+        """Say that an image file of so many bytes was put into the tree, as it is or as a copy that stands upright."""
         self._totals["images"] += 1
+        self._totals["upright"] += upright
         self._totals["image_bytes"] += size
 
     def prepare(self, path: str) -> str:
@@ -151,33 +143,34 @@ class TreeWriter:
 
     def _spool(self, name: str, data: bytes) -> None:
         if name not in self._spools:
-            self._spools[name] = open(self.folder / f".{name}.spool", "ab", buffering=_BLOCK)  # noqa: SIM115
+            self._spools[name] = open(spool_file(self.folder, name), "ab", buffering=_BLOCK)  # noqa: SIM115
         self._spools[name].write(data)
 
-    def checkpoint(self) -> JsonObject:
-        """All that `restore` needs to go on from here, as JSON values."""
+    def checkpoint(self) -> WriterState:
+        """All that `restore` needs to go on from here."""
         for spool in self._spools.values():
             spool.flush()
-        return {
-            "spools": {name: spool.tell() for name, spool in self._spools.items()},
-            "subsets": self._subsets,
-            "totals": self._totals,
-            "iou_sum": self._iou_sum.hex(),
-            "min_iou": self._min_iou.hex(),
-        }
+        return WriterState(
+            spools={**self._kept, **{name: spool.tell() for name, spool in self._spools.items()}},
+            subsets={name: SubsetCounts(**counts) for name, counts in self._subsets.items()},
+            totals=Totals(**self._totals),
+            iou_sum=self._iou_sum.hex(),
+            min_iou=self._min_iou.hex(),
+        )
 
-    def restore(self, state: JsonObject) -> None:
+    def restore(self, state: WriterState) -> None:
         """Go back to a checkpoint: cut the spools to their lengths then, take the counts from it."""
         for spool in self.folder.glob(".*.spool"):
             name = spool.name[1 : -len(".spool")]
-            os.truncate(spool, state["spools"].get(name, 0))
+            os.truncate(spool, state.spools.get(name, 0))
+        self._kept = dict(state.spools)
         self.owners = PathOwners(self.folder, self.name)
         for line in b"".join(self._stored("owners")).splitlines():
             self.owners.claim(*orjson.loads(line))
-        self._subsets = state["subsets"]
-        self._totals |= state["totals"]
-        self._iou_sum = float.fromhex(state["iou_sum"])
-        self._min_iou = float.fromhex(state["min_iou"])
+        self._subsets = {name: counts.model_dump() for name, counts in state.subsets.items()}
+        self._totals = state.totals.model_dump()
+        self._iou_sum = float.fromhex(state.iou_sum)
+        self._min_iou = float.fromhex(state.min_iou)
 
     def finish(self, shape_of: Callable[[list[str]], TreeShape], **remarks: Any) -> JsonObject:
         """Put the files of whole subsets together, hash the labels, write the manifest and return it."""
@@ -237,7 +230,7 @@ class TreeWriter:
         """What a spool holds, in blocks."""
         if name in self._spools:
             self._spools[name].flush()
-        with suppress(FileNotFoundError), open(self.folder / f".{name}.spool", "rb") as file:
+        with suppress(FileNotFoundError), open(spool_file(self.folder, name), "rb") as file:
             while block := file.read(_BLOCK):
                 yield block
 
@@ -262,13 +255,18 @@ class TreeWriter:
             },
             "fidelity": self._fidelity(),
             "options": self._settings.described(),
-            "images": {"count": totals["images"], "bytes": totals["image_bytes"]},
+            "images": self._images(),
             "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
             **remarks,
         }
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
+
+    def _images(self) -> JsonObject:
+        """How many image files were put into the tree, their bytes, and the copies that stand upright, if any."""
+        count, size, upright = (self._totals[name] for name in ("images", "image_bytes", "upright"))
+        return {"count": count, "bytes": size, **({"upright": upright} if upright else {})}
 
     def _fidelity(self) -> JsonObject:
         """How well the labels show what they were made of; no figure where there was nothing to hold them against."""

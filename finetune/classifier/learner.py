@@ -34,6 +34,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
+from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -116,9 +117,9 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     Raises:
         ToolkitError: the run or the data are at fault, or the data has a class that the classifier does not know.
     """
-    config, environment = read_config(run, ClassifierConfig), run.environment()
+    config = read_config(run, ClassifierConfig)
     module, device = _trained(run, config)
-    classes = list(environment["classes"])
+    classes = run.facts(ClassFacts).classes
     opened = partial(open_examples, split=config.split, layout=config.layout)
     source, chosen = evaluated_examples(run, data, opened, layout=config.layout)
     check_classes(chosen, classes, source.root)
@@ -165,7 +166,7 @@ def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
 def _trained_run(run: Run) -> tuple[ClassifierModule, list[str], ClassifierConfig, torch.device]:
     config = within_share(read_config(run, ClassifierConfig))
     module, device = _trained(run, config)
-    return module, list(run.environment()["classes"]), config, device
+    return module, run.facts(ClassFacts).classes, config, device
 
 
 def load_predictor(run: Run) -> Callable[[Path], Prediction]:
@@ -174,7 +175,7 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     Raises:
         ToolkitError: the run is at fault.
     """
-    config, classes = read_config(run, ClassifierConfig), list(run.environment()["classes"])
+    config, classes = read_config(run, ClassifierConfig), run.facts(ClassFacts).classes
     module, device = _trained(run, config)
     return lambda path: classify_image(module, path, classes, config, device)
 
@@ -222,7 +223,7 @@ def _fit(
 
 def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
     """The classifier of a run, ready for use."""
-    classes, device = list(run.environment().get("classes", [])), pick_device(config.device)
+    classes, device = run.facts(ClassFacts).classes, pick_device(config.device)
     backbone = build_backbone(config.backbone, "none", len(classes), image_size=config.image_size)
     module = ClassifierModule(backbone, config)
     load_weights(module, run.best_checkpoint)

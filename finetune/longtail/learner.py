@@ -14,7 +14,9 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts
 from finetune.classification.inference import (
@@ -30,6 +32,7 @@ from finetune.classification.inference import (
 from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
+from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -45,12 +48,13 @@ from finetune.engine.shares import (
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
-from finetune.longtail.losses import GROUPS, imbalance_factor
+from finetune.longtail.losses import GROUPS, Group, imbalance_factor
 from finetune.longtail.module import LongtailModule, first_stage, fit_longtail
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_whole
+from toolkit.files.typed import Count
 
 __all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict", "prepare", "train", "train_net"]
 
@@ -251,15 +255,28 @@ def _facts(
     }
 
 
+class _TailFacts(ClassFacts):
+    """Images of each class in training, and what group it is in."""
+
+    train_images: list[Count]
+    groups: list[Group]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if not len(self.classes) == len(self.train_images) == len(self.groups):
+            raise ValueError("classes, train_images and groups are not of the same length")
+        return self
+
+
 def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     """The trained net of a run, and the names of its classes."""
-    config, told = read_config(run, LongtailConfig), run.environment()
-    counts = tuple(told["train_images"])
-    tail = Tail(counts, tuple(told["groups"]), imbalance_factor(counts))
+    config, told = read_config(run, LongtailConfig), run.facts(_TailFacts)
+    counts = tuple(told.train_images)
+    tail = Tail(counts, tuple(told.groups), imbalance_factor(counts))
     backbone = build_backbone(config.backbone, "none", len(counts), image_size=config.image_size)
     module = LongtailModule(*feature_map(backbone), tail, config)
     load_weights(module, run.best_checkpoint)
-    return module, tuple(told["classes"])
+    return module, tuple(told.classes)
 
 
 def load_predictor(run: Run) -> Callable[[Path], Prediction]:

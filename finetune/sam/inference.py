@@ -165,7 +165,7 @@ def _box_source() -> Callable[[Path], LabelRecord | None]:
             tree = read_labels(folder, suspect=False)  # above an image may stand all that there is on a disk
         except LinkError:
             raise
-        except ToolkitError:
+        except (ToolkitError, OSError):  # folders that may not be looked into, or go away
             return None
         found = find_format(tree.kind)
         return tree if found.counts_instances and found.holds != "classes" else None

@@ -18,6 +18,7 @@ from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
+from finetune.engine.facts import Facts
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
@@ -42,6 +43,7 @@ from finetune.sam.predictor import Segmenter, mask_ap
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
+from toolkit.files.typed import PathText
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["LEARNER", "SamConfig", "Segmenter", "evaluate", "load_segmenter", "mask_ap", "predict", "train"]
@@ -76,7 +78,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         device=device_name(device),
         best_chosen_on=chosen.how,
         metrics_of="test",
-        notes=examples.notes,
+        notes=[*examples.notes, *chosen.notes],
     )
     facts["instances"] = {
         name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
@@ -91,7 +93,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         cache = open_cache(_cache_folder(run, config), encoder)
         shown = [*chosen.train, *chosen.val, *(one for one in chosen.test if one.instances)]
         digests, notes = embed_images(_files(shown), encoder, cache, progress)
-        run.note(notes=[*examples.notes, *notes])
+        run.note(notes=[*examples.notes, *chosen.notes, *notes])
     _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
     judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
     write_report(run, judged, run.logged_seconds())
@@ -273,14 +275,21 @@ def _load(module: SamModule, file: Path) -> None:
         raise ToolkitError(file, "belongs to another model", "train again")
 
 
+class _Began(Facts):
+    """Which weights a run began with, and the hash of their file."""
+
+    weights: PathText
+    weights_sha256: str | None
+
+
 def _judge(sam: Sam, run: Run, config: SamConfig, images: Sequence[LabelledImage], device: torch.device) -> Evaluated:
     """Figures of images, tuned and untuned."""
-    environment = run.environment()
-    weights = str(environment["weights"])
+    began = run.facts(_Began)
+    weights = began.weights
     if weights != "none" and not Path(weights).is_file():
         raise ToolkitError(weights, "is gone, and the run began with it", "put it back to compare with it")
     before, digest = _untuned(config, weights)
-    if digest != environment["weights_sha256"]:
+    if digest != began.weights_sha256:
         raise ToolkitError(weights, "is not the file that the run began with", "put it back to compare with it")
     tuned, untuned = _segmenter(sam, config, device), _segmenter(before.to(device), config, device)
     shown = [image for image in images if image.instances]

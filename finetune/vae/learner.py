@@ -30,11 +30,18 @@ from finetune.engine.shares import (
     share_size,
     within_share,
 )
-from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
 from finetune.vae.config import Augment, VaeConfig
-from finetune.vae.data import GoodImages, choose_good, has_random_pose, train_views, truth_masks
+from finetune.vae.data import (
+    GoodImages,
+    choose_good,
+    has_random_pose,
+    open_good_examples,
+    train_views,
+    truth_masks,
+)
 from finetune.vae.gabor_vae import GaborVae, Model
 from finetune.vae.module import VaeModule
 from finetune.vae.predictor import (
@@ -78,7 +85,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_formats(_formats(config))
     config.shape.check()
     check_score(config)
-    examples = open_examples(data, config.split, config.layout)
+    examples = open_good_examples(data, config.split, config.layout)
     good = choose_good(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
@@ -114,7 +121,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     """
     ready = load_trained(run)
     config = ready.config
-    opened = partial(open_examples, split=config.split, layout=config.layout)
+    opened = partial(open_good_examples, split=config.split, layout=config.layout)
     source, chosen = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
     scored = score_images(ready.model, chosen, ready.config, ready.device)
     return measure(chosen, scored, source, ready.threshold)
@@ -220,7 +227,11 @@ def _report(
     run.write_predictions(rows)
     for image in sorted(scored, key=lambda image: -image.score)[:_MOST_DRAWN]:
         write_whole(run.plots / "overlays" / f"{file_name(image.key)}.png", draw_map(image, threshold))
-    run.write_metrics(measure(tested, scored, data, threshold), seconds=run.logged_seconds())
+    figures = measure(tested, scored, data, threshold)
+    if "pixel_auroc" not in figures:
+        note = "no label of a test image is a mask: figures are of whole images, and there are none of pixels"
+        run.note(notes=[*run.environment()["notes"], note])
+    run.write_metrics(figures, seconds=run.logged_seconds())
 
 
 def _row(image: ScoredImage, threshold: float) -> Row:
@@ -237,7 +248,7 @@ def _row(image: ScoredImage, threshold: float) -> Row:
 def measure(
     tested: Sequence[ImageRecord], scored: Sequence[ScoredImage], data: SourceLike, threshold: float
 ) -> dict[str, float | int]:
-    """Figures of test images, pixel figures at the size of each image where the data has masks."""
+    """Figures of test images, and of pixels at the size of each image where the data has masks, else none of pixels."""
     masks = truth_masks(data)
     defective = [example.label != GOOD for example in tested]
 
@@ -247,7 +258,8 @@ def measure(
             if mask is not None:
                 yield image.enlarged(), mask
 
-    told = any(masks[example.key]() is not None for example in tested[:1])
+    telling = [example for example in tested if example.label != GOOD] or tested[:1]
+    told = any(masks[example.key]() is not None for example in telling)
     figures = anomaly_metrics([image.score for image in scored], defective, pixels if told else None)
     above = np.array([image.score > threshold for image in scored], bool)
     truth = np.array(defective, bool)

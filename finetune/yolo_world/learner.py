@@ -30,7 +30,7 @@ from finetune.engine.shares import (
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.data import DetectionData, labelled_images, open_detection_data, write_tree
+from finetune.yolo_world.data import DetectionData, check_kind, labelled_images, open_detection_data, write_tree
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
@@ -75,6 +75,7 @@ def train(
     """
     found = open_detection_data(data, config)
     source = find_model(config.model, config.weights)
+    check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
     from finetune.yolo_world.trainer import make_trainer, trainer_settings
 
@@ -376,11 +377,12 @@ def _about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:
     step renews 3 % (ultralytics' BatchNorm momentum): after n steps (0.97)^n of the random start is left, in every
     layer. Weights that were trained bring theirs along.
     """
-    figures = [float(row["map50"]) for row in rows if row["map50"]]
+    figures = [float(row["map50"]) for row in rows if row.get("map50")]
     zeros = next((place for place, value in enumerate(figures) if value > 0), len(figures))
     if zeros < 2:
         return []
-    fall = f"the train loss went from {float(rows[0]['train_loss']):.2f} to {float(rows[-1]['train_loss']):.2f}"
+    losses = [float(row.get("train_loss") or "nan") for row in (rows[0], rows[-1])]
+    fall = f"the train loss went from {losses[0]:.2f} to {losses[1]:.2f}"
     why = (
         "validation uses running averages (BatchNorm), which from random weights need some hundred steps to follow; "
         "more epochs, a smaller batch_size or trained weights give them"

@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from converters.rasterize import compress_rle, fill_edges, fill_pixels, paint_rle, to_pixels, uncompressed_rle
+from converters.rasterize import (
+    compress_rle,
+    fill_edges,
+    fill_edges_crop,
+    fill_pixels,
+    paint_rle,
+    paint_rle_crop,
+    to_pixels,
+    uncompressed_rle,
+)
 from tests.converters.support import Bools
 from tests.masks import masks
 
@@ -48,6 +58,25 @@ def test_run_lengths_are_those_of_pycocotools(mask: Bools) -> None:
     assert compress_rle(counts, height, width) == coco_mask.encode(whole)["counts"].decode()
     for form in (counts, compress_rle(counts, height, width), compress_rle(counts, height, width).encode()):
         assert np.array_equal(paint_rle({"counts": form, "size": [height, width]}, height, width), whole > 0)
+
+
+POINT = st.tuples(*[st.integers(-8, 40) | st.floats(-8, 40) | st.integers(-80, 400).map(lambda n: n / 10)] * 2)
+
+
+@given(rings=st.lists(st.lists(POINT, min_size=3, max_size=7), min_size=1, max_size=3))
+def test_a_crop_holds_the_pixels_that_the_whole_raster_holds(rings: list[list[tuple[float, float]]]) -> None:
+    height, width = 31, 27
+    points = [np.array(ring, np.float64) for ring in rings]
+    crop, (x, y) = fill_edges_crop(points, height, width)
+    whole = np.zeros((height, width), np.bool_)
+    whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    assert np.array_equal(whole, fill_edges(points, height, width))
+
+
+def test_a_run_over_the_end_of_a_column_is_painted() -> None:
+    crop, offset = paint_rle_crop({"counts": [9, 3, 0, 2, 16]}, 5, 6)
+    assert (crop.astype(int).T.tolist(), offset) == ([[0, 0, 0, 0, 1], [1, 1, 1, 1, 0]], (1, 0))
+    assert paint_rle_crop({"counts": [30]}, 5, 6)[0].size == 0
 
 
 @pytest.mark.parametrize(

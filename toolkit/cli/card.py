@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.layouts import with_layout
+from toolkit.cli.layouts import open_root, with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     ClusterOpt,
@@ -21,7 +21,6 @@ from toolkit.cli.options import (
     WorkersOpt,
     with_numbers,
 )
-from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.layouts import with_layout
+from toolkit.cli.layouts import open_root, with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     Classes,
@@ -25,7 +25,6 @@ from toolkit.cli.options import (
     WorkersOpt,
     with_numbers,
 )
-from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import (
     print_failures,
     print_json,

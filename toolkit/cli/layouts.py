@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,10 @@ from toolkit.cli.options import JsonOpt, with_links
 from toolkit.cli.terminal import print_json, print_table, say
 from toolkit.errors import ToolkitError
 
-__all__ = ["layouts", "with_layout"]
+if TYPE_CHECKING:
+    from converters.sources import LayoutLike, Source
+
+__all__ = ["layouts", "open_root", "with_layout"]
 
 _LayoutOpt = Annotated[
     str | None,
@@ -109,3 +112,18 @@ def layouts(
         print_json({"layouts": told})
         return
     print_table("", ["layout", "of what"], [[one, about] for one, about in sorted(told.items())], texts=2)
+
+
+def open_root(
+    root: Path, categories: list[str] | None, layout: LayoutLike = None, cluster: str | None = None
+) -> Source:
+    """Open a folder, and keep only some of its products; for a cluster, by its whole path.
+
+    Raises:
+        ToolkitError: it is neither, it has no such product, or products are asked of a label tree.
+    """
+    from converters.sources import open_source
+    from toolkit.files.parallel import shared_path
+
+    source = open_source(shared_path(root, cluster), layout)
+    return source.only(categories) if categories else source

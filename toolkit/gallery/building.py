@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import IO
 
 import orjson
+from pydantic import Field, ValidationError
 
 from toolkit import __version__
-from toolkit.aliases import JsonObject, Progress
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.links import link_or_copy
 from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_json
 from toolkit.files.staging import Staging, check_free, staging
+from toolkit.files.typed import Count, Finite, Record, Share, checked, parse_json
 from toolkit.gallery.items import GalleryItem, GalleryPage, GalleryReport
 from toolkit.gallery.pages import write_pages
 from toolkit.gallery.rendering import Rendered, render
@@ -81,7 +83,7 @@ def build_gallery(
     mark = _fingerprint(chosen, page, (limit, len(items)))
     with staging(out, resumable=True) as stage:
         _check_free(out, overwrite=overwrite, resume=resume)
-        if resume and _told_of(out).get("input_sha256") == mark:
+        if resume and (told := _told_of(out)) is not None and told.input_sha256 == mark:
             _remove_spent(stage, mark)
             return _report_of(out)
         built, done = _begin(stage, mark, resume=resume, overwrite=overwrite)
@@ -90,8 +92,8 @@ def build_gallery(
             rendered = enumerate(spread(partial(render, page=page), chosen[done:]), done)
             _write_all(built, rendered, lines, len(chosen), progress)
         totals = len(items), sum(spread(_count, others)) if (others := _others(items, chosen)) else 0
-        told = write_pages(built, stage.folder / _LINES, page, totals)
-        write_json(built / "manifest.json", {**told, "input_sha256": mark})
+        made = write_pages(built, stage.folder / _LINES, page, totals)
+        write_json(built / "manifest.json", {**made, "input_sha256": mark})
         stage.publish(built)
     return _report_of(out)
 
@@ -123,19 +125,64 @@ def _length(image: Path | None) -> int:
     return -1
 
 
-def _told_of(out: Path) -> JsonObject:
-    """The manifest of a gallery; empty where there is none."""
-    try:
-        told = orjson.loads((out / "manifest.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) and told.get("format") == "gallery" else {}
+class _Told(Record):
+    """The manifest of a gallery."""
+
+    input_sha256: str
+    images: Count
+    images_found: Count
+    instances: Count
+    instances_found: Count
+    problems: Count
+    min_iou: Share | None
+
+
+class _Mark(Record):
+    label: str = Field(alias="class")
+
+
+class _Tile(Record):
+    marks: tuple[_Mark, ...] = ()
+
+
+class _Line(Record):
+    """What is kept of an image until all are rendered."""
+
+    key: str
+    subset: str
+    product: str
+    classes: list[str]
+    instances: Count
+    area: Finite | int
+    size: list[int]
+    iou: Share | None
+    doubt: Finite | None
+    problems: list[str]
+    image: str
+    tile: _Tile
+
+
+def _told_of(out: Path) -> _Told | None:
+    """The manifest of a gallery; None where there is none.
+
+    Raises:
+        ToolkitError: it is damaged.
+    """
+    path, remedy = out / "manifest.json", "choose another folder with --out"
+    if not path.is_file():
+        return None
+    told = parse_json(path, remedy)
+    if not isinstance(told, dict) or told.get("format") != "gallery":
+        return None
+    return checked(_Told, told, path, remedy)
 
 
 def _report_of(out: Path) -> GalleryReport:
     told = _told_of(out)
-    names = ("images", "images_found", "instances", "instances_found", "problems", "min_iou")
-    return GalleryReport(out / "index.html", *(told[name] for name in names))
+    if told is None:
+        raise ToolkitError(out, "is no gallery any more: another program has changed it", "make it again")
+    found = (told.images, told.images_found, told.instances, told.instances_found, told.problems, told.min_iou)
+    return GalleryReport(out / "index.html", *found)
 
 
 def _check_free(out: Path, *, overwrite: bool, resume: bool) -> None:
@@ -145,7 +192,7 @@ def _check_free(out: Path, *, overwrite: bool, resume: bool) -> None:
         ToolkitError: `out` is a file, or holds what is no gallery; or a gallery that must not be replaced.
     """
     remedy = "choose another folder with --out, or add --overwrite (or --resume)"
-    if check_free(out, overwrite=overwrite, resume=resume, remedy=remedy) and not _told_of(out):
+    if check_free(out, overwrite=overwrite, resume=resume, remedy=remedy) and _told_of(out) is None:
         raise ToolkitError(out, "is no gallery that defectkit wrote", "choose another folder with --out")
 
 
@@ -166,12 +213,14 @@ def _resumed(stage: Path, mark: str, *, overwrite: bool) -> int:
         ToolkitError: the unfinished work is of other files or settings, and must not be overwritten.
     """
     try:
-        same = (stage / _MARK).read_text() == mark
+        same = (stage / _MARK).read_bytes() == mark.encode()
         lines = (stage / _LINES).read_bytes()
     except OSError:
         return 0
     if same:
         whole = lines.rfind(b"\n") + 1
+        if not _are_sound(lines[:whole]):
+            return 0
         os.truncate(stage / _LINES, whole)
         return lines.count(b"\n")
     if overwrite:
@@ -179,6 +228,16 @@ def _resumed(stage: Path, mark: str, *, overwrite: bool) -> int:
     raise ToolkitError(
         stage, "was begun with other files or settings", "repeat them, or leave out --resume to begin anew"
     )
+
+
+def _are_sound(lines: bytes) -> bool:
+    """Whether all that an interrupted run has kept can be used."""
+    try:
+        for line in lines.splitlines():
+            _Line.model_validate_json(line)
+    except ValidationError:
+        return False
+    return True
 
 
 def _remove_spent(stage: Staging, mark: str) -> None:

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from toolkit.aliases import BoolArray
+from toolkit.aliases import BoolArray, FloatArray
 from toolkit.errors import Problem, ToolkitError
 from toolkit.gallery.items import GalleryItem, GalleryPage, Shown
 from toolkit.gallery.pictures import Picture, open_picture, thumbnail_size
 from toolkit.gallery.vectors import box_path, corners_path, mask_path, outline_path, shrink
-from toolkit.geometry.contours import oriented_box
-from toolkit.geometry.labels import Box, Instance, LabelledImage
+from toolkit.geometry.labels import Box, Instance, LabelledImage, paint, window_of
+from toolkit.geometry.oriented import oriented_box
 
 __all__ = ["Rendered", "render"]
 
 _MOST_ON_TILE = 60  # boxes; more of them hide the picture
+_MANY = 50  # instances of which a raster is sooner made than each is scaled down
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,7 @@ def render(item: GalleryItem, page: GalleryPage) -> Rendered:
             sizes = f"{picture.width} x {picture.height} pixels, but its labels are for {labelled.width} x"
             problems.append(Problem(str(item.image), f"is {sizes} {labelled.height}", "label the image again"))
     width, height = _size(shown, picture)
+    corners = _corners(shown, page)
     row = {
         "key": item.key,
         "subset": item.subset,
@@ -72,9 +73,9 @@ def render(item: GalleryItem, page: GalleryPage) -> Rendered:
         "doubt": round(shown.doubt, 4) if shown and shown.doubt is not None else None,
         "problems": [_told(problem, page.roots) for problem in dict.fromkeys(problems)],
         "image": picture.suffix if picture else "",
-        "tile": _tile(shown, page) if shown else {},
+        "tile": _tile(shown, page, corners) if shown else {},
     }
-    return Rendered(row, _detail(item, shown, page), picture, item.image)
+    return Rendered(row, _detail(item, shown, page, corners), picture, item.image)
 
 
 def _size(shown: Shown | None, picture: Picture | None) -> tuple[int, int]:
@@ -115,19 +116,22 @@ def _boxes(shown: Shown) -> list[tuple[float, float, float, float]]:
     return list(shown.boxes) if shown.boxes is not None else [i.bbox for i in shown.labelled.instances]
 
 
-def _corners(shown: Shown) -> list[npt.NDArray[np.float64]]:
+def _corners(shown: Shown | None, page: GalleryPage) -> list[FloatArray]:
+    """Corners of the oriented boxes, (4, 2) each; none where the page shows none."""
+    if shown is None or "oriented" in page.layers:
+        return []
     if shown.corners is not None:
         return list(shown.corners)
     return [oriented_box(one.region) + np.array(one.window[:2], np.float64) for one in shown.labelled.instances]
 
 
-def _tile(shown: Shown, page: GalleryPage) -> dict[str, object]:
+def _tile(shown: Shown, page: GalleryPage, corners: Sequence[FloatArray]) -> dict[str, object]:
     """Paths at the size of the thumbnail: for each class fill, boxes and oriented boxes; then source and difference."""
     labelled = shown.labelled
     size = thumbnail_size(labelled.width, labelled.height)
     scale = size[0] / labelled.width
     marks = []
-    boxes, corners = _boxes(shown), _corners(shown) if "oriented" not in page.layers else []
+    boxes = _boxes(shown)
     for label in sorted({one.label for one in labelled.instances}, key=lambda name: (_class_id(name, page), name)):
         order = [place for place, one in enumerate(labelled.instances) if one.label == label]
         large = sorted(order, key=lambda place: -labelled.instances[place].area)[:_MOST_ON_TILE]
@@ -158,6 +162,9 @@ def _alone(labelled: LabelledImage, boxes: Sequence[Box], places: Sequence[int])
 
 
 def _small_path(instances: list[Instance], width: int, height: int) -> str:
+    if len(instances) > _MANY:  # then once for all of them
+        window = window_of(instances)
+        return _small_mask(paint(instances, [True] * len(instances), window, np.bool_), window[:2], width, height)
     small = _canvas(width, height)
     for one in instances:
         shrink(one.region, one.window[:2], (width, height), small)
@@ -175,11 +182,13 @@ def _canvas(width: int, height: int) -> BoolArray:
     return np.zeros((rows, columns), np.bool_)
 
 
-def _detail(item: GalleryItem, shown: Shown | None, page: GalleryPage) -> dict[str, object]:
+def _detail(
+    item: GalleryItem, shown: Shown | None, page: GalleryPage, corners: Sequence[FloatArray]
+) -> dict[str, object]:
     """Exact paths of every layer that the labels have."""
     if shown is None:
         return {"instances": []}
-    boxes, corners = _boxes(shown), _corners(shown) if "oriented" not in page.layers else []
+    boxes = _boxes(shown)
     instances = []
     for place, one in enumerate(shown.labelled.instances):
         told: dict[str, object] = {

@@ -17,8 +17,16 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_size
 from toolkit.imaging.limits import MOST_A_SIDE, MOST_PIXELS, check_room, too_large
 from toolkit.imaging.opening import check_whole, open_with_pillow, read_file, unreadable
-from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, png_orientation, turn
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_extent, check_png
+from toolkit.imaging.orientation import (
+    UPRIGHT,
+    find_png_orientation,
+    holds_what_follows_pixels,
+    is_transposed,
+    orientation_of,
+    png_orientation,
+    turn,
+)
+from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_extent, check_png, encode_rgb_png
 
 __all__ = [
     "ImageHeader",
@@ -49,7 +57,7 @@ UNREAD_SUFFIXES = frozenset(
 
 _IHDR_END = 33  # bytes: PNG signature and IHDR chunk
 _HEAD = 1024  # bytes in which most PNGs have begun with their pixels
-_TAIL = 4096  # bytes at the end in which an eXIf chunk that follows a PNG's pixels is looked for
+_TAIL = 8448  # bytes at the end: as long as the last chunk of pixels of libpng, and a little that follows it
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_ORIENTATION = 256, 257, 258, 274
 _BYTE = 8  # bits
@@ -147,8 +155,8 @@ def _png_header(path: Path, head: bytes, tail: bytes) -> ImageHeader:
         place = _IHDR_END
         while place + 8 <= len(head) and head[place + 4 : place + 8] not in (b"IDAT", b"eXIf"):
             place += 12 + int.from_bytes(head[place : place + 4], "big")
-        if head[place + 4 : place + 8] != b"IDAT":  # there is more ahead of the pixels than most files have
-            orientation = png_orientation(path.read_bytes())
+        if head[place + 4 : place + 8] != b"IDAT" or not holds_what_follows_pixels(tail):
+            orientation = find_png_orientation(path)
     return _upright_header(width, height, _PNG_CHANNELS.get(colour, 3), bits, orientation)
 
 
@@ -258,6 +266,6 @@ def encode_map(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 @lru_cache(maxsize=8)
 def encode_blank_map(shape: tuple[int, ...]) -> bytes:
-    """The PNG of a map of zeros, (H, W) or (H, W, 3), as `encode_map` makes it; good images all share it."""
-    _, data = cv2.imencode(".png", np.zeros(shape, np.uint8), _FLAT)
-    return bytes(data)
+    """The PNG of a map of zeros, (H, W), or (H, W, 3) as of segment ids; good images all share it."""
+    blank = np.zeros(shape, np.uint8)
+    return encode_map(blank) if blank.ndim == 2 else encode_rgb_png(blank)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from converters.formats.coco.document import shown, whole_number
 from converters.formats.label_tree import InstanceList, LabelRecord
-from converters.rasterize import Rounding, fill_edges, paint_rle
+from converters.rasterize import Crop, Rounding, fill_edges_crop, paint_rle_crop
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
@@ -66,9 +65,9 @@ def _instance(annotation: JsonObject, entry: LabelRecord) -> Instance | None:
 def _pixels(annotation: JsonObject, size: Size, label: str) -> Instance | None:
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
-        return crop_to_bbox(paint_rle(segmentation, size[1], size[0]), label)
+        return _cropped(paint_rle_crop(segmentation, size[1], size[0]), label)
     if segmentation and segmentation != [[]]:
-        return _polygons(rings_of(segmentation), size, label)
+        return _cropped(fill_edges_crop(rings_of(segmentation), size[1], size[0]), label)
     box = annotation.get("bbox")
     if not box:
         return None
@@ -129,14 +128,6 @@ def _kind(value: object) -> str:
     return "an object" if isinstance(value, dict) else shown(value)
 
 
-def _polygons(rings: Sequence[npt.NDArray[np.float64]], size: Size, label: str) -> Instance | None:
-    width, height = size
-    points = np.concatenate(rings)
-    inside = (points >= 0).all() and (points <= size).all()
-    if not inside or (points != np.rint(points)).any():
-        return crop_to_bbox(fill_edges(rings, height, width), label)
-    # Whole numbers can be moved without changing how they round: only their own box need be rasterised.
-    low = points.min(axis=0).astype(int)
-    span = points.max(axis=0).astype(int) - low
-    filled = fill_edges([ring - low for ring in rings], max(1, int(span[1])), max(1, int(span[0])))
-    return crop_to_bbox(filled, label, (int(low[0]), int(low[1])))
+def _cropped(crop: Crop, label: str) -> Instance | None:
+    mask, offset = crop
+    return crop_to_bbox(mask, label, offset)

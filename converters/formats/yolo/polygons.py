@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.formats.base import Settings
+from converters.formats.yolo.rows import pixel_points, row_values
 from converters.rasterize import fill_pixels
 from toolkit.aliases import FloatArray
-from toolkit.geometry.contours import centre_rings, uncut_rings
+from toolkit.geometry.contours import uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.simplify import Region, simplify_regions
 
@@ -34,6 +35,9 @@ _LOADER_POINTS, _MOST_PADDING = 1000, 64
 _LARGE = 4096  # pixels: beyond, six decimals of a normalised coordinate are too coarse
 
 
+_CELL = "S11"  # a coordinate of 8 decimals, and a space
+
+
 IntArray = npt.NDArray[np.int64]
 
 
@@ -44,10 +48,9 @@ def decimals(image: LabelledImage) -> int:
 
 def pixel_rings(instance: Instance, settings: Settings) -> tuple[list[IntArray], int]:
     """Rings through the pixels of an instance, (K, 2) x, y in its crop, and how many pixels bridges add to it."""
-    outline = instance.outline
-    rings = centre_rings(outline)
+    rings = instance.centre_rings
     if settings.min_iou < 1:
-        regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "centre")]
+        regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(instance.outline, "centre")]
         height, width = instance.region.shape
         fewer = simplify_regions(
             regions, instance.region, lambda found: fill_pixels(found, height, width), settings.min_iou
@@ -89,28 +92,30 @@ def _nearest(one: IntArray, other: IntArray) -> tuple[int, int, int]:
 def polygon_row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str, IntArray]:
     """A ring as text, normalised x and y in turn, at least three points; and the ring that a reader makes of it."""
     points = ring + instance.window[:2]
-    columns, rows = points[:, 0].tolist(), points[:, 1].tolist()
-    digits = decimals(image)
+    x, y = points[:, 0], points[:, 1]
+    digits, size = decimals(image), max(image.width, image.height)
     across, down = _axis(image.width, digits, _QUARTER), _axis(image.height, digits, _QUARTER)
-    pairs = [f"{across.shown[x]} {down.shown[y]}" for x, y in zip(columns, rows, strict=True)]
-    read_back = np.stack([across.pixels[points[:, 0]], down.pixels[points[:, 1]]], axis=1)
-    near_half = _near_half(max(image.width, image.height))
-    fine_across, fine_down = _axis(image.width, 8, near_half), _axis(image.height, 8, near_half)
-    steps = points - points[np.arange(-1, len(points) - 1)]  # steps[k] leads to vertex k
+    cells = np.empty(points.shape, _CELL)
+    cells[:, 0], cells[:, 1] = across.shown[x], down.shown[y]
+    read_back = np.empty_like(points)
+    read_back[:, 0], read_back[:, 1] = across.pixels[x], down.pixels[y]
+    steps = points - np.concatenate([points[-1:], points[:-1]])  # steps[k] leads to vertex k
     diagonal = np.flatnonzero(steps[:, 0] * steps[:, 1])
     offsets = np.full(len(points), _QUARTER)
-    for k in diagonal[(steps[diagonal, 0] != steps[diagonal, 1])].tolist():
-        for end in (k - 1, k):
-            offsets[end] = near_half
-            pairs[end] = f"{fine_across.shown[columns[end]]} {fine_down.shown[rows[end]]}"
-            read_back[end] = fine_across.pixels[columns[end]], fine_down.pixels[rows[end]]
-    if min(columns) == max(columns) or min(rows) == max(rows):
+    rising = diagonal[steps[diagonal, 0] != steps[diagonal, 1]]
+    fine_across, fine_down = (_axis(side, 8, _near_half(size)) for side in (image.width, image.height))
+    if len(rising):
+        ends = np.concatenate([rising - 1, rising])
+        offsets[ends] = _near_half(size)
+        cells[ends, 0], cells[ends, 1] = fine_across.shown[x[ends]], fine_down.shown[y[ends]]
+        read_back[ends, 0], read_back[ends, 1] = fine_across.pixels[x[ends]], fine_down.pixels[y[ends]]
+    if (x == x[0]).all() or (y == y[0]).all():
         # A ring without width has a box without area, which loaders throw away: two more corners in the last pixel.
-        x, y = columns[-1], rows[-1]
-        pairs += [f"{fine_across.shown[x]} {fine_down.shown[y]}", f"{fine_across.shown[x]} {down.shown[y]}"]
-    padding = _padding(len(pairs), diagonal, steps, offsets, max(image.width, image.height)) if len(diagonal) else 0
-    pairs += pairs[-1:] * max(3 - len(pairs), padding)
-    return " ".join(pairs), read_back - instance.window[:2]
+        right, low = fine_across.shown[x[-1]], fine_down.shown[y[-1]]
+        cells = np.concatenate([cells, np.array([(right, low), (right, down.shown[y[-1]])], _CELL)])
+    padding = _padding(len(cells), diagonal, steps, offsets, size) if len(diagonal) else 0
+    cells = np.concatenate([cells, np.repeat(cells[-1:], max(3 - len(cells), padding, 0), axis=0)])
+    return cells.tobytes().replace(b"\0", b"")[:-1].decode(), read_back - instance.window[:2]
 
 
 def _near_half(size: int) -> float:
@@ -118,7 +123,23 @@ def _near_half(size: int) -> float:
     return 0.5 - max(5e-4, size * 1.2e-7)
 
 
+_SHORT = 40  # vertices: where an image has thousands of parts, their rings are short, and many alike
+
+
 def _padding(length: int, diagonal: IntArray, steps: IntArray, offsets: FloatArray, size: int) -> int:
+    """`_least_padding`, which is found once for short rings that are alike."""
+    if len(steps) > _SHORT:
+        return _least_padding(length, diagonal, steps, offsets, size)
+    return _short_padding(length, diagonal.tobytes(), steps.tobytes(), offsets.tobytes(), size)
+
+
+@lru_cache(maxsize=4096)
+def _short_padding(length: int, diagonal: bytes, steps: bytes, offsets: bytes, size: int) -> int:
+    whole = np.frombuffer(diagonal, np.int64), np.frombuffer(steps, np.int64).reshape(-1, 2)
+    return _least_padding(length, *whole, np.frombuffer(offsets, np.float64), size)
+
+
+def _least_padding(length: int, diagonal: IntArray, steps: IntArray, offsets: FloatArray, size: int) -> int:
     """How often to repeat the last vertex so that the training loader samples no diagonal step where it crosses.
 
     A diagonal step passes from pixel to pixel through a corner. Where it crosses the row and where it crosses the
@@ -156,9 +177,12 @@ def _padding(length: int, diagonal: IntArray, steps: IntArray, offsets: FloatArr
 
 
 class _Axis(NamedTuple):
-    """Text of the normalised coordinate of every pixel along a side, and the pixels that readers make of the text."""
+    """Text of the normalised coordinate of every pixel along a side, and the pixels that readers make of the text.
 
-    shown: list[str]
+    A space follows each text, and zero bytes fill it up to the width of a cell.
+    """
+
+    shown: npt.NDArray[np.bytes_]
     pixels: IntArray
 
 
@@ -169,6 +193,6 @@ def _axis(size: int, digits: int, offset: float) -> _Axis:
     Where truncating and rounding would not agree, the pixel read back is -1, which no mask holds.
     """
     shown = [f"{(pixel + offset) / size:.{digits}f}" for pixel in range(size)]
-    values = np.array(shown, np.float32) * np.float32(size)
+    values = pixel_points(row_values(shown), size)
     pixels = values.astype(np.int64)
-    return _Axis(shown, np.where(pixels == np.rint(values), pixels, -1))
+    return _Axis(np.array([f"{text} " for text in shown], _CELL), np.where(pixels == np.rint(values), pixels, -1))

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from converters.formats.boxes import TOLERANCE
 from converters.formats.label_tree import InstanceList, LabelRecord
-from converters.formats.yolo.rows import Row, parse_rows
-from converters.rasterize import Rounding, fill_edges, fill_pixels, to_pixels
+from converters.formats.yolo.rows import Row, parse_rows, pixel_box, pixel_corners, pixel_points
+from converters.rasterize import Rounding, fill_edges_crop, fill_pixels, to_pixels
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
@@ -61,9 +61,8 @@ def read_rows(entry: LabelRecord, rounding: Rounding) -> Iterator[tuple[Row, Ins
         if len(row.values) == 4:
             yield row, box_instance(row.values, (width, height), label)
         else:
-            points = row.values.astype(np.float32).reshape(-1, 2)  # in single precision, as ultralytics reads them
-            pixels = to_pixels(points * np.array([width, height], np.float32), rounding)
-            yield row, polygon_instance(pixels, (width, height), label)
+            points = pixel_points(row.values.reshape(-1, 2), (width, height))
+            yield row, polygon_instance(to_pixels(points, rounding), (width, height), label)
 
 
 def read_corners(entry: LabelRecord) -> Iterator[tuple[Row, Instance | None]]:
@@ -77,8 +76,9 @@ def read_corners(entry: LabelRecord) -> Iterator[tuple[Row, Instance | None]]:
         if len(row.values) != 8:
             problem = f"has {len(row.values) + 1} columns, where a class and four corners are 9"
             raise ToolkitError(f"{entry.payload.path}:{row.line}", problem, "correct the row")
-        corners = row.values.reshape(-1, 2) * (width, height)
-        yield row, crop_to_bbox(fill_edges([corners], height, width), entry.names[row.class_id])
+        corners = pixel_corners(row.values, (width, height))
+        filled, offset = fill_edges_crop([corners], height, width)
+        yield row, crop_to_bbox(filled, entry.names[row.class_id], offset)
 
 
 def box_instance(xywh: npt.NDArray[np.float64], size: tuple[int, int], label: str) -> Instance | None:
@@ -86,7 +86,7 @@ def box_instance(xywh: npt.NDArray[np.float64], size: tuple[int, int], label: st
 
     A side that lies within a hundredth of a whole pixel lies on it: rows have few decimals.
     """
-    sides = np.concatenate([(xywh[:2] - xywh[2:] / 2) * size, (xywh[:2] + xywh[2:] / 2) * size])
+    sides = np.array(pixel_box(xywh, size))
     whole = np.rint(sides)
     x0, y0, x1, y1 = np.where(np.abs(sides - whole) < TOLERANCE, whole, sides).tolist()
     return Instance.of_box(label, (x0, y0, x1, y1), size)

@@ -1,4 +1,8 @@
-"""Rows of YOLO label files: boxes, polygons, boxes with keypoints; what trainers refuse is refused."""
+"""Rows of YOLO label files: boxes, polygons, boxes with keypoints; what trainers refuse is refused.
+
+What a row's numbers are in pixels is said here, for those who write rows, read them and check them. Boxes and oriented
+boxes are taken in double precision, polygons in single precision, as ultralytics fills them.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,24 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import FloatArray
 from toolkit.errors import ToolkitError
+from toolkit.geometry.labels import Box
 
-__all__ = ["LabelFile", "Row", "RowCounts", "RowForm", "count_rows", "looks_like_row", "parse_rows"]
+__all__ = [
+    "LabelFile",
+    "Row",
+    "RowCounts",
+    "RowForm",
+    "count_rows",
+    "looks_like_row",
+    "out_of_bounds",
+    "parse_rows",
+    "pixel_box",
+    "pixel_corners",
+    "pixel_points",
+    "row_values",
+]
 
 
 class RowForm(NamedTuple):
@@ -161,7 +180,7 @@ def _row(words: Sequence[str], number: int, label: LabelFile, names: dict[int, s
     """One row, checked."""
     place = f"{label.path}:{number}"
     try:
-        class_id, values = _whole(words[0]), np.array(words[1:], np.float64)
+        class_id, values = _whole(words[0]), row_values(words[1:])
     except (ValueError, OverflowError) as error:
         raise ToolkitError(place, "is not a row of numbers", "correct or remove the row") from error
     wrong = _wrong_columns(len(words), label.form.keypoint_columns)
@@ -173,7 +192,7 @@ def _row(words: Sequence[str], number: int, label: LabelFile, names: dict[int, s
         raise ToolkitError(place, "holds numbers that are not finite", "correct or remove the row")
     if label.form.keypoint_columns:
         values = values[:4]
-    beyond = _out_of_bounds(values)
+    beyond = out_of_bounds(values)
     if beyond is not None:
         raise ToolkitError(place, *beyond)
     return Row(class_id, values, number)
@@ -212,8 +231,10 @@ def _wrong_columns(columns: int, keypoints: int) -> tuple[str, str] | None:
 _MOST, _LEAST = np.float32(1.01), np.float32(-0.01)
 
 
-def _out_of_bounds(values: npt.NDArray[np.float64]) -> tuple[str, str] | None:
+def out_of_bounds(values: npt.NDArray[np.float64]) -> tuple[str, str] | None:
     """Problem and remedy where coordinates are not shares of the image, beyond what rounding does to them."""
+    if values.min() >= 0 and values.max() <= 1:  # as nearly all are
+        return None
     shares = values.astype(np.float32)
     if len(shares) != 4:
         points = shares.reshape(-1, 2)
@@ -225,3 +246,29 @@ def _out_of_bounds(values: npt.NDArray[np.float64]) -> tuple[str, str] | None:
     if shares.min() < _LEAST or shares[2:].min() < 0:
         return f"has negative coordinates (the least is {values.min():g})", "correct or remove the row"
     return None
+
+
+def row_values(words: Sequence[str]) -> FloatArray:
+    """The numbers of a row behind its class, float64.
+
+    Raises:
+        ValueError: one is no number.
+    """
+    return np.array(words, np.float64)
+
+
+def pixel_box(values: FloatArray, size: tuple[int, int]) -> Box:
+    """Sides x0, y0, x1, y1 in pixels of a row of centre and size, in an image of `size` (width, height)."""
+    centre, half = values[:2], values[2:4] / 2
+    (x0, y0), (x1, y1) = ((centre - half) * size).tolist(), ((centre + half) * size).tolist()
+    return x0, y0, x1, y1
+
+
+def pixel_corners(values: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Points (K, 2) in pixels of a row of x and y in turn."""
+    return np.asarray(values.reshape(-1, 2) * size, np.float64)
+
+
+def pixel_points(values: npt.NDArray[np.floating], size: int | tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Coordinates (..., 2), or those along one side, in pixels and in single precision."""
+    return np.asarray(values.astype(np.float32) * np.array(size, np.float32), np.float32)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from converters.formats.base import Encoded, Pixels, Settings
 from converters.formats.format import Format
 from converters.formats.yolo.data_yaml import find_data_yaml, read_document
@@ -13,7 +11,7 @@ from converters.formats.yolo.description import holds_labels, is_described
 from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import pixel_rings, polygon_row
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
-from converters.rasterize import ROUNDINGS, fill_pixels
+from converters.rasterize import ROUNDINGS, compare_pixels
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["FORMAT"]
@@ -37,10 +35,9 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
                 line = " ".join([line, *line.split()[-2:]])
             seen.add(line)
             lines.append(line)
-        filled = fill_pixels([read_back for _, read_back in rows], *instance.region.shape)
-        both = int(np.count_nonzero(filled & instance.region))
+        both, either = compare_pixels([read_back for _, read_back in rows], instance.region)
         intersection += both
-        union += int(np.count_nonzero(filled)) + instance.area - both
+        union += either
         bridges += added
     return encoded_rows(image, lines, settings, Pixels(intersection, union), bridges)
 
@@ -48,7 +45,7 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
 def _count(image: LabelledImage, settings: Settings) -> int:
     if settings.join_parts:
         return len(image.instances)
-    return sum(not ring.hole for instance in image.instances for ring in instance.outline.rings8)
+    return sum(len(instance.centre_rings) for instance in image.instances)
 
 
 def _recognise(root: Path) -> bool:

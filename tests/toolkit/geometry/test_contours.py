@@ -15,7 +15,8 @@ from hypothesis import example, given
 from pycocotools import mask as coco_mask
 
 from tests.masks import SHAPES, masks, picture
-from toolkit.geometry.contours import Outline, centre_rings, edge_rings, oriented_box, trace, uncut_rings
+from toolkit.geometry.contours import Outline, centre_rings, edge_rings, trace, uncut_rings
+from toolkit.geometry.oriented import oriented_box
 from toolkit.imaging.masks import read_mask
 
 Bools = npt.NDArray[np.bool_]

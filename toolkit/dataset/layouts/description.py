@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from toolkit.dataset.layouts.patterns import Pattern, compile_pattern
 from toolkit.dataset.samples import is_good_word
 from toolkit.errors import ToolkitError
+from toolkit.files.typed import parse_yaml
 
 __all__ = [
     "SUBSET_WORDS",
@@ -198,10 +199,7 @@ def read_description(path: str | Path) -> Description:
         ToolkitError: it cannot be read, or is none.
     """
     path = Path(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ToolkitError(path, f"cannot be read ({str(error).splitlines()[0]})", "name a YAML file") from error
+    document = parse_yaml(path, "name a YAML file")
     if not isinstance(document, dict):
         raise ToolkitError(path, "is no description of a layout", "see 'defectkit layouts' for some")
     return checked(document, path, path.stem)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from converters import convert, read_labels, verify
-from tests.converters.formats.coco.stand_ins import SIZE, annotation, coco, coco_tree, image, listed, ring
+from tests.converters.formats.coco.stand_ins import SIZE, annotation, coco, coco_tree, image, listed
 from tests.converters.support import save_png
 from toolkit import ToolkitError
 
@@ -135,18 +135,6 @@ def test_images_in_folders_of_their_own_are_told_apart(tmp_path: Path) -> None:
     images = [listed("5/a.png"), listed("6/a.png", id=6)]
     tree = read_labels(coco_tree(tmp_path, coco(annotation(), images=images)))
     assert [(one.key, len(one.instances)) for one in tree] == [("train/5/a", 1), ("train/6/a", 0)]
-
-
-def test_keys_that_would_meet_keep_their_endings_and_only_those(tmp_path: Path) -> None:
-    images = [listed("a.jpg"), listed("a.png", id=6), listed("b.png", id=7)]
-    root = coco_tree(tmp_path / "tree", coco(annotation(segmentation=[ring(3, 4, 12, 9)]), images=images))
-    for one in images:
-        image(root / "images" / one["file_name"])
-    assert [one.key for one in read_labels(root)] == ["a.jpg", "a.png", "b"]
-    convert(root, tmp_path / "out", ["coco", "yolo-detect", "panoptic"])
-    for kind in ("coco", "yolo-detect", "panoptic"):
-        tree = read_labels(tmp_path / "out" / kind)
-        assert {one.key: len(one.instances) for one in tree} == {"a.jpg": 1, "a.png": 0, "b": 0}
 
 
 def test_two_files_that_list_one_image_are_named(tmp_path: Path) -> None:
