@@ -168,7 +168,7 @@ def encode_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     lines[:, 0] = _UP
     lines[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
-    header = struct.pack(">II", width, height) + _EIGHT_BIT_RGB + b"\0\0" + _NOT_INTERLACED
+    header = struct.pack(">II", width, height) + _EIGHT_BIT_RGB + _PLAIN
     chunks = ((b"IHDR", header), (b"IDAT", bytes(deflate.zlib_compress(lines, _LEVEL))), (b"IEND", b""))
     return PNG_SIGNATURE + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
