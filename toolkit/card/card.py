@@ -99,7 +99,6 @@ def _card(
     subsets = {name: _by_class(statistics, subset=name) for name in _ordered(statistics.images)}
     products = sorted({product for product, _, _ in statistics.counted})
     defect_names = list(names) if names is not None else [name for name in classes if name != GOOD]
-    aggregated = {name: statistics.by_class[name].figures() for name in sorted(statistics.by_class)}
     marked_px, marked_percent = area_distributions(statistics.areas)
     return DatasetCard(
         root=dataset.root,
@@ -115,7 +114,9 @@ def _card(
         sizes=_sizes(statistics),
         depths=dict(sorted(statistics.depths.items())),
         measured=statistics.every.figures(),
-        figures={name: figures for name, figures in aggregated.items() if figures is not None},
+        figures={
+            name: told for name, one in sorted(statistics.by_class.items()) if (told := one.figures()) is not None
+        },
         marked_px=marked_px,
         marked_percent=marked_percent,
         area_histogram=power_histogram(_instance_areas(statistics)),

@@ -106,7 +106,8 @@ def _task(path: Path, document: Any) -> str:
     annotations = [one for one in _list(members, "annotations") if isinstance(one, dict)]
     if any("segments_info" in one for one in annotations):
         return "panoptic"
-    if members.get("annotations") is None or not (members["annotations"] or members.get("categories")):
+    empty = not (members.get("annotations") or members.get("categories") or path.name.startswith("instances"))
+    if members.get("annotations") is None or empty:
         return "a list of images"
     if annotations and not any("bbox" in one or "segmentation" in one for one in annotations):
         return "captions" if any("caption" in one for one in annotations) else "labels of whole images"
