@@ -203,3 +203,13 @@ def test_a_png_of_no_rows_or_columns(tmp_path: Path, read: Callable[[Path], obje
     path.write_bytes(data)
     with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image.*; replace the file"):
         read(path)
+
+
+def test_a_png_of_a_filter_method_that_nobody_knows(tmp_path: Path) -> None:
+    data = bytearray(png_of_rows(rows_with(4, 6, {1: 255}), [NONE] * 4))
+    data[27] = 1
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path = tmp_path / "mask.png"
+    path.write_bytes(data)
+    with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image.*; replace the file"):
+        read_mask(path)
