@@ -35,7 +35,7 @@ def open_with_pillow(path: Path, data: bytes) -> Iterator[Image.Image]:
     """An image opened with Pillow, of any size that the file can hold; failures name the file."""
     try:
         with without_pillow_limit(), Image.open(BytesIO(data)) as image:
-            check_room(path, data, *image.size)
+            check_room(path, data, *image.size, mode=image.mode)
             yield image
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError) as error:
         raise ToolkitError(path, f"not a readable image ({_brief(error)})", REPLACE) from error

@@ -53,7 +53,7 @@ def _is_coco(path: Path) -> bool:
             head = file.read(_HEAD)
             file.seek(max(0, path.stat().st_size - _HEAD))
             seen = _told(head + file.read())
-            if "images" not in seen and seen:  # its list may begin in the middle
+            if len(seen) == 1 or (seen and "images" not in seen):  # a list may begin in the middle, behind a long one
                 file.seek(0)
                 seen = _told(file.read())
     except OSError:
