@@ -14,11 +14,12 @@ COMPILE := $(LOCK_VENV)/bin/uv pip compile pyproject.toml requirements/build.in 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lock clean
+.PHONY: help demo test fuzz bench lock clean
 
 help:
 	@echo "make demo    install the base packages into $(VENV) and run defectkit on its own small product"
 	@echo "make test    install everything and run lint, types, import rules and tests"
+	@echo "make fuzz    hostile input by chance, with a new seed; SEED=5 has one again, CHECKS='png kill' takes some"
 	@echo "make bench   the measurements behind the tables in docs/"
 	@echo "make lock    requirements/*.txt after a change to pyproject.toml; UPGRADE=--upgrade takes newer versions"
 	@echo "make clean   remove $(VENV) and what was built or cached"
@@ -32,6 +33,11 @@ test: $(VENV)/.dev-installed $(VENV)/.browser-installed
 	$(BIN)/mypy --strict toolkit converters finetune
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# The seed is printed. FUZZ_SECONDS and FUZZ_TMP are as CONTRIBUTING says.
+CHECKS ?= all
+fuzz: $(VENV)/.dev-installed
+	$(BIN)/python -m tests.fuzz $(CHECKS) $(if $(SEED),--seed $(SEED))
 
 # axe-core judges the gallery's accessibility; without npm that test is skipped, and says so.
 $(VENV)/.browser-installed: tests/browser/package-lock.json | $(VENV)/.made

@@ -1,10 +1,12 @@
 """How long conversion takes, as a multiple of decoding the same masks with OpenCV, beside the peers' converters.
 
-Run: python -m benchmarks.convert [ROOT] [--rounds 9] [--json FILE]
+Run: python -m benchmarks.convert [ROOT...] [--made] [--kind KIND]... [--rounds 7] [--json FILE]
 
-All of it on one core's worth of work (one worker, one OpenCV thread), in turn, in one run. Each writes label files:
-ours three formats at once, the peers one each. Every run writes into a folder of its own, since some file systems are
-slow to hand out what was just deleted.
+Of each dataset named, or of masks made here of each kind (benchmarks.made_masks), which is what is measured where
+nothing is named. Processor time on one core (one worker, one OpenCV thread), all tasks in turn in one run, files on a
+memory disk where there is one. Ours are three formats at once and all eight, of all images, each label proven as it is
+written; the peers write one format, of the masks alone. Every run writes into a folder of its own, since some file
+systems are slow to hand out what was just deleted.
 """
 
 from __future__ import annotations
@@ -15,48 +17,107 @@ import json
 import logging
 import shutil
 import statistics
-import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from benchmarks.peers import supervision_coco_annotations, supervision_yolo_lines, write_ultralytics
-from benchmarks.timing import alternate, environment, ratio
+from benchmarks.made_masks import KINDS, write_masks
+from benchmarks.peers import (
+    pycocotools_annotations,
+    supervision_coco_annotations,
+    supervision_yolo_lines,
+    write_ultralytics,
+)
+from benchmarks.timing import alternate, environment, memory_folder, ratios
 from converters import convert
-from toolkit import load_dataset, write_product
+from toolkit import load_dataset
 
-FORMATS = ("coco", "yolo-segment", "yolo-detect")
+THREE = ("coco", "yolo-segment", "yolo-detect")
+EIGHT = ("coco", "yolo-detect", "yolo-segment", "yolo-obb", "yolo-classify", "semantic", "panoptic", "masks")
+DECODE = "cv2.imread"
+Spread = tuple[float, float, float]
+"""Median, least and most of the ratios of the rounds."""
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", nargs="?", type=Path, help="dataset root; without it the embedded product at 1024 px")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("roots", nargs="*", type=Path, help="dataset roots; without any, masks made here")
+    parser.add_argument("--made", action="store_true", help="the made masks as well as the roots")
+    parser.add_argument("--kind", action="append", choices=list(KINDS), help="of the made masks, these kinds alone")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--without-peers", action="store_true")
     parser.add_argument("--json", type=Path, help="write the figures there")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     logging.getLogger("ultralytics").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = _measure(arguments.root, Path(folder), arguments.rounds)
+    print(environment("opencv-python", "pycocotools", "ultralytics", "supervision"))
+    figures: dict[str, dict[str, Spread]] = {}
+    with memory_folder() as folder:
+        for name, root in _datasets(arguments, Path(folder)):
+            figures[name] = _measure(name, root, Path(folder), arguments.rounds, peers=not arguments.without_peers)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def _measure(root: Path | None, folder: Path, rounds: int) -> dict[str, float]:
-    root = root or write_product(folder / "product", image_size=1024, per_class=8, train_good=8)
-    dataset = load_dataset(root)
-    masks = [str(sample.masks[0]) for sample in dataset if sample.masks]
-    class_ids = folder / "class-ids"  # ultralytics' converter wants class ids from 1, not 255
-    class_ids.mkdir()
-    for number, path in enumerate(masks):
-        cv2.imwrite(str(class_ids / f"{number:05d}.png"), (cv2.imread(path, cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint8))
-    fresh = (folder / f"out-{number}" for number in itertools.count())
+def _datasets(arguments: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name and root of each dataset to measure; what is made here goes away after its turn."""
+    for root in arguments.roots:
+        yield root.resolve().name, root
+    if arguments.made or arguments.kind or not arguments.roots:
+        for name in arguments.kind or KINDS:
+            yield name, write_masks(KINDS[name], folder / "made")
+            shutil.rmtree(folder / "made")
+
+
+def _measure(name: str, root: Path, folder: Path, rounds: int, *, peers: bool) -> dict[str, Spread]:
+    """Measure one dataset and print its rows."""
+    out = folder / "out"
+    out.mkdir()
+    tasks = _tasks(root, out, peers=peers)
+    seconds = alternate(tasks, rounds, time.process_time)
+    masks = _masks(root)
+    base = statistics.median(seconds[DECODE]) / len(masks) * 1e3
+    print(f"\n{name}: {len(masks)} masks, {base:.2f} ms each for {DECODE}; {rounds} rounds\n")
+    print(f"| task | times {DECODE}, median of rounds (min to max) |\n|---|---|")
+    figures = {}
+    for task in tasks:
+        found = ratios(seconds, task, DECODE)
+        figures[task] = (statistics.median(found), min(found), max(found))
+        print("| {} | {:.2f} ({:.2f} to {:.2f}) |".format(task, *figures[task]), flush=True)
+    shutil.rmtree(out)
+    return figures
+
+
+def _masks(root: Path) -> list[str]:
+    return [str(sample.masks[0]) for sample in load_dataset(root) if sample.masks]
+
+
+def _tasks(root: Path, out: Path, *, peers: bool) -> Mapping[str, Callable[[], object]]:
+    """What is measured of a dataset, by name."""
+    dataset, masks = load_dataset(root), _masks(root)
+    fresh = (out / f"out-{number}" for number in itertools.count())
 
     def decode() -> None:
         for path in masks:
             cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+
+    ours = {
+        DECODE: decode,
+        "defectkit, " + " + ".join(THREE): lambda: convert(dataset, next(fresh), THREE, images="none"),
+        "defectkit, eight formats": lambda: convert(dataset, next(fresh), EIGHT, images="none"),
+    }
+    return ours | _peers(masks, out / "class-ids", fresh) if peers else ours
+
+
+def _peers(masks: list[str], class_ids: Path, fresh: Iterator[Path]) -> dict[str, Callable[[], object]]:
+    """The peers' converters; ultralytics' wants class ids from 1, not 255, in a folder of their own."""
+    class_ids.mkdir()
+    for number, path in enumerate(masks):
+        cv2.imwrite(str(class_ids / f"{number:05d}.png"), (cv2.imread(path, cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint8))
 
     def with_supervision() -> None:
         out = next(fresh)
@@ -65,35 +126,16 @@ def _measure(root: Path | None, folder: Path, rounds: int) -> dict[str, float]:
             lines = supervision_yolo_lines(cv2.imread(path, cv2.IMREAD_GRAYSCALE) > 0)
             (out / f"{number:05d}.txt").write_text("\n".join(lines))
 
-    def with_supervision_coco() -> None:
-        out = next(fresh)
-        out.mkdir()
-        found = [supervision_coco_annotations(cv2.imread(path, cv2.IMREAD_GRAYSCALE) > 0) for path in masks]
-        (out / "annotations.json").write_text(json.dumps(found, default=int))
+    def as_coco(annotations: Callable[[np.ndarray], list[dict[str, object]]]) -> None:
+        found = [annotations(cv2.imread(path, cv2.IMREAD_GRAYSCALE) > 0) for path in masks]
+        next(fresh).write_text(json.dumps(found, default=int))
 
-    def all_formats() -> None:
-        convert(dataset, next(fresh), FORMATS, images="none", workers=1)
-
-    tasks = {
-        "cv2.imread of the masks": decode,
-        f"defectkit, {' + '.join(FORMATS)}, all images": all_formats,
-        "supervision, YOLO polygons, masks only": with_supervision,
-        "supervision, COCO polygons, masks only": with_supervision_coco,
-        "ultralytics' converter, YOLO polygons, masks only": lambda: write_ultralytics(class_ids, next(fresh)),
+    return {
+        "supervision, YOLO polygons": with_supervision,
+        "supervision, COCO polygons": lambda: as_coco(supervision_coco_annotations),
+        "pycocotools, COCO run lengths": lambda: as_coco(pycocotools_annotations),
+        "ultralytics' converter, YOLO polygons": lambda: write_ultralytics(class_ids, next(fresh)),
     }
-    seconds = alternate(tasks, rounds)
-    base = next(iter(tasks))
-    print(environment("opencv-python", "ultralytics", "supervision"))
-    print(f"{root.name}: {len(dataset)} images, {len(masks)} with a mask; {rounds} rounds\n")
-    print("| task | median ms per mask | times cv2.imread, median of rounds (min to max) |\n|---|---|---|")
-    figures = {}
-    for name, times in seconds.items():
-        ratios = [a / b for a, b in zip(times, seconds[base], strict=True)]
-        figures[name] = ratio(seconds, name, base)
-        per_mask = statistics.median(times) / len(masks) * 1e3
-        print(f"| {name} | {per_mask:.2f} | {figures[name]:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
-    shutil.rmtree(class_ids)
-    return figures
 
 
 if __name__ == "__main__":

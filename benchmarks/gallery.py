@@ -67,7 +67,7 @@ def main() -> None:
 
 def _measure(source: Path, home: Path, images: int, workers: int) -> dict[str, float]:
     _link(source, home / "data/zipper", images)
-    convert(load_dataset(home / "data"), home / "labels", ["coco"], workers=workers)
+    convert(load_dataset(home / "data", follow_links=True), home / "labels", ["coco"], workers=workers)
     started = time.perf_counter()
     report, _ = view(home / "labels/coco", home / "gallery", workers=workers)
     seconds = time.perf_counter() - started

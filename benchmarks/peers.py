@@ -32,6 +32,7 @@ __all__ = [
     "Masks",
     "fill_coco",
     "fill_yolo",
+    "pycocotools_annotations",
     "supervision_coco_annotations",
     "supervision_yolo_lines",
     "write_ultralytics",
@@ -103,6 +104,18 @@ def supervision_coco_annotations(mask: BoolArray) -> list[dict[str, Any]]:
         except ValueError:
             return []
     return [dict(annotation) for annotation in annotations]
+
+
+def pycocotools_annotations(mask: BoolArray) -> list[dict[str, Any]]:
+    """COCO run lengths of each 8-connected component, by pycocotools."""
+    count, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    found = []
+    for number in range(1, count):
+        packed = coco_mask.encode(np.asfortranarray(components == number, np.uint8))
+        area, box = int(coco_mask.area(packed)), coco_mask.toBbox(packed).tolist()
+        segmentation = {"size": packed["size"], "counts": packed["counts"].decode("ascii")}
+        found.append({"area": area, "bbox": box, "iscrowd": 0, "segmentation": segmentation})
+    return found
 
 
 def supervision_to_polygon2mask(masks: Masks) -> dict[str, BoolArray]:

@@ -9,7 +9,7 @@ Two conventions are in use, and they differ:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -22,6 +22,8 @@ __all__ = [
     "ROUNDINGS",
     "Crop",
     "Rounding",
+    "compare_edges",
+    "compare_pixels",
     "compress_rle",
     "fill_edges",
     "fill_edges_crop",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 Rounding = Literal["truncate", "round"]
+_SHORT_OUTLINE, _LONGEST_OUTLINE = 1 << 22, 1 << 25  # pixels; tracing takes 40 bytes and 0.2 microseconds for each
 ROUNDINGS: tuple[Rounding, ...] = ("truncate", "round")
 
 
@@ -49,18 +52,68 @@ def fill_edges(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int
 
     Returns:
         bool (height, width).
+
+    Raises:
+        ValueError: an outline is so long that tracing it would take all memory.
     """
     if not len(rings):
         return np.zeros((height, width), np.bool_)
-    objects = coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)
-    return np.asarray(coco_mask.decode(objects[0] if len(objects) == 1 else coco_mask.merge(objects)), np.bool_)
+    return np.asarray(coco_mask.decode(_traced(rings, height, width)), np.bool_)
+
+
+def compare_edges(rings: Sequence[npt.NDArray[np.generic]], mask: BoolArray) -> tuple[int, int]:
+    """What `fill_edges` makes of polygons beside the mask that they are of.
+
+    Args:
+        rings: (K, 2) arrays of x, y in pixels; one at least.
+        mask: bool (H, W).
+
+    Returns:
+        how many pixels both have, and how many at least one of them has.
+    """
+    runs = _traced(rings, *mask.shape)
+    # pycocotools wants columns, and OpenCV turns rows into them many times faster than numpy.
+    true = coco_mask.encode(np.asarray(cv2.transpose(mask.view(np.uint8))).T)
+    if runs["counts"] == true["counts"]:
+        return (int(coco_mask.area(true)),) * 2
+    return _compared(np.asarray(coco_mask.decode(runs), np.bool_), mask)
+
+
+def compare_pixels(rings: Sequence[npt.NDArray[np.integer]], mask: BoolArray) -> tuple[int, int]:
+    """What `fill_pixels` makes of polygons beside the mask that they are of: as `compare_edges`."""
+    return _compared(fill_pixels(rings, *mask.shape), mask)
+
+
+def _compared(filled: BoolArray, mask: BoolArray) -> tuple[int, int]:
+    if np.array_equal(filled, mask):
+        return (int(np.count_nonzero(mask)),) * 2
+    return int(np.count_nonzero(filled & mask)), int(np.count_nonzero(filled | mask))
 
 
 def fill_edges_crop(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int) -> Crop:
-    """The same pixels as those of `fill_edges`, and no raster of the whole image."""
+    """The same pixels as those of `fill_edges`, and no raster of the whole image; there is a ring at least."""
+    return _crop(_unpacked(_traced(rings, height, width)["counts"]), height)
+
+
+def _traced(rings: Sequence[npt.NDArray[np.generic]], height: int, width: int) -> Any:
+    """The compressed run lengths of polygons, one of them at least."""
+    for ring in rings:
+        _check_outline(ring, max(height, width))
     objects = coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)
-    packed = objects[0] if len(objects) == 1 else coco_mask.merge(objects)
-    return _crop(_unpacked(packed["counts"]), height)
+    return objects[0] if len(objects) == 1 else coco_mask.merge(objects)
+
+
+def _check_outline(ring: npt.NDArray[np.generic], longest: int) -> None:
+    """Raise where an outline is too long: pycocotools keeps five points for each pixel of it, in the image or not.
+
+    One that stays in an image is as long as each of its sides may be, times their number.
+    """
+    points = ring.astype(np.float64)
+    if points.size and len(points) * 2 * np.abs(points).max() <= _SHORT_OUTLINE:
+        return
+    length = float(np.abs(np.diff(points, axis=0, append=points[:1])).max(axis=1, initial=0).sum())
+    if not length <= min(_LONGEST_OUTLINE, max(_SHORT_OUTLINE, len(points) * longest)):
+        raise ValueError(f"a polygon whose outline is {length:.0f} pixels long")
 
 
 def to_pixels(points: npt.NDArray[np.floating], rounding: Rounding) -> npt.NDArray[np.int32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.formats.base import Holds, Labelled, Settings
-from converters.formats.label_tree import LabelRecord, LabelTree
+from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
@@ -21,6 +21,7 @@ from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
+from toolkit.files.reach import check_links, following_links
 from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -105,8 +106,8 @@ class Source(Protocol):
         """The images as samples."""
 
     @property
-    def reader(self) -> Callable[[Sample], LabelledImage] | None:
-        """Reads the labels of a sample, where they do not stand in masks; else None."""
+    def reader(self) -> Mapping[str, Callable[[], LabelledImage]] | None:
+        """Key -> what reads the labels of that image, where they do not stand in masks; else None."""
 
     @property
     def tree(self) -> LabelTree | None:
@@ -158,7 +159,13 @@ class MaskedSample:
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
         )
         return Labelled(
-            image, components, too_small, inspected.turned, _looks_inverted(inspected), inspected.fits_both_ways
+            image,
+            components,
+            too_small,
+            inspected.turned,
+            _looks_inverted(inspected),
+            inspected.fits_both_ways,
+            inspected.header.turned,
         )
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
@@ -181,7 +188,7 @@ def _looks_inverted(inspected: Inspected) -> bool:
     """Whether more than half of an image is marked, its corners included: the background may be what is marked."""
     size = inspected.header.height, inspected.header.width
     crops = (mask.crop for mask in inspected.masks.values() if mask.crop.shape == size)
-    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop) * 2 > crop.size for crop in crops)
+    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop != 0) * 2 > crop.size for crop in crops)
 
 
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
@@ -232,9 +239,9 @@ class TreeSource:
         return Dataset(samples, root=self.root, layout=self.layout, layout_problems=self.layout_problems, notes=notes)
 
     @property
-    def reader(self) -> Callable[[Sample], LabelledImage]:
-        """Reads the labels of an image of the tree."""
-        return partial(_read_record, records={record.sample.key: record for record in self.tree.records})
+    def reader(self) -> Mapping[str, Callable[[], LabelledImage]]:
+        """Key -> what reads the labels of that image."""
+        return {record.sample.key: record.labelled for record in self.tree.records}
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """As `LabelTree.classes`."""
@@ -245,11 +252,7 @@ class TreeSource:
         raise ToolkitError("--category", "a label tree has no categories", "leave it out")
 
 
-def _read_record(sample: Sample, records: dict[str, LabelRecord]) -> LabelledImage:
-    return records[sample.key].labelled()
-
-
-def read_labels(root: str | Path, *, suspect: bool = True) -> LabelTree:
+def read_labels(root: str | Path, *, suspect: bool = True, follow_links: bool = False) -> LabelTree:
     """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
 
     A folder that holds one tree stands for it. Labels are read as the tree is iterated.
@@ -257,19 +260,28 @@ def read_labels(root: str | Path, *, suspect: bool = True) -> LabelTree:
     Args:
         root: the tree.
         suspect: whether to look through all that a folder without a sign holds, for labels of another tool.
+        follow_links: read what links in it lead to outside of it.
 
     Raises:
-        ToolkitError: no such folder or file, no tree in it, or several.
+        ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it.
     """
     root = Path(root)
+    with following_links(follow_links):
+        if suspect:
+            check_links(root)  # before anything in it is followed
+        with following_links(suspect and root.is_dir()):
+            return _read_labels(root, suspect=suspect)
+
+
+def _read_labels(root: Path, *, suspect: bool) -> LabelTree:
     if is_label_file(root):
         return _read_file(root)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
     kind = _format_of(root)
     trees = trees_in(root) if kind is None else []
-    if not trees and suspect:
-        kind = kind or _suspected(root)
+    if kind is None and not trees and suspect:
+        kind = _suspected(root)
     if kind is not None:
         return _indexed(root, kind)
     if len(trees) == 1 and (kind := _format_of(trees[0])) is not None:
@@ -292,7 +304,10 @@ def _read_file(path: Path) -> LabelTree:
 
 
 def _indexed(root: Path, kind: str) -> LabelTree:
+    check_links(root)
     tree = find_format(kind).index(root)
+    if not root.is_dir():
+        tree.check_reach()
     if not len(tree) and not tree.layout_problems:
         raise ToolkitError(root, f"a {kind} tree without images", "check the paths in it")
     return tree
@@ -327,7 +342,7 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
         layout: how a folder is laid out that is no label tree; found by itself if None.
 
     Raises:
-        ToolkitError: it is neither.
+        ToolkitError: it is neither, or has links that lead out of it.
     """
     if isinstance(source, Dataset):
         return DatasetSource(source)
@@ -336,9 +351,11 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     if not isinstance(source, str | Path):
         return source
     root = Path(source)
-    if layout is None and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
-        return TreeSource(read_labels(root))
-    return DatasetSource(load_dataset(root, layout))
+    check_links(root)
+    with following_links(root.is_dir()):
+        if layout is None and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
+            return TreeSource(read_labels(root))
+        return DatasetSource(load_dataset(root, layout))
 
 
 def _is_tree(root: Path) -> bool:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 
-from finetune.engine.image_files import image_files
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Row, Run, csv_bytes, open_run, read_metrics
+from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
+from toolkit.files.parallel import ordered_map, shared_path
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import check_free, staging
 from toolkit.imaging.images import encode_png
@@ -129,6 +130,7 @@ def predict(
     out: str | Path,
     *,
     words: str | Sequence[str] | None = None,
+    cluster: str | None = None,
 ) -> list[Row]:
     """Predict on images that need no labels, and leave predictions.csv and what else the learner makes.
 
@@ -137,6 +139,7 @@ def predict(
         images: image files, folders of them, or a dataset root; one or several.
         out: a new or empty folder.
         words: yolo-world: other things to look for than the classes that it was trained on.
+        cluster: the address of a Dask scheduler, whose workers then predict, each with the model in its memory.
 
     Returns:
         A row for each image, as in predictions.csv.
@@ -145,23 +148,30 @@ def predict(
         ToolkitError: the run is at fault, an image cannot be read, or `out` holds something.
     """
     opened, out = _opened(run), Path(out)
+    opened = Run(shared_path(opened.root, cluster), opened.learner)  # a `TrainedRun` has its model with it
+    spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
     with staging(out) as stage:
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"
-        rows = _rows(opened, files, built, words)
+        try:
+            rows = _rows(opened, files, built, spread, words)
+        finally:
+            forget_models()
         write_whole(built / "predictions.csv", csv_bytes(rows))
         stage.publish(built)
     return [dict(row) for row in rows]
 
 
-def _rows(run: Run, files: list[Path], out: Path, words: str | Sequence[str] | None) -> Sequence[Mapping[str, Number]]:
+def _rows(
+    run: Run, files: list[Path], out: Path, spread: Spread, words: str | Sequence[str] | None
+) -> Sequence[Mapping[str, Number]]:
     if words is None:
-        return find_learner(run.learner).predict(run, files, out)
+        return find_learner(run.learner).predict(run, files, out, spread)
     _check_taken(run, "--words", "yolo-world")
     from finetune.yolo_world.learner import predict as look_for
 
-    return look_for(run, files, out, _listed(words))
+    return look_for(run, files, out, spread, _listed(words))
 
 
 def _opened(run: Run | str | Path) -> Run:

@@ -32,6 +32,7 @@ __all__ = [
     "shell",
     "snapshot",
     "stain",
+    "times",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,3 +137,12 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
     """Everything in a folder: path -> content, or None for folders; empty where there is no such folder."""
     found = sorted(folder.rglob("*"))
     return {path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None for path in found}
+
+
+def times(folder: Path) -> dict[str, tuple[int, int]]:
+    """When each file of a folder, each folder and the folder itself were last written, and their sizes.
+
+    Permissions would say the same, but root, who runs many tests, may write everywhere.
+    """
+    found = {path: path.stat() for path in sorted((folder, *folder.rglob("*")))}
+    return {str(path): (told.st_mtime_ns, told.st_size) for path, told in found.items()}

@@ -1,10 +1,11 @@
-"""What every test may ask for: the real dataset where there is one, and property tests that repeat."""
+"""What every test may ask for: the real dataset, ultralytics without a network, property tests that repeat."""
 
 from __future__ import annotations
 
 import gc
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,6 +26,17 @@ def mvtec_root() -> Path:
     if not path.is_dir():
         pytest.fail(f"MVTEC_ROOT is {root}, which is not a folder: correct it, or unset it to skip these tests")
     return path
+
+
+@pytest.fixture(scope="session")
+def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The module `ultralytics`, told before its import to leave network, packages and home folder alone."""
+    os.environ |= {
+        "YOLO_OFFLINE": "1",
+        "YOLO_AUTOINSTALL": "0",
+        "YOLO_CONFIG_DIR": str(tmp_path_factory.mktemp("ultralytics")),
+    }
+    return pytest.importorskip("ultralytics", reason='needs ultralytics: pip install "defectkit[yolo]"')
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

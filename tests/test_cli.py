@@ -398,3 +398,13 @@ def test_completion_scripts(name: str, tmp_path: Path) -> None:
     assert "_DEFECTKIT_COMPLETE" in outcome.out
     assert shell("--install-completion", name, environment={**variables, "PATH": os.environ["PATH"]}).status == 0
     assert any("_DEFECTKIT_COMPLETE" in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_memory_that_ends_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("toolkit.cli.labels.open_root", full)
+    told = defectkit("convert", tmp_path, tmp_path / "out", "--to", "coco")
+    assert (told.status, len(told.errors)) == (2, 1)
+    assert "needs more memory than there is; use fewer --workers, or smaller images" in told.err

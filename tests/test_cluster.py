@@ -1,146 +1,97 @@
-"""The same bytes from a cluster as from one thread, also when one of its machines goes away."""
+"""The same from a cluster as from one thread, also when a worker goes away half-way, and from other folders."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.commands import PATIENCE, ROOT, defectkit, make_dataset, snapshot
+from tests.commands import IMAGES, Outcome, defectkit, make_dataset, snapshot
 
 pytest.importorskip("distributed", reason="needs the cluster extra")
 
-CATEGORIES = 12
+from tests.clusters import Cluster, running_cluster
+
+CATEGORIES = 7  # so that there are four batches of 16 images: two that are done, and two that are waited in
 FORMATS = "coco,yolo-segment,masks"
 
-# A worker that writes its process id into a folder when it begins, and does no image before there is a file `go`.
-WORKER = """
-import os, sys, time
-import converters.writing.pipeline as pipeline
-import distributed
 
-address, folder, go = sys.argv[1:]
-render = pipeline._render
-
-def held_render(*args, **kwargs):
-    open(os.path.join(folder, str(os.getpid())), "w").close()
-    while not os.path.exists(go):
-        time.sleep(0.01)
-    return render(*args, **kwargs)
-
-pipeline._render = held_render
-
-async def work():
-    async with distributed.Worker(address, nthreads=1, dashboard=False) as worker:
-        await worker.finished()
-
-import asyncio
-asyncio.run(work())
-"""
-
-SCHEDULER = """
-import asyncio, sys
-import distributed
-
-async def serve():
-    async with distributed.Scheduler(host="127.0.0.1", port=int(sys.argv[1]), dashboard=False) as scheduler:
-        await scheduler.finished()
-
-asyncio.run(serve())
-"""
-
-
-class Cluster:
-    """A scheduler and two workers on this machine, each a process of its own."""
-
-    def __init__(self, home: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{port}"
-        self.begun = home / "begun"
-        self.begun.mkdir()
-        self.go = home / "go"
-        self._home = home
-        self._processes = [self._start(SCHEDULER, str(port))]
-        self.workers = [self._start(WORKER, self.address, str(self.begun), str(self.go)) for _ in range(2)]
-        self._processes += self.workers
-
-    def _start(self, script: str, *words: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": "False"}
-        return subprocess.Popen(
-            [sys.executable, "-c", script, *words],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self._home,
-            env=environment,
-        )
-
-    def close(self) -> None:
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.wait(PATIENCE)
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path)
-    try:
+@pytest.fixture(scope="module")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
-    finally:
-        cluster.close()
 
 
 @pytest.fixture
-def dataset(tmp_path: Path) -> Path:
+def cluster(shared_cluster: Cluster) -> Cluster:
+    shared_cluster.prepare()
+    return shared_cluster
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset, and in `labels` what one thread makes of it."""
+    home = tmp_path_factory.mktemp("home")
     for number in range(CATEGORIES):
-        make_dataset(tmp_path / "data", f"part{number:02}")
-    return tmp_path / "data"
+        make_dataset(home / "data", f"part{number:02}")
+    told = defectkit("convert", home / "data", home / "labels", "--to", FORMATS, "--images", "copy", "--workers", "1")
+    assert told.status == 0
+    return home
+
+
+@pytest.fixture(autouse=True)
+def stands_at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are given paths that mean nothing to the workers of a cluster, which stand elsewhere."""
+    monkeypatch.chdir(home)
+
+
+def halfway(cluster: Cluster, *words: str | Path, killed: bool = True) -> Outcome:
+    """A command on the cluster, one of whose workers goes away."""
+    told = cluster.halfway(lambda: defectkit(*words, "--json", "--cluster", cluster.address), killed=killed)
+    assert (told.status, told.err) == (0, "")
+    return told
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["all live", "one dies"])
-def test_a_cluster_writes_what_one_thread_writes(dataset: Path, tmp_path: Path, cluster: Cluster, killed: bool) -> None:
-    from distributed import Client
+def test_convert(home: Path, tmp_path: Path, cluster: Cluster, killed: bool) -> None:
+    halfway(cluster, "convert", "data", tmp_path / "labels", "--to", FORMATS, "--images", "copy", killed=killed)
+    made, wanted = snapshot(tmp_path / "labels"), snapshot(home / "labels")
+    for tree in FORMATS.split(","):  # whose way to the source is another one
+        told, expected = (one.pop(f"{tree}/manifest.json") or b"" for one in (made, wanted))
+        assert [line for line in told.splitlines() if b'"source"' not in line] == [
+            line for line in expected.splitlines() if b'"source"' not in line
+        ]
+    assert made == wanted
 
-    words = ["--to", FORMATS, "--images", "copy", "--json"]
-    assert defectkit("convert", dataset, tmp_path / "thread", *words, "--workers", "1").status == 0
-    with Client(cluster.address, timeout=PATIENCE, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=PATIENCE)
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "toolkit.cli",
-            "convert",
-            dataset,
-            tmp_path / "out",
-            *words,
-            "--cluster",
-            cluster.address,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    deadline = time.monotonic() + PATIENCE
-    while len(list(cluster.begun.iterdir())) < 2 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert {path.name for path in cluster.begun.iterdir()} == {str(worker.pid) for worker in cluster.workers}
-    if killed:
-        assert process.poll() is None
-        cluster.workers[0].send_signal(signal.SIGKILL)
-        cluster.workers[0].wait(PATIENCE)
+
+def test_verify(home: Path, cluster: Cluster) -> None:
+    told = halfway(cluster, "verify", "labels", "--against", "data").json()
+    assert told == defectkit("verify", home / "labels", "--against", home / "data", "--json").json()
+    assert told["passed"]
+
+
+def test_verify_finds_what_is_wrong(home: Path, cluster: Cluster, tmp_path: Path) -> None:
     cluster.go.touch()
-    out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (0, "")
-    assert out
-    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "thread")
+    assert defectkit("convert", home / "data", tmp_path / "out", "--to", "yolo-segment").status == 0
+    label = max((tmp_path / "out/yolo-segment/labels").rglob("*.txt"), key=lambda path: path.stat().st_size)
+    label.write_text("0 0.1 0.1 0.2 0.1 0.2 0.2\n")
+    told = defectkit("verify", tmp_path / "out", "--json", "--cluster", cluster.address)
+    alone = defectkit("verify", tmp_path / "out", "--json")
+    assert (told.status, alone.status) == (1, 1)
+    assert told.json() == alone.json()
+
+
+@pytest.mark.parametrize("shown", ["data", "labels/coco"])
+def test_view(home: Path, tmp_path: Path, cluster: Cluster, shown: str) -> None:
+    halfway(cluster, "view", shown, "--out", tmp_path / "there", "--limit", "30")
+    assert defectkit("view", home / shown, "--out", tmp_path / "here", "--limit", "30").status == 0
+    assert snapshot(tmp_path / "there") == snapshot(tmp_path / "here")
+
+
+@pytest.mark.parametrize("described", ["data", "labels/coco"])
+def test_describe(home: Path, cluster: Cluster, described: str) -> None:
+    told = halfway(cluster, "describe", described).json()
+    assert told == defectkit("describe", home / described, "--json").json()
+    assert told["images"] == IMAGES * CATEGORIES
+    assert told["problems"] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,6 +202,71 @@ def test_ctrl_c_takes_one_line(runs: Runs, workers: str) -> None:
     assert runs.rendered == TOTAL - done
 
 
+def test_being_told_to_end_leaves_what_a_later_run_goes_on_from(runs: Runs) -> None:
+    outcome = runs.stop(signal.SIGTERM)
+    assert (outcome.status, outcome.out) == (128 + signal.SIGTERM, "")
+    assert outcome.err.startswith("terminated: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert finished(runs.out) == []
+    done = runs.done()
+    assert runs.run("--resume").status == 0
+    assert runs.rendered == TOTAL - done
+
+
+# Sends itself a signal when a module is looked for, as if Ctrl-C came just then.
+IMPORTER = """
+import signal, sys
+number, name, *words = sys.argv[1:]
+
+class Striking:
+    def find_spec(self, wanted, path=None, target=None):
+        if wanted == name:
+            sys.meta_path.remove(self)
+            signal.raise_signal(int(number))
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it, and its children then do too
+sys.meta_path.insert(0, Striking())
+from toolkit.cli import start
+sys.argv = ["defectkit", *words]
+start()
+"""
+MOMENTS = [
+    ("typer", "--help"),
+    ("toolkit.cli.labels", "convert", "DATA", "OUT", "--to", "coco"),
+    ("numpy", "convert", "DATA", "OUT", "--to", "coco"),
+    ("cv2", "verify", "DATA"),
+    ("cv2", "view", "DATA", "--out", "OUT"),
+    ("matplotlib", "describe", "DATA", "--out", "OUT"),
+    ("torch", "train", "classifier", "DATA", "--out", "OUT"),
+    ("torch", "predict", "RUN", "DATA", "--out", "OUT"),
+    ("torch", "evaluate", "RUN", "DATA"),
+    ("torch", "autolabel", "DATA", "--detector", "RUN", "--out", "OUT"),
+]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("name", "words"), [(name, words) for name, *words in MOMENTS])
+def test_any_moment_will_do_while_modules_are_loaded(
+    tmp_path: Path, name: str, words: list[str], number: signal.Signals
+) -> None:
+    places = {"DATA": str(make_dataset(tmp_path / "data")), "OUT": str(tmp_path / "out")}
+    places["RUN"] = str(ROOT / "tests/old/0.1.0/runs/vae")
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTER, str(int(number)), name, *(places.get(word, word) for word in words)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=PATIENCE,
+        check=False,
+    )
+    said = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
+    resumed = words[0] in ("convert", "view", "train")
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr.startswith(f"{said}: the same command with --resume" if resumed else f"{said}: run the same")
+    assert len(done.stderr.splitlines()) == 1
+    assert snapshot(tmp_path / "out") == {}
+
+
 def test_resume_with_other_settings_is_refused_and_loses_nothing(
     runs: Runs, undisturbed: dict[str, bytes | None]
 ) -> None:
@@ -339,3 +405,17 @@ def test_a_folder_that_cannot_be_written(runs: Runs, monkeypatch: pytest.MonkeyP
     assert "cannot be written (Read-only file system); " in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert not runs.out.exists()
+
+
+def test_a_run_that_is_killed_twice_keeps_the_subsets_that_it_had_finished(runs: Runs) -> None:
+    for number in range(1, CATEGORIES):  # what is left has its test images first, and its train images last
+        shutil.rmtree(runs.root / f"part{number}")
+    assert defectkit(*runs.words()).status == 0
+    wanted = snapshot(runs.out)
+    shutil.rmtree(runs.out)
+    for done in (IMAGES - 2, IMAGES - 1):
+        more = ["--resume"] if done == IMAGES - 1 else []
+        runs.run("--workers", "1", *more, strike="checkpoint", number=signal.SIGKILL, after=done)
+        assert runs.done() == done
+    assert runs.run("--workers", "1", "--resume").status == 0
+    assert snapshot(runs.out) == wanted

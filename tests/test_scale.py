@@ -32,8 +32,8 @@ finally:
 
 def link_samples(home: Path, count: int) -> Path:
     """A dataset of one category whose images and masks, half of them good, are links to a few files."""
-    images = [save(home / f"image{number}.png", picture(number)) for number in range(8)]
-    masks = [save(home / f"mask{number}.png", stain(number)) for number in range(4)]
+    images = [save(home / f"data/.store/image{number}.png", picture(number)) for number in range(8)]
+    masks = [save(home / f"data/.store/mask{number}.png", stain(number)) for number in range(4)]
     part = home / "data" / "part"
     for folder in (part / "test/good", part / "test/scratch", part / "ground_truth/scratch"):
         folder.mkdir(parents=True)

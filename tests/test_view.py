@@ -32,6 +32,7 @@ from tests.commands import (
     snapshot,
 )
 from toolkit import load_dataset
+from toolkit.files.staging import STAGING, Staging
 
 DEFECT_IMAGES = sum(DEFECTS.values())
 INSTANCES = 2 * DEFECT_IMAGES  # each mask of `make_dataset` is a bar and a speck
@@ -328,6 +329,18 @@ def test_an_interrupted_run_is_resumed(data: Path, tmp_path: Path, how: str) -> 
     again = defectkit(*words, "--resume")
     assert again.status == 0
     assert again.out == resumed.stdout
+
+
+def test_what_a_kill_behind_the_last_step_leaves_is_removed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("view", data, "--out", tmp_path / "g")
+    with monkeypatch.context() as killed:
+        killed.setattr(Staging, "remove", lambda stage: None)
+        assert defectkit(*words).status == 0
+    assert f".g{STAGING}" in [path.name for path in tmp_path.iterdir()]
+    assert defectkit(*words, "--resume").status == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "g"]
 
 
 def test_unfinished_work_of_other_settings_is_not_resumed(data: Path, tmp_path: Path) -> None:

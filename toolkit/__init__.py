@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from toolkit.dataset.samples import Sample
     from toolkit.dataset.splits import Split, read_split, split_dataset, write_split
     from toolkit.errors import BadInputError, Problem, ToolkitError
+    from toolkit.files.reach import following_links
     from toolkit.geometry.labels import Instance, LabelledImage
     from toolkit.synthetic.product import write_product
 
@@ -33,6 +34,7 @@ __all__ = [
     "Split",
     "ToolkitError",
     "describe_dataset",
+    "following_links",
     "load_dataset",
     "read_split",
     "split_dataset",
@@ -50,6 +52,7 @@ __getattr__, __dir__ = offer(
         "dataset.samples": ("Sample",),
         "dataset.splits": ("Split", "read_split", "split_dataset", "write_split"),
         "errors": ("BadInputError", "Problem", "ToolkitError"),
+        "files.reach": ("following_links",),
         "geometry.labels": ("Instance", "LabelledImage"),
         "synthetic.product": ("write_product",),
     },

@@ -26,6 +26,7 @@ FLAGS: dict[str, tuple[str, str]] = {
     "--extend": ("extend", _PLACE),
     "--fold": ("fold", _NUMBER),
     "--folds": ("folds", _NUMBER),
+    "--follow-links": ("follow_links", _SWITCH),
     "--good": ("good", _WORD),
     "--group": ("group", r"'[^']*'|near-duplicates"),
     "--guess": ("guess", _PLACE),

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -70,7 +70,11 @@ class Settings:
 
     def class_id(self, name: str) -> int:
         """Index of a class, from 0."""
-        return self.classes.index(name)
+        return self._class_ids[name]
+
+    @cached_property
+    def _class_ids(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.classes)}
 
     def described(self) -> JsonObject:
         """The settings as they stand in a manifest."""
@@ -115,6 +119,7 @@ class Encoded:
         bridges: pixels that bridges between parts add.
         rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
         covered: pixels of objects that a map of one value a pixel gives to another object.
+        upright: whether the image is put there as a copy that stands upright.
     """
 
     image: str
@@ -128,6 +133,7 @@ class Encoded:
     bridges: int = 0
     rectangles: int = 0
     covered: int = 0
+    upright: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,7 @@ class Labelled:
     `turned`: a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
     `inverted`: more than half of the image is marked, its corners included.
     `both_ways`: its masks fit the upright picture and the pixels as stored, which are not the same.
+    `lies`: whether the image file has an EXIF orientation to be turned by; None where that was not looked at.
     """
 
     image: LabelledImage
@@ -178,6 +185,7 @@ class Labelled:
     turned: bool = False
     inverted: bool = False
     both_ways: bool = False
+    lies: bool | None = None
 
 
 def digest_line(path: str, digest: str) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, ma
 from converters.formats.map_values import IGNORE, MapValues, map_values
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.data_yaml import find_data_yaml, image_folders, read_data_yaml
+from converters.formats.yolo.places import path_parts
 from converters.rasterize import Rounding
 from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
@@ -62,7 +64,7 @@ def index_class_maps(root: Path) -> LabelTree:
     manifest = read_manifest(root)
     ours = manifest is not None
     meaning = map_values(path, document, ours=ours)
-    part = Path(str(document.get("masks_dir") or "masks")).as_posix()
+    part = _masks_dir(path, document.get("masks_dir") or "masks")
     seen, read = _Seen(), set[Path]()
     for subset, folder in image_folders(root, document, part) or image_folders(root, document):
         images, maps = _folders(root, folder, part, path)
@@ -82,6 +84,20 @@ def index_class_maps(root: Path) -> LabelTree:
     return LabelTree(
         root, "semantic", meaning.classes, records, manifest=manifest, layout_problems=seen.problems, notes=notes
     )
+
+
+def _masks_dir(path: Path, told: object) -> str:
+    """The folder of maps that a dataset file names.
+
+    Raises:
+        ToolkitError: it is no path inside the tree.
+    """
+    text = told if isinstance(told, str) and "\0" not in told else ".."
+    parts = path_parts(text)
+    leads_out = ".." in re.split(r"[\\/]", text) or PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive
+    if leads_out or not parts or any(len(part) > 255 for part in parts):
+        raise ToolkitError(path, "has a masks_dir that is no folder in the tree", "name it from there, as masks")
+    return "/".join(parts)
 
 
 def _folders(root: Path, folder: Path, part: str, path: Path) -> tuple[Path, Path]:

@@ -60,6 +60,7 @@ class Format:
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
         class_folders: whether its folders are classes, so that one whose name is a word for good is read as good.
         keeps_subsets: whether a reader finds each image in the subset that it was written for.
+        turns_photos: whether all its readers turn an image as its EXIF orientation says; else it is copied upright.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Format:
     counts_instances: bool = True
     class_folders: bool = False
     keeps_subsets: bool = True
+    turns_photos: bool = True
 
     def can_show(self, kind: LabelKind) -> bool:
         """Whether its labels can say what labels of this kind say."""

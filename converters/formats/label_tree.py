@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,12 @@ from toolkit.dataset.keys import key_of_file_name
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_of_image
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
+from toolkit.files.reach import JUNK, check_files
 from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.imaging.limits import check_claimed_size
+
+if TYPE_CHECKING:
+    from toolkit.imaging.images import ImageHeader
 
 __all__ = [
     "FoundImage",
@@ -29,6 +34,7 @@ __all__ = [
     "LabelRecord",
     "LabelTree",
     "assign_keys",
+    "image_header",
     "make_records",
     "subset_of_name",
     "walk_files",
@@ -69,19 +75,22 @@ class LabelRecord:
         """Nothing: what a tree lacks is among its problems."""
         return None
 
-    def labelled(self, scheme: ClassScheme = "defect", rounding: Rounding = "truncate") -> LabelledImage:
+    def labelled(
+        self, scheme: ClassScheme = "defect", rounding: Rounding = "truncate", *, sized: bool = True
+    ) -> LabelledImage:
         """Read the labels.
 
         Args:
             scheme: "defect" keeps the classes, "binary" makes them one.
             rounding: how coordinates of YOLO polygons become pixels.
+            sized: whether the size that a tree of ours tells is held against the image, as those of others always are.
 
         Raises:
             ToolkitError: the label or the image is at fault.
         """
         width, height = self.image_size()
         path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
-        if path is not None and not self.ours:
+        if path is not None and (not self.ours or (sized and self.payload is not None)):  # masks and classes claim none
             check_size(path, width, height)
         loaded = self.load(self, rounding)
         instances, left_out = tuple(loaded), loaded.left_out if isinstance(loaded, InstanceList) else ()
@@ -136,9 +145,10 @@ class LabelRecord:
         """Width and height in pixels.
 
         Raises:
-            ToolkitError: the tree does not tell, and the image cannot be read.
+            ToolkitError: the tree does not tell, and the image cannot be read; or it tells of more than can be.
         """
         if self.size is not None:
+            check_claimed_size(self.sample.image, *self.size)
             return self.size
         return _file_size(self.sample.image)
 
@@ -152,19 +162,28 @@ def check_size(image: Path, width: int, height: int) -> None:
 
 
 def _file_size(image: Path) -> tuple[int, int]:
+    header = image_header(image)
+    return header.width, header.height
+
+
+def image_header(image: Path) -> ImageHeader:
+    """What an image file declares, read once for all who ask.
+
+    Raises:
+        ToolkitError: it cannot be read.
+    """
     try:
         told = os.stat(image)
     except OSError:
-        return _read_size(image, 0, 0)
-    return _read_size(image, told.st_size, told.st_mtime_ns)
+        return _read_header(image, 0, 0)
+    return _read_header(image, told.st_size, told.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)  # a conversion asks when it looks at an image and when it writes it, a proof for each reading
-def _read_size(image: Path, length: int, changed: int) -> tuple[int, int]:
+def _read_header(image: Path, length: int, changed: int) -> ImageHeader:
     from toolkit.imaging.images import read_header
 
-    header = read_header(image)
-    return header.width, header.height
+    return read_header(image)
 
 
 class LabelTree:
@@ -214,6 +233,18 @@ class LabelTree:
     def samples(self) -> list[Sample]:
         """The images as samples, for `split_dataset`; their `defect` is the class of the image."""
         return [record.sample for record in self.records]
+
+    def check_reach(self) -> None:
+        """Refuse what links lead to out of the folder that a label file and its images lie in.
+
+        Raises:
+            ToolkitError: there are such links.
+        """
+        images = [record.sample.image for record in self.records]
+        near = self.root.parent
+        home = near if all(image.is_relative_to(near) for image in images) else near.parent
+        files = (Path(record.payload[0]) for record in self.records if isinstance(record.payload, tuple))
+        check_files(home, dict.fromkeys([*images, *(file for file in files if file != self.root)]))
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """Class names in the order of their ids.
@@ -319,7 +350,7 @@ def make_records(
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order."""
+    """All files below a folder, in order; hidden folders, and what operating systems leave behind, are passed over."""
     for parent, folders, files in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in JUNK)
         yield from (Path(parent) / name for name in sorted(files))

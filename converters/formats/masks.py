@@ -157,4 +157,5 @@ FORMAT = Format(
     counts_instances=False,
     class_folders=True,
     keeps_subsets=False,
+    turns_photos=False,  # anomalib opens them with a bare Pillow
 )

@@ -27,7 +27,8 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage
-from toolkit.imaging.images import encode_blank_map, encode_map, read_image
+from toolkit.imaging.images import encode_blank_map, read_image
+from toolkit.imaging.png import encode_rgb_png
 
 __all__ = ["FORMAT"]
 
@@ -68,7 +69,7 @@ def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
 def _encode_ids(ids: npt.NDArray[np.uint32]) -> bytes:
     """Segment ids as colours, R + 256 G + 256^2 B (https://cocodataset.org/#format-results, panoptic)."""
     rgba = ids.astype("<u4", copy=False).view(np.uint8).reshape(*ids.shape, 4)
-    return encode_map(np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR), np.uint8))
+    return encode_rgb_png(np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8))
 
 
 def _segment(

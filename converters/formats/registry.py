@@ -62,6 +62,7 @@ def check_formats(names: str | Iterable[str]) -> list[str]:
 
 
 _SCHEMA = 2  # of manifests; those of version 0.1.0 have none
+_REMEDY = "convert again"
 
 
 def read_manifest(root: Path) -> JsonObject | None:
@@ -70,19 +71,22 @@ def read_manifest(root: Path) -> JsonObject | None:
     Raises:
         ToolkitError: there is one, but it is damaged, or a newer version wrote it.
     """
-    import orjson
+    from converters.formats.manifest import Manifest  # what a format is asked for its name needs no models
+    from toolkit.files.typed import checked, parse_json
 
     path = root / "manifest.json"
     if not path.is_file():
         return None
-    try:
-        manifest = orjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ToolkitError(path, f"cannot be read ({error})", "convert again") from error
-    if not isinstance(manifest, dict) or manifest.get("tool") != "defectkit" or manifest.get("format") not in FORMATS:
+    manifest = parse_json(path, _REMEDY)
+    if not isinstance(manifest, dict) or manifest.get("tool") != "defectkit":
         return None
-    schema = manifest.get("schema", 1)
-    if not isinstance(schema, int) or schema > _SCHEMA:
-        version = manifest.get("version", "a newer one")
-        raise ToolkitError(path, f"has schema {schema}, which this version cannot read", f"use defectkit {version}")
-    return manifest
+    name, schema = manifest.get("format"), manifest.get("schema", 1)
+    if not isinstance(name, str):
+        raise ToolkitError(path, "names no format", _REMEDY)
+    if name not in FORMATS:
+        return None  # of a gallery, for instance
+    if not isinstance(schema, int) or isinstance(schema, bool) or not 1 <= schema <= _SCHEMA:
+        version = manifest.get("version")
+        remedy = f"use defectkit {version}" if isinstance(version, str) and version else "use a newer defectkit"
+        raise ToolkitError(path, f"has schema {schema!r:.40}, which this version cannot read", remedy)
+    return checked(Manifest, manifest, path, _REMEDY).as_json()

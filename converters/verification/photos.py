@@ -10,6 +10,7 @@ from typing import NamedTuple
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.sources import Member
 from toolkit.errors import ToolkitError
+from toolkit.imaging.copies import is_copy
 from toolkit.imaging.images import read_header
 
 __all__ = ["Photo", "check_photo", "expects_photos", "photo_faults"]
@@ -42,8 +43,9 @@ def expects_photos(tree: LabelTree) -> bool:
 def check_photo(record: LabelRecord, member: Member | None) -> Photo:
     """Look for the image file of a record, and hold it against that of its source, if there is one.
 
-    A file that is the source's own (a link to it) is not read; others must have the same bytes. Without a source the
-    file must be readable, and of the size that its label says.
+    A file that is the source's own (a link to it) is not read; others must have the same bytes, or show the same pixels
+    as a source that is turned or of more than 8 bits. Without a source the file must be readable, and of the size that
+    its label says.
     """
     path = record.sample.image
     other = member.sample.image if member is not None else None
@@ -53,6 +55,8 @@ def check_photo(record: LabelRecord, member: Member | None) -> Photo:
         return Photo(path, True, other is not None)
     try:
         fault = _difference(path, other) if other is not None else _fault_of(path, record)
+        if fault and other is not None and is_copy(path, other):
+            fault = ""
     except OSError as error:
         fault = f"{path}: cannot be compared with its source ({error.strerror or error})"
     except ToolkitError as error:

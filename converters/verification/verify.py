@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import nsmallest
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,14 +24,16 @@ from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
 from converters.sources import LayoutLike, Source, SourceLike, read_labels, trees_in
 from converters.verification.comparison import ImageFidelity, compare_image
-from converters.verification.matching import Match, find_source, match_records, settings_of
+from converters.verification.matching import Match, find_source, match_records, settings_of, unsaid_images
 from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
 from converters.writing.summary import covered_note
 from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
-from toolkit.files.parallel import ordered_map
+from toolkit.files.parallel import ordered_map, reported, shared_path
+from toolkit.files.reach import check_links
+from toolkit.files.typed import parse_yaml
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
@@ -51,12 +54,20 @@ class _Tree:
 
 
 class _Way(NamedTuple):
-    """How a tree was written: its format, what its labels consist of, whether it has images, and the settings."""
+    """How a tree was written: its format, what its labels consist of, whether it has images, and the settings.
 
-    format: Format
+    It goes to other processes, and so has the name of the format and not its functions.
+    """
+
+    kind: str
     holds: Holds
     photos: bool
     settings: Settings
+
+    @property
+    def format(self) -> Format:
+        """The format."""
+        return find_format(self.kind)
 
 
 class _Checked(NamedTuple):
@@ -88,6 +99,7 @@ def verify(
     layout: LayoutLike = None,
     min_iou: float = 1.0,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> VerifyReport:
     """Check label trees against their source.
@@ -98,7 +110,7 @@ def verify(
             hashes and whether the images can be read are checked.
         layout: how `against` is laid out, where it is a folder; what the manifests say of it if None.
         min_iou: every image must reach this.
-        workers: threads.
+        workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         progress: called with (done, total).
 
     Raises:
@@ -106,19 +118,18 @@ def verify(
     """
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
-    trees, reports = _indexed(Path(out))
-    source = find_source(against, [one.tree for one in trees], layout)
+    trees, reports = _indexed(shared_path(Path(out), cluster))
+    source = find_source(shared_path(against, cluster), [one.tree for one in trees], layout)
     known = any(one.tree.manifest is not None for one in trees)
     notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE if known else _NEITHER,)
     work = _work(trees, source)
     ways = [_way(one.tree, source) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)
     checked: list[list[_Checked]] = [[] for _ in trees]
-    for done, results in enumerate(ordered_map(check, work, workers=workers), 1):
-        for result in results:
-            checked[result.tree].append(result)
-        if progress is not None:
-            progress(done, len(work))
+    reads = [*(one.tree.root for one in trees), *([] if source is None else [source.root])]
+    spread = ordered_map(check, work, workers=workers, cluster=cluster, reads=reads)
+    for result in chain.from_iterable(reported(spread, len(work), progress)):
+        checked[result.tree].append(result)
     for one, way, results in zip(trees, ways, checked, strict=True):
         _check_manifest(one, results)
         _check_closing(one, way)
@@ -130,7 +141,7 @@ def verify(
 
 def _way(tree: LabelTree, source: Source | None) -> _Way:
     found = find_format(tree.kind)
-    return _Way(found, found.holds_in(tree), expects_photos(tree), settings_of(tree, source))
+    return _Way(tree.kind, found.holds_in(tree), expects_photos(tree), settings_of(tree, source))
 
 
 def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *, compared: bool) -> tuple[str, ...]:
@@ -162,6 +173,7 @@ def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *
 def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
     """The trees to check, and reports of those that cannot be read."""
     trees, reports = [], []
+    check_links(out)
     for folder, kind in _folders(out):
         try:
             tree = find_format(kind).index(folder)
@@ -186,15 +198,24 @@ def _folders(out: Path) -> list[tuple[Path, str]]:
 
 
 def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:
-    """The labels to check, image by image; what the source has and a whole tree lacks is a failure."""
+    """The labels to check, image by image; what the source has and a whole tree lacks is a failure.
+
+    What it has and a tree of ours was never given is a note.
+    """
     matches = match_records([one.tree for one in trees], source)
     for one, lost in zip(trees, matches.missing, strict=True):
         if lost and (one.tree.manifest is None or (_images_said(one.tree) or 0) > len(one.tree)):
-            shown = ", ".join(lost[:_WORST]) + (", ..." if len(lost) > _WORST else "")
             one.failures.append(
-                f"{one.tree.root}: {len(lost)} of the source's {matches.images} images are missing: {shown}"
+                f"{one.tree.root}: {len(lost)} of the source's {matches.images} images are missing: {_first(lost)}"
             )
+        elif source is not None and (unsaid := unsaid_images(one.tree, source, lost)):
+            what = f"{len(unsaid)} image(s) of the source are not in this tree ({_first(unsaid)})"
+            one.notes.append(f"{one.tree.root}: {what}: 'defectkit convert ROOT OUT --resume' adds those that are new")
     return matches.found
+
+
+def _first(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_WORST]) + (", ..." if len(keys) > _WORST else "")
 
 
 def _images_said(tree: LabelTree) -> int | None:
@@ -242,7 +263,7 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     found, key = way.format, record.sample.key
     scheme: ClassScheme = "defect" if found.tells_classes else "binary"
-    readings = [record.labelled(scheme, rounding) for rounding in found.roundings]
+    readings = [record.labelled(scheme, rounding, sized=False) for rounding in found.roundings]
     shown = readings[0]
     objects = 1 if way.holds == "classes" else len(shown.instances)
     # Simplified rings keep the box and the area of the mask that they stand for.
@@ -293,9 +314,9 @@ def _check_closing(one: _Tree, way: _Way) -> None:
         if name.endswith(".yaml"):
             path = one.tree.root / name
             try:
-                written, there = yaml.safe_load(content), yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, yaml.YAMLError) as error:
-                one.failures.append(f"{path}: cannot be read ({str(error).splitlines()[0]})")
+                written, there = yaml.safe_load(content), parse_yaml(path, "convert again")
+            except ToolkitError as error:
+                one.failures.append(error.with_flags)
                 continue
             changed = [key for key, value in written.items() if not isinstance(there, dict) or there.get(key) != value]
             if changed:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from converters.formats.base import Holds, Settings
-from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
+from converters.formats.registry import find_format
 from converters.sources import Member
 from converters.verification.comparison import box_faults, drawn_as_masks, masked, pixel_difference
 from toolkit.errors import Problem, ToolkitError
@@ -18,9 +18,17 @@ __all__ = ["read_shown"]
 
 
 def read_shown(
-    record: LabelRecord, member: Member | None, found: Format, holds: Holds, settings: Settings, compare: bool
+    record: LabelRecord, member: Member | None, kind: str, holds: Holds, settings: Settings, compare: bool
 ) -> Shown:
-    """The labels of one image as written, beside what the source marks; of several readings the worst, as `verify`."""
+    """The labels of one image as written, beside what the source marks; of several readings the worst, as `verify`.
+
+    Args:
+        record, member: the image in the tree and in the source.
+        kind: name of the tree's format, which other processes look up for themselves.
+        holds, settings: what the labels consist of, and how they were made.
+        compare: whether there is a source.
+    """
+    found = find_format(kind)
     readings = [record.labelled(rounding=rounding) for rounding in found.roundings]
     shown = readings[0]
     boxes, corners = found.as_written(record, shown)

@@ -7,7 +7,6 @@ to leave out count as lost here, since a viewer asks what the mask holds.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +20,9 @@ from converters.verification.matching import find_source, match_records, setting
 from converters.viewing.as_written import read_shown
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.parallel import shared_path
+from toolkit.files.portable import relative_path
+from toolkit.files.reach import check_links
 from toolkit.files.staging import check_apart
 from toolkit.gallery import GalleryItem, GalleryPage, GalleryReport, Shapes, Shown, Words, build_gallery
 from toolkit.gallery.building import choose
@@ -75,6 +77,7 @@ def view(
     sheet: str | Path | None = None,
     layout: LayoutLike = None,
     workers: int = 1,
+    cluster: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -89,7 +92,7 @@ def view(
         categories: show these products only.
         sheet: also draw a contact sheet, a PNG.
         layout: how a dataset is laid out, `path` or what it is compared with; found by itself if None.
-        workers: threads.
+        workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         overwrite: replace an earlier gallery (and sheet).
         resume: go on where an interrupted run stopped.
         progress: called with (done, total).
@@ -97,7 +100,7 @@ def view(
     Raises:
         ToolkitError: there is nothing to show at `path`, or `out` or `sheet` is in the way or cannot be written.
     """
-    views = open_views(path, against, categories, layout)
+    views = open_views(shared_path(path, cluster), shared_path(against, cluster), categories, layout)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     if sheet is not None:
@@ -108,6 +111,7 @@ def view(
         views.page,
         limit=limit,
         workers=workers,
+        cluster=cluster,
         overwrite=overwrite,
         resume=resume,
         progress=progress,
@@ -141,6 +145,7 @@ def open_views(
 
 def _open(path: Path, layout: LayoutLike, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
     """What stands at a path, and what to say of the choice; of several trees the one that tells the most."""
+    check_links(path)
     if path.is_dir() and read_manifest(path) is not None:
         return open_source(read_labels(path)), ()
     manifests = {folder: read_manifest(folder) for folder in trees_in(path)} if path.is_dir() else {}
@@ -189,8 +194,7 @@ def _of_tree(
 ) -> Views:
     source, notes = _source(tree, against, layout)
     settings = settings_of(tree, source)
-    found = find_format(tree.kind)
-    holds = found.holds_in(tree)
+    holds = find_format(tree.kind).holds_in(tree)
     shapes = _SHAPES[holds]
     items: list[GalleryItem] = []
     borrowed = False
@@ -208,7 +212,9 @@ def _of_tree(
                     image_class=record.sample.defect,
                     image=image,
                     stamp=_stamp(record, true),
-                    load=partial(read_shown, record, match.member, found, holds, settings, compare=source is not None),
+                    load=partial(
+                        read_shown, record, match.member, tree.kind, holds, settings, compare=source is not None
+                    ),
                     count=partial(_counted, partial(_as_written, record)),
                 )
             )
@@ -285,7 +291,7 @@ def _faulty(problems: Sequence[Problem], root: Path) -> list[GalleryItem]:
     """Files that belong to no image, or to one that lacks something: each a tile with its problem."""
     return [
         GalleryItem(
-            key=os.path.relpath(problem.file, root),
+            key=relative_path(Path(problem.file), root),
             subset="",
             product="",
             image_class="",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ import orjson
 from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.sources import Member
+from converters.writing.checkpoint import Checkpoint, KeptProblem, dump_checkpoint, load_checkpoint
 from converters.writing.tree_writer import TreeWriter
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.links import link_or_copy
+from toolkit.files.portable import relative_path
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
@@ -30,6 +33,7 @@ __all__ = ["Conversion", "Rendered", "fingerprint", "finished"]
 
 _CHECKPOINT_SECONDS = 5.0
 _STATE = "state.json"
+_NAMED = 3
 _REPEAT = "repeat them, or use --overwrite to begin anew"
 
 
@@ -48,6 +52,7 @@ class Rendered:
         inverted: whether more than half of it is marked, its corners included.
         both_ways: whether its masks fit the picture upright and as stored, which are not the same.
         left_out: what its labels list and what marks nothing, one line each.
+        copy: the image as a file that stands upright, where a format needs one.
     """
 
     sample: Sample
@@ -60,6 +65,7 @@ class Rendered:
     inverted: bool = False
     both_ways: bool = False
     left_out: tuple[str, ...] = ()
+    copy: bytes = b""
 
 
 def fingerprint(items: Iterable[tuple[Member, str]]) -> str:
@@ -157,8 +163,6 @@ class Conversion:
             self._doubtful = rendered.sample.image
         self._seen.update(turned=rendered.turned, inverted=rendered.inverted, both=rendered.both_ways)
         self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
-        mode, image = self._settings.images, rendered.sample.image
-        size = -1 if mode == "none" or not image.exists() else image.stat().st_size
         nothing = ((reason, 0) for reason in rendered.left_out)
         left_out = (*(("smaller than --min-area", area) for area in rendered.too_small), *nothing)
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
@@ -170,9 +174,24 @@ class Conversion:
                 found=rendered.found,
                 left_out=left_out,
             )
-            if size >= 0:
-                self._copied |= link_or_copy(image, writer.prepare(encoded.image), mode) != mode
-                writer.count_image(size)
+        if self._settings.images != "none" and rendered.sample.image.exists():
+            self._put_photo(rendered)
+
+    def _put_photo(self, rendered: Rendered) -> None:
+        """The image file into every tree: as it is, or as the copy that stands upright, which trees share."""
+        mode, image = self._settings.images, rendered.sample.image
+        size, copy = image.stat().st_size, Path()
+        self._seen["upright"] += bool(rendered.copy)
+        for writer, encoded in zip(self._writers, rendered.encoded, strict=True):
+            target = writer.prepare(encoded.image)
+            if not encoded.upright:
+                self._copied |= link_or_copy(image, target, mode) != mode
+            elif copy.name:
+                link_or_copy(copy, target, "hardlink")
+            else:
+                copy = Path(target)
+                write_whole(copy, rendered.copy)
+            writer.count_image(len(rendered.copy) if encoded.upright else size, upright=encoded.upright)
 
     def finish(
         self, left_out: Sequence[Problem], root: Path, layout: Mapping[str, Any] | None = None
@@ -182,7 +201,7 @@ class Conversion:
         remarks = {
             "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
             "input_sha256": self._inputs,
-            "source": os.path.relpath(root.resolve(), self._out.resolve()),
+            "source": relative_path(root.resolve(), self._out.resolve()),
             **({"layout": dict(layout)} if layout is not None else {}),
         }
         manifests = {}
@@ -202,7 +221,14 @@ class Conversion:
     def _remarks(self) -> Iterator[str]:
         """What a user should know of how the trees were written."""
         if self._copied:
-            yield "the images are on another file system than the output: copied instead of hard-linked"
+            yield "there are no hard links from the images to the output (two file systems, or one without): copied"
+        yield from self._unportable()
+        if self._seen["upright"]:
+            where = ", ".join(name for name in self._formats if not find_format(name).turns_photos)
+            what = (
+                f"{self._seen['upright']} photo(s) have an EXIF orientation: in {where} they are upright copies (PNG)"
+            )
+            yield f"{what}, since not all readers turn them"
         if self._seen["turned"]:
             what = f"{self._seen['turned']} mask(s) were drawn on the pixels as stored"
             yield f"{what}: turned upright, as the EXIF orientation of their images says"
@@ -220,43 +246,48 @@ class Conversion:
             shown = ", ".join(self._left_out[:3]) + (", ..." if len(self._left_out) > 3 else "")
             yield f"{len(self._left_out)} annotation(s) left out, listed in manifest.json: {shown}"
 
+    def _unportable(self) -> Iterator[str]:
+        """That the trees cannot be copied to Windows, and why."""
+        faults = {key: why for writer in self._writers for key, why in writer.owners.faults.items()}
+        if faults:
+            named = [f"{key} ({why})" for key, why in islice(faults.items(), _NAMED)]
+            shown = ", ".join(named) + (", ..." if len(faults) > _NAMED else "")
+            yield f"the files of {len(faults)} image(s) cannot be had on Windows under their names: {shown}"
+
     def _mark(self) -> JsonObject:
         """What a checkpoint must agree with to be resumed."""
         settings = {**self._settings.described(), "names": list(self._settings.classes)}
         return {"inputs": self._inputs, "formats": self._formats, "settings": settings, "total": self._total}
 
     def _save_state(self) -> None:
-        state = {
-            "mark": self._mark(),
-            "done": self._done,
-            "written": self._written,
-            "seen": self._seen,
-            "left_out": self._left_out,
-            "problems": [vars(problem) for problem in self.problems],
-            "writers": {writer.name: writer.checkpoint() for writer in self._writers},
-        }
-        write_whole(self._stage / _STATE, orjson.dumps(state))
+        state = Checkpoint(
+            mark=self._mark(),
+            done=self._done,
+            written=self._written,
+            seen={name: int(count) for name, count in self._seen.items()},
+            left_out=self._left_out,
+            problems=[KeptProblem(**vars(problem)) for problem in self.problems],
+            writers={writer.name: writer.checkpoint() for writer in self._writers},
+        )
+        write_whole(self._stage / _STATE, dump_checkpoint(state))
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self._done = state["done"]
-        self._written = state.get("written", self._done)
-        self._seen = Counter(state.get("seen", {}))
-        self._left_out = list(state.get("left_out", ()))
-        self.problems = [Problem(**problem) for problem in state["problems"]]
+    def _restore(self, state: Checkpoint) -> None:
+        self._done, self._written = state.done, state.written
+        self._seen, self._left_out = Counter(state.seen), list(state.left_out)
+        self.problems = [Problem(one.file, one.problem, one.remedy) for one in state.problems]
         for writer in self._writers:
-            writer.restore(state["writers"][writer.name])
+            writer.restore(state.writers[writer.name])
 
-    def _load_state(self, anew: bool) -> JsonObject | None:
+    def _load_state(self, anew: bool) -> Checkpoint | None:
         path = self._stage / _STATE
         if not path.is_file():
             if not anew:
                 _check_unfinished(self._out, self._formats)
             return None
-        try:
-            state: JsonObject = orjson.loads(path.read_bytes())
-        except ValueError:
+        state = load_checkpoint(path)
+        if state is None:
             return None
-        if state["mark"] == orjson.loads(orjson.dumps(self._mark())):
+        if state.mark == orjson.loads(orjson.dumps(self._mark())) and state.writers.keys() == set(self._formats):
             return state
         if anew:
             return None
@@ -290,4 +321,4 @@ def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
 def _relative(file: str, root: Path) -> str:
     if root.is_file():
         root = root.parent
-    return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
+    return relative_path(Path(file), root) if Path(file).is_relative_to(root) else file

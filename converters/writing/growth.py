@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from toolkit.errors import ToolkitError
 __all__ = ["Growth", "find_growth"]
 
 _SHOWN = 3
+_KEEP = "keep the split that it was made with (defectkit split --extend OLD.csv), or use --overwrite"
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,13 @@ def find_growth(
         # Only a tree with folders of its own has other names than the source: elsewhere another name is another image.
         before = {(one.key if found.keeps_subsets else find(one.key) or one.key): one.split for one in samples}
         _check(out / name, before, subsets, still=found.keeps_subsets)
+        if not found.keeps_subsets:
+            _check_counts(out / name, Counter(subsets[key] for key in before), manifest["subsets"])
         old = [str(one) for one in manifest["classes"]]
         classes = [*old, *(one for one in classes if one not in old)]
         grown.append(name)
-        notes.append(f"{name}: {len(subsets) - len(before)} image(s) added to {len(before)}")
+        there = sum(int(counts["images"]) for counts in manifest["subsets"].values())
+        notes.append(f"{name}: {len(subsets) - there} image(s) added to {there}")
     return Growth(replace(settings, classes=tuple(classes)), tuple(grown), tuple(notes))
 
 
@@ -84,5 +89,24 @@ def _check(tree: Path, before: Mapping[str, str], subsets: Mapping[str, str], *,
     moved = sorted(key for key, subset in before.items() if still and subsets[key] != subset)
     if moved:
         problem = f"has {len(moved)} image(s) that would move to another subset: {', '.join(moved[:_SHOWN])}"
-        remedy = "keep the split that it was made with (defectkit split --extend OLD.csv), or use --overwrite"
-        raise ToolkitError(tree, problem, remedy)
+        raise ToolkitError(tree, problem, _KEEP)
+
+
+def _check_counts(tree: Path, after: Mapping[str, int], told: Mapping[str, Mapping[str, int]]) -> None:
+    """Refuse to move what a tree has that does not tell subsets, by what its manifest counts in each.
+
+    Args:
+        tree: the tree.
+        after: subset -> how many of the images of the tree would be in it.
+        told: subset -> what the manifest counts: images, and those of them that are background.
+    """
+    images = {name: counts["images"] for name, counts in told.items()}
+    shown = {name: counts["images"] - counts["background"] for name, counts in told.items()}
+    # Without images only those with a label leave a trace.
+    before = next((one for one in (images, shown) if sum(one.values()) == sum(after.values())), None)
+    if before is None:
+        return
+    changed = sorted(name for name in {*before, *after} if before.get(name, 0) != after.get(name, 0))
+    if changed:
+        counts = ", ".join(f"{name} has {before.get(name, 0)} and would have {after.get(name, 0)}" for name in changed)
+        raise ToolkitError(tree, f"has image(s) that would move to another subset: of these, {counts}", _KEEP)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from converters.formats.base import Encoded, Holds, ImageMode, Settings, check_defect_folder
+from converters.formats.label_tree import image_header
 from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
@@ -23,10 +24,11 @@ from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, image_class, is_good_word
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.files.parallel import ordered_map
+from toolkit.files.parallel import ordered_map, shared_path
 from toolkit.files.staging import check_apart, check_free
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
+from toolkit.imaging.copies import upright_copy
 
 __all__ = ["ConvertReport", "convert", "write_labels"]
 
@@ -103,7 +105,7 @@ def convert(
     Raises:
         ToolkitError: the settings, the output folder or the files are at fault. Nothing is left behind.
     """
-    source = open_source(dataset)
+    source = open_source(shared_path(dataset, cluster))
     names, grouping = tuple(source.classes(classes)), parse_grouping(instances)
     settings = Settings(
         names, classes, grouping, min_area, min_iou, join_parts, segmentation, images=images, threshold=threshold
@@ -153,7 +155,8 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     job = Conversion(order.out, missing, settings, len(items), inputs)
     if missing:
         with job.staged(resume=order.resume, anew=order.overwrite or bool(growth.formats)) as done:
-            results = _results(items[done:], missing, settings, workers, cluster)
+            render = partial(_render, formats=missing, settings=settings)
+            results = ordered_map(render, items[done:], workers=workers, cluster=cluster, reads=[source.root])
             job.consume(results, fail=order.fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
@@ -180,6 +183,9 @@ def _check(settings: Settings, on_problem: str, formats: Sequence[str], source: 
         raise ToolkitError("--min-area", f"{settings.min_area} is no area", "give 0 or more pixels")
     if settings.threshold is not None and not 0 < settings.threshold <= 65535:
         raise ToolkitError("--threshold", f"{settings.threshold} is no grey value", "give a number from 1 to 65535")
+    blank = next((name for name in settings.classes if not name.strip()), None)
+    if blank is not None:
+        raise ToolkitError(source.root, f"the class {blank!r} has a name that nobody can read", "rename the class")
     _check_kinds(formats, source)
 
 
@@ -279,21 +285,14 @@ def _advice(source: Source, items: Sequence[_Item]) -> tuple[str, ...]:
     return (f"{what}, all defects are in {where}{why}; to train a detector or segmenter, {remedy}",)
 
 
-def _results(
-    items: Sequence[_Item], formats: Sequence[str], settings: Settings, workers: int, cluster: str | None
-) -> Iterator[Rendered]:
-    """Every image in every format, in order."""
-    return ordered_map(partial(_render, formats=formats, settings=settings), items, workers=workers, cluster=cluster)
-
-
 def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered:
     """One image in every format, or what is wrong with it. Runs in a worker; pure but for reading the files."""
     member, subset = item
     try:
         labelled = member.read(settings, subset)
         _check_kind(member, formats)
-        boxes = sum(one.mask is None for one in labelled.image.instances)
-        encoded = tuple(_encoded(name, labelled.image, settings, boxes) for name in formats)
+        encoded = _encoded(labelled.image, formats, settings, labelled.lies)
+        copy = _copied(labelled.image, encoded)
     except ToolkitError as error:
         return Rendered(member.sample, subset, error.problems, ())
     return Rendered(
@@ -307,15 +306,33 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         labelled.inverted,
         labelled.both_ways,
         labelled.image.left_out,
+        copy,
     )
 
 
-def _encoded(name: str, image: LabelledImage, settings: Settings, boxes: int) -> Encoded:
-    """One image in one format. A rectangle that stands for a box is exact to nothing."""
-    found = find_format(name)
-    encoded = found.encode(image, settings)
-    drawn = boxes and not found.takes_boxes and found.holds != "classes"
-    return replace(encoded, fidelity=None, rectangles=boxes) if drawn else encoded
+def _encoded(
+    image: LabelledImage, formats: Sequence[str], settings: Settings, lies: bool | None
+) -> tuple[Encoded, ...]:
+    """One image in every format. A rectangle that stands for a box is exact to nothing.
+
+    `lies`: as in `Labelled`. An image that lies is a PNG where a reader would not turn it.
+    """
+    boxes = sum(one.mask is None for one in image.instances)
+    encoded = []
+    for found in map(find_format, formats):
+        turned = image
+        if settings.images != "none" and not found.turns_photos and image.path is not None and image.path.is_file():
+            lies = image_header(image.path).turned if lies is None else lies
+            turned = replace(image, path=image.path.with_suffix(".png")) if lies else image
+        one = replace(found.encode(turned, settings), upright=turned is not image)
+        drawn = boxes and not found.takes_boxes and found.holds != "classes"
+        encoded.append(replace(one, fidelity=None, rectangles=boxes) if drawn else one)
+    return tuple(encoded)
+
+
+def _copied(image: LabelledImage, encoded: Sequence[Encoded]) -> bytes:
+    """The copy of an image that stands upright, where a format has one; else nothing."""
+    return upright_copy(image.path) if image.path is not None and any(one.upright for one in encoded) else b""
 
 
 def write_labels(
@@ -330,7 +347,7 @@ def write_labels(
     """Write labels that are in memory, for instance predictions. Images are taken one at a time.
 
     Args:
-        images: with `subset` set.
+        images: each with a key of its own; one without a subset is of train.
         out: folder to write into, as in `convert`.
         formats: names out of `converters.FORMATS`, or one of them.
         classes: names of all classes; their order gives the ids.
@@ -341,7 +358,7 @@ def write_labels(
         format -> manifest.
 
     Raises:
-        ToolkitError: as `convert`.
+        ToolkitError: as `convert`; two images have one key, or one has an unknown class or subset.
     """
     out = Path(out)
     wanted = check_formats(formats)
@@ -349,12 +366,34 @@ def write_labels(
     check_free(out, wanted, overwrite=overwrite, resume=False)
     job = Conversion(out, wanted, settings, 0, "")
     with job.staged(resume=False, anew=overwrite):
-        job.consume((_render_labelled(image, wanted, settings) for image in images), fail=True, progress=None)
+        job.consume(
+            (_render_labelled(image, wanted, settings) for image in _checked(images, settings)),
+            fail=True,
+            progress=None,
+        )
         return job.finish((), out)
+
+
+def _checked(images: Iterable[LabelledImage], settings: Settings) -> Iterator[LabelledImage]:
+    """The images, those without a subset in train.
+
+    Raises:
+        ToolkitError: one has the key of another, or a class or a subset that is unknown.
+    """
+    seen: set[str] = set()
+    for image in images:
+        if image.key in seen:
+            raise ToolkitError(image.key, "stands twice among the images", "give each image a key of its own")
+        seen.add(image.key)
+        if image.subset and image.subset not in SUBSETS:
+            raise ToolkitError(image.key, f"unknown subset {image.subset!r}", f"use {', '.join(SUBSETS)}")
+        strange = next((one.label for one in image.instances if one.label not in settings.classes), None)
+        if strange is not None:
+            raise ToolkitError(image.key, f"shows {strange!r}, which is none of the classes", "name it among them")
+        yield image if image.subset else replace(image, subset="train")
 
 
 def _render_labelled(image: LabelledImage, formats: Sequence[str], settings: Settings) -> Rendered:
     sample = Sample(image.key, image.path or Path(), (), "", image.image_label, image.subset)
-    boxes = sum(one.mask is None for one in image.instances)
-    encoded = tuple(_encoded(name, image, settings, boxes) for name in formats)
-    return Rendered(sample, image.subset, (), encoded, len(image.instances))
+    encoded = _encoded(image, formats, settings, None)
+    return Rendered(sample, image.subset, (), encoded, len(image.instances), copy=_copied(image, encoded))

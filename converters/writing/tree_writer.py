@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,14 +18,16 @@ from typing import IO, Any
 import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, digest_line, present_subsets
+from converters.writing.checkpoint import SubsetCounts, Totals, WriterState, spool_file
+from converters.writing.ownership import PathOwners
 from toolkit import __version__
 from toolkit.aliases import JsonObject
-from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_json
 
 __all__ = ["TreeWriter"]
 
 _BLOCK = 1 << 20
+_DIGEST = re.compile(rb"[^\0]*\0[0-9a-f]{64}\n")  # a line of `digest_line`; names may hold line ends
 
 
 LeftOut = tuple[str, int]
@@ -40,21 +43,11 @@ class TreeWriter:
         self._settings = settings
         self._prefix = f"{folder}/"
         self._spools: dict[str, IO[bytes]] = {}
+        self._kept: dict[str, int] = {}  # lengths of those that an earlier run has written to
         self._folders: set[str] = set()
-        self._owners: dict[str, str] = {}
+        self.owners = PathOwners(folder, name)
         self._subsets: dict[str, dict[str, int]] = {}
-        self._totals = {
-            "found": 0,
-            "skipped": 0,
-            "bridges": 0,
-            "compared": 0,
-            "exact": 0,
-            "rectangles": 0,
-            "covered": 0,
-            "covered_images": 0,
-            "images": 0,
-            "image_bytes": 0,
-        }
+        self._totals = dict.fromkeys(Totals.model_fields, 0)
         self._iou_sum = 0.0
         self._min_iou = 1.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +65,7 @@ class TreeWriter:
             left_out: those of them that no format gets.
 
         Raises:
-            ToolkitError: a file of another image has the same path.
+            ToolkitError: a file of another image has the same path, or this system cannot have it.
         """
         self._claim(encoded, key)
         for path, data in encoded.files:
@@ -102,10 +95,7 @@ class TreeWriter:
     def _claim(self, encoded: Encoded, key: str) -> None:
         """Note whose the files of an image are; refuse to write one path twice."""
         for path in dict.fromkeys((encoded.image, *(path for path, _ in encoded.files))):
-            other = self._owners.setdefault(path, key)
-            if other != key:
-                problem = f"and {other} would both be {path} in {self.name}"
-                raise ToolkitError(key, problem, "rename one of the two images")
+            self.owners.claim(path, key)
             self._spool("owners", orjson.dumps([path, key]) + b"\n")
 
     def _count_components(self, encoded: Encoded, key: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
@@ -127,9 +117,10 @@ class TreeWriter:
             line = b'%b\n{%b"image_id":%d,%b}' % (comma, own, image_id, annotation)
             self._spool(f"annotations.{subset}", line)
 
-    def count_image(self, size: int) -> None:
-        """Say that an image file of so many bytes was put into the tree."""
+    def count_image(self, size: int, *, upright: bool) -> None:
+        """Say that an image file of so many bytes was put into the tree, as it is or as a copy that stands upright."""
         self._totals["images"] += 1
+        self._totals["upright"] += upright
         self._totals["image_bytes"] += size
 
     def prepare(self, path: str) -> str:
@@ -141,7 +132,8 @@ class TreeWriter:
         return self._prefix + path
 
     def _write(self, path: str, data: bytes) -> None:
-        file = os.open(self.prepare(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        binary = getattr(os, "O_BINARY", 0)  # Windows ends lines in two bytes unless told not to, in pictures too
+        file = os.open(self.prepare(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | binary, 0o644)
         try:
             view = memoryview(data)
             while view:
@@ -151,31 +143,34 @@ class TreeWriter:
 
     def _spool(self, name: str, data: bytes) -> None:
         if name not in self._spools:
-            self._spools[name] = open(self.folder / f".{name}.spool", "ab", buffering=_BLOCK)  # noqa: SIM115
+            self._spools[name] = open(spool_file(self.folder, name), "ab", buffering=_BLOCK)  # noqa: SIM115
         self._spools[name].write(data)
 
-    def checkpoint(self) -> JsonObject:
-        """All that `restore` needs to go on from here, as JSON values."""
+    def checkpoint(self) -> WriterState:
+        """All that `restore` needs to go on from here."""
         for spool in self._spools.values():
             spool.flush()
-        return {
-            "spools": {name: spool.tell() for name, spool in self._spools.items()},
-            "subsets": self._subsets,
-            "totals": self._totals,
-            "iou_sum": self._iou_sum.hex(),
-            "min_iou": self._min_iou.hex(),
-        }
+        return WriterState(
+            spools={**self._kept, **{name: spool.tell() for name, spool in self._spools.items()}},
+            subsets={name: SubsetCounts(**counts) for name, counts in self._subsets.items()},
+            totals=Totals(**self._totals),
+            iou_sum=self._iou_sum.hex(),
+            min_iou=self._min_iou.hex(),
+        )
 
-    def restore(self, state: JsonObject) -> None:
+    def restore(self, state: WriterState) -> None:
         """Go back to a checkpoint: cut the spools to their lengths then, take the counts from it."""
         for spool in self.folder.glob(".*.spool"):
             name = spool.name[1 : -len(".spool")]
-            os.truncate(spool, state["spools"].get(name, 0))
-        self._owners = dict(orjson.loads(line) for line in b"".join(self._stored("owners")).splitlines())
-        self._subsets = state["subsets"]
-        self._totals |= state["totals"]
-        self._iou_sum = float.fromhex(state["iou_sum"])
-        self._min_iou = float.fromhex(state["min_iou"])
+            os.truncate(spool, state.spools.get(name, 0))
+        self._kept = dict(state.spools)
+        self.owners = PathOwners(self.folder, self.name)
+        for line in b"".join(self._stored("owners")).splitlines():
+            self.owners.claim(*orjson.loads(line))
+        self._subsets = {name: counts.model_dump() for name, counts in state.subsets.items()}
+        self._totals = state.totals.model_dump()
+        self._iou_sum = float.fromhex(state.iou_sum)
+        self._min_iou = float.fromhex(state.min_iou)
 
     def finish(self, shape_of: Callable[[list[str]], TreeShape], **remarks: Any) -> JsonObject:
         """Put the files of whole subsets together, hash the labels, write the manifest and return it."""
@@ -235,12 +230,12 @@ class TreeWriter:
         """What a spool holds, in blocks."""
         if name in self._spools:
             self._spools[name].flush()
-        with suppress(FileNotFoundError), open(self.folder / f".{name}.spool", "rb") as file:
+        with suppress(FileNotFoundError), open(spool_file(self.folder, name), "rb") as file:
             while block := file.read(_BLOCK):
                 yield block
 
     def _manifest(self, subsets: list[str], remarks: JsonObject) -> JsonObject:
-        lines = b"".join(self._stored("digests")).splitlines(keepends=True)
+        lines = _DIGEST.findall(b"".join(self._stored("digests")))
         skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
         totals = self._totals
         manifest: JsonObject = {
@@ -260,13 +255,18 @@ class TreeWriter:
             },
             "fidelity": self._fidelity(),
             "options": self._settings.described(),
-            "images": {"count": totals["images"], "bytes": totals["image_bytes"]},
+            "images": self._images(),
             "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
             **remarks,
         }
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
+
+    def _images(self) -> JsonObject:
+        """How many image files were put into the tree, their bytes, and the copies that stand upright, if any."""
+        count, size, upright = (self._totals[name] for name in ("images", "image_bytes", "upright"))
+        return {"count": count, "bytes": size, **({"upright": upright} if upright else {})}
 
     def _fidelity(self) -> JsonObject:
         """How well the labels show what they were made of; no figure where there was nothing to hold them against."""

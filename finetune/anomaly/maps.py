@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,16 +20,14 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from converters.writing.pipeline import write_labels
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import Grouping, find_instances
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import encode_png, read_image
 from toolkit.imaging.masks import Mask
 
-__all__ = ["DEFECT", "ScoredImage", "draw_map", "good_threshold", "label_map", "save_map", "smooth", "write_map_labels"]
+__all__ = ["DEFECT", "ScoredImage", "draw_map", "good_threshold", "label_map", "pack_map", "smooth"]
 
 DEFECT = "defect"
 """Class of what an anomaly detector finds: it knows no kinds of defects."""
@@ -150,23 +147,8 @@ def label_map(
     )
 
 
-def write_map_labels(
-    images: Iterable[ScoredImage], threshold: float, out: Path, formats: Sequence[str], *, overwrite: bool = False
-) -> dict[str, dict[str, Any]]:
-    """Thresholded maps as label trees, in any format that labels are converted to.
-
-    Returns:
-        format -> manifest.
-
-    Raises:
-        ToolkitError: as `converters.writing.pipeline.write_labels`, or an image cannot be read.
-    """
-    labelled = (label_map(image, threshold) for image in images)
-    return write_labels(labelled, out, formats, classes=[DEFECT], image_mode="copy", overwrite=overwrite)
-
-
-def save_map(file: Path, image: ScoredImage, threshold: float) -> None:
-    """Write a map as npz: `scores` float32 (side, side), `threshold`, and `width` and `height` of the image."""
+def pack_map(image: ScoredImage, threshold: float) -> bytes:
+    """A map as npz: `scores` float32 (side, side), `threshold`, and `width` and `height` of the image."""
     packed = io.BytesIO()
     np.savez_compressed(
         packed,
@@ -175,7 +157,7 @@ def save_map(file: Path, image: ScoredImage, threshold: float) -> None:
         width=np.int64(image.width),
         height=np.int64(image.height),
     )
-    write_whole(file, packed.getvalue())
+    return packed.getvalue()
 
 
 def draw_map(image: ScoredImage, threshold: float) -> bytes:

@@ -34,13 +34,24 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
+from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
+from finetune.engine.shares import (
+    ImageFile,
+    PredictedFile,
+    Spread,
+    files_to_predict,
+    kept_model,
+    predict_shares,
+    within_share,
+)
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
 from toolkit.aliases import Progress
+from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_whole
 from toolkit.imaging.images import encode_png
 
@@ -106,9 +117,9 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     Raises:
         ToolkitError: the run or the data are at fault, or the data has a class that the classifier does not know.
     """
-    config, environment = read_config(run, ClassifierConfig), run.environment()
+    config = read_config(run, ClassifierConfig)
     module, device = _trained(run, config)
-    classes = list(environment["classes"])
+    classes = run.facts(ClassFacts).classes
     opened = partial(open_examples, split=config.split, layout=config.layout)
     source, chosen = evaluated_examples(run, data, opened, layout=config.layout)
     check_classes(chosen, classes, source.root)
@@ -116,13 +127,14 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     return {**predictions.metrics(), "images": len(chosen)}
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
+def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
     """Classify image files, and draw what the classifier looked at.
 
     Args:
         run: what `train` made.
         images: the files.
         out: folder for the pictures.
+        spread: the ordered map that the images go through, in shares.
 
     Returns:
         A row for each image: file, predicted, probability, a probability of each class, and the picture's name.
@@ -130,18 +142,31 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
-    config, classes = read_config(run, ClassifierConfig), list(run.environment()["classes"])
+    size = read_config(run, ClassifierConfig).batch_size
+    return [
+        one.row for one in predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread)
+    ]
+
+
+def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+    with kept_model(_trained_run, run) as (module, classes, config, device):
+        examples = unlabelled_examples([one.path for one in share], classes)
+        predictions = predict_examples(module, examples, classes, config, device)
+        maps = _activation_maps(module, predictions, config, device)
+    found = []
+    for one, look, chances in zip(share, maps, predictions.probabilities, strict=True):
+        name = f"{one.number:05d}_{one.path.stem}.png"
+        picture = encode_png(np.ascontiguousarray(overlay_activation(look.image, look.attention)[:, :, ::-1]))
+        row: Row = {"file": one.file, "predicted": look.predicted, "probability": round(look.probability, 6)}
+        row |= {**probability_columns(classes, chances), "picture": name}
+        found.append(PredictedFile(row, ((name, picture),)))
+    return found
+
+
+def _trained_run(run: Run) -> tuple[ClassifierModule, list[str], ClassifierConfig, torch.device]:
+    config = within_share(read_config(run, ClassifierConfig))
     module, device = _trained(run, config)
-    predictions = predict_examples(module, unlabelled_examples(images, classes), classes, config, device)
-    rows: list[Row] = []
-    for index, look in enumerate(_activation_maps(module, predictions, config, device)):
-        name = f"{index:05d}_{Path(images[index]).stem}.png"
-        write_whole(
-            out / name, encode_png(np.ascontiguousarray(overlay_activation(look.image, look.attention)[:, :, ::-1]))
-        )
-        row: Row = {"file": str(images[index]), "predicted": look.predicted, "probability": round(look.probability, 6)}
-        rows.append({**row, **probability_columns(classes, predictions.probabilities[index]), "picture": name})
-    return rows
+    return module, run.facts(ClassFacts).classes, config, device
 
 
 def load_predictor(run: Run) -> Callable[[Path], Prediction]:
@@ -150,7 +175,7 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     Raises:
         ToolkitError: the run is at fault.
     """
-    config, classes = read_config(run, ClassifierConfig), list(run.environment()["classes"])
+    config, classes = read_config(run, ClassifierConfig), run.facts(ClassFacts).classes
     module, device = _trained(run, config)
     return lambda path: classify_image(module, path, classes, config, device)
 
@@ -198,7 +223,7 @@ def _fit(
 
 def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
     """The classifier of a run, ready for use."""
-    classes, device = list(run.environment().get("classes", [])), pick_device(config.device)
+    classes, device = run.facts(ClassFacts).classes, pick_device(config.device)
     backbone = build_backbone(config.backbone, "none", len(classes), image_size=config.image_size)
     module = ClassifierModule(backbone, config)
     load_weights(module, run.best_checkpoint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.typed import parse_yaml, yaml_value
 
 __all__ = [
     "AugmentConfig",
@@ -196,15 +198,7 @@ def read_settings(file: Path) -> dict[str, object]:
     Raises:
         ToolkitError: it cannot be read, or is no mapping.
     """
-    try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ToolkitError(file, f"cannot be read ({reason})", "check the path") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark is not None else ""
-        raise ToolkitError(file, f"is not valid YAML{where}", "correct it") from error
+    value = parse_yaml(file, "correct it")
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
@@ -213,10 +207,11 @@ def read_settings(file: Path) -> dict[str, object]:
 
 
 def _value(setting: str, text: str) -> object:
+    place = f"{_COMMAND_LINE} {setting}"
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ToolkitError(f"{_COMMAND_LINE} {setting}", "the value is not valid YAML", "put it in quotes") from error
+        value = yaml_value(text, place, "")
+    except ToolkitError as error:
+        raise ToolkitError(place, "the value is not valid YAML", "put it in quotes") from error
     # YAML 1.1 takes 1e-3 for text, which nobody means.
     return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value
 
@@ -258,7 +253,7 @@ def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[st
         return Problem(place, f"unknown key {name!r}", nearest(path[-1], known) if known else "leave it out")
     message = str(fault["msg"]).removeprefix("Value error, ")
     told = fault.get("input")
-    shown = f" (it is {told!r})" if not isinstance(told, dict) else ""
+    shown = f" (it is {reprlib.repr(told)})" if not isinstance(told, dict) else ""
     return Problem(place, f"{name or 'config'}: {message[:1].lower()}{message[1:]}{shown}", "correct the value")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Run
+from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
 
 __all__ = ["Learner", "training_facts"]
@@ -23,14 +24,14 @@ class Learner:
         config: model of its settings.
         train: (data, config, out, resume, progress) -> the finished run.
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
-        predict: (run, image files, out) -> a row for each image; files it draws go to `out`.
+        predict: (run, image files, out, spread) -> a row for each image; files it draws go to `out`.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
     """
 
     config: type[LearnerConfig]
     train: Callable[[Path, Any, Path, bool, Progress | None], Run]
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
-    predict: Callable[[Run, Sequence[Path], Path], Sequence[Mapping[str, Number]]]
+    predict: Callable[[Run, Sequence[Path], Path, Spread], Sequence[Mapping[str, Number]]]
     load: Callable[[Run], Callable[..., Prediction]]
 
 

@@ -24,16 +24,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import orjson
-
 from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, parse_config, read_settings
 from finetune.engine.distributed import is_leader
+from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Owner, Row
 from toolkit import __version__
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.locks import locked
 from toolkit.files.publish import write_json, write_whole
 from toolkit.files.staging import check_free
+from toolkit.files.typed import checked, parse_json, read_json, read_rows
 
 __all__ = [
     "Number",
@@ -53,12 +53,10 @@ __all__ = [
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
 _SCHEMA = 2  # of run directories; 1, which named none, is that of version 0.1.0
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
+_REMEDY = "train again"
 _HINT = "choose another folder with --out, or add --resume to go on with it"
 Config = TypeVar("Config", bound=LearnerConfig)
 Training = ParamSpec("Training")
-Number = float | int | str | None
-Row = dict[str, Number]
-"""Name -> value: the figures of a run, or the columns of an image."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,19 @@ class Run:
         """What stands in environment.json, under the names that it has today.
 
         Raises:
-            ToolkitError: it cannot be read.
+            ToolkitError: it cannot be read, or is damaged.
         """
-        told = _read_json(self.root / "environment.json")
-        return told if "schema" in told else _todays_facts(told)
+        return self.facts(Facts).as_json()
+
+    def facts(self, kind: type[AnyFacts]) -> AnyFacts:
+        """What environment.json says that a learner needs.
+
+        Raises:
+            ToolkitError: it cannot be read, is damaged, or lacks something.
+        """
+        path = self.root / "environment.json"
+        told = parse_json(path, _REMEDY)
+        return checked(kind, _todays_facts(told) if isinstance(told, dict) else told, path, _REMEDY)
 
     def note(self, **facts: object) -> None:
         """Add facts to environment.json."""
@@ -117,12 +124,13 @@ class Run:
         write_json(self.root / "metrics.json", {**told, "split_sha256": split, "seconds": round(seconds, 3)})
 
     def log_rows(self) -> list[dict[str, str]]:
-        """The rows of log.csv, one for each epoch; none where it is not there."""
+        """The rows of log.csv, one for each epoch; none where it is not there.
+
+        Raises:
+            ToolkitError: it cannot be read, or is damaged.
+        """
         log = self.root / "log.csv"
-        if not log.is_file():
-            return []
-        with open(log, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return [row.cells() for row in read_rows(log, LogRow, _REMEDY)] if log.is_file() else []
 
     def log_epoch(self, row: Mapping[str, str]) -> None:
         """Add the row of an epoch to log.csv. What a resumed run repeats replaces what stood there."""
@@ -241,12 +249,12 @@ def open_run(root: str | Path, learner: str | None = None) -> Run:
         raise ToolkitError(root, "no such run" if not root.exists() else "not a folder", "name a run directory")
     if not (root / "config.yaml").is_file() or not (root / "environment.json").is_file():
         raise ToolkitError(root, "is no run directory (it has no config.yaml)", "name what 'defectkit train' made")
-    told = _read_json(root / "environment.json")
-    schema = told.get("schema", 1)
-    if not isinstance(schema, int) or schema > _SCHEMA:
-        problem = f"was made by a newer version (its schema is {schema}, and {_SCHEMA} is the newest known)"
+    told = parse_json(root / "environment.json", _REMEDY)
+    schema = told.get("schema", 1) if isinstance(told, dict) else 1
+    if not isinstance(schema, int) or isinstance(schema, bool) or not 1 <= schema <= _SCHEMA:
+        problem = f"was made by a newer version (its schema is {schema!s:.40}, and {_SCHEMA} is the newest known)"
         raise ToolkitError(root, problem, "update defectkit")
-    run = Run(root, str(told.get("learner", "")))
+    run = Run(root, checked(Owner, told, root / "environment.json", _REMEDY).learner)
     if learner is not None and run.learner != learner:
         raise ToolkitError(root, f"is a run of {run.learner}, not of {learner}", f"name a run of {learner}")
     return run
@@ -273,7 +281,7 @@ def read_metrics(run: Run) -> Row:
     """
     if not run.finished:
         raise ToolkitError(run.root, "has no metrics.json: it did not go to its end", "train it with --resume")
-    return _read_json(run.root / "metrics.json")
+    return read_json(run.root / "metrics.json", Metrics, _REMEDY).figures()
 
 
 def split_sha256(subsets: Mapping[str, str]) -> str:
@@ -313,21 +321,13 @@ def _plain(value: Number) -> Number:
 
 
 def _todays_facts(told: Mapping[str, Any]) -> JsonObject:
-    """environment.json of version 0.1.0, whose learners had different names for the same things."""
+    """environment.json under today's names; learners of version 0.1.0 had different ones for the same things."""
+    if "schema" in told:
+        return dict(told)
     facts = {_OLD_FACTS.get(name, name): value for name, value in told.items()}
     if "chosen_by" in told:
         facts["best_chosen_on"] = str(told["chosen_by"]).removeprefix("val_iou on ")
     return {"metrics_of": "test", **facts}
-
-
-def _read_json(path: Path) -> JsonObject:
-    try:
-        value = orjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ToolkitError(path, f"cannot be read ({error})", "train again") from error
-    if not isinstance(value, dict):
-        raise ToolkitError(path, "holds no JSON object", "train again")
-    return value
 
 
 def _versions() -> dict[str, str]:

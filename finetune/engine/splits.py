@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import LayoutLike, Source, SourceLike, open_source
+from finetune.engine.facts import Facts
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
@@ -176,8 +177,8 @@ def evaluated_examples(
     Raises:
         ToolkitError: the data is at fault, or is not as it was.
     """
-    told = run.environment()
-    place = Path(told["data"]) if data is None else Path(data)
+    told = run.facts(Facts)
+    place = Path(told.data) if data is None else Path(data)
     try:
         own = opened(place)
     except ToolkitError:
@@ -185,8 +186,8 @@ def evaluated_examples(
             raise
         own = None  # a split that other data does not allow
     source = _opened(place, layout) if own is None or own.source is None else own.source
-    if own is not None and split_sha256(own.subsets) == told["split_sha256"]:
-        return source, own.subset(told["metrics_of"]) or (list(own.examples) if own_tests else [])
+    if own is not None and split_sha256(own.subsets) == told.split_sha256:
+        return source, own.subset(told.metrics_of) or (list(own.examples) if own_tests else [])
     if data is None:
         raise ToolkitError(place, "is not as it was: other images or another split", "name the data")
     if not own_tests:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -86,9 +88,26 @@ def fit(
         resumed = last if last.is_file() else None
         ended = None if resumed is None else _ended_early(read_checkpoint(resumed))
         if ended is None:
-            trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
+            with _interruptible():
+                trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
     epochs, score = ended or (trainer.current_epoch, best.best_model_score)
     return Fit(run.best_checkpoint, epochs, time.monotonic() - started, None if score is None else float(score))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C stays what it is: Lightning makes an exit of it, and then ignores the signal for good."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main_thread else None
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
 def _callbacks(run: Run, config: TrainedConfig, best: ModelCheckpoint, progress: Progress | None) -> list[Callback]:

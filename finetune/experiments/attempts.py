@@ -15,12 +15,11 @@ OUT/splits/seedS-foldF.csv        those folds
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import open_source
@@ -33,6 +32,7 @@ from toolkit.aliases import Progress
 from toolkit.dataset.samples import Sample
 from toolkit.dataset.splits import load_split, split_dataset, write_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.typed import Row, parse_yaml, read_rows
 
 __all__ = [
     "Attempt",
@@ -245,13 +245,18 @@ def read_correct(run: Run) -> dict[str, bool]:
         ToolkitError: the run has no such predictions.
     """
     tested, path = str(run.environment().get("metrics_of", "test")), run.root / "predictions.csv"
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            return {row["key"]: row["correct"] == "1" for row in csv.DictReader(file) if row["subset"] == tested}
-    except OSError as error:
-        raise ToolkitError(path, f"cannot be read ({error.strerror})", "train the run again") from error
-    except KeyError as error:
-        raise ToolkitError(path, f"has no column {error}", "name runs of classifiers") from error
+    if not path.is_file():
+        raise ToolkitError(path, "is not there", "name runs of classifiers")
+    rows = read_rows(path, _Predicted, "name runs of classifiers; train this one again if it is one")
+    return {row.key: row.correct == "1" for row in rows if row.subset == tested}
+
+
+class _Predicted(Row):
+    """A row of the predictions of a classifier."""
+
+    key: str
+    subset: str
+    correct: Literal["0", "1"]
 
 
 def _make(one: Planned, learner: Learner, data: Path) -> None:
@@ -284,12 +289,7 @@ def _check_out(out: Path) -> None:
 
 
 def _parse(file: Path) -> _File:
-    try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ToolkitError(file, f"cannot be read ({error.strerror})", "check the path") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ToolkitError(file, "is not valid YAML in UTF-8", "correct it") from error
+    value = parse_yaml(file, "correct it")
     if not isinstance(value, dict):
         raise ToolkitError(file, "holds no attempts", "write 'attempts:' with a line for each")
     return _parsed(file, value)

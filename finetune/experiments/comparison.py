@@ -108,7 +108,7 @@ def compare_runs(roots: Sequence[str | Path]) -> Comparison:
     if not measures:
         raise ToolkitError(runs[0].root, "has no figures to compare", "name runs of learners")
     settings = _differing([_settings(run) for run in runs])
-    correct = [_correct(run) for run in runs]
+    correct = [_correct(run, figures) for run, figures in zip(runs, metrics, strict=True)]
     compared = [
         Compared(name, run.learner, own, figures, _p(correct[0], right) if index else None)
         for index, (name, run, own, figures, right) in enumerate(
@@ -176,11 +176,11 @@ def _differing(settings: Sequence[Mapping[str, object]]) -> list[dict[str, objec
     return [{name: one[name] for name in kept} for one in settings]
 
 
-def _correct(run: Run) -> dict[str, bool] | None:
-    try:
-        return read_correct(run)
-    except ToolkitError:
-        return None  # no classifier
+def _correct(run: Run, figures: Mapping[str, Number]) -> dict[str, bool] | None:
+    """Which images a classifier told right; None of what is none, and where the predictions were taken away."""
+    if "accuracy" not in figures or not (run.root / "predictions.csv").is_file():
+        return None
+    return read_correct(run)
 
 
 def _p(first: Mapping[str, bool] | None, other: Mapping[str, bool] | None) -> float | None:

@@ -14,7 +14,9 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts
 from finetune.classification.inference import (
@@ -30,17 +32,29 @@ from finetune.classification.inference import (
 from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
+from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
+from finetune.engine.shares import (
+    ImageFile,
+    PredictedFile,
+    Spread,
+    files_to_predict,
+    kept_model,
+    predict_shares,
+    within_share,
+)
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
-from finetune.longtail.losses import GROUPS, imbalance_factor
+from finetune.longtail.losses import GROUPS, Group, imbalance_factor
 from finetune.longtail.module import LongtailModule, first_stage, fit_longtail
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
+from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_whole
+from toolkit.files.typed import Count
 
 __all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict", "prepare", "train", "train_net"]
 
@@ -150,8 +164,14 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
+def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
     """Classify image files; nothing is drawn to `out`.
+
+    Args:
+        run: what `train` made.
+        images: the files.
+        out: unused.
+        spread: the ordered map that the images go through, in shares.
 
     Returns:
         A row for each image: file, predicted, the group of that class, probability, and that of each class.
@@ -159,16 +179,28 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
-    module, classes = _restored(run)
-    examples = unlabelled_examples(images, classes)
-    device = pick_device(module.config.device)
-    found = predict_examples(module.to(device), examples, classes, module.config, device)
-    rows: list[Row] = []
-    for path, chosen, chances in zip(images, found.predicted, found.probabilities, strict=True):
-        row = {"file": str(path), "predicted": classes[chosen], "group": module.tail.groups[chosen]}
+    size = read_config(run, LongtailConfig).batch_size
+    return [
+        one.row for one in predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread)
+    ]
+
+
+def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+    found = []
+    with kept_model(_ready, run) as (module, classes):
+        examples = unlabelled_examples([one.path for one in share], classes)
+        config = within_share(module.config)
+        told = predict_examples(module, examples, classes, config, pick_device(config.device))
+    for one, chosen, chances in zip(share, told.predicted, told.probabilities, strict=True):
+        row: Row = {"file": one.file, "predicted": classes[chosen], "group": module.tail.groups[chosen]}
         row["probability"] = round(float(chances.max()), 6)
-        rows.append({**row, **probability_columns(classes, chances)})
-    return rows
+        found.append(PredictedFile({**row, **probability_columns(classes, chances)}))
+    return found
+
+
+def _ready(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
+    module, classes = _restored(run)
+    return module.to(pick_device(module.config.device)), classes
 
 
 def group_accuracies(recalls: Sequence[float], groups: Sequence[str]) -> dict[str, float | None]:
@@ -223,15 +255,28 @@ def _facts(
     }
 
 
+class _TailFacts(ClassFacts):
+    """Images of each class in training, and what group it is in."""
+
+    train_images: list[Count]
+    groups: list[Group]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if not len(self.classes) == len(self.train_images) == len(self.groups):
+            raise ValueError("classes, train_images and groups are not of the same length")
+        return self
+
+
 def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     """The trained net of a run, and the names of its classes."""
-    config, told = read_config(run, LongtailConfig), run.environment()
-    counts = tuple(told["train_images"])
-    tail = Tail(counts, tuple(told["groups"]), imbalance_factor(counts))
+    config, told = read_config(run, LongtailConfig), run.facts(_TailFacts)
+    counts = tuple(told.train_images)
+    tail = Tail(counts, tuple(told.groups), imbalance_factor(counts))
     backbone = build_backbone(config.backbone, "none", len(counts), image_size=config.image_size)
     module = LongtailModule(*feature_map(backbone), tail, config)
     load_weights(module, run.best_checkpoint)
-    return module, tuple(told["classes"])
+    return module, tuple(told.classes)
 
 
 def load_predictor(run: Run) -> Callable[[Path], Prediction]:

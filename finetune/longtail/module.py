@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightning
-import orjson
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -35,6 +34,7 @@ from finetune.longtail.losses import (
 from finetune.longtail.models import LongtailNet, PlainHead, ResLTHead
 from toolkit.aliases import Progress
 from toolkit.files.publish import write_json
+from toolkit.files.typed import Name, Record, read_json
 
 __all__ = ["LongtailModule", "first_stage", "fit_longtail"]
 
@@ -176,6 +176,12 @@ def first_stage(run: Run) -> Run:
     return Run(run.root / "representation", run.learner)
 
 
+class _Stage(Record):
+    """How the first stage of cRT ended: its best checkpoint."""
+
+    checkpoint: Name
+
+
 def _fit_twice(
     module: LongtailModule,
     chosen: TrainValSplit,
@@ -193,7 +199,7 @@ def _fit_twice(
         loaders, told = _loaders(chosen, classes, config, balanced=False), _within(progress, 0, total)
         first = fit(module, *loaders, stage, config, monitor=MONITOR, mode="max", progress=told)
         write_json(ended, {"checkpoint": first.best.name, "epochs": first.epochs, MONITOR: first.score})
-    load_weights(module, stage.checkpoints / orjson.loads(ended.read_bytes())["checkpoint"])
+    load_weights(module, stage.checkpoints / read_json(ended, _Stage, "remove it, and train with --resume").checkpoint)
     module.retrain_classifier(retrain)
     loaders, told = _loaders(chosen, classes, config, balanced=True), _within(progress, config.epochs, total)
     found = fit(module, *loaders, run, module.config, monitor=MONITOR, mode="max", progress=told)

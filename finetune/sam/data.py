@@ -41,7 +41,6 @@ __all__ = [
 
 Bools = npt.NDArray[np.bool_]
 _MOST_CACHED = 2 << 30  # bytes of embeddings that are kept in memory
-_WITHOUT_MASKS = {"yolo-detect": "boxes", "yolo-obb": "boxes", "yolo-classify": "classes"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,18 +50,20 @@ class TrainValSplit:
     Attributes:
         train, val, test: labelled images; those of train and val all show instances.
         how: where `val` comes from, in words.
+        notes: what was left out of them.
     """
 
     train: list[LabelledImage]
     val: list[LabelledImage]
     test: list[LabelledImage]
     how: str
+    notes: tuple[str, ...] = ()
 
 
 def read_instances(
     examples: Sequence[ImageRecord], data: SourceLike, *, instances: str = "components", min_area: int = 0
 ) -> list[LabelledImage]:
-    """The labels of images, in their order, with their files and subsets.
+    """The labels of images, in their order, with their files and subsets. Objects with a box and no mask are left out.
 
     Args:
         examples: of `data`.
@@ -73,6 +74,17 @@ def read_instances(
     Raises:
         ToolkitError: labels are faulty, or say nothing of pixels.
     """
+    return [_masked(image) for image in _read_labels(examples, data, instances, min_area)]
+
+
+def _masked(image: LabelledImage) -> LabelledImage:
+    return replace(image, instances=tuple(one for one in image.instances if one.mask is not None))
+
+
+def _read_labels(
+    examples: Sequence[ImageRecord], data: SourceLike, instances: str, min_area: int
+) -> list[LabelledImage]:
+    """As `read_instances`, with all objects."""
     source = open_source(data)
     if source.holds != "pixels":
         remedy = "name a tree of masks or polygons, or the dataset"
@@ -93,7 +105,10 @@ def choose_images(examples: ImageRecords, data: Path, config: SamConfig) -> Trai
         ToolkitError: as `read_instances`, or there are none to train on, or too few to hold some out.
     """
     source = examples.source or data
-    images = read_instances(examples.examples, source, instances=config.instances, min_area=config.min_area)
+    labelled = _read_labels(examples.examples, source, config.instances, config.min_area)
+    images = [_masked(image) for image in labelled]
+    boxes = sum(len(image.instances) for image in labelled) - sum(len(image.instances) for image in images)
+    notes = (f"{boxes} object(s) with a box and no mask are left out",) if boxes else ()
     shown = [image for image in images if image.instances]
     train, val = ([one for one in shown if one.subset == name] for name in ("train", "val"))
     if not shown:
@@ -109,7 +124,7 @@ def choose_images(examples: ImageRecords, data: Path, config: SamConfig) -> Trai
         how = f"{len(val)} images of train, held out"
     if not train:
         raise ToolkitError(examples.root, "has no training image with instances", "use --set split.strategy=stratified")
-    return TrainValSplit(train, val, [one for one in images if one.subset == "test"], how)
+    return TrainValSplit(train, val, [one for one in images if one.subset == "test"], how, notes)
 
 
 def _held_out(images: Sequence[LabelledImage], share: float, seed: int) -> set[str]:

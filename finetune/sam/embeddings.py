@@ -30,6 +30,7 @@ from finetune.engine.runs import file_sha256
 from finetune.sam.models import encode, weights_hash
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
+from toolkit.files.typed import Count, Record
 from toolkit.imaging.images import read_image
 
 __all__ = ["EmbeddingCache", "Encoder", "embed_images", "open_cache", "read_padded"]
@@ -40,6 +41,11 @@ Halves = npt.NDArray[np.float16]
 
 class _DamagedEntry(Exception):  # noqa: N818 - it is caught, and the entry made anew
     pass
+
+
+class _Head(Record):
+    shape: list[Count]
+    sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,13 +155,12 @@ class EmbeddingCache:
     def _read(self, image_sha256: str) -> Halves:
         line, _, packed = self.file(image_sha256).read_bytes().partition(b"\n")
         try:
-            head: dict[str, Any] = json.loads(line)
-            shape = tuple(int(side) for side in head["shape"])
-            sound = head["sha256"] == hashlib.sha256(packed).hexdigest()
-            if not sound or any(head.get(name) != value for name, value in self.about):
+            head = _Head.model_validate_json(line)
+            sound = head.sha256 == hashlib.sha256(packed).hexdigest()
+            if not sound or any((head.model_extra or {}).get(name) != value for name, value in self.about):
                 raise _DamagedEntry("its checksum is wrong")
-            return np.frombuffer(packed, "<f2").astype(np.float16).reshape(shape)
-        except (ValueError, TypeError, KeyError) as error:
+            return np.frombuffer(packed, "<f2").astype(np.float16).reshape(head.shape)
+        except ValueError as error:
             raise _DamagedEntry("it cannot be understood") from error
 
 

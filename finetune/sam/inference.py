@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from segment_anything import SamAutomaticMaskGenerator
 
-from converters.formats.label_tree import LabelTree
+from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
 from converters.sources import read_labels
-from converters.writing.pipeline import write_labels
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row
+from finetune.engine.shares import ImageFile, PredictedFile, files_to_predict
 from finetune.sam.config import SamConfig
 from finetune.sam.plots import draw_masks
 from finetune.sam.predictor import Segmenter
-from toolkit.dataset.keys import file_name, unique_keys
+from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.files.publish import write_whole
+from toolkit.files.reach import LinkError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import encode_map, read_header, read_image
 
-__all__ = ["predict_image", "predict_images"]
+__all__ = ["THING", "predict_image", "predict_share", "prompted_files"]
 
 THING = "object"
 """Class of what is found without a box."""
@@ -40,35 +40,41 @@ Floats = npt.NDArray[np.float64]
 Found = tuple[str, Bools, list[str], Floats]
 
 
-def predict_images(segmenter: Segmenter, config: SamConfig, images: Sequence[Path], out: Path) -> list[Row]:
-    """Segment image files; as `finetune.sam.learner.predict`.
+def predict_share(segmenter: Segmenter, config: SamConfig, share: Sequence[ImageFile]) -> list[PredictedFile]:
+    """Segment some image files; as `finetune.sam.learner.predict`.
 
     Raises:
-        ToolkitError: an image or its labels cannot be read, or an output cannot be written.
+        ToolkitError: an image or its labels cannot be read.
     """
-    paths = [Path(path) for path in images]
-    boxes_of = _box_source()
-    found = [boxes_of(path) for path in paths]
-    own = [one.key for one in found if one is not None]
-    keys = own if len(set(own)) == len(paths) else unique_keys(paths)
-    rows: list[Row] = []
-    labelled: list[LabelledImage] = []
-    for key, path, known in zip(keys, paths, found, strict=True):
-        found_in = _everything(segmenter, config, path) if known is None else _boxed(segmenter, known)
-        prompts, masks, labels, _ = found_in
-        picture = read_image(path)
-        name = f"{file_name(key)}.png"
-        write_whole(out / "masks" / name, _numbered(masks, picture.shape[:2]))
-        write_whole(out / "overlays" / name, draw_masks(picture, masks))
+    told = []
+    for one in share:
+        boxes = None if one.record is None else one.record.labelled()
+        found = _everything(segmenter, config, one.path) if boxes is None else _boxed(segmenter, boxes)
+        prompts, masks, labels, _ = found
+        picture = read_image(one.path)
+        name = f"{file_name(one.key)}.png"
         cut = [crop_to_bbox(mask, label) for mask, label in zip(masks, labels, strict=True)]
         instances = tuple(one for one in cut if one is not None)
         label = instances[0].label if instances else GOOD
-        labelled.append(LabelledImage(key, path, picture.shape[1], picture.shape[0], instances, "test", label))
-        row: Row = {"file": str(path), "prompts": prompts, "instances": len(instances)}
-        rows.append({**row, "mask": f"masks/{name}", "overlay": f"overlays/{name}"})
-    classes = sorted({one.label for image in labelled for one in image.instances}) or [THING]
-    write_labels(labelled, out / "labels", ["coco"], classes=classes, image_mode="copy", overwrite=True)
-    return rows
+        labelled = LabelledImage(one.key, one.path, picture.shape[1], picture.shape[0], instances, "test", label)
+        row: Row = {"file": one.file, "prompts": prompts, "instances": len(instances)}
+        row |= {"mask": f"masks/{name}", "overlay": f"overlays/{name}"}
+        files = (f"masks/{name}", _numbered(masks, picture.shape[:2])), (f"overlays/{name}", draw_masks(picture, masks))
+        told.append(PredictedFile(row, files, labelled))
+    return told
+
+
+def prompted_files(images: Sequence[Path]) -> list[ImageFile]:
+    """Image files with their labels in the trees that they stand in, and the keys that all have there, if they do.
+
+    Raises:
+        ToolkitError: a file is named twice.
+    """
+    known_of = _box_source()
+    known = [known_of(Path(path)) for path in images]
+    own = [one.sample.key for one in known if one is not None]
+    files = files_to_predict(images, own if len(set(own)) == len(images) else None)
+    return [replace(file, record=record) for file, record in zip(files, known, strict=True)]
 
 
 def predict_image(
@@ -88,7 +94,9 @@ def predict_image(
     header = read_header(path)
     if boxes is None:
         known = _box_source()(path)
-        _, masks, labels, fits = _everything(segmenter, config, path) if known is None else _boxed(segmenter, known)
+        _, masks, labels, fits = (
+            _everything(segmenter, config, path) if known is None else _boxed(segmenter, known.labelled())
+        )
     else:
         masks, fits = segmenter.segment(path, _as_boxes(boxes))
         labels = [THING] * len(masks)
@@ -145,7 +153,7 @@ def _numbered(masks: Bools, shape: tuple[int, ...]) -> bytes:
     return encode_map(numbers)
 
 
-def _box_source() -> Callable[[Path], LabelledImage | None]:
+def _box_source() -> Callable[[Path], LabelRecord | None]:
     """A function that looks an image file up in the label tree that it stands in; None where it stands in none.
 
     Ground truth masks of a dataset are no prompts.
@@ -155,22 +163,23 @@ def _box_source() -> Callable[[Path], LabelledImage | None]:
     def tree_at(folder: Path) -> LabelTree | None:
         try:
             tree = read_labels(folder, suspect=False)  # above an image may stand all that there is on a disk
-        except ToolkitError:
+        except LinkError:
+            raise
+        except (ToolkitError, OSError):  # folders that may not be looked into, or go away
             return None
         found = find_format(tree.kind)
         return tree if found.counts_instances and found.holds != "classes" else None
 
     @cache
-    def entries(folder: Path) -> dict[Path, Any]:
+    def entries(folder: Path) -> dict[Path, LabelRecord]:
         tree = tree_at(folder)
         return {} if tree is None else {entry.sample.image.resolve(): entry for entry in tree.records}
 
-    def find(path: Path) -> LabelledImage | None:
+    def find(path: Path) -> LabelRecord | None:
         whole = path.resolve()
         for folder in whole.parents[1 : _ABOVE + 1]:
             if whole in (known := entries(folder)):
-                labelled: LabelledImage = known[whole].labelled()
-                return labelled
+                return known[whole]
         return None
 
     return find

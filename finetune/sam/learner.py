@@ -13,25 +13,37 @@ import torch
 from segment_anything.modeling import Sam
 from torch.utils.data import DataLoader
 
+from converters.writing.pipeline import write_labels
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
+from finetune.engine.facts import Facts
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
+from finetune.engine.shares import (
+    ImageFile,
+    PredictedFile,
+    Spread,
+    kept_model,
+    predict_shares,
+    share_size,
+)
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
 from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
 from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
-from finetune.sam.inference import predict_image, predict_images
+from finetune.sam.inference import THING, predict_image, predict_share, prompted_files
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
 from finetune.sam.predictor import Segmenter, mask_ap
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
+from toolkit.files.parallel import ordered_map
+from toolkit.files.typed import PathText
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["LEARNER", "SamConfig", "Segmenter", "evaluate", "load_segmenter", "mask_ap", "predict", "train"]
@@ -66,7 +78,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         device=device_name(device),
         best_chosen_on=chosen.how,
         metrics_of="test",
-        notes=examples.notes,
+        notes=[*examples.notes, *chosen.notes],
     )
     facts["instances"] = {
         name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
@@ -81,7 +93,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         cache = open_cache(_cache_folder(run, config), encoder)
         shown = [*chosen.train, *chosen.val, *(one for one in chosen.test if one.instances)]
         digests, notes = embed_images(_files(shown), encoder, cache, progress)
-        run.note(notes=[*examples.notes, *notes])
+        run.note(notes=[*examples.notes, *chosen.notes, *notes])
     _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
     judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
     write_report(run, judged, run.logged_seconds())
@@ -130,7 +142,7 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     return _judge(segmenter.sam, run, config, images, segmenter.device).metrics
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
+def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
     """Segment image files: masks/*.png, overlays/*.png, labels/coco, and a row for each image.
 
     SAM needs prompts. Images that stand in a label tree are segmented by its boxes; in others, everything is, by a grid
@@ -140,6 +152,7 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
         run: what `train` made.
         images: the files.
         out: folder to write into.
+        spread: the ordered map that the images go through, in shares.
 
     Returns:
         Rows of file, prompts, instances, and the files of mask and overlay.
@@ -147,7 +160,17 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     Raises:
         ToolkitError: the run is at fault, or an image or its labels cannot be read.
     """
-    return predict_images(load_segmenter(run), read_config(run, SamConfig), images, out)
+    size = share_size(read_config(run, SamConfig))
+    told = list(predict_shares(partial(_predict_share, run), prompted_files(images), size, out, spread))
+    labelled = [one.labelled for one in told if one.labelled is not None]
+    classes = sorted({one.label for image in labelled for one in image.instances}) or [THING]
+    write_labels(labelled, out / "labels", ["coco"], classes=classes, image_mode="copy", overwrite=True)
+    return [one.row for one in told]
+
+
+def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+    with kept_model(load_segmenter, run) as segmenter:
+        return predict_share(segmenter, read_config(run, SamConfig), share)
 
 
 def load_predictor(run: Run) -> Callable[..., Prediction]:
@@ -252,14 +275,21 @@ def _load(module: SamModule, file: Path) -> None:
         raise ToolkitError(file, "belongs to another model", "train again")
 
 
+class _Began(Facts):
+    """Which weights a run began with, and the hash of their file."""
+
+    weights: PathText
+    weights_sha256: str | None
+
+
 def _judge(sam: Sam, run: Run, config: SamConfig, images: Sequence[LabelledImage], device: torch.device) -> Evaluated:
     """Figures of images, tuned and untuned."""
-    environment = run.environment()
-    weights = str(environment["weights"])
+    began = run.facts(_Began)
+    weights = began.weights
     if weights != "none" and not Path(weights).is_file():
         raise ToolkitError(weights, "is gone, and the run began with it", "put it back to compare with it")
     before, digest = _untuned(config, weights)
-    if digest != environment["weights_sha256"]:
+    if digest != began.weights_sha256:
         raise ToolkitError(weights, "is not the file that the run began with", "put it back to compare with it")
     tuned, untuned = _segmenter(sam, config, device), _segmenter(before.to(device), config, device)
     shown = [image for image in images if image.instances]

@@ -107,7 +107,10 @@ class VaeConfig(TrainedConfig):
     )
     split: SplitConfig = Field(
         default=SplitConfig(strategy="native"),
-        description="which images are train and test; the data's own unless told otherwise.",
+        description=(
+            "which images are train and test; the data's own unless told otherwise, but that defects among its train "
+            "images are test."
+        ),
     )
 
     @field_validator("backbone")

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from converters.sources import SourceLike, open_source
+from converters.sources import LayoutLike, SourceLike, open_source
 from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
-from finetune.engine.splits import ImageRecord, ImageRecords
+from finetune.engine.splits import ImageRecord, ImageRecords, SplitConfig, open_examples
 from finetune.vae.config import Augment
 from toolkit.dataset.samples import GOOD
+from toolkit.dataset.splits import split_dataset
 from toolkit.errors import ToolkitError
 
-__all__ = ["GoodImages", "choose_good", "has_random_pose", "train_views", "truth_masks", "unit_range"]
+__all__ = [
+    "GoodImages",
+    "choose_good",
+    "has_random_pose",
+    "open_good_examples",
+    "train_views",
+    "truth_masks",
+    "unit_range",
+]
 
 BoolMap = npt.NDArray[np.bool_]
 
@@ -40,6 +49,35 @@ class GoodImages:
     train: list[ImageRecord]
     held_out: list[ImageRecord]
     how: str
+
+
+def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike = None) -> ImageRecords:
+    """As `open_examples`; but the data's own subsets, where train holds defects, as folders of good and bad do, change.
+
+    All defects of train are test then, and where no good image is, a share of the good ones of train is drawn for it.
+
+    Raises:
+        ToolkitError: as `open_examples`.
+    """
+    examples = open_examples(data, split, layout)
+    train = examples.subset("train")
+    defects = {one.key for one in train if one.label != GOOD}
+    if split.file is not None or split.strategy != "native" or not defects or examples.source is None:
+        return examples
+    good = {one.key for one in train} - defects
+    drawn: set[str] = set()
+    if len(good) > 2 * FEWEST_GOOD and not any(one.label == GOOD for one in examples.subset("test")):
+        samples = [sample for sample in examples.source.dataset if sample.key in good]
+        shares = split_dataset(samples, "stratified", val=0, test=split.test, seed=split.seed)
+        drawn = {key for key, subset in shares.items() if subset == "test"}
+    moved = defects | drawn
+    told = f"train holds {len(defects)} image(s) with a defect: they are test"
+    told += f", and so are {len(drawn)} good ones" if drawn else ""
+    return replace(
+        examples,
+        examples=tuple(replace(one, subset="test") if one.key in moved else one for one in examples.examples),
+        notes=(*examples.notes, told),
+    )
 
 
 def choose_good(examples: ImageRecords, hold_out: float, seed: int) -> GoodImages:
@@ -136,9 +174,19 @@ def unit_range(image: torch.Tensor) -> torch.Tensor:
 def truth_masks(data: SourceLike) -> dict[str, Callable[[], BoolMap | None]]:
     """What is marked as defect in each image of a dataset or label tree: key -> a function that reads it.
 
-    The function gives bool (H, W), or None where the data says nothing of places, as a classification tree.
+    The function gives bool (H, W), or None where the label is no mask; where none is, for good images too, as there is
+    nothing to tell them from.
 
     Raises:
         ToolkitError: `data` is neither.
     """
-    return {member.sample.key: member.marked for member in open_source(data).members}
+    source = open_source(data)
+    pixels = source.holds == "pixels"
+    return {
+        member.sample.key: member.marked if pixels and member.sample.kind in ("masks", "good") else _nothing
+        for member in source.members
+    }
+
+
+def _nothing() -> None:
+    return None

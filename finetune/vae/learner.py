@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,35 @@ import torch
 
 from converters.formats.registry import check_formats
 from converters.sources import SourceLike
-from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, write_map_labels
+from converters.writing.pipeline import write_labels
+from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, good_threshold, label_map, pack_map
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
-from finetune.engine.runs import Row, Run, holds_run, start_run
-from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples, open_examples
+from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
+from finetune.engine.shares import (
+    ImageFile,
+    PredictedFile,
+    Spread,
+    files_to_predict,
+    kept_model,
+    predict_shares,
+    share_size,
+    within_share,
+)
+from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
 from finetune.vae.config import Augment, VaeConfig
-from finetune.vae.data import GoodImages, choose_good, has_random_pose, train_views, truth_masks
+from finetune.vae.data import (
+    GoodImages,
+    choose_good,
+    has_random_pose,
+    open_good_examples,
+    train_views,
+    truth_masks,
+)
 from finetune.vae.gabor_vae import GaborVae, Model
 from finetune.vae.module import VaeModule
 from finetune.vae.predictor import (
@@ -33,13 +51,14 @@ from finetune.vae.predictor import (
     image_loader,
     load_predictor,
     load_trained,
-    score_files,
     score_images,
 )
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
+from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_whole
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["LEARNER", "VaeConfig", "evaluate", "measure", "predict", "train"]
 
@@ -66,7 +85,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_formats(_formats(config))
     config.shape.check()
     check_score(config)
-    examples = open_examples(data, config.split, config.layout)
+    examples = open_good_examples(data, config.split, config.layout)
     good = choose_good(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
@@ -102,19 +121,20 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     """
     ready = load_trained(run)
     config = ready.config
-    opened = partial(open_examples, split=config.split, layout=config.layout)
+    opened = partial(open_good_examples, split=config.split, layout=config.layout)
     source, chosen = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
     scored = score_images(ready.model, chosen, ready.config, ready.device)
     return measure(chosen, scored, source, ready.threshold)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
+def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
     """Look for anomalies in image files: maps/*.npz, overlays/*.png, labels/FORMAT/, and a row for each image.
 
     Args:
         run: what `train` made.
         images: the files.
         out: folder to write into.
+        spread: the ordered map that the images go through, in shares.
 
     Returns:
         Rows of file, score, threshold, anomalous (0 or 1), instances, and the files of map and overlay.
@@ -122,17 +142,31 @@ def predict(run: Run, images: Sequence[Path], out: Path) -> list[Row]:
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
-    ready = load_trained(run)
-    scored = score_files(ready, images)
+    config = read_config(run, VaeConfig)
+    told = predict_shares(partial(_predict_share, run), files_to_predict(images), share_size(config), out, spread)
     rows: list[Row] = []
-    for image in scored:
-        map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
-        save_map(out / map_file, image, ready.threshold)
-        write_whole(out / overlay, draw_map(image, ready.threshold))
-        found = {"file": str(image.path), **_row(image, ready.threshold)}
-        rows.append({**found, "map": map_file, "overlay": overlay})
-    write_map_labels(scored, ready.threshold, out / "labels", _formats(ready.config), overwrite=True)
+
+    def labelled() -> Iterator[LabelledImage]:
+        for one in told:
+            rows.append(one.row)
+            if one.labelled is not None:
+                yield one.labelled
+
+    write_labels(labelled(), out / "labels", _formats(config), classes=[DEFECT], image_mode="copy", overwrite=True)
     return rows
+
+
+def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+    with kept_model(load_trained, run) as ready:
+        examples = [ImageRecord(one.key, one.path, GOOD, "", "test") for one in share]
+        scored = score_images(ready.model, examples, within_share(ready.config), ready.device)
+    found = []
+    for one, image in zip(share, scored, strict=True):
+        map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
+        row = {"file": one.file, **_row(image, ready.threshold), "map": map_file, "overlay": overlay}
+        files = (map_file, pack_map(image, ready.threshold)), (overlay, draw_map(image, ready.threshold))
+        found.append(PredictedFile(row, files, label_map(image, ready.threshold)))
+    return found
 
 
 LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
@@ -193,7 +227,11 @@ def _report(
     run.write_predictions(rows)
     for image in sorted(scored, key=lambda image: -image.score)[:_MOST_DRAWN]:
         write_whole(run.plots / "overlays" / f"{file_name(image.key)}.png", draw_map(image, threshold))
-    run.write_metrics(measure(tested, scored, data, threshold), seconds=run.logged_seconds())
+    figures = measure(tested, scored, data, threshold)
+    if "pixel_auroc" not in figures:
+        note = "no label of a test image is a mask: figures are of whole images, and there are none of pixels"
+        run.note(notes=[*run.environment()["notes"], note])
+    run.write_metrics(figures, seconds=run.logged_seconds())
 
 
 def _row(image: ScoredImage, threshold: float) -> Row:
@@ -210,7 +248,7 @@ def _row(image: ScoredImage, threshold: float) -> Row:
 def measure(
     tested: Sequence[ImageRecord], scored: Sequence[ScoredImage], data: SourceLike, threshold: float
 ) -> dict[str, float | int]:
-    """Figures of test images, pixel figures at the size of each image where the data has masks."""
+    """Figures of test images, and of pixels at the size of each image where the data has masks, else none of pixels."""
     masks = truth_masks(data)
     defective = [example.label != GOOD for example in tested]
 
@@ -220,7 +258,8 @@ def measure(
             if mask is not None:
                 yield image.enlarged(), mask
 
-    told = any(masks[example.key]() is not None for example in tested[:1])
+    telling = [example for example in tested if example.label != GOOD] or tested[:1]
+    told = any(masks[example.key]() is not None for example in telling)
     figures = anomaly_metrics([image.score for image in scored], defective, pixels if told else None)
     above = np.array([image.score > threshold for image in scored], bool)
     truth = np.array(defective, bool)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
 from finetune.engine.devices import pick_device
 from finetune.engine.distributed import gather_rows
+from finetune.engine.facts import Facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
 from finetune.engine.splits import ImageRecord
@@ -30,6 +30,7 @@ from finetune.vae.scores import gradient_map, residual_map, ssim_map
 from toolkit.dataset.keys import unique_keys
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
+from toolkit.files.typed import Finite
 from toolkit.imaging.images import read_header
 
 __all__ = [
@@ -109,18 +110,17 @@ class TrainedVae:
         model: in evaluation mode, on `device`.
         config: its settings.
         device: where it computes.
-        environment: what stands in environment.json.
+        threshold: scores above it are anomalies.
     """
 
     model: Model
     config: VaeConfig
     device: torch.device
-    environment: dict[str, Any]
+    threshold: float
 
-    @property
-    def threshold(self) -> float:
-        """Scores above it are anomalies."""
-        return float(self.environment["threshold"])
+
+class _Facts(Facts):
+    threshold: Finite
 
 
 def load_trained(run: Run) -> TrainedVae:
@@ -129,13 +129,14 @@ def load_trained(run: Run) -> TrainedVae:
     Raises:
         ToolkitError: the run did not go to its end, or its files are damaged.
     """
-    config, environment = read_config(run, VaeConfig), run.environment()
-    if "threshold" not in environment:
+    config = read_config(run, VaeConfig)
+    if "threshold" not in run.environment():
         raise ToolkitError(run.root, "has no threshold: it did not go to its end", "train it with --resume")
+    threshold = run.facts(_Facts).threshold
     module = VaeModule(build_model(config, "none")[0], config)
     load_weights(module, run.best_checkpoint)
     device = pick_device(config.device)
-    return TrainedVae(module.model.to(device).eval(), config, device, environment)
+    return TrainedVae(module.model.to(device).eval(), config, device, threshold)
 
 
 def load_predictor(run: Run) -> Callable[[Path], Prediction]:

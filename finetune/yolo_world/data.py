@@ -21,8 +21,10 @@ from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
+from toolkit.imaging.copies import eight_bit_copy
+from toolkit.imaging.images import is_image
 
-__all__ = ["DetectionData", "labelled_images", "open_detection_data", "write_tree"]
+__all__ = ["DetectionData", "check_kind", "labelled_images", "open_detection_data", "write_tree"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,17 @@ def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
     return DetectionData(source, examples, tuple(classes), phrases)
 
 
+def check_kind(data: DetectionData, model: str, *, masks: bool) -> None:
+    """Refuse to learn masks from data that has none.
+
+    Raises:
+        ToolkitError: the model makes masks, and all labels are boxes.
+    """
+    if masks and data.source.holds != "pixels":
+        problem = f"holds {data.source.holds} without masks, and {model} learns masks"
+        raise ToolkitError(data.source.root, problem, "use --set model=yolov8s-worldv2.pt, which learns boxes")
+
+
 def labelled_images(
     source: Source, chosen: Mapping[str, str], config: YoloWorldConfig, classes: Sequence[str]
 ) -> Iterator[LabelledImage]:
@@ -114,6 +127,9 @@ def labelled_images(
 def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks: bool) -> Path:
     """Write the YOLO tree that a run trains on, in RUN/data; what stands there of an interrupted run is kept.
 
+    Images are links to the data, but for those of more than 8 bits: of them ultralytics takes the highest 8, whatever
+    range they use, so they are copies with the pixels of `toolkit.imaging.images.read_image`.
+
     Args:
         data: what to train on.
         run: where.
@@ -128,7 +144,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     """
     kind = "yolo-segment" if masks else "yolo-detect"
     folder = run.root / "data"
-    convert(
+    report = convert(
         data.source,
         folder,
         formats=kind,
@@ -140,6 +156,8 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
         images="hardlink",
         resume=folder.is_dir(),
     )
+    _say_rectangles(run, report.manifests[kind]["fidelity"].get("rectangles", 0))
+    _put_eight_bits(folder / kind / "images")
     for cache in folder.rglob("*.cache"):
         os.unlink(cache)  # ultralytics unpickles them, which a run from elsewhere must not be able to use
     subsets = [name for name in ("train", "val", "test") if data.examples.subset(name)]
@@ -151,3 +169,17 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     file = folder / "train.yaml"
     write_whole(file, yaml.safe_dump(told, sort_keys=False, allow_unicode=True).encode())
     return file
+
+
+def _say_rectangles(run: Run, number: int) -> None:
+    """Note in a run how many rectangles stand for masks; once, also where it goes on."""
+    if number:
+        note = f"{number} object(s) with a box and no mask: the model learns their rectangles as masks"
+        run.note(notes=list(dict.fromkeys([*run.environment()["notes"], note])))
+
+
+def _put_eight_bits(folder: Path) -> None:
+    """Replace links to images of more than 8 bits; the files that they lead to stay as they are."""
+    for path in sorted(folder.rglob("*")):
+        if is_image(path.name) and (copy := eight_bit_copy(path)) is not None:
+            write_whole(path, copy)

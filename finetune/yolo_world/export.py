@@ -14,7 +14,7 @@ import torch
 
 from finetune.engine.runs import Run, file_sha256, read_config
 from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.predictor import checkpoint_of
+from finetune.yolo_world.predictor import WordFacts, checkpoint_of
 from finetune.yolo_world.prompts import read_table
 from finetune.yolo_world.runtime import load_ultralytics
 from toolkit.errors import ToolkitError
@@ -45,7 +45,7 @@ def export_onnx(run: Run, out: Path) -> dict[str, Any]:
         raise ToolkitError("export onnx", f"needs the package {error.name}", "pip install onnx onnxruntime") from error
     load_ultralytics()
     config = read_config(run, YoloWorldConfig)
-    phrases = run.environment()["phrases"]
+    phrases = run.facts(WordFacts).phrases
     with tempfile.TemporaryDirectory(prefix=".onnx-", dir=run.root) as folder:
         made = _exported(run, Path(folder), config, list(phrases.values()))
         session = onnxruntime.InferenceSession(str(made), providers=["CPUExecutionProvider"])

@@ -18,10 +18,19 @@ from converters.sources import Source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
+from finetune.engine.shares import (
+    ImageFile,
+    PredictedFile,
+    Spread,
+    files_to_predict,
+    kept_model,
+    predict_shares,
+    share_size,
+)
 from finetune.engine.splits import evaluated_examples, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.data import DetectionData, labelled_images, open_detection_data, write_tree
+from finetune.yolo_world.data import DetectionData, check_kind, labelled_images, open_detection_data, write_tree
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
@@ -29,6 +38,7 @@ from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytic
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
 from toolkit.errors import ToolkitError
+from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_json, write_whole
 
 __all__ = [
@@ -65,6 +75,7 @@ def train(
     """
     found = open_detection_data(data, config)
     source = find_model(config.model, config.weights)
+    check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
     from finetune.yolo_world.trainer import make_trainer, trainer_settings
 
@@ -108,13 +119,16 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     return figures(truth, results, masks=detector.masks)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, words: Sequence[str] | None = None) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, words: Sequence[str] | None = None
+) -> list[Row]:
     """Look for defects in image files: overlays/*.png, detections.json, and a row for each image.
 
     Args:
         run: what `train` made.
         images: the files.
         out: folder to write into.
+        spread: the ordered map that the images go through, in shares.
         words: other things to look for; None for the classes that it was trained on.
 
     Returns:
@@ -123,28 +137,33 @@ def predict(run: Run, images: Sequence[Path], out: Path, words: Sequence[str] | 
     Raises:
         ToolkitError: the run is at fault, an image cannot be read, or the words have no features.
     """
-    config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    labels = tuple(words) if words is not None else detector.classes
-    rows: list[Row] = []
-    everything: list[dict[str, object]] = []
-    for found in detector.detect(images, words=words, confidence=config.confidence):
-        overlay = f"overlays/{file_name(found.key)}.png"
-        write_whole(out / overlay, draw_detections(found, labels))
-        everything += [
-            {"file": str(found.path), "label": label, "score": float(score), "box": box.tolist()}
+    size = share_size(read_config(run, YoloWorldConfig))
+    told = list(predict_shares(partial(_predict_share, run, words), files_to_predict(images), size, out, spread))
+    write_json(out / "detections.json", [found for one in told for found in one.found])
+    return [one.row for one in told]
+
+
+def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageFile]) -> list[PredictedFile]:
+    confidence = read_config(run, YoloWorldConfig).confidence
+    with kept_model(load_detector, run) as detector:
+        labels = tuple(words) if words is not None else detector.classes
+        detected = list(detector.detect([one.path for one in share], words=words, confidence=confidence))
+    told = []
+    for one, found in zip(share, detected, strict=True):
+        overlay = f"overlays/{file_name(one.key)}.png"
+        row: Row = {
+            "file": one.file,
+            "detections": len(found),
+            "best_score": float(found.scores.max()) if len(found) else 0.0,
+            "labels": ", ".join(sorted(set(found.labels))),
+            "overlay": overlay,
+        }
+        listed = tuple(
+            {"file": one.file, "label": label, "score": float(score), "box": box.tolist()}
             for label, score, box in zip(found.labels, found.scores, found.boxes, strict=True)
-        ]
-        rows.append(
-            {
-                "file": str(found.path),
-                "detections": len(found),
-                "best_score": float(found.scores.max()) if len(found) else 0.0,
-                "labels": ", ".join(sorted(set(found.labels))),
-                "overlay": overlay,
-            }
         )
-    write_json(out / "detections.json", everything)
-    return rows
+        told.append(PredictedFile(row, ((overlay, draw_detections(found, labels)),), found=listed))
+    return told
 
 
 LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor)
@@ -358,11 +377,12 @@ def _about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:
     step renews 3 % (ultralytics' BatchNorm momentum): after n steps (0.97)^n of the random start is left, in every
     layer. Weights that were trained bring theirs along.
     """
-    figures = [float(row["map50"]) for row in rows if row["map50"]]
+    figures = [float(row["map50"]) for row in rows if row.get("map50")]
     zeros = next((place for place, value in enumerate(figures) if value > 0), len(figures))
     if zeros < 2:
         return []
-    fall = f"the train loss went from {float(rows[0]['train_loss']):.2f} to {float(rows[-1]['train_loss']):.2f}"
+    losses = [float(row.get("train_loss") or "nan") for row in (rows[0], rows[-1])]
+    fall = f"the train loss went from {losses[0]:.2f} to {losses[1]:.2f}"
     why = (
         "validation uses running averages (BatchNorm), which from random weights need some hundred steps to follow; "
         "more epochs, a smaller batch_size or trained weights give them"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from finetune.engine.devices import pick_device
+from finetune.engine.facts import Facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
 from finetune.metrics.detection import Detections
@@ -53,6 +54,20 @@ def _words(words: Sequence[str]) -> _Words:
     return _Words(tuple(words), phrases)
 
 
+class WordFacts(Facts):
+    """Of a detector besides.
+
+    Attributes:
+        phrases: class -> phrase.
+        encoder_used: "model=weights" of the text encoder.
+        masks: whether it makes masks.
+    """
+
+    phrases: dict[str, str]
+    encoder_used: str = ""
+    masks: bool = False
+
+
 class Detector:
     """A trained model that is ready for use.
 
@@ -81,7 +96,7 @@ class Detector:
         self._trained = _Words(tuple(phrases), tuple(phrases.values()))
         self._ready: tuple[_Words, Any] | None = None
         self.classes = self._trained.labels
-        self.masks = bool(run.environment().get("masks"))
+        self.masks = run.facts(WordFacts).masks
 
     def detect(
         self, images: Sequence[Path], *, words: Sequence[str] | None = None, confidence: float = 0.25
@@ -130,10 +145,10 @@ class Detector:
     def _features(self, phrases: Sequence[str]) -> torch.Tensor:
         missing = [phrase for phrase in phrases if phrase not in self._table.features]
         if missing:
-            told, prompts = self._run.environment(), self._config.prompts
+            told, prompts = self._run.facts(WordFacts), self._config.prompts
             if prompts not in ("clip", HASH) and not Path(prompts).is_file():
                 self._table.stacked(missing)  # which says what is missing
-            encoder, _, weights = str(told["encoder_used"]).partition("=")
+            encoder, _, weights = told.encoder_used.partition("=")
             added = encode_phrases(missing, prompts, encoder=encoder, weights=weights)
             if added.encoder != self._table.encoder and prompts != HASH:
                 remedy = "use the weights that it was trained with"
@@ -151,10 +166,7 @@ def load_detector(run: Run) -> Detector:
     """
     if run.learner != NAME:
         raise ToolkitError(run.root, f"is a run of {run.learner}, not of {NAME}", "name a run of a detector")
-    told = run.environment()
-    phrases = told.get("phrases")
-    if not isinstance(phrases, dict):
-        raise ToolkitError(run.root, "names no phrases", "train it with 'defectkit train yolo-world'")
+    phrases = run.facts(WordFacts).phrases
     return Detector(run, read_config(run, YoloWorldConfig), read_table(run.root / "prompts.pt"), phrases)
 
 

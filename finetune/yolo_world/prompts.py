@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.config import nearest
@@ -25,6 +24,7 @@ from finetune.engine.runs import file_sha256
 from toolkit.dataset.samples import GOOD, ClassScheme
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.publish import write_whole
+from toolkit.files.typed import parse_yaml
 
 __all__ = ["HASH", "WIDTH", "TextEmbeddings", "encode_phrases", "phrases_of", "read_table", "write_table"]
 
@@ -164,13 +164,7 @@ def _faults(name: str, phrase: object, before: Mapping[str, str], source: str) -
 def _read_better(better: Mapping[str, str] | Path | None) -> tuple[Mapping[str, object], str]:
     if not isinstance(better, Path):
         return better or {}, "phrases"
-    try:
-        told = yaml.safe_load(better.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ToolkitError(better, f"cannot be read ({reason})", "check the path") from error
-    except yaml.YAMLError as error:
-        raise ToolkitError(better, "is not valid YAML", "write lines such as 'scratch: long scratch'") from error
+    told = parse_yaml(better, "write lines such as 'scratch: long scratch'")
     if not isinstance(told, dict) or not all(isinstance(name, str) for name in told):
         raise ToolkitError(better, "holds no phrases", "write lines such as 'scratch: long scratch'")
     return told, str(better)

@@ -1,10 +1,8 @@
-"""What the tests of converters share: a small product, its label trees, and ultralytics without a network."""
+"""What the tests of converters share: a small product, and its label trees."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -48,14 +46,3 @@ def real_trees(real_defects: Dataset, tmp_path_factory: pytest.TempPathFactory) 
     out = tmp_path_factory.mktemp("real") / "labels"
     convert(real_defects, out, ["coco", "yolo-segment"], images="symlink", workers=2)
     return out
-
-
-@pytest.fixture(scope="session")
-def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The module `ultralytics`, told before its import to leave network, packages and home folder alone."""
-    os.environ |= {
-        "YOLO_OFFLINE": "1",
-        "YOLO_AUTOINSTALL": "0",
-        "YOLO_CONFIG_DIR": str(tmp_path_factory.mktemp("ultralytics")),
-    }
-    return pytest.importorskip("ultralytics", reason='needs ultralytics: pip install "defectkit[yolo]"')

@@ -13,6 +13,8 @@ from pycocotools import mask as coco_mask
 
 from converters import rasterize
 from converters.rasterize import (
+    compare_edges,
+    compare_pixels,
     compress_rle,
     fill_edges,
     fill_edges_crop,
@@ -24,6 +26,8 @@ from converters.rasterize import (
 )
 from tests.converters.support import Bools
 from tests.masks import masks
+from toolkit.geometry.contours import centre_rings, edge_rings
+from toolkit.geometry.tracing import trace
 
 SQUARE = np.array([[1, 1], [4, 1], [4, 3], [1, 3]])
 
@@ -43,6 +47,32 @@ def test_several_rings_are_united(fill: Any) -> None:
     one, other = fill([SQUARE], 9, 9), fill([SQUARE + 2], 9, 9)
     assert np.array_equal(fill([SQUARE, SQUARE + 2], 9, 9), one | other)
     assert not fill([], 9, 9).any()
+
+
+COMPARED = [(compare_edges, fill_edges), (compare_pixels, fill_pixels)]
+
+
+@pytest.mark.parametrize(("compare", "fill"), COMPARED)
+@given(mask=masks())
+def test_polygons_are_compared_with_what_they_fill(compare: Any, fill: Any, mask: Bools) -> None:
+    outline = trace(mask)
+    true = edge_rings(outline) if fill is fill_edges else centre_rings(outline)
+    area = int(np.count_nonzero(mask))
+    assert compare(true, mask) == (area, area)
+    moved, cut = [ring + np.array([1, 0]) for ring in true], [ring[: max(3, len(ring) - 1)] for ring in true]
+    for damaged in (true[:1], moved, cut):
+        filled = fill(damaged, *mask.shape)
+        assert compare(damaged, mask) == (np.count_nonzero(filled & mask), np.count_nonzero(filled | mask))
+
+
+@pytest.mark.parametrize(("compare", "fill"), COMPARED)
+def test_a_pixel_too_many_or_too_few_is_seen(compare: Any, fill: Any) -> None:
+    mask = fill([SQUARE], 5, 6)
+    area = int(np.count_nonzero(mask))
+    more, fewer = mask.copy(), mask.copy()
+    more[0, 0], fewer[2, 2] = True, False
+    assert compare([SQUARE], more) == (area, area + 1)
+    assert compare([SQUARE], fewer) == (area - 1, area)
 
 
 @pytest.mark.parametrize(("rounding", "expected"), [("truncate", [[0, 1], [2, 3]]), ("round", [[1, 1], [2, 4]])])
@@ -120,3 +150,24 @@ def test_a_run_over_the_end_of_a_column_is_painted() -> None:
 def test_malformed_run_lengths_are_refused(segmentation: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         paint_rle(segmentation, 2, 3)
+
+
+def test_an_outline_that_would_take_all_memory_is_refused() -> None:
+    comb = np.array([(1e6 * (-1) ** tooth, tooth) for tooth in range(100)])
+    with pytest.raises(ValueError, match="a polygon whose outline is 200000000 pixels long"):
+        fill_edges([comb], 20, 20)
+    with pytest.raises(ValueError, match="outline is nan"):
+        fill_edges([np.array([[0, 0], [np.nan, 1], [4, 4]])], 20, 20)
+
+
+def test_a_point_far_out_is_filled_as_far_as_the_image_goes() -> None:
+    filled = fill_edges([np.array([[5, 2], [1e6, 2], [1e6, 4], [5, 4]])], 10, 20)
+    assert np.argwhere(filled).tolist() == [[y, x] for y in (2, 3) for x in range(5, 20)]
+
+
+def test_long_outlines_of_large_images_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("converters.rasterize._SHORT_OUTLINE", 10)
+    comb = np.array([(500 * (tooth % 2), tooth // 2) for tooth in range(1, 13)])
+    assert fill_edges([comb], 12, 500).any()
+    with pytest.raises(ValueError, match="outline"):
+        fill_edges([comb], 12, 400)

@@ -46,7 +46,7 @@ TINY: dict[str, dict[str, Any]] = {
         "split": {"strategy": "stratified"},
     },
     "yolo-world": {
-        "model": "yolov8n-worldv2.yaml",
+        "model": str(Path(__file__).parent / "yolo_world/tiny-worldv2.yaml"),
         "prompts": "hash",
         "epochs": 1,
         "batch_size": 4,

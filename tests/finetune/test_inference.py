@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 import cv2
 import numpy as np
@@ -12,9 +16,15 @@ import pytest
 
 import finetune
 from finetune import Prediction, TrainedRun, load_run
-from finetune.learners import LEARNERS
+from finetune.engine import shares
+from finetune.engine.runs import read_config
+from finetune.learners import LEARNERS, find_config
+from finetune.vae.predictor import load_trained
+from tests.clusters import running_cluster
+from tests.commands import snapshot, times
 from tests.finetune.runs import TINY, make_data
 from toolkit import ToolkitError
+from toolkit.files.parallel import ordered_map
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +33,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def before(data: Path) -> dict[str, tuple[int, int]]:
+    """The data as it was before anything learnt from it."""
+    return times(data)
+
+
+@pytest.fixture(scope="module")
 def image(data: Path) -> Path:
     return sorted((data / "test").glob("*/000.png"))[0]
 
 
 @pytest.fixture(scope="module", params=LEARNERS)
-def run(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+def run(
+    request: pytest.FixtureRequest, data: Path, before: object, tmp_path_factory: pytest.TempPathFactory
+) -> TrainedRun:
     out = tmp_path_factory.mktemp("runs") / request.param
     return finetune.train(request.param, str(data), str(out), TINY[request.param], seed=1)
 
@@ -100,6 +118,73 @@ def test_memory_and_disk_tell_the_same(run: TrainedRun, image: Path, tmp_path: P
         assert (row["score"], row["instances"]) == (told.score, len(told.classes))
     else:
         assert row["detections" if run.learner == "yolo-world" else "instances"] == len(told.classes)
+
+
+def sent(function: Callable[[Any], Any], item: Any) -> Any:
+    """What a function makes of an item, had both gone to another process and the result come back."""
+    there, what = pickle.loads(pickle.dumps((function, item)))  # noqa: S301
+    return pickle.loads(pickle.dumps(there(what)))  # noqa: S301
+
+
+def in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    return ordered_map(partial(sent, function), items, workers=2, batch=1)
+
+
+def test_who_predicts_changes_no_byte(
+    run: TrainedRun, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    size = read_config(run, find_config(run.learner)).batch_size
+    images = sorted(path.relative_to(data) for path in (data / "test").glob("*/00*.png"))[: size + 1]  # two shares
+    finetune.predict(run, images, tmp_path / "here")
+    with patch("finetune.inference.partial", lambda *_, **__: in_threads):
+        finetune.predict(run, images, tmp_path / "there")
+    there = snapshot(tmp_path / "there")
+    assert there["predictions.csv"].count(b"\ntest/") == size + 1  # type: ignore[union-attr]
+    assert there == snapshot(tmp_path / "here")
+
+
+def test_a_cluster_that_loses_a_worker_predicts_the_same(
+    vae: TrainedRun, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)  # where the workers do not stand
+    images = sorted(path.relative_to(data) for path in (data / "test").glob("*/*.png"))
+    assert len(images) > 4 * TINY["vae"]["batch_size"]  # two shares that are done, two that are waited in, and more
+    (tmp_path / "cluster").mkdir()
+    with running_cluster(tmp_path / "cluster") as cluster:
+        cluster.prepare()
+        there = partial(finetune.predict, vae, images, tmp_path / "there", cluster=cluster.address)
+        rows = cluster.halfway(there, killed=True)
+    assert rows == finetune.predict(vae, images, tmp_path / "here")
+    assert snapshot(tmp_path / "there") == snapshot(tmp_path / "here")
+
+
+def test_no_model_is_kept_when_all_is_predicted(vae: TrainedRun, image: Path, tmp_path: Path) -> None:
+    with patch("finetune.vae.learner.load_trained", wraps=load_trained) as load:
+        for name in ("one", "two"):
+            finetune.predict(vae, image, tmp_path / name)
+            assert not shares._kept
+    assert load.call_count == 2
+
+
+def test_a_run_that_has_changed_is_loaded_again(vae: TrainedRun) -> None:
+    loaded = Mock(side_effect=lambda run: object())
+    for _ in range(2):
+        with shares.kept_model(loaded, vae):
+            pass
+    assert loaded.call_count == 1
+    vae.best_checkpoint.touch()
+    with shares.kept_model(loaded, vae):
+        pass
+    assert loaded.call_count == 2
+    shares.forget_models()
+
+
+def test_nothing_is_written_into_what_is_learnt_from(
+    run: TrainedRun, data: Path, before: dict[str, tuple[int, int]]
+) -> None:
+    run.evaluate()
+    assert times(data) == before
 
 
 def test_what_only_some_learners_take_is_refused_by_the_others(run: TrainedRun, image: Path) -> None:

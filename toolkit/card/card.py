@@ -6,19 +6,18 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
-from toolkit.card.statistics import DatasetStatistics, LabelReader, area_distributions, observe
+from toolkit.card.statistics import ClassFigures, DatasetStatistics, LabelReader, Record, area_distributions, observe
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.neighbours import near_duplicates
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, Split, find_duplicates
 from toolkit.errors import ToolkitError
-from toolkit.files.parallel import ordered_map
+from toolkit.files.parallel import ordered_map, reported
 
 __all__ = ["describe_dataset"]
 
@@ -29,10 +28,11 @@ def describe_dataset(
     dataset: Dataset,
     *,
     split: Mapping[str, str] | None = None,
-    labels: LabelReader | None = None,
+    labels: Mapping[str, LabelReader] | None = None,
     names: Sequence[str] | None = None,
     near: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCard:
     """Measure a dataset. Faulty files are listed in the card and end nothing.
@@ -40,39 +40,52 @@ def describe_dataset(
     Args:
         dataset: what to describe.
         split: key -> subset; images that it leaves out do not count. By default the dataset's own subsets.
-        labels: reads the labels of an image, where they do not stand in masks.
+        labels: key -> what reads the labels of that image, where they do not stand in masks.
         names: names of the kinds of defect; by default those of the images that count.
         near: whether to look for near-duplicates, which reads every image once more.
-        workers: threads.
+        workers, cluster: threads; or the address of a Dask scheduler, whose workers then measure the images.
         progress: called with (done, total).
 
     Raises:
-        ToolkitError: `workers` is below 1, or the split names images that are not in the dataset.
+        ToolkitError: as `ordered_map`, or the split names images that are not in the dataset.
     """
     subsets = {sample.key: sample.split for sample in dataset} if split is None else split
-    members = [sample for sample in dataset if sample.key in subsets]
-    if len(members) < len(subsets):
-        strange = min(subsets.keys() - {sample.key for sample in members})
-        raise ToolkitError("the split", f"names {strange!r}, which is not in the dataset", "make the split again")
+    members = _members(dataset, subsets)
+    # What reads one image's labels goes with that image: all of them would be much to send with each.
+    items = [(sample, None if labels is None else labels[sample.key]) for sample in members]
+    records = ordered_map(_observe, items, workers=workers, cluster=cluster, reads=[dataset.root])
     statistics = DatasetStatistics()
-    for done, record in enumerate(ordered_map(partial(observe, labels=labels), members, workers=workers), 1):
+    for record in reported(records, len(items), progress):
         statistics.add(record, subsets[record.sample.key] or _UNASSIGNED)
-        if progress is not None:
-            progress(done, len(members))
     twins = find_duplicates([sample for sample in members if _has_bytes(sample.image)])
     published = _differences(dataset, statistics) if labels is None else {}
     notes = [
         *(_missing_folders(dataset) if dataset.layout == "mvtec" else ()),
         *_said_of(len(dataset) - len(members), "{} of the dataset's images are left out by the split"),
-        *_said_of(statistics.several, "{} image(s) show several classes, and count for each of them"),
-        *_said_of(statistics.left_out, "{} annotation(s) mark no pixel of their image, and are left out"),
-        *_lacking(statistics, names),
+        *_remarks(statistics, names),
         *_twins_apart(twins, {sample.key: sample for sample in members}, subsets),
         *getattr(split, "notes", ()),
         *(note for note in dataset.notes if note not in compare_with_published(dataset)),
     ]
     card = _card(dataset, split, names, statistics, twins, published, notes)
     return replace(card, near_duplicates=_alike(members, twins)) if near else card
+
+
+def _members(dataset: Dataset, subsets: Mapping[str, str]) -> list[Sample]:
+    """The samples that a split names.
+
+    Raises:
+        ToolkitError: it names others.
+    """
+    members = [sample for sample in dataset if sample.key in subsets]
+    if len(members) < len(subsets):
+        strange = min(subsets.keys() - {sample.key for sample in members})
+        raise ToolkitError("the split", f"names {strange!r}, which is not in the dataset", "make the split again")
+    return members
+
+
+def _observe(item: tuple[Sample, LabelReader | None]) -> Record:
+    return observe(*item)
 
 
 def _alike(members: Sequence[Sample], twins: list[list[str]]) -> list[list[str]]:
@@ -96,7 +109,6 @@ def _card(
     subsets = {name: _by_class(statistics, subset=name) for name in _ordered(statistics.images)}
     products = sorted({product for product, _, _ in statistics.counted})
     defect_names = list(names) if names is not None else [name for name in classes if name != GOOD]
-    aggregated = {name: statistics.by_class[name].figures() for name in sorted(statistics.by_class)}
     marked_px, marked_percent = area_distributions(statistics.areas)
     return DatasetCard(
         root=dataset.root,
@@ -112,7 +124,7 @@ def _card(
         sizes=_sizes(statistics),
         depths=dict(sorted(statistics.depths.items())),
         measured=statistics.every.figures(),
-        figures={name: figures for name, figures in aggregated.items() if figures is not None},
+        figures=_figures(statistics),
         marked_px=marked_px,
         marked_percent=marked_percent,
         area_histogram=power_histogram(_instance_areas(statistics)),
@@ -128,6 +140,12 @@ def _card(
         notes=tuple(dict.fromkeys(notes)),
         split=_told_of(split),
     )
+
+
+def _figures(statistics: DatasetStatistics) -> dict[str, ClassFigures]:
+    """Figures of each class that has instances."""
+    found = {name: one.figures() for name, one in sorted(statistics.by_class.items())}
+    return {name: figures for name, figures in found.items() if figures is not None}
 
 
 def _sizes(statistics: DatasetStatistics) -> dict[tuple[int, int, int], int]:
@@ -207,11 +225,15 @@ def _said_of(number: int, text: str) -> list[str]:
     return [text.format(number)] if number else []
 
 
-def _lacking(statistics: DatasetStatistics, names: Sequence[str] | None) -> list[str]:
-    """Notes on classes that a subset has no image of, or that no image shows."""
+def _remarks(statistics: DatasetStatistics, names: Sequence[str] | None) -> list[str]:
+    """Notes on images of several classes, on annotations that mark nothing, and on classes that lack images."""
     every = {name for _, name, _ in statistics.counted}
     nowhere = [name for name in names or () if name not in every]
-    notes = [f"no image shows {listed(nowhere)}"] if nowhere else []
+    notes = [
+        *_said_of(statistics.several, "{} image(s) show several classes, and count for each of them"),
+        *_said_of(statistics.left_out, "{} annotation(s) mark no pixel of their image, and are left out"),
+        *([f"no image shows {listed(nowhere)}"] if nowhere else ()),
+    ]
     for subset in _ordered(statistics.images):
         missing = sorted(every - _by_class(statistics, subset=subset).keys())
         if missing:

@@ -23,8 +23,8 @@ __all__ = ["ClassFigures", "DatasetStatistics", "LabelReader", "Record", "area_d
 
 _BYTE = 8  # bits
 
-LabelReader = Callable[[Sample], LabelledImage]
-"""Reads the labels of an image that do not stand in masks; raises ToolkitError where they are at fault."""
+LabelReader = Callable[[], LabelledImage]
+"""Reads the labels of one image that do not stand in masks; raises ToolkitError where they are at fault."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +108,10 @@ def observe(sample: Sample, labels: LabelReader | None = None) -> Record:
 
     Args:
         sample: which image.
-        labels: reads its labels, where they do not stand in masks.
+        labels: reads them, where they do not stand in masks.
     """
     try:
-        labelled = None if labels is None else labels(sample)
+        labelled = None if labels is None else labels()
         header, instances = _masked(sample) if labelled is None else _labelled(labelled)
         depth = _depth(sample, header)
     except ToolkitError as error:

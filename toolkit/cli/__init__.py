@@ -1,156 +1,89 @@
 """The front door: `defectkit COMMAND`. Commands parse, call one function of the packages, and print.
 
-This package alone imports from the floors above, and it does so inside the commands, so that help comes at once.
+This package alone imports from the floors above. This file imports next to nothing, so that Ctrl-C is met with a line
+from the first moment on, while all else is still being loaded.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
-import traceback
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
+if TYPE_CHECKING:
+    from toolkit.cli.front import app
 
-from toolkit import __version__
-from toolkit.cli.autolabel import autolabel
-from toolkit.cli.card import describe
-from toolkit.cli.datasets import diff, split, synth
-from toolkit.cli.gallery import view
-from toolkit.cli.intake import prepare
-from toolkit.cli.labels import convert, demo, verify
-from toolkit.cli.layouts import layouts
-from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
-from toolkit.cli.remedies import fit_error, options_of
-from toolkit.cli.terminal import print_error, print_json_error
-from toolkit.errors import ToolkitError
+__all__ = ["app", "main", "start"]
 
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    name="defectkit",
-    help="Industrial-defect masks to YOLO, COCO and pixel labels: exact, and proven.",
-    rich_markup_mode=None,  # plain help comes twice as fast, and fits a narrow terminal
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-_OWN = ("toolkit", "converters", "finetune")  # a module of ours that is missing is a fault of ours
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_INTERRUPTED = 128 + signal.SIGINT  # typer makes it of Ctrl-C
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_NEXT = {
+    "attempts": "the same command goes on with the runs that are missing",
+    "convert": "the same command with --resume goes on from the last checkpoint, if there is one",
+    "prepare": "the same command with --resume goes on from the last file",
+    "train": "the same command with --resume and --out RUN goes on from the run's last checkpoint, if there is one",
+    "view": "the same command with --resume goes on from the last image",
+}
+"""Command -> what to do after an interruption. Others have to be run again."""
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"defectkit {__version__}")
-        raise typer.Exit
+def __getattr__(name: str) -> object:
+    if name == "app":
+        from toolkit.cli.front import app
 
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. May stand anywhere.")] = False,
-) -> None:
-    """Industrial-defect masks to YOLO, COCO and pixel labels: exact, and proven."""
-
-
-_COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
-    (synth, ""),
-    (prepare, "defectkit prepare mvtec_anomaly_detection.tar.xz mvtec_ad --category screw"),
-    (layouts, "defectkit layouts --guess photos > mine.yaml"),
-    (describe, "defectkit describe mvtec_ad/screw --split split.csv --out card"),
-    (split, "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2"),
-    (diff, "defectkit diff labels-of-may/coco labels-of-june/coco"),
-    (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
-    (verify, ""),
-    (view, "defectkit view labels/coco --limit 500"),
-    (train, "defectkit train classifier mvtec_ad/screw --set backbone=resnet18 --set epochs=50 --out runs/screw"),
-    (settings, "defectkit settings vae > vae.yaml"),
-    (attempts, "defectkit attempts examples/attempts/coursework.yaml --out attempts"),
-    (compare, "defectkit compare runs/one runs/other --out compared.png"),
-    (evaluate, ""),
-    (predict, "defectkit predict runs/screw photos/ --out predictions"),
-    (autolabel, "defectkit autolabel photos/ --detector runs/words --segmenter runs/sam --out labelled"),
-    (demo, ""),
-)
-"""Commands in the order of the help, each with an example of its use."""
-
-for _command, _example in _COMMANDS:
-    app.command(epilog=f"Example: {_example}" if _example else None)(_command)
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:
-    """Run the command line; exit with 0, 1 (a check failed) or 2 (the input is at fault)."""
-    words = [_without_tilde(word) for word in sys.argv[1:]]
-    arguments = [word for word in words if word != "--debug"]
-    command = " ".join(["defectkit", *(word for word in arguments[:1] if not word.startswith("-"))])
+    """Run the command line; exit with 0, 1 (a check failed), 2 (the input is at fault) or 128 and a signal's number."""
+    words = sys.argv[1:]
+    came: list[int] = []  # signals; whatever is running may make anything of the exception that they raise
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    main_thread = threading.current_thread() is threading.main_thread()  # which alone may have handlers
+    before = {number: signal.getsignal(number) for number in _WORDS if main_thread}
+    status: int | None = None
     try:
-        status = app(args=arguments or ["--help"], prog_name="defectkit", standalone_mode=False) or 0
-        status = status if arguments else 2
-    except KeyboardInterrupt:
-        status = _INTERRUPTED
-    except Exception as error:
-        if "--debug" in words:
-            traceback.print_exception(error)
-        status = _explain(error, command, as_json="--json" in words)
-        if status is None:
-            raise
-    if status == _INTERRUPTED:  # typer makes an exit status of Ctrl-C
-        hint = (
-            "; the same command with --resume goes on from the last checkpoint"
-            if command.endswith((" convert", " prepare", " view"))
-            else ""
-        )
-        print(f"interrupted: nothing half-written stands in its place{hint}", file=sys.stderr)
+        try:
+            for number, handler in before.items():
+                if handler in (signal.default_int_handler, signal.SIG_DFL):  # what is ignored stays so, as by nohup
+                    signal.signal(number, interrupt)
+            from toolkit.cli.front import run
+
+            status = run(words, came)
+        except BaseException as error:
+            if not came and not isinstance(error, KeyboardInterrupt):
+                raise
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler if status is not None else signal.SIG_IGN)
+        if status in (None, _INTERRUPTED) or (came and status):
+            status = _say_interrupted(words, came[0] if came else signal.SIGINT)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     sys.exit(status)
 
 
-def _without_tilde(word: str) -> str:
-    """A path below the home folder in full, where the shell leaves that to us: `--split=~/split.csv`."""
-    name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return name + equals + str(Path(value).expanduser()) if value.startswith("~/") else word
+def start() -> None:
+    """Run the command line as a program of its own, whose end Ctrl-C does not disturb."""
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _explain(error: Exception, command: str, *, as_json: bool) -> int | None:
-    """Say in a line what the user can do about an error; the exit status, or None for a fault of ours."""
-    told = _told(error, command)
-    if told is None:
-        return _INTERRUPTED if isinstance(error, typer.Abort) else None
-    told = fit_error(told, command.partition(" ")[2], options_of(app))
-    print_error(told)
-    if as_json:
-        print_json_error(told)
-    return 2
-
-
-def _told(error: Exception, command: str) -> ToolkitError | None:
-    """What a user can do about an error; None for an interruption or a fault of ours."""
-    usage_error = typer.BadParameter.__mro__[1]  # of click, or of the copy that newer versions of typer carry
-    if isinstance(error, ToolkitError):
-        return error
-    if isinstance(error, usage_error):
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else command
-        problem = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # type: ignore[attr-defined]
-        return ToolkitError(command, problem, f"{_remedy(problem)}see '{command} --help'")
-    if isinstance(error, OSError):
-        problem = f"cannot be used ({error.strerror or error})"
-        return ToolkitError(error.filename or "standard output", problem, "check the disk and its permissions")
-    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OWN:
-        return ToolkitError(command, f"needs the package {package}", f"pip install 'defectkit[{_extra(package)}]'")
-    return None
-
-
-def _extra(package: str) -> str:
-    """The extra of this project that brings a package."""
-    return {"ultralytics": "yolo", "open_clip": "yolo", "onnx": "yolo", "distributed": "cluster"}.get(package, "train")
-
-
-def _remedy(problem: str) -> str:
-    """A hint for the mistake that is made most: formats with spaces between them."""
-    from converters.formats.registry import FORMATS
-
-    extra = problem.partition("unexpected extra argument")[2].partition("(")[2]
-    named = [word for word in extra.strip("s() ").replace(",", " ").split() if word.rstrip(")") in FORMATS]
-    return "put commas between formats, no spaces (--to coco,yolo-segment); " if named else ""
+def _say_interrupted(words: list[str], number: int) -> int:
+    """One line that says what to do next; the exit status."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    told = _NEXT.get(command, "run the same command again")
+    if "--resume" in words:
+        told = told.replace(" with --resume and --out RUN", "").replace(" with --resume", "")
+    print(f"{_WORDS[signal.Signals(number)]}: {told}", file=sys.stderr)
+    return 128 + number

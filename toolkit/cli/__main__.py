@@ -1,8 +1,8 @@
 """`python -m toolkit.cli`, where the console script is not on the path."""
 
-from toolkit.cli import main
+from toolkit.cli import start
 
-__all__ = ["main"]
+__all__ = ["start"]
 
 if __name__ == "__main__":
-    main()
+    start()

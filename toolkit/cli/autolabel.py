@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.options import JsonOpt, OverwriteOpt
+from toolkit.cli.options import JsonOpt, OverwriteOpt, with_links
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _Against = Annotated[
 ]
 
 
+@with_links
 def autolabel(
     images: _Images,
     detector: _Detector,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.layouts import with_layout
+from toolkit.cli.layouts import open_root, with_layout
 from toolkit.cli.options import (
     CategoryOpt,
+    ClusterOpt,
     JsonOpt,
     OverwriteOpt,
     RootArg,
@@ -20,7 +21,6 @@ from toolkit.cli.options import (
     WorkersOpt,
     with_numbers,
 )
-from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def describe(
     near_duplicates: _Near = False,
     category: CategoryOpt = None,
     workers: WorkersOpt = 0,
+    cluster: ClusterOpt = None,
     overwrite: OverwriteOpt = False,
     as_json: JsonOpt = False,
     layout: Any = None,
@@ -56,7 +57,7 @@ def describe(
     from toolkit.card.writer import check_card, write_card
     from toolkit.cli.splits import choose_split
 
-    source = open_root(root, category, layout)
+    source = open_root(root, category, layout, cluster)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     if out is not None:
         check_card(out, source.root, overwrite=overwrite)
@@ -68,6 +69,7 @@ def describe(
             names=None if source.tree is None else source.tree.names,
             near=near_duplicates,
             workers=workers or os.cpu_count() or 1,
+            cluster=cluster,
             progress=progress,
         )
     if out is not None:

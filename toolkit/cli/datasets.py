@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.layouts import with_layout
+from toolkit.cli.layouts import open_root, with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     JsonOpt,
@@ -17,7 +17,6 @@ from toolkit.cli.options import (
     WorkersOpt,
     with_numbers,
 )
-from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 from toolkit.errors import ToolkitError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import CategoryOpt, JsonOpt, OverwriteOpt, ResumeOpt, WorkersOpt
+from toolkit.cli.options import CategoryOpt, ClusterOpt, JsonOpt, OverwriteOpt, ResumeOpt, WorkersOpt
 from toolkit.cli.terminal import print_json, print_notes, progress_bar, say
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def view(
     category: CategoryOpt = None,
     sheet: _Sheet = None,
     workers: WorkersOpt = 0,
+    cluster: ClusterOpt = None,
     overwrite: OverwriteOpt = False,
     resume: ResumeOpt = False,
     as_json: JsonOpt = False,
@@ -61,6 +62,7 @@ def view(
             layout=layout,
             sheet=sheet,
             workers=workers or os.cpu_count() or 1,
+            cluster=cluster,
             overwrite=overwrite,
             resume=resume,
             progress=progress,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.layouts import with_layout
+from toolkit.cli.layouts import open_root, with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     Classes,
+    ClusterOpt,
     Images,
     JsonOpt,
     OnProblem,
@@ -24,7 +25,6 @@ from toolkit.cli.options import (
     WorkersOpt,
     with_numbers,
 )
-from toolkit.cli.sources import open_root
 from toolkit.cli.terminal import (
     print_failures,
     print_json,
@@ -69,7 +69,6 @@ _JoinParts = Annotated[
 _SegmentationOpt = Annotated[Segmentation, typer.Option(help="COCO: polygons or run lengths.")]
 _OnProblemOpt = Annotated[OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")]
 _Threshold = Annotated[int | None, typer.Option(metavar="N", help="Grey values from N on are defect.")]
-_Cluster = Annotated[str | None, typer.Option(metavar="URL", help="Dask scheduler, tcp://host:port.")]
 _ImagesOpt = Annotated[Images, typer.Option(help="How images get into the trees.")]
 _LabelsOut = Annotated[
     Path, typer.Argument(metavar="OUT", help="Folder to write into; each format gets a folder in it.")
@@ -96,7 +95,7 @@ def convert(
     on_problem: _OnProblemOpt = OnProblem.fail,
     threshold: _Threshold = None,
     workers: WorkersOpt = 0,
-    cluster: _Cluster = None,
+    cluster: ClusterOpt = None,
     overwrite: OverwriteOpt = False,
     resume: ResumeOpt = False,
     as_json: JsonOpt = False,
@@ -106,7 +105,7 @@ def convert(
     from converters.writing.pipeline import convert as run
     from toolkit.cli.splits import choose_split
 
-    source = open_root(root, category, layout)
+    source = open_root(root, category, layout, cluster)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     with progress_bar("converting") as progress:
         report = run(
@@ -150,6 +149,7 @@ def verify(
     ] = None,
     min_iou: Annotated[float, typer.Option(metavar="IOU", help="Every image must reach this.")] = 1.0,
     workers: WorkersOpt = 0,
+    cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:
@@ -158,7 +158,7 @@ def verify(
 
     with progress_bar("verifying") as progress:
         threads = workers or os.cpu_count() or 1
-        report = run(out, against, layout=layout, min_iou=min_iou, workers=threads, progress=progress)
+        report = run(out, against, layout=layout, min_iou=min_iou, workers=threads, cluster=cluster, progress=progress)
     trees = [
         {
             "tree": str(tree.tree),

@@ -6,15 +6,18 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import JsonOpt
+from toolkit.cli.options import JsonOpt, with_links
 from toolkit.cli.terminal import print_json, print_table, say
 from toolkit.errors import ToolkitError
 
-__all__ = ["layouts", "with_layout"]
+if TYPE_CHECKING:
+    from converters.sources import LayoutLike, Source
+
+__all__ = ["layouts", "open_root", "with_layout"]
 
 _LayoutOpt = Annotated[
     str | None,
@@ -43,7 +46,10 @@ _OPTIONS = {
 
 
 def with_layout(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say how its root is laid out; it gets what they come to as `layout`."""
+    """Give a command the options that say how its root is laid out; it gets what they come to as `layout`.
+
+    And the one that lets links lead out of it.
+    """
 
     @wraps(command)
     def told(**given: Any) -> None:
@@ -63,7 +69,7 @@ def with_layout(command: Callable[..., None]) -> Callable[..., None]:
     ]
     told.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
     told.__annotations__ = {one.name: one.annotation for one in (*own, *added)} | {"return": None}
-    return told
+    return with_links(told)
 
 
 def _dumped(description: Any) -> dict[str, Any]:
@@ -71,6 +77,7 @@ def _dumped(description: Any) -> dict[str, Any]:
     return found
 
 
+@with_links
 def layouts(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Print this one, as a file for --layout.")
@@ -85,10 +92,12 @@ def layouts(
     from toolkit.dataset.layouts.builtins import built_in_names, every_description, find_description
     from toolkit.dataset.layouts.files import list_files
     from toolkit.dataset.layouts.guessing import draft
+    from toolkit.files.reach import check_links
 
     if guess is not None:
         if not guess.is_dir():
             raise ToolkitError(guess, "no such folder", "check the path")
+        check_links(guess)
         print(draft(list_files(guess)), end="")
         return
     if name is not None and name not in built_in_names() and name in LAYOUTS:
@@ -103,3 +112,18 @@ def layouts(
         print_json({"layouts": told})
         return
     print_table("", ["layout", "of what"], [[one, about] for one, about in sorted(told.items())], texts=2)
+
+
+def open_root(
+    root: Path, categories: list[str] | None, layout: LayoutLike = None, cluster: str | None = None
+) -> Source:
+    """Open a folder, and keep only some of its products; for a cluster, by its whole path.
+
+    Raises:
+        ToolkitError: it is neither, it has no such product, or products are asked of a label tree.
+    """
+    from converters.sources import open_source
+    from toolkit.files.parallel import shared_path
+
+    source = open_source(shared_path(root, cluster), layout)
+    return source.only(categories) if categories else source

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import JsonOpt
+from toolkit.cli.options import ClusterOpt, JsonOpt, with_links
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
 from toolkit.errors import ToolkitError
 
@@ -114,6 +114,7 @@ def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: 
         print_table(str(file), ["class", "phrase"], [list(row) for row in phrases.items()], texts=2)
 
 
+@with_links
 def evaluate(
     run: RunArg,
     data: Annotated[
@@ -132,6 +133,7 @@ def evaluate(
         _print_metrics(str(run), metrics, "--json")
 
 
+@with_links
 def predict(
     run: RunArg,
     images: Annotated[
@@ -143,12 +145,14 @@ def predict(
     words: Annotated[
         str | None, typer.Option(metavar="WORDS", help="yolo-world: other things to look for, commas between them.")
     ] = None,
+    cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Predict on images that need no labels."""
     from finetune.inference import predict as run_on
 
-    rows = run_on(run, images, out, words=None if words is None else [word.strip() for word in words.split(",")])
+    wanted = None if words is None else [word.strip() for word in words.split(",")]
+    rows = run_on(run, images, out, words=wanted, cluster=cluster)
     if as_json:
         print_json({"run": str(run), "out": str(out), "predictions": rows})
         return
@@ -171,6 +175,7 @@ def _short(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
+@with_links
 def attempts(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="A baseline and its variations.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the runs; those that stand there are kept.")],

@@ -14,6 +14,7 @@ import typer
 __all__ = [
     "CategoryOpt",
     "Classes",
+    "ClusterOpt",
     "Images",
     "JsonOpt",
     "OnProblem",
@@ -25,6 +26,7 @@ __all__ = [
     "Strategy",
     "StrategyOpt",
     "WorkersOpt",
+    "with_links",
     "with_numbers",
 ]
 
@@ -76,6 +78,10 @@ JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object and
 OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
 WorkersOpt = Annotated[int, typer.Option(metavar="N", help="Threads; 0 takes one for each processor.")]
+ClusterOpt = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="URL", help="Dask scheduler, tcp://host:port; its workers see the same folders."),
+]
 SplitOpt = Annotated[Path | None, typer.Option("--split", metavar="FILE.csv", help="A saved split.")]
 StrategyOpt = Annotated[Strategy | None, typer.Option(help="Split now; without it the dataset's own subsets.")]
 _SPLIT_NUMBERS: dict[str, Any] = {
@@ -120,4 +126,27 @@ def with_numbers(command: Callable[..., None]) -> Callable[..., None]:
         parameters += options if name == "numbers" else kept
     told.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     told.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+    return told
+
+
+_FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read what links lead to outside of the folders that are named.")
+]
+
+
+def with_links(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that reads a root the option that lets links lead out of it."""
+
+    @wraps(command)
+    def told(**given: Any) -> None:
+        from toolkit.files.reach import following_links
+
+        with following_links(given.pop("follow_links")):
+            command(**given)
+
+    signature = inspect.signature(command, eval_str=True)
+    option = inspect.Parameter("follow_links", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_FollowLinks)
+    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
+    told.__signature__ = signature.replace(parameters=[*own, option])  # type: ignore[attr-defined]
+    told.__annotations__ = {one.name: one.annotation for one in (*own, option)} | {"return": None}
     return told

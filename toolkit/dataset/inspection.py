@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,7 @@ import numpy.typing as npt
 from toolkit.dataset.samples import MaskFile, Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.imaging.images import ImageHeader, read_header
-from toolkit.imaging.masks import Mask, fitted, mask_of_runs, read_mask
+from toolkit.imaging.masks import Mask, fitted, mask_of_runs, read_mask, read_value_masks
 
 __all__ = ["Inspected", "inspect_sample", "read_sample"]
 
@@ -61,15 +63,16 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
         header = read_header(sample.image)
     except ToolkitError as error:
         problems += error.problems
-    for file in sample.masks:
+    for _, group in groupby(sample.masks, key=lambda file: (file.path, _is_told_by_value(file) or file)):
+        files = list(group)
         try:
-            mask = _read(file, threshold, header)
-            fit = mask if header is None else fitted(mask, header, file.path, sample.image)
+            found = _read(files, threshold, header)
+            fits = [mask if header is None else fitted(mask, header, files[0].path, sample.image) for mask in found]
         except ToolkitError as error:
             problems += error.problems
             continue
-        turned |= fit is not mask
-        if not problems:
+        turned |= any(fit is not mask for fit, mask in zip(fits, found, strict=True))
+        for file, fit in zip(files, fits if not problems else (), strict=not problems):
             label = file.label or sample.defect
             masks[label] = masks[label].union(fit) if label in masks else fit
     if not problems and masks and not any(mask.crop.size for mask in masks.values()):
@@ -80,12 +83,24 @@ def read_sample(sample: Sample, threshold: int | None = None) -> Inspected:
     return Inspected(header, masks, turned)
 
 
-def _read(file: MaskFile, threshold: int | None, header: ImageHeader | None) -> Mask:
-    if file.runs:
+def _is_told_by_value(file: MaskFile) -> str:
+    """How the values of a file are read that marks a class by some of them; "" for other masks."""
+    by_value = file.threshold is None and not file.runs and file.reading in ("values", "colours")
+    return file.reading if by_value else ""
+
+
+def _read(files: Sequence[MaskFile], threshold: int | None, header: ImageHeader | None) -> list[Mask]:
+    """The masks of one file, which is decoded once however many classes it shows."""
+    first = files[0]
+    if len(files) > 1 and _is_told_by_value(first):
+        return read_value_masks(first.path, [file.values for file in files], first.reading)
+    if first.runs:
         size = (header.width, header.height) if header is not None else (0, 0)
-        return mask_of_runs(file.runs, size, file.path)
-    chosen = threshold if file.threshold is None and not file.reading else file.threshold
-    return read_mask(file.path, chosen, file.values, file.reading)
+        mask = mask_of_runs(first.runs, size, first.path)
+    else:
+        chosen = threshold if first.threshold is None and not first.reading else first.threshold
+        mask = read_mask(first.path, chosen, first.values, first.reading)
+    return [mask] * len(files)
 
 
 def inspect_sample(sample: Sample, threshold: int | None = None) -> tuple[Problem, ...]:

@@ -14,15 +14,16 @@ __all__ = ["file_name", "key_finder", "key_of_file_name", "unique_keys"]
 def file_name(key: str) -> str:
     """File name, without ending, that stands for a key: "/" becomes "__".
 
-    Reversible (`key_of_file_name`): underscores that could be taken for a separator, and "%", are written as in URLs.
+    Reversible (`key_of_file_name`): underscores that could be taken for a separator, "%", and the backslash, which
+    readers of label files take for a separator of folders, are written as in URLs.
     """
     return "__".join(_escape(part) for part in key.split("/"))
 
 
 def _escape(part: str) -> str:
-    if "_" not in part and "%" not in part:
+    if "_" not in part and "%" not in part and "\\" not in part:
         return part
-    part = part.replace("%", "%25").replace("__", "%5F%5F")
+    part = part.replace("%", "%25").replace("\\", "%5C").replace("__", "%5F%5F")
     if part.startswith("_"):
         part = "%5F" + part[1:]
     return part[:-1] + "%5F" if part.endswith("_") else part
@@ -30,7 +31,7 @@ def _escape(part: str) -> str:
 
 def key_of_file_name(name: str) -> str:
     """The key that `file_name` made a name (without ending) from."""
-    return "/".join(part.replace("%5F", "_").replace("%25", "%") for part in name.split("__"))
+    return "/".join(part.replace("%5F", "_").replace("%5C", "\\").replace("%25", "%") for part in name.split("__"))
 
 
 def key_finder(keys: Iterable[str], *, bare: bool = True) -> Callable[[str], str | None]:

@@ -15,9 +15,21 @@ __all__ = ["ImageMode", "link_or_copy"]
 
 ImageMode = Literal["hardlink", "symlink", "copy", "none"]
 
+_NO_LINKS = {
+    errno.EXDEV,  # another file system
+    errno.EPERM,  # FAT and exFAT, some network shares; links that others may not make
+    errno.EACCES,
+    errno.EMLINK,  # as many names as a file can have
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EINVAL,  # Windows, where a file system knows no links
+}
+_NOT_ALLOWED = 1314  # what Windows says of links to those who may not make them
+
 
 def link_or_copy(source: Path, target: str, mode: ImageMode) -> ImageMode:
-    """Put an image into a tree; the way it was done (a hard link across file systems becomes a copy).
+    """Put an image into a tree; the way it was done: where there are no hard links, the image is copied.
 
     Raises:
         ToolkitError: it cannot be done.
@@ -25,6 +37,10 @@ def link_or_copy(source: Path, target: str, mode: ImageMode) -> ImageMode:
     try:
         return _link_or_copy(source, target, mode)
     except OSError as error:
+        refused = error.errno in _NO_LINKS or getattr(error, "winerror", None) == _NOT_ALLOWED
+        if mode == "symlink" and refused:
+            problem = f"cannot be a link ({error.strerror or error})"
+            raise ToolkitError(target, problem, "use --images copy, or --images hardlink") from error
         raise ToolkitError(target, f"cannot be written ({error.strerror or error})", "check the disk") from error
 
 
@@ -37,7 +53,7 @@ def _link_or_copy(source: Path, target: str, mode: ImageMode) -> ImageMode:
             os.unlink(target)
             os.link(os.path.realpath(source), target)
         except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+            if error.errno not in _NO_LINKS:
                 raise
             return _link_or_copy(source, target, "copy")
     elif mode == "symlink":

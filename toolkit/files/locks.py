@@ -218,7 +218,7 @@ def _lives(said: str) -> bool:
     process, _, host = said.partition(" ")
     if not process.isdigit() or (host == socket.gethostname() and int(process) == os.getpid()):
         return False  # a process of the same number before this one: in a container it often is
-    if host != socket.gethostname():
+    if host != socket.gethostname() or sys.platform == "win32":  # where a signal of 0 is a Ctrl-C
         return True
     try:
         os.kill(int(process), 0)
@@ -231,6 +231,7 @@ def _lives(said: str) -> bool:
 
 def _busy(out: Path, process: str, file: Path | None = None) -> BusyError:
     problem = f"is being written by another run (process {process})"
-    # Whether a process of another host has died cannot be seen from here.
-    more = f", or remove {file} if it has ended" if file is not None and " on " in process else ""
+    # Whether a process of another host has died cannot be seen from here, and on Windows not even of this one.
+    unseen = " on " in process or sys.platform == "win32"
+    more = f", or remove {file} if it has ended" if file is not None and unseen else ""
     return BusyError(out, problem, f"wait for it, or choose another folder{more}")

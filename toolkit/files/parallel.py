@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
+import socket
 import threading
 import traceback
 from collections import deque
@@ -18,6 +19,7 @@ from concurrent.futures import Future as PoolFuture
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import uuid4
 
@@ -26,7 +28,7 @@ from toolkit.errors import ToolkitError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["ordered_map"]
+__all__ = ["ordered_map", "reported", "shared_path"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,6 +45,7 @@ def ordered_map(
     workers: int = 1,
     cluster: str | None = None,
     batch: int = 16,
+    reads: Iterable[Path] = (),
 ) -> Generator[R, None, None]:
     """Yield ``function(item)`` for every item, in the order of the items, as the caller asks for them.
 
@@ -56,10 +59,13 @@ def ordered_map(
         workers: threads on this machine; 1 is a plain loop that looks no item ahead. Unused when `cluster` is given.
         cluster: address of a Dask scheduler, ``tcp://host:port``. Workers may die; their share is done again.
         batch: items that travel together, when there is more than one worker.
+        reads: folders and files that `function` reads from, by their whole paths: each worker of a cluster must see
+            them, since what it cannot see would look like a fault of the dataset.
 
     Raises:
-        ToolkitError: `workers` or `batch` is below 1, or the packages of the cluster extra are missing; while
-            iterating: the scheduler cannot be reached, has no workers, or lost the work.
+        ToolkitError: `workers` or `batch` is below 1, the packages of the cluster extra are missing, or one of `reads`
+            has no whole path; while iterating: the scheduler cannot be reached, has no workers, or lost the work, or
+            a worker does not see one of `reads`.
         Exception: whatever `function` or `items` raised, with its type and arguments.
     """
     if workers < 1:
@@ -71,10 +77,34 @@ def ordered_map(
             raise ToolkitError(
                 "--cluster", "needs the packages of the cluster extra", "pip install 'defectkit[cluster]'"
             )
-        return _map_on_cluster(function, _Source(items, batch), cluster)
+        return _map_on_cluster(function, _Source(items, batch), cluster, _whole_paths(reads))
     if workers == 1:
         return (function(item) for item in items)
     return _map_on_threads(function, _Source(items, batch), workers)
+
+
+def reported(results: Iterable[R], total: int, progress: Callable[[int, int], None] | None) -> Iterator[R]:
+    """The results, each of which is told of as (done, total) when the caller has taken it."""
+    for done, result in enumerate(results, 1):
+        yield result
+        if progress is not None:
+            progress(done, total)
+
+
+def shared_path(path: T, cluster: str | None) -> T | Path:
+    """A path as the workers of a cluster understand it, who stand in other folders.
+
+    Without a cluster it stays as it is, and so does what is no path.
+    """
+    return Path(path).absolute() if cluster is not None and isinstance(path, str | Path) else path
+
+
+def _whole_paths(reads: Iterable[Path]) -> tuple[str, ...]:
+    for path in reads:
+        if not path.is_absolute():
+            problem = "does not begin at the root of a disk, so that the workers of a cluster would look elsewhere"
+            raise ToolkitError(path, problem, "give its whole path")
+    return tuple(sorted({str(path) for path in reads}))
 
 
 class _Source(Generic[T]):
@@ -148,13 +178,15 @@ def _map_on_threads(function: Callable[[T], R], source: _Source[T], workers: int
         raise source.error
 
 
-def _map_on_cluster(function: Callable[[T], R], source: _Source[T], address: str) -> Generator[R, None, None]:
+def _map_on_cluster(
+    function: Callable[[T], R], source: _Source[T], address: str, reads: tuple[str, ...]
+) -> Generator[R, None, None]:
     with _connected(address) as client:
         ahead = max(_BATCHES_PER_WORKER * sum(client.nthreads().values()), 2)
         name = f"defectkit-{uuid4().hex}"
         pending: deque[Future[_Outcome[R]]] = deque()
         for number, items in enumerate(source):
-            pending.append(client.submit(_Task(function, items), key=f"{name}-{number}", pure=False))
+            pending.append(client.submit(_Task(function, items, reads), key=f"{name}-{number}", pure=False))
             if len(pending) >= ahead:
                 yield from _unpack(_gathered(client, pending.popleft(), address))
         while pending:
@@ -169,8 +201,14 @@ class _Task(Generic[T, R]):
 
     function: Callable[[T], R]
     items: list[T]
+    reads: tuple[str, ...]
 
     def __call__(self) -> _Outcome[R]:
+        unseen = next((path for path in self.reads if not Path(path).exists()), None)
+        if unseen is not None:
+            problem = f"is not there for the cluster's worker on {socket.gethostname()}"
+            remedy = "give all of them the folder under this path, or leave out --cluster"
+            return _Outcome([], ToolkitError(unseen, problem, remedy))
         outcome = _run_batch(self.function, self.items)
         if outcome.error is not None:
             # A traceback does not travel; a note does, and leaves type and arguments alone.

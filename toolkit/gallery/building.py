@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import IO
 
 import orjson
+from pydantic import Field, ValidationError
 
 from toolkit import __version__
-from toolkit.aliases import JsonObject, Progress
+from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.links import link_or_copy
 from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_json
 from toolkit.files.staging import Staging, check_free, staging
+from toolkit.files.typed import Count, Finite, Record, Share, checked, parse_json
 from toolkit.gallery.items import GalleryItem, GalleryPage, GalleryReport
 from toolkit.gallery.pages import write_pages
 from toolkit.gallery.rendering import Rendered, render
@@ -32,6 +34,7 @@ __all__ = ["build_gallery", "choose"]
 
 
 _LINES, _MARK, _BUILT = "lines.jsonl", "mark", "gallery"
+_TOGETHER = 4  # images in a batch: each brings its thumbnail, and may bring a whole picture
 
 
 def choose(items: Sequence[GalleryItem], limit: int | None) -> list[GalleryItem]:
@@ -54,6 +57,7 @@ def build_gallery(
     *,
     limit: int | None = None,
     workers: int = 1,
+    cluster: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -65,7 +69,7 @@ def build_gallery(
         out: the folder to make.
         page: what stands around the items.
         limit: show an even sample of this many.
-        workers: threads.
+        workers, cluster: threads; or the address of a Dask scheduler, whose workers must see `page.roots`.
         overwrite: replace an earlier gallery.
         resume: go on where an interrupted run with the same items stopped.
         progress: called with (done, total).
@@ -79,24 +83,28 @@ def build_gallery(
     mark = _fingerprint(chosen, page, (limit, len(items)))
     with staging(out, resumable=True) as stage:
         _check_free(out, overwrite=overwrite, resume=resume)
-        if resume and _told_of(out).get("input_sha256") == mark:
+        if resume and (told := _told_of(out)) is not None and told.input_sha256 == mark:
+            _remove_spent(stage, mark)
             return _report_of(out)
         built, done = _begin(stage, mark, resume=resume, overwrite=overwrite)
+        spread = partial(ordered_map, workers=workers, cluster=cluster, batch=_TOGETHER, reads=page.roots)
         with open(stage.folder / _LINES, "ab") as lines:
-            results = ordered_map(partial(render, page=page), chosen[done:], workers=workers, batch=4)
-            _write_all(built, enumerate(results, done), lines, len(chosen), progress)
-        totals = _totals(items, chosen, workers)
-        told = write_pages(built, stage.folder / _LINES, page, totals)
-        write_json(built / "manifest.json", {**told, "input_sha256": mark})
+            rendered = enumerate(spread(partial(render, page=page), chosen[done:]), done)
+            _write_all(built, rendered, lines, len(chosen), progress)
+        totals = len(items), sum(spread(_count, _others(items, chosen)))
+        made = write_pages(built, stage.folder / _LINES, page, totals)
+        write_json(built / "manifest.json", {**made, "input_sha256": mark})
         stage.publish(built)
     return _report_of(out)
 
 
-def _totals(items: Sequence[GalleryItem], chosen: Sequence[GalleryItem], workers: int) -> tuple[int, int]:
-    """Images that there are, and the instances in those that are not shown."""
+def _others(items: Sequence[GalleryItem], chosen: Sequence[GalleryItem]) -> list[GalleryItem]:
     kept = {item.key for item in chosen}
-    others = [item for item in items if item.key not in kept]
-    return len(items), sum(ordered_map(lambda item: item.count(), others, workers=workers))
+    return [item for item in items if item.key not in kept]
+
+
+def _count(item: GalleryItem) -> int:
+    return item.count()
 
 
 def _fingerprint(items: Sequence[GalleryItem], page: GalleryPage, extent: tuple[int | None, int]) -> str:
@@ -117,19 +125,64 @@ def _length(image: Path | None) -> int:
     return -1
 
 
-def _told_of(out: Path) -> JsonObject:
-    """The manifest of a gallery; empty where there is none."""
-    try:
-        told = orjson.loads((out / "manifest.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) and told.get("format") == "gallery" else {}
+class _Told(Record):
+    """The manifest of a gallery."""
+
+    input_sha256: str
+    images: Count
+    images_found: Count
+    instances: Count
+    instances_found: Count
+    problems: Count
+    min_iou: Share | None
+
+
+class _Mark(Record):
+    label: str = Field(alias="class")
+
+
+class _Tile(Record):
+    marks: tuple[_Mark, ...] = ()
+
+
+class _Line(Record):
+    """What is kept of an image until all are rendered."""
+
+    key: str
+    subset: str
+    product: str
+    classes: list[str]
+    instances: Count
+    area: Finite | int
+    size: list[int]
+    iou: Share | None
+    doubt: Finite | None
+    problems: list[str]
+    image: str
+    tile: _Tile
+
+
+def _told_of(out: Path) -> _Told | None:
+    """The manifest of a gallery; None where there is none.
+
+    Raises:
+        ToolkitError: it is damaged.
+    """
+    path, remedy = out / "manifest.json", "choose another folder with --out"
+    if not path.is_file():
+        return None
+    told = parse_json(path, remedy)
+    if not isinstance(told, dict) or told.get("format") != "gallery":
+        return None
+    return checked(_Told, told, path, remedy)
 
 
 def _report_of(out: Path) -> GalleryReport:
     told = _told_of(out)
-    names = ("images", "images_found", "instances", "instances_found", "problems", "min_iou")
-    return GalleryReport(out / "index.html", *(told[name] for name in names))
+    if told is None:
+        raise ToolkitError(out, "is no gallery any more: another program has changed it", "make it again")
+    found = (told.images, told.images_found, told.instances, told.instances_found, told.problems, told.min_iou)
+    return GalleryReport(out / "index.html", *found)
 
 
 def _check_free(out: Path, *, overwrite: bool, resume: bool) -> None:
@@ -139,7 +192,7 @@ def _check_free(out: Path, *, overwrite: bool, resume: bool) -> None:
         ToolkitError: `out` is a file, or holds what is no gallery; or a gallery that must not be replaced.
     """
     remedy = "choose another folder with --out, or add --overwrite (or --resume)"
-    if check_free(out, overwrite=overwrite, resume=resume, remedy=remedy) and not _told_of(out):
+    if check_free(out, overwrite=overwrite, resume=resume, remedy=remedy) and _told_of(out) is None:
         raise ToolkitError(out, "is no gallery that defectkit wrote", "choose another folder with --out")
 
 
@@ -160,12 +213,14 @@ def _resumed(stage: Path, mark: str, *, overwrite: bool) -> int:
         ToolkitError: the unfinished work is of other files or settings, and must not be overwritten.
     """
     try:
-        same = (stage / _MARK).read_text() == mark
+        same = (stage / _MARK).read_bytes() == mark.encode()
         lines = (stage / _LINES).read_bytes()
     except OSError:
         return 0
     if same:
         whole = lines.rfind(b"\n") + 1
+        if not _are_sound(lines[:whole]):
+            return 0
         os.truncate(stage / _LINES, whole)
         return lines.count(b"\n")
     if overwrite:
@@ -173,6 +228,23 @@ def _resumed(stage: Path, mark: str, *, overwrite: bool) -> int:
     raise ToolkitError(
         stage, "was begun with other files or settings", "repeat them, or leave out --resume to begin anew"
     )
+
+
+def _are_sound(lines: bytes) -> bool:
+    """Whether all that an interrupted run has kept can be used."""
+    try:
+        for line in lines.splitlines():
+            _Line.model_validate_json(line)
+    except ValidationError:
+        return False
+    return True
+
+
+def _remove_spent(stage: Staging, mark: str) -> None:
+    """Remove what a run left behind that was killed when its gallery stood in its place already."""
+    with suppress(OSError):
+        if (stage.folder / _MARK).read_text() == mark:
+            stage.remove()
 
 
 def _write_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def _told(problem: Problem, roots: Sequence[Path]) -> str:
     """A problem in a line, files named from the roots on: the page may be read on another machine."""
     text = " ".join(str(problem).split())
     for root in roots:
-        text = text.replace(f"{root}/", "")
+        text = text.replace(f"{root}{os.sep}", "")
     return text
 
 

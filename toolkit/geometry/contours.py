@@ -1,47 +1,43 @@
 """Mask -> rings, exactly: rings along pixel edges, rings through pixel centres, holes joined by cuts.
 
-A mask pixel (x, y) is the square [x, x+1) x [y, y+1). Corners of the mask's outline are the lattice points where it
-turns. They pair up twice: sorted by row, neighbours are the two ends of a horizontal stretch of outline; sorted by
-column, of a vertical one. Following the two pairings in turn walks a ring, so a whole mask is traced with a few sorts
-and one short loop over its corners. Where two mask pixels touch only diagonally, four stretches meet in one lattice
-point; which two belong together decides whether the rings part the pixels (4-connected) or join them (8-connected).
-
-The same corners give both kinds of ring. An edge ring passes through the lattice points themselves; a centre ring
-passes, at each corner, through the mask pixel inside the turn, so that it steps over mask pixels only.
+The corners of a mask (`toolkit.geometry.tracing`) give both kinds of ring. An edge ring passes through the lattice
+points themselves; a centre ring passes, at each corner, through the mask pixel inside the turn, so that it steps over
+mask pixels only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Literal
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from toolkit.aliases import BoolArray
+from toolkit.geometry.tracing import BR, FALLING, RISING, IntArray, Outline, Ring, trace
 
-__all__ = ["Outline", "centre_rings", "edge_rings", "trace", "uncut_rings"]
+__all__ = [
+    "Outline",
+    "Walks",
+    "centre_rings",
+    "edge_rings",
+    "outer_rings",
+    "trace",
+    "uncut_rings",
+    "walk_rings",
+]
 
-IntArray = npt.NDArray[np.int64]
-
-# A lattice point's code says which of the four pixels around it are in the mask.
-_TL, _TR, _BL, _BR = 1, 2, 4, 8
-_FALLING, _RISING = _TL | _BR, _TR | _BL  # two mask pixels that touch diagonally
-_TURNS = np.zeros(256, np.uint8)  # code -> how many ring corners lie on the point; OpenCV wants a value for any byte
-_TURNS[[1, 2, 4, 8, 7, 11, 13, 14]] = 1
-_TURNS[[_FALLING, _RISING]] = 2
+_TL, _TR, _BL = 1, 2, 4  # the pixels around a lattice point, as in its code
 # (diagonal copy, code) -> the mask pixel that a ring runs through as it comes along the horizontal stretch of that
 # corner, and along its vertical one; as an offset from the lattice point. Only at diagonal contacts do the two differ.
 _LEFT = {_TL, _BL}
 _UP = {_TL, _TR}
-_ALONG_ROW = [{1: _TL, 2: _TR, 4: _BL, 8: _BR, 7: _TL, 11: _TR, 13: _BL, 14: _BR} for _ in range(2)]
+_ALONG_ROW = [{1: _TL, 2: _TR, 4: _BL, 8: BR, 7: _TL, 11: _TR, 13: _BL, 14: BR} for _ in range(2)]
 _ALONG_COLUMN = [dict(pixels) for pixels in _ALONG_ROW]
-_ALONG_ROW[0] |= {_FALLING: _TL, _RISING: _BL}
-_ALONG_ROW[1] |= {_FALLING: _BR, _RISING: _TR}
-_ALONG_COLUMN[0] |= {_FALLING: _BR, _RISING: _TR}
-_ALONG_COLUMN[1] |= {_FALLING: _TL, _RISING: _BL}
+_ALONG_ROW[0] |= {FALLING: _TL, RISING: _BL}
+_ALONG_ROW[1] |= {FALLING: BR, RISING: _TR}
+_ALONG_COLUMN[0] |= {FALLING: BR, RISING: _TR}
+_ALONG_COLUMN[1] |= {FALLING: _TL, RISING: _BL}
 
 
 def _offsets(pixels: list[dict[int, int]], side: set[int]) -> IntArray:
@@ -51,117 +47,6 @@ def _offsets(pixels: list[dict[int, int]], side: set[int]) -> IntArray:
 
 _ROW_DX, _ROW_DY = _offsets(_ALONG_ROW, _LEFT), _offsets(_ALONG_ROW, _UP)
 _COLUMN_DX, _COLUMN_DY = _offsets(_ALONG_COLUMN, _LEFT), _offsets(_ALONG_COLUMN, _UP)
-
-
-@dataclass(frozen=True, eq=False)
-class Ring:
-    """A closed walk over the corners of an `Outline`.
-
-    Attributes:
-        nodes: int64 (K,), corner numbers, clockwise on the screen from the left end of the ring's topmost stretch;
-            nodes[2k] and nodes[2k + 1] are the two ends of one horizontal stretch.
-        hole: whether the ring bounds a hole of a part, or else its outside.
-    """
-
-    nodes: IntArray
-    hole: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Outline:
-    """The corners of a mask and the rings through them.
-
-    Attributes:
-        mask: bool (H, W).
-        x, y: int64 (N,), lattice coordinates of the corners, in [0, W] and [0, H], row by row. A diagonal contact
-            stands twice: as the end of the stretch on its left, then as the start of the one on its right.
-        code: int64 (N,), which of the four pixels around the corner are in the mask.
-        copy: int64 (N,), 1 for the second standing of a diagonal contact, else 0.
-        rings4, rings8: rings of the 4-connected and of the 8-connected parts, by their topmost stretch. They are the
-            same object where nothing touches diagonally.
-    """
-
-    mask: BoolArray
-    x: IntArray
-    y: IntArray
-    code: IntArray
-    copy: IntArray
-    rings4: tuple[Ring, ...]
-    rings8: tuple[Ring, ...]
-
-    @property
-    def diagonal(self) -> bool:
-        """Whether two pixels of the mask touch only diagonally, anywhere."""
-        return self.rings4 is not self.rings8
-
-
-_SMALL = 64  # pixels: where an image has thousands of parts, most are smaller, and many alike
-
-
-def trace(mask: BoolArray) -> Outline:
-    """Find the corners of a mask and both ways of joining them into rings. Small masks that are alike share theirs.
-
-    Args:
-        mask: bool (H, W); pixels outside it count as background.
-    """
-    return _trace_small(mask.shape, mask.tobytes()) if mask.size <= _SMALL else _trace(mask)
-
-
-@lru_cache(maxsize=4096)
-def _trace_small(shape: tuple[int, ...], pixels: bytes) -> Outline:
-    return _trace(np.frombuffer(pixels, np.bool_).reshape(shape))
-
-
-def _trace(mask: BoolArray) -> Outline:
-    height, width = mask.shape
-    padded = np.zeros((height + 2, width + 2), np.uint8)
-    padded[1:-1, 1:-1] = mask
-    across = padded[:, :-1] | (padded[:, 1:] << 1)
-    codes = across[:-1] | (across[1:] << 2)
-    turns = np.asarray(cv2.LUT(codes, _TURNS), np.uint8).ravel()
-    codes = codes.ravel()
-    sites = np.flatnonzero(turns != 0)
-    repeats = turns[sites]
-    diagonal = len(sites) > 0 and int(repeats.max()) == 2
-    if diagonal:
-        sites = np.repeat(sites, repeats)
-    copy = np.zeros(len(sites), np.int64)
-    if diagonal:
-        copy[1:] = sites[1:] == sites[:-1]
-    y, x = np.divmod(sites, width + 1)
-    code = codes[sites].astype(np.int64)
-    # Down a column, the copy of a diagonal contact that ends the upper stretch has to come first.
-    column_rank = (x * (height + 1) + y) * 2
-    rings4 = _join(column_rank + (copy ^ (code == _RISING)), code)
-    rings8 = _join(column_rank + (copy ^ (code == _FALLING)), code) if diagonal else rings4
-    return Outline(mask, x, y, code, copy, rings4, rings8)
-
-
-def _join(column_rank: IntArray, code: IntArray) -> tuple[Ring, ...]:
-    """Walk all rings. Corners 2k and 2k + 1 end a horizontal stretch; `column_rank` pairs the ends of vertical ones."""
-    order = np.argsort(column_rank)
-    partner = np.empty(len(order), np.int64)
-    partner[order[0::2]] = order[1::2]
-    partner[order[1::2]] = order[0::2]
-    vertical: list[int] = partner.tolist()
-    seen = bytearray(len(vertical))
-    rings = []
-    for start in range(0, len(vertical), 2):
-        if seen[start]:
-            continue
-        nodes: list[int] = []
-        node = start
-        while True:
-            other = node ^ 1
-            seen[node] = 1
-            seen[other] = 1
-            nodes += (node, other)
-            node = vertical[other]
-            if node == start:
-                break
-        # The first stretch that is met is the ring's topmost: mask under it is a part, mask over it only a hole.
-        rings.append(Ring(np.array(nodes), not code[start] & _BR))
-    return tuple(rings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,25 +85,52 @@ def _cuts(outline: Outline, rings: tuple[Ring, ...]) -> _Cuts:
         return _NO_CUTS
     first = np.array([rings[number].nodes[0] for number in holes])
     x, bottom = outline.x[first], outline.y[first]
-    width = outline.mask.shape[1]
-    columns, column = (x, np.arange(len(x))) if len(x) < width else (np.arange(width), x)
-    below = np.arange(1, bottom.max() + 1)[:, None]
-    ends = np.maximum.accumulate(np.where(outline.mask[: len(below), columns], 0, below), axis=0)
-    top = ends[bottom - 1, column]
-    stride = width + 1
+    # Up a column from the top of a hole, the next piece of outline is the lower side of what lies above.
+    pieces = _pieces(outline)
+    column = x * (outline.mask.shape[0] + 1)
+    top = pieces[np.searchsorted(pieces, column + bottom) - 1] - column
+    stride = outline.mask.shape[1] + 1
     stretch = np.searchsorted(outline.y * stride + outline.x, top * stride + x, side="right") - 1
     return _Cuts(np.array(holes), x, top, bottom, stretch)
 
 
-def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> list[IntArray]:
-    """One closed walk for each outer ring, with every hole entered and left by its cut.
+def _pieces(outline: Outline) -> IntArray:
+    """The pixel-wide pieces of the horizontal stretches, sorted by column and row: column * (H + 1) + row."""
+    left, right, row = outline.x[0::2], outline.x[1::2], outline.y[0::2]
+    lengths = right - left
+    before = np.cumsum(lengths) - lengths
+    columns = np.arange(lengths.sum()) + np.repeat(left - before, lengths)
+    return np.sort(columns * (outline.mask.shape[0] + 1) + np.repeat(row, lengths))
+
+
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """Closed walks over the corners of a mask, one for each of its parts, and the cuts that they take.
 
     A walk holds 2 * corner, plus 1 where the walk leaves the corner along a column; after those come, for the k-th
     cut, its upper end 2 * (N + k) and its lower end 2 * (N + k) + 1. Holes are walked against the sense of the outer
     rings, so that even-odd and non-zero filling agree.
     """
+
+    each: list[IntArray]
+    cuts: _Cuts
+
+
+def walk_rings(outline: Outline, rings: tuple[Ring, ...]) -> Walks:
+    """One closed walk for each outer ring, with every hole entered and left by its cut.
+
+    Args:
+        outline: of a mask.
+        rings: either kind of its rings.
+    """
+    cuts = _cuts(outline, rings)
     if not len(cuts.hole):
-        return [_walk(ring) for ring in rings]
+        return Walks([_walk(ring) for ring in rings], cuts)
+    return Walks(_joined_walks(outline, rings, cuts), cuts)
+
+
+def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> list[IntArray]:
+    """The walks where there are holes."""
     steps, following, first = _chained(rings)
     stops, order = _stops(steps, cuts)
     # A cut adds four steps: down it and, after the hole, up again. They are hung in behind the cut's stop, those that
@@ -231,8 +143,28 @@ def _joined_walks(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> lis
     chain: list[int] = np.concatenate([following, detours]).tolist()
     for stop, detour in zip(stops[order[::-1]].tolist(), down[order[::-1]].tolist(), strict=True):
         chain[detour + 3], chain[stop] = chain[stop], detour
-    starts = [start for start, ring in zip(first.tolist(), rings, strict=True) if not ring.hole]
-    return [steps[_round(chain, start)] for start in starts]
+    outer = _outer_of(outline, rings, cuts)
+    pierced = {outer[hole] for hole in cuts.hole.tolist()}
+    return [
+        steps[_round(chain, first[number])] if number in pierced else _walk(ring)
+        for number, ring in enumerate(rings)
+        if not ring.hole
+    ]
+
+
+def outer_rings(outline: Outline, rings: tuple[Ring, ...]) -> list[int]:
+    """Number of the ring round the part that each of `rings`, all of one kind, belongs to; of an outer ring its own."""
+    return _outer_of(outline, rings, _cuts(outline, rings))
+
+
+def _outer_of(outline: Outline, rings: tuple[Ring, ...], cuts: _Cuts) -> list[int]:
+    outer = list(range(len(rings)))
+    if len(cuts.hole):
+        owner = np.empty(len(outline.x), np.int64)
+        owner[np.concatenate([ring.nodes for ring in rings])] = np.repeat(outer, [len(ring.nodes) for ring in rings])
+        for hole, above in zip(cuts.hole.tolist(), owner[cuts.stretch].tolist(), strict=True):
+            outer[hole] = outer[above]  # known by now: rings are numbered from the top
+    return outer
 
 
 def _walk(ring: Ring) -> IntArray:
@@ -276,65 +208,71 @@ def _round(following: list[int], start: int) -> list[int]:
     return walk
 
 
-def _without_repeats(points: IntArray) -> IntArray:
-    """Drop points equal to the one before them (the first follows the last)."""
-    keep = np.empty(len(points), np.bool_)
-    keep[0] = (points[0] != points[-1]).any()
-    keep[1:] = (points[1:] != points[:-1]).any(axis=1)
-    return points if keep.all() else points[keep] if keep.any() else points[:1]
+def _without_repeats(walks: Sequence[IntArray], *points: IntArray) -> list[IntArray]:
+    """The points (N, 2) that walks pass, of several at each step in turn, without those equal to the one before them.
+
+    The first point of a walk follows its last. Of a walk on the spot one point is left.
+    """
+    if not walks:
+        return []
+    walk = walks[0] if len(walks) == 1 else np.concatenate(walks)
+    lengths = [len(one) * len(points) for one in walks]
+    passed = points[0][walk] if len(points) == 1 else np.stack([one[walk] for one in points], axis=1).reshape(-1, 2)
+    ends = np.array(list(accumulate(lengths)), np.int64)
+    starts = ends - lengths
+    moved = np.empty(passed.shape, np.bool_)
+    moved[1:] = passed[1:] != passed[:-1]
+    moved[starts] = passed[starts] != passed[ends - 1]
+    keep = moved[:, 0] | moved[:, 1]
+    counts = np.add.reduceat(keep, starts, dtype=np.int64)
+    if not counts.all():
+        keep[starts[counts == 0]] = True
+        counts = np.maximum(counts, 1)
+    left = passed[keep]
+    bounds = [0, *accumulate(counts.tolist())]
+    return [left[low:high] for low, high in pairwise(bounds)]
 
 
-def edge_rings(outline: Outline) -> list[IntArray]:
+def edge_rings(outline: Outline, walks: Walks | None = None) -> list[IntArray]:
     """Rings along the pixels' edges, one for each 4-connected part, holes joined by zero-width keyholes.
 
     Filled by the even-odd or the non-zero rule in continuous coordinates they cover exactly the mask's pixel squares.
 
+    Args:
+        outline: of the mask.
+        walks: of `outline.rings4`, if they are known.
+
     Returns:
         int64 (K, 2) arrays of x, y lattice points, x in [0, W], y in [0, H]; closed implicitly.
     """
-    return list(_small_edge_rings(outline)) if outline.mask.size <= _SMALL else _edge_rings(outline)
+    walks = walks or walk_rings(outline, outline.rings4)
+    corners = np.stack([outline.x, outline.y], axis=1)
+    if not len(walks.cuts.hole):  # then no corner is passed twice in turn
+        return [corners[ring.nodes] for ring in outline.rings4]
+    return _without_repeats(walks.each, walks.cuts.after(np.repeat(corners, 2, axis=0)))
 
 
-@lru_cache(maxsize=4096)
-def _small_edge_rings(outline: Outline) -> tuple[IntArray, ...]:
-    return tuple(_edge_rings(outline))
-
-
-def _edge_rings(outline: Outline) -> list[IntArray]:
-    rings = outline.rings4
-    cuts = _cuts(outline, rings)
-    points = cuts.after(np.repeat(np.stack([outline.x, outline.y], axis=1), 2, axis=0))
-    return [_without_repeats(points[walk]) for walk in _joined_walks(outline, rings, cuts)]
-
-
-def centre_rings(outline: Outline) -> list[IntArray]:
+def centre_rings(outline: Outline, walks: Walks | None = None) -> list[IntArray]:
     """Rings from pixel to pixel through the mask's own pixels, one for each 8-connected part, holes joined by cuts.
 
     Every stretch is horizontal, vertical or, across a diagonal contact, one diagonal step. Painting the pixels that a
     ring passes and those that it encloses gives exactly the mask.
 
+    Args:
+        outline: of the mask.
+        walks: of `outline.rings8`, if they are known.
+
     Returns:
         int64 (K, 2) arrays of x, y pixel indices, x in [0, W - 1], y in [0, H - 1]; closed implicitly. A part of one
         or two pixels gives a ring of one or two points.
     """
-    return list(_small_centre_rings(outline)) if outline.mask.size <= _SMALL else _centre_rings(outline)
-
-
-@lru_cache(maxsize=4096)
-def _small_centre_rings(outline: Outline) -> tuple[IntArray, ...]:
-    return tuple(_centre_rings(outline))
-
-
-def _centre_rings(outline: Outline) -> list[IntArray]:
-    rings = outline.rings8
-    cuts = _cuts(outline, rings)
+    walks = walks or walk_rings(outline, outline.rings8)
     row, column = _inner_pixels(outline)
-    leaving = cuts.after(np.stack([row, column], axis=1).reshape(-1, 2), short=1)
-    walks = _joined_walks(outline, rings, cuts)
+    leaving = walks.cuts.after(np.stack([row, column], axis=1).reshape(-1, 2), short=1)
     if not outline.diagonal:
-        return [_without_repeats(leaving[walk]) for walk in walks]
-    arriving = cuts.after(np.stack([column, row], axis=1).reshape(-1, 2), short=1)
-    return [_without_repeats(np.stack([arriving[walk], leaving[walk]], axis=1).reshape(-1, 2)) for walk in walks]
+        return _without_repeats(walks.each, leaving)
+    arriving = walks.cuts.after(np.stack([column, row], axis=1).reshape(-1, 2), short=1)
+    return _without_repeats(walks.each, arriving, leaving)
 
 
 def _inner_pixels(outline: Outline) -> tuple[IntArray, IntArray]:
@@ -359,19 +297,10 @@ def uncut_rings(outline: Outline, kind: Literal["edge", "centre"]) -> list[tuple
         row, column = _inner_pixels(outline)
         leaving = np.stack([row, column], axis=1).reshape(-1, 2)
         arriving = np.stack([column, row], axis=1).reshape(-1, 2)
-    owner = np.empty(len(outline.x), np.int64)
-    for number, ring in enumerate(rings):
-        owner[ring.nodes] = number
-    part = {number: number for number, ring in enumerate(rings) if not ring.hole}
-    cuts = _cuts(outline, rings)
-    for hole, above in zip(cuts.hole.tolist(), owner[cuts.stretch].tolist(), strict=True):  # the ring above is known
-        part[hole] = part[above]
-    points = []
-    for ring in rings:
-        walk = _walk(ring)
-        points.append(_without_repeats(np.stack([arriving[walk], leaving[walk]], axis=1).reshape(-1, 2)))
+    outer = outer_rings(outline, rings)
+    points = _without_repeats([_walk(ring) for ring in rings], arriving, leaving)
     holes: dict[int, list[IntArray]] = {number: [] for number, ring in enumerate(rings) if not ring.hole}
     for number, ring in enumerate(rings):
         if ring.hole:
-            holes[part[number]].append(points[number])
+            holes[outer[number]].append(points[number])
     return [(points[number], found) for number, found in holes.items()]

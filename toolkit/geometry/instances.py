@@ -13,6 +13,7 @@ import numpy.typing as npt
 from toolkit.dataset.samples import Sample
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
+from toolkit.geometry.parts import Part, Parts
 from toolkit.imaging.masks import Mask
 
 __all__ = ["Found", "Grouping", "box_instances", "crop_to_bbox", "find_instances", "parse_grouping"]
@@ -78,9 +79,8 @@ def find_instances(mask: Mask, label: str, grouping: Grouping | None = None, min
     crop, offset = mask.crop, (mask.x, mask.y)
     if not crop.size:
         return Found((), 0, ())
-    whole = Instance(label, _placed(crop, offset), crop != 0, int(np.count_nonzero(crop)))
-    if whole.area >= min_area and sum(not ring.hole for ring in whole.outline.rings8) == 1:
-        return Found((whole,), 1, ())  # one component, as most masks have
+    if grouping is None or grouping.kind == "components":
+        return _find_parts(crop != 0, offset, label, min_area)
     count, found_components, found_stats, _ = cv2.connectedComponentsWithStats(crop, connectivity=8, ltype=cv2.CV_32S)
     components, stats = np.asarray(found_components, np.int32), np.asarray(found_stats, np.int32)
     areas = stats[1:, cv2.CC_STAT_AREA]
@@ -89,9 +89,26 @@ def find_instances(mask: Mask, label: str, grouping: Grouping | None = None, min
     if small.any():
         keep = np.concatenate([[False], ~small])
         components = np.where(keep[components], components, 0).astype(np.int32)
-    groups = _group(components, np.flatnonzero(~small) + 1, grouping or Grouping())
+    groups = _group(components, np.flatnonzero(~small) + 1, grouping)
     found = [_cut_out(components, members, stats, offset, label) for members in groups if len(members)]
     return Found(tuple(sorted(found, key=_first_pixel)), count - 1, too_small)
+
+
+def _find_parts(marked: npt.NDArray[np.bool_], offset: tuple[int, int], label: str, min_area: int) -> Found:
+    """Each 8-connected part of what is marked, from `offset` (x, y) on, as an instance."""
+    parts = Parts(marked)
+    found: list[Instance] = []
+    too_small: list[int] = []
+    dx, dy = offset
+    for number, (x0, y0, x1, y1) in enumerate(parts.boxes):
+        mask = parts.mask(number) if len(parts) > 1 else marked
+        area = int(np.count_nonzero(mask))
+        if area < min_area:
+            too_small.append(area)
+        else:
+            box = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
+            found.append(Instance(label, box, mask, area, part=Part(parts, number)))
+    return Found(tuple(found), len(parts), tuple(too_small))
 
 
 def _placed(crop: npt.NDArray[np.generic], offset: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -103,8 +120,6 @@ def _group(
     components: npt.NDArray[np.int32], present: npt.NDArray[np.int64], grouping: Grouping
 ) -> list[npt.NDArray[np.int64]]:
     """Numbers of the components of each instance, out of those `present`."""
-    if grouping.kind == "components":
-        return [present[i : i + 1] for i in range(len(present))]
     if grouping.kind == "image":
         return [present]
     # Grown by GAP in all, two components with at most GAP pixels between them touch.

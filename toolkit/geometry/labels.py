@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.dataset.samples import GOOD, LabelKind
-from toolkit.geometry.contours import Outline, trace
+from toolkit.geometry.contours import centre_rings, edge_rings
+from toolkit.geometry.parts import Part
+from toolkit.geometry.tracing import IntArray, Outline, trace
 
 __all__ = ["Box", "Instance", "LabelledImage", "paint", "window_of"]
 
@@ -37,6 +39,7 @@ class Instance:
         mask: bool array of shape (y1 - y0, x1 - x0), the pixels inside `bbox`; None where the source has a box alone.
         area: number of True pixels in `mask`; of a box alone the whole pixels of `window`.
         attributes: what else the source says of it, text by name.
+        part: the part of a traced mask that it is, if it was found as one: then its rings are known.
     """
 
     label: str
@@ -44,6 +47,7 @@ class Instance:
     mask: npt.NDArray[np.bool_] | None
     area: int
     attributes: Mapping[str, str] = field(default_factory=dict)
+    part: Part | None = field(default=None, repr=False)
 
     @classmethod
     def of_box(
@@ -64,6 +68,16 @@ class Instance:
     def outline(self) -> Outline:
         """Corners and rings of `region`, traced on first use."""
         return trace(self.region)
+
+    @cached_property
+    def edge_rings(self) -> list[IntArray]:
+        """Rings along the pixels' edges of `region`, in its coordinates: `contours.edge_rings`."""
+        return self.part.edge_rings if self.part is not None else edge_rings(self.outline)
+
+    @cached_property
+    def centre_rings(self) -> list[IntArray]:
+        """Rings through the pixels' centres of `region`, in its coordinates: `contours.centre_rings`."""
+        return self.part.centre_rings if self.part is not None else centre_rings(self.outline)
 
     @property
     def window(self) -> Window:

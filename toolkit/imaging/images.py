@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -15,10 +15,18 @@ import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_size
-from toolkit.imaging.limits import check_room, too_large
+from toolkit.imaging.limits import MOST_A_SIDE, MOST_PIXELS, check_room, too_large
 from toolkit.imaging.opening import check_whole, open_with_pillow, read_file, unreadable
-from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, png_orientation, turn
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png
+from toolkit.imaging.orientation import (
+    UPRIGHT,
+    find_png_orientation,
+    holds_what_follows_pixels,
+    is_transposed,
+    orientation_of,
+    png_orientation,
+    turn,
+)
+from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_extent, check_png, encode_rgb_png
 
 __all__ = [
     "ImageHeader",
@@ -49,10 +57,9 @@ UNREAD_SUFFIXES = frozenset(
 
 _IHDR_END = 33  # bytes: PNG signature and IHDR chunk
 _HEAD = 1024  # bytes in which most PNGs have begun with their pixels
-_TAIL = 4096  # bytes at the end in which an eXIf chunk that follows a PNG's pixels is looked for
+_TAIL = 8448  # bytes at the end: as long as the last chunk of pixels of libpng, and a little that follows it
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_ORIENTATION = 256, 257, 258, 274
-_MOST_A_SIDE, _MOST_PIXELS = 1_000_000, 1 << 30  # of libpng, and of OpenCV
 _BYTE = 8  # bits
 _DEPTHS = (10, 12, 14, 16)  # bits of cameras that store more than 8 of them
 
@@ -105,10 +112,14 @@ def read_header(path: Path) -> ImageHeader:
         with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
             if head[:8] == PNG_SIGNATURE and len(head) >= _IHDR_END:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+                length = file.seek(0, os.SEEK_END)
+                file.seek(max(0, length - _TAIL))
                 tail = file.read(_TAIL)
-                if tail[-8:-4] != b"IEND":  # an intact PNG ends with an empty IEND chunk
+                if tail[-8:-4] != b"IEND" or (
+                    b"acTL" in head or (b"IDAT" not in head and _is_animated(file))
+                ):  # an intact PNG ends with an empty IEND chunk
                     check_png(path, path.read_bytes())
+                check_room(path, head, *struct.unpack(">II", head[16:24]), length=length)
                 return _png_header(path, head, tail)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -124,16 +135,28 @@ def read_header(path: Path) -> ImageHeader:
         return _upright_header(width, height, len(image.getbands()), bits, orientation)
 
 
+def _is_animated(file: IO[bytes]) -> bool:
+    """Whether a PNG says ahead of its pixels that it is an animation."""
+    place = len(PNG_SIGNATURE)
+    while True:
+        file.seek(place)
+        start = file.read(8)
+        if len(start) < 8 or start[4:] in (b"IDAT", b"acTL"):
+            return start[4:] == b"acTL"
+        place += 12 + int.from_bytes(start[:4], "big")
+
+
 def _png_header(path: Path, head: bytes, tail: bytes) -> ImageHeader:
     """Header of a PNG whose first and last bytes are given, which overlap where it is small."""
     width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
+    check_extent(path, width, height)
     orientation = png_orientation(tail)
     if orientation == UPRIGHT and len(tail) == _TAIL:
         place = _IHDR_END
         while place + 8 <= len(head) and head[place + 4 : place + 8] not in (b"IDAT", b"eXIf"):
             place += 12 + int.from_bytes(head[place : place + 4], "big")
-        if head[place + 4 : place + 8] != b"IDAT":  # there is more ahead of the pixels than most files have
-            orientation = png_orientation(path.read_bytes())
+        if head[place + 4 : place + 8] != b"IDAT" or not holds_what_follows_pixels(tail):
+            orientation = find_png_orientation(path)
     return _upright_header(width, height, _PNG_CHANNELS.get(colour, 3), bits, orientation)
 
 
@@ -207,13 +230,13 @@ def decode(path: Path, data: bytes, mode: int) -> npt.NDArray[np.integer] | None
         with open_with_pillow(path, data) as image:
             width, height = image.size
     check_room(path, data, width, height)
-    if max(width, height) > _MOST_A_SIDE:
+    if max(width, height) > MOST_A_SIDE:
         raise too_large(path, width, height)
     pixels: Any
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        if width * height > _MOST_PIXELS:
+        if width * height > MOST_PIXELS:
             raise too_large(path, width, height) from error
         return None
     return None if pixels is None else turn(pixels, orientation_of(data))
@@ -243,6 +266,6 @@ def encode_map(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 @lru_cache(maxsize=8)
 def encode_blank_map(shape: tuple[int, ...]) -> bytes:
-    """The PNG of a map of zeros, (H, W) or (H, W, 3), as `encode_map` makes it; good images all share it."""
-    _, data = cv2.imencode(".png", np.zeros(shape, np.uint8), _FLAT)
-    return bytes(data)
+    """The PNG of a map of zeros, (H, W), or (H, W, 3) as of segment ids; good images all share it."""
+    blank = np.zeros(shape, np.uint8)
+    return encode_map(blank) if blank.ndim == 2 else encode_rgb_png(blank)

@@ -16,7 +16,7 @@ from toolkit.imaging.images import ImageHeader
 from toolkit.imaging.meaning import background_of, check_binary, distinct, marked_by, numbers_in
 from toolkit.imaging.opening import read_file
 from toolkit.imaging.orientation import UPRIGHT, is_transposed, orientation_of, turn, turned_box
-from toolkit.imaging.png import is_grey_png, read_grey_png
+from toolkit.imaging.png import Grey, is_grey_png, is_rgb_png, read_grey_png, read_rgb_png
 from toolkit.imaging.stored import Integers, Stored, is_lossy, read_stored
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "present_values",
     "read_class_ids",
     "read_mask",
+    "read_value_masks",
     "read_values",
 ]
 
@@ -142,8 +143,8 @@ def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = 
 
     Args:
         path: the mask file.
-        threshold: grey values (alpha, if that is read) of this or more are defect, in the file's own range; those of
-            less than 8 bits in 0 to 255.
+        threshold: grey values (alpha, if that is read) of this or more are defect, in the file's own range; one beyond
+            the range of a file of less than 8 bits is meant in 0 to 255.
         values: values that are defect; alone, they mean the reading "values".
         reading: what the values are.
 
@@ -153,8 +154,14 @@ def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = 
     data = read_file(path)
     if not reading and threshold is None and values:
         reading = "values"
-    if is_grey_png(data) and (reading in ("", "nonzero") or (reading == "values" and 0 not in values)):
-        mask = _read_grey_png(path, data, threshold, values, reading)
+    found: Grey | None = None
+    if reading in ("", "nonzero") or (reading == "values" and 0 not in values):
+        if is_grey_png(data):
+            found = read_grey_png(path, data)
+        elif is_rgb_png(data):
+            found = read_rgb_png(path, data)
+    if found is not None:
+        mask = _grey_mask(path, found, threshold, values, reading)
         orientation = orientation_of(data)
         return mask if orientation == UPRIGHT else replace(mask.turned(orientation), by_exif=True)
     marked = marked_by(path, read_stored(path, data), reading, values, threshold, lossy=is_lossy(data))
@@ -162,9 +169,9 @@ def read_mask(path: Path, threshold: int | None = None, values: Sequence[int] = 
     return mask if orientation_of(data) == UPRIGHT else replace(mask, by_exif=True)
 
 
-def _read_grey_png(path: Path, data: bytes, threshold: int | None, values: Sequence[int], reading: MaskReading) -> Mask:
+def _grey_mask(path: Path, grey: Grey, threshold: int | None, values: Sequence[int], reading: MaskReading) -> Mask:
     """The common case: only what is marked becomes an array."""
-    width, height, x, y, crop = read_grey_png(path, data)
+    width, height, x, y, crop = grey
     if reading == "values":
         return Mask.of(np.isin(crop, values).view(np.uint8), width, height, (x, y))
     if reading == "" and threshold is not None:
@@ -174,6 +181,30 @@ def _read_grey_png(path: Path, data: bytes, threshold: int | None, values: Seque
     if reading == "":
         check_binary(path, crop, _LARGEST_BYTE)
     return Mask(width, height, x, y, crop)
+
+
+def read_value_masks(path: Path, values: Sequence[Sequence[int]], reading: MaskReading) -> list[Mask]:
+    """What `read_mask` gives of one file for each of several choices of values; the file is decoded once.
+
+    Args:
+        path: the mask file.
+        values: for each mask the values that it marks.
+        reading: "values" or "colours".
+
+    Raises:
+        ToolkitError: as `read_mask`.
+    """
+    data = read_file(path)
+    orientation = orientation_of(data)
+    if reading == "values" and is_grey_png(data) and not any(0 in chosen for chosen in values):
+        width, height, x, y, crop = read_grey_png(path, data)
+        found = [Mask.of(np.isin(crop, chosen).view(np.uint8), width, height, (x, y)) for chosen in values]
+        found = [mask.turned(orientation) for mask in found]
+    else:
+        stored, lossy = read_stored(path, data), is_lossy(data)
+        every = (marked_by(path, stored, reading, chosen, None, lossy=lossy) for chosen in values)
+        found = [Mask.of(np.ascontiguousarray(one).view(np.uint8), one.shape[1], one.shape[0]) for one in every]
+    return found if orientation == UPRIGHT else [replace(mask, by_exif=True) for mask in found]
 
 
 def present_values(path: Path, reading: MaskReading, classes: Collection[int] = ()) -> tuple[int, ...]:

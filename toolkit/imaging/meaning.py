@@ -41,7 +41,7 @@ def marked_by(
         marked = _by_any_colour(path, stored, lossy=lossy)
     elif threshold is not None:
         grey = _grey_of(path, stored)
-        marked = (grey * (_FULL // stored.full) if stored.full < _FULL else grey) >= threshold
+        marked = (grey * (_FULL // stored.full) if stored.full < threshold else grey) >= threshold
     else:
         marked = _by_full_value(path, stored, lossy=lossy)
     if stored.alpha is not None and marked.any() and stored.alpha.any() and not stored.alpha[marked].any():
@@ -83,7 +83,9 @@ def check_binary(path: Path, grey: Integers, full: int, *, lossy: bool = False) 
         ToolkitError: with the values, and what they look like.
     """
     largest = int(grey.max(initial=0))
-    if not largest or (largest in (1, _FULL, full) and np.count_nonzero(grey) == np.count_nonzero(grey == largest)):
+    if not largest or (
+        largest in (1, _FULL, full) and np.count_nonzero(grey != 0) == np.count_nonzero(grey == largest)
+    ):
         return
     values = [value for value in distinct(grey).tolist() if value]
     raise ToolkitError(path, f"grey values in a mask that should be binary ({_listed(values)})", _way(values, lossy))

@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from toolkit.errors import ToolkitError
 from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.limits import check_room, without_pillow_limit
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short
+from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short, several_pictures
 from toolkit.imaging.tiff import check_one_page, is_tiff
 
 __all__ = ["check_whole", "open_with_pillow", "read_file", "unreadable"]
@@ -35,7 +35,7 @@ def open_with_pillow(path: Path, data: bytes) -> Iterator[Image.Image]:
     """An image opened with Pillow, of any size that the file can hold; failures name the file."""
     try:
         with without_pillow_limit(), Image.open(BytesIO(data)) as image:
-            check_room(path, data, *image.size)
+            check_room(path, data, *image.size, mode=image.mode)
             yield image
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError) as error:
         raise ToolkitError(path, f"not a readable image ({_brief(error)})", REPLACE) from error
@@ -64,10 +64,22 @@ def check_whole(path: Path, data: bytes) -> None:
         check_png(path, data)
     elif _declared_length(data) > len(data):
         raise cut_short(path)
+    elif data.startswith(b"RIFF") and (pictures := _webp_pictures(data)) > 1:
+        raise several_pictures(path, pictures)
     elif is_tiff(data):
         check_one_page(path, data)
         with open_with_pillow(path, data) as image:  # OpenCV leaves strips that do not unpack at zero
             image.load()
+
+
+def _webp_pictures(data: bytes) -> int:
+    """Frames of a WebP."""
+    place, frames = 12, 0
+    while place + 8 <= len(data):
+        frames += data[place : place + 4] == b"ANMF"
+        length = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + length + length % 2
+    return frames
 
 
 def _declared_length(data: bytes) -> int:

@@ -8,14 +8,16 @@ What readers do with it (OpenCV 5.0, Pillow 13.0, ultralytics 8.4.190; all eight
 - Pillow turns TIFF and leaves the rest, so that what reads with a bare `Image.open`, as anomalib and torchvision do,
   sees the pixels as stored. An orientation that stands in XMP alone is turned by nobody but Pillow's `exif_transpose`.
 
-defectkit reads upright what OpenCV turns.
+defectkit reads upright what OpenCV turns, and `Format.turns_photos` says which readers need a copy that stands upright.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from typing import TypeVar
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +25,18 @@ import numpy.typing as npt
 from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_segments
 from toolkit.imaging.png import PNG_SIGNATURE
 
-__all__ = ["UPRIGHT", "is_transposed", "orientation_in", "orientation_of", "png_orientation", "turn", "turned_box"]
+__all__ = [
+    "UPRIGHT",
+    "find_png_orientation",
+    "holds_what_follows_pixels",
+    "is_transposed",
+    "orientation_in",
+    "orientation_of",
+    "png_orientation",
+    "turn",
+    "turned_box",
+    "webp_chunks",
+]
 
 UPRIGHT = 1
 """The orientation of pixels that need no turning."""
@@ -93,6 +106,40 @@ def png_orientation(data: bytes) -> int:
     return UPRIGHT
 
 
+def holds_what_follows_pixels(tail: bytes) -> bool:
+    """Whether the last bytes of a PNG begin within its pixels, so that all chunks behind these are whole in them."""
+    place = tail.rfind(b"IDAT")
+    while place >= 4:
+        end = place - 4
+        while end + 8 <= len(tail):
+            end += 12 + int.from_bytes(tail[end : end + 4], "big")
+        if end == len(tail):  # else these four bytes stand by chance where they are
+            return True
+        place = tail.rfind(b"IDAT", 0, place)
+    return False
+
+
+def find_png_orientation(path: Path) -> int:
+    """Orientation that stands in an eXIf chunk of a PNG file, of which no pixels are read.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        place = len(PNG_SIGNATURE)
+        while len(start := _at(file, place, 8)) == 8:
+            length = int.from_bytes(start[:4], "big")
+            if start[4:] == b"eXIf":
+                return png_orientation(start + _at(file, place + 8, length + 4))
+            place += 12 + length
+    return UPRIGHT
+
+
+def _at(file: IO[bytes], place: int, length: int) -> bytes:
+    file.seek(place)
+    return file.read(length)
+
+
 def _jpeg_orientation(data: bytes) -> int:
     """Orientation that stands in the first Exif segment ahead of the pixels that has one."""
     for marker, content in jpeg_segments(data):
@@ -103,15 +150,18 @@ def _jpeg_orientation(data: bytes) -> int:
     return UPRIGHT
 
 
-def _webp_orientation(data: bytes) -> int:
-    """Orientation that stands in the EXIF chunk, which comes behind the pixels."""
-    place = 12
+def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of the chunks of a WebP file; none of other files."""
+    place = 12 if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else len(data)
     while place + 8 <= len(data):
         length = int.from_bytes(data[place + 4 : place + 8], "little")
-        if data[place : place + 4] == b"EXIF":
-            return orientation_in(data[place + 8 : place + 8 + length]) or UPRIGHT
+        yield data[place : place + 4], data[place + 8 : place + 8 + length]
         place += 8 + length + length % 2
-    return UPRIGHT
+
+
+def _webp_orientation(data: bytes) -> int:
+    """Orientation that stands in the EXIF chunk, which comes behind the pixels."""
+    return next((orientation_in(content) or UPRIGHT for kind, content in webp_chunks(data) if kind == b"EXIF"), UPRIGHT)
 
 
 def orientation_in(exif: bytes) -> int | None:

@@ -14,7 +14,7 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.images import decode
 from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.opening import check_whole, open_with_pillow
-from toolkit.imaging.orientation import orientation_of, turn
+from toolkit.imaging.orientation import orientation_of, turn, webp_chunks
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE
 from toolkit.imaging.tiff import is_jpeg_tiff
 
@@ -127,7 +127,7 @@ def _by_opencv(path: Path, data: bytes) -> Stored:
     pixels: Any = decode(path, data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         with open_with_pillow(path, data) as image:
-            pixels = np.asarray(image)
+            pixels = np.asarray(image.convert("RGBA") if image.mode == "LA" else image)
             if pixels.ndim == 3:
                 pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]]
     if not np.issubdtype(pixels.dtype, np.integer):
@@ -171,4 +171,4 @@ def _palette_alpha(pixels: npt.NDArray[np.uint8], transparency: object) -> Integ
 
 def is_lossy(data: bytes) -> bool:
     """Whether a file holds values that are only near to what was saved: a JPEG, or a WebP or TIFF of that kind."""
-    return data[:2] == JPEG_SIGNATURE or is_jpeg_tiff(data) or (data[:4] == b"RIFF" and b"VP8 " in data[12:4096])
+    return data[:2] == JPEG_SIGNATURE or is_jpeg_tiff(data) or any(kind == b"VP8 " for kind, _ in webp_chunks(data))

@@ -76,13 +76,13 @@ class Limits:
         members: files and folders.
         ratio: unpacked bytes for each byte of the archive, looked at beyond `ratio_from` unpacked bytes. Images hardly
             compress; blank bitmaps reach 300.
-        ratio_from: unpacked bytes.
+        ratio_from: unpacked bytes: blank masks that stand together may be smaller yet for a while.
     """
 
     max_bytes: int = 20_000_000_000
     members: int = 500_000
     ratio: int = 500
-    ratio_from: int = 1 << 30
+    ratio_from: int = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +231,8 @@ def check_ratio(archive: Path, unpacked: int, packed: int, limits: Limits) -> No
         ToolkitError: it is a bomb.
     """
     if unpacked > limits.ratio_from and unpacked > limits.ratio * packed:
-        raise ToolkitError(archive, f"unpacks to more than {limits.ratio} times its size, as a bomb does", DISTRUST)
+        problem = f"unpacks to more than {limits.ratio} times its size, as a bomb does ({unpacked >> 20} MB so far)"
+        raise ToolkitError(archive, problem, f"{DISTRUST}; if you trust it, unpack it by hand, and prepare the folder")
 
 
 def link_target(archive: Path, name: str, target: str, place: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from toolkit.dataset.layouts.mvtec import PARTS
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
+from toolkit.files.reach import JUNK
 from toolkit.imaging.images import is_image
 from toolkit.intake.guards import Limits, Member
 
@@ -19,7 +20,7 @@ _SHOWN = 5  # names in a message
 _MASKS = "ground_truth"
 _DOCUMENT = re.compile(r"(licen[cs]e|read[-_ ]?me|copying|citation|notice)", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|xz|gz|bz2|7z|rar|zst)$", re.IGNORECASE)
-_JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+_JUNK = JUNK | {"Thumbs.db", "desktop.ini"}
 _DOCUMENTS, _DOCUMENT_SIZE = 200, 1 << 20  # how many, and bytes of each: they are kept in memory
 _BY_HAND = "unpack it, and prepare the folder that holds the dataset"
 
@@ -60,6 +61,8 @@ class Placing:
     _prefix: tuple[str, ...] | None = None
     _nameless: bool = False
     _classes: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    _junk: list[str] = field(default_factory=list)
+    _junk_count: int = 0
     _others: list[str] = field(default_factory=list)
     _other_count: int = 0
 
@@ -70,6 +73,8 @@ class Placing:
             ToolkitError: with it the archive is too large, or holds several datasets.
         """
         if any(part.startswith(".") or part in _JUNK for part in member.parts):
+            self._junk_count += 1
+            self._junk = sorted([*self._junk, "/".join(member.parts)])[:_SHOWN]
             return None
         place = self._place(member.parts)
         if place is not None and self.wanted and place.product not in self.wanted:
@@ -128,6 +133,10 @@ class Placing:
     def notes(self) -> tuple[str, ...]:
         """What was left out, and why."""
         notes = [f"left out {name}: it has no {GOOD} images and no {_MASKS}" for name in self.strangers]
+        if self._junk_count:
+            more = ", ..." if self._junk_count > len(self._junk) else ""
+            files = "1 hidden file" if self._junk_count == 1 else f"{self._junk_count} hidden files"
+            notes.append(f"passed over {files}, or what an operating system left: {', '.join(self._junk)}{more}")
         if self._other_count:
             more = ", ..." if self._other_count > len(self._others) else ""
             files = "1 file that is" if self._other_count == 1 else f"{self._other_count} files that are"

@@ -8,20 +8,22 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
-from toolkit.aliases import JsonObject, Progress
+from pydantic import Field
+
+from toolkit.aliases import Progress
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.reference import differences
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.publish import write_json
 from toolkit.files.staging import STAGING, check_apart, check_free, publish_folder, staging
+from toolkit.files.typed import Name, Record, read_json
 from toolkit.intake.archives import Limits, Member, Source, members, recognise
 from toolkit.intake.places import Placing
 
@@ -172,7 +174,7 @@ class _Job:
         """Products that an earlier call with the same archive and products has completed."""
         if self._stage.exists():
             return []
-        made = _read_json(self.dest / RECORD).get("products", {})
+        made = _read_record(self.dest).products
         products = [name for name, mark in made.items() if mark == self._mark]
         return products if all((self.dest / name).is_dir() for name in products) else []
 
@@ -187,10 +189,10 @@ class _Job:
             if state is None:
                 placing = self._placing()
                 copied = self._unpack(placing, progress)
-                state = {"products": placing.products, "notes": [*placing.notes, *self._remarks(copied)]}
-                write_json(self._stage / _STATE, {"mark": self._mark, "complete": state})
-            self._publish(state["products"])
-        return state["products"], tuple(state["notes"])
+                state = _Complete(products=placing.products, notes=[*placing.notes, *self._remarks(copied)])
+                write_json(self._stage / _STATE, {"mark": self._mark, "complete": state.model_dump()})
+            self._publish(state.products)
+        return list(state.products), tuple(state.notes)
 
     def _placing(self) -> Placing:
         return Placing(self.source.path, self.categories, None if self.source.kind == "folder" else self.limits)
@@ -205,23 +207,23 @@ class _Job:
         return hashlib.sha256(json.dumps([content, self.categories]).encode()).hexdigest()
 
     @contextmanager
-    def _staged(self, *, resume: bool) -> Iterator[JsonObject | None]:
+    def _staged(self, *, resume: bool) -> Iterator[_Complete | None]:
         """Prepare the staging folder; yields what an earlier call has unpacked in full, or None.
 
         An error removes the folder and all that is in it; a kill leaves it for the next call to resume or remove.
         """
         with staging(self.dest, inside=True, resumable=True) as stage:
             check_free(self.dest, overwrite=self.overwrite, resume=resume)  # another call may just have ended
-            state = _read_json(self._stage / _STATE) if resume else {}
-            if state and state.get("mark") != self._mark:
+            state = _read_state(self._stage / _STATE) if resume else None
+            if state is not None and state.mark != self._mark:
                 if not self.overwrite:
                     raise ToolkitError(self.dest, "was begun with another archive or other products", _REPEAT)
-                state = {}
-            stage.begin(anew=not state)
-            if not state:
-                self._tree.mkdir()
+                state = None
+            stage.begin(anew=state is None)
+            self._tree.mkdir(exist_ok=True)
+            if state is None:
                 write_json(self._stage / _STATE, {"mark": self._mark})
-            yield state.get("complete")
+            yield None if state is None else state.complete
 
     def _unpack(self, placing: Placing, progress: Progress | None) -> bool:
         """Everything that is wanted, into the staging folder; whether files of a folder had to be copied."""
@@ -309,19 +311,20 @@ class _Job:
         target = self.dest / product
         if not os.path.lexists(target):
             return
-        if product not in _read_json(self.dest / RECORD).get("products", {}):
+        if product not in _read_record(self.dest).products:
             raise ToolkitError(target, "was not unpacked by defectkit", "move it away, or choose another folder")
-        if not self.overwrite and not _read_json(self._stage / _STATE).get("complete"):
+        state = _read_state(self._stage / _STATE)
+        if not self.overwrite and (state is None or state.complete is None):
             raise ToolkitError(target, "exists already", "add --overwrite to replace it, or leave its --category out")
 
     def _publish(self, products: Sequence[str]) -> None:
         """Move the products and documents into place; those that are there already were moved by a call before."""
-        record = _read_json(self.dest / RECORD)
+        record = _read_record(self.dest)
         staged = [path for path in sorted(self._tree.iterdir()) if path.is_dir()]
         documents = [path for path in sorted(self._tree.iterdir()) if path.is_file()]
-        ours = set(record.get("files", []))
+        ours = set(record.files)
         kept = [path for path in documents if path.name in ours or not (self.dest / path.name).exists()]
-        marks = {**record.get("products", {}), **dict.fromkeys(products, self._mark)}
+        marks = {**record.products, **dict.fromkeys(products, self._mark)}
         names = sorted(ours | {path.name for path in kept})
         write_json(self.dest / RECORD, {"tool": "defectkit", "products": marks, "files": names})
         for path in staged:
@@ -339,10 +342,42 @@ def _link(source: Path, target: Path) -> bool:
     return True
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
-    """A record of ours; empty where there is none, or none that can be read."""
+class _Made(Record):
+    """What stands in RECORD: name of a product -> mark of what it was unpacked from; and documents beside them."""
+
+    products: dict[Name, str] = Field(default_factory=dict)
+    files: list[Name] = Field(default_factory=list)
+
+
+class _Complete(Record):
+    products: list[Name]
+    notes: list[str]
+
+
+class _State(Record):
+    """Where an interrupted call stopped."""
+
+    mark: str
+    complete: _Complete | None = None
+
+
+def _read_record(folder: Path) -> _Made:
+    """The record of a dataset root; empty where there is none.
+
+    Raises:
+        ToolkitError: it is damaged.
+    """
+    path = folder / RECORD
+    return (
+        read_json(path, _Made, "remove the file, and move away the products that stand there")
+        if path.is_file()
+        else _Made()
+    )
+
+
+def _read_state(path: Path) -> _State | None:
+    """What an interrupted call left; None where it left nothing, or nothing that can be read."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return read_json(path, _State, "")
+    except ToolkitError:
+        return None

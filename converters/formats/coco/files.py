@@ -53,7 +53,7 @@ def _is_coco(path: Path) -> bool:
             head = file.read(_HEAD)
             file.seek(max(0, path.stat().st_size - _HEAD))
             seen = _told(head + file.read())
-            if "images" not in seen and seen:  # its list may begin in the middle
+            if len(seen) == 1 or (seen and "images" not in seen):  # a list may begin in the middle, behind a long one
                 file.seek(0)
                 seen = _told(file.read())
     except OSError:
@@ -98,15 +98,18 @@ def read_coco_files(root: Path, kind: Kind) -> CocoFiles:
 
 
 def _task(path: Path, document: Any) -> str:
-    """What a COCO file is for: instances, keypoints, panoptic, stuff, captions or a list of images."""
+    """What a COCO file is for: instances, keypoints, panoptic, stuff, captions, labels or a list of images.
+
+    Exporters write a file for each task, and `categories` into those that need none.
+    """
     members = document if isinstance(document, dict) else {}
     annotations = [one for one in _list(members, "annotations") if isinstance(one, dict)]
     if any("segments_info" in one for one in annotations):
         return "panoptic"
-    if "categories" not in members and any("caption" in one for one in annotations):
-        return "captions"
-    if members.get("annotations") is None:
+    if members.get("annotations") is None or (not members["annotations"] and path.name.startswith("image_info")):
         return "a list of images"
+    if annotations and not any("bbox" in one or "segmentation" in one for one in annotations):
+        return "captions" if any("caption" in one for one in annotations) else "labels of whole images"
     if any("keypoints" in one for one in annotations) or path.name.startswith("person_keypoints"):
         return "keypoints"
     return "stuff" if path.name.startswith("stuff_") else "instances"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import orjson
 
 from converters.formats.base import AsWritten, Encoded, Pixels, Settings, TreeShape, image_name
@@ -16,8 +15,8 @@ from converters.formats.coco.files import speaks_of
 from converters.formats.coco.reader import index_coco
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from converters.rasterize import compress_rle, fill_edges, uncompressed_rle
-from toolkit.geometry.contours import edge_rings, uncut_rings
+from converters.rasterize import compare_edges, compress_rle, fill_edges, uncompressed_rle
+from toolkit.geometry.contours import uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.simplify import Region, simplify_regions
 
@@ -78,17 +77,14 @@ def _segmentation(instance: Instance, image: LabelledImage, settings: Settings) 
         packed = {"size": size, "counts": compress_rle(counts, image.height, image.width)}
         return orjson.dumps(packed), Pixels(instance.area, instance.area)
     height, width = mask.shape
-    outline = instance.outline
-    rings = edge_rings(outline)
+    rings = instance.edge_rings
     if settings.min_iou < 1:
-        regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "edge")]
+        regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(instance.outline, "edge")]
         fewer = simplify_regions(regions, mask, lambda found: fill_edges(found, height, width), settings.min_iou)
         rings = fewer or rings
-    filled = fill_edges(rings, height, width)
-    both = int(np.count_nonzero(filled & mask))
     placed = [(ring + instance.bbox[:2]).ravel() for ring in rings]
     text = b"[" + b",".join(orjson.dumps(ring, option=orjson.OPT_SERIALIZE_NUMPY) for ring in placed) + b"]"
-    return text, Pixels(both, int(np.count_nonzero(filled)) + instance.area - both)
+    return text, Pixels(*compare_edges(rings, mask))
 
 
 def _recognise(root: Path) -> bool:
@@ -119,4 +115,5 @@ FORMAT = Format(
     count=lambda image, settings: len(image.instances),
     as_written=_as_written,
     self_faults=self_faults,
+    turns_photos=False,  # torchvision opens them with a bare Pillow
 )

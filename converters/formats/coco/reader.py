@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from converters.formats.coco.annotations import load_coco
+from converters.formats.coco.box_forms import check_boxes
 from converters.formats.coco.categories import read_categories
 from converters.formats.coco.document import image_id, shown, whole_number
 from converters.formats.coco.files import CocoFiles, read_coco_files
@@ -34,7 +35,10 @@ def index_coco(root: Path) -> LabelTree:
     found: list[FoundImage] = []
     for path, document in files.documents:
         of_image = _by_image(path, document)
-        for number, image in images.listed(path, document).items():
+        listed = images.listed(path, document)
+        if not ours:
+            check_boxes(path, listed, of_image)
+        for number, image in listed.items():
             annotations = of_image[number]
             classes = tuple(categories.names.get(_category(one), "") for one in annotations)
             payload = (str(path), annotations)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,11 +25,13 @@ from converters.formats.label_tree import (
     subset_of_name,
     walk_files,
 )
+from converters.formats.manifest import ClassRow
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.placement import where_they_stand
 from converters.rasterize import Rounding
 from toolkit.dataset.samples import GOOD, is_good_word
 from toolkit.errors import Problem
+from toolkit.files.typed import read_rows
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.images import is_image
 
@@ -94,12 +95,9 @@ def _index(root: Path) -> LabelTree:
 
 def _in_table(root: Path, table: Path) -> Iterator[FoundImage]:
     """The images of a tree of ours, by its table: they need not be there."""
-    with open(table, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            image = root / row["subset"] / row["class"] / row["name"]
-            stem = row["name"].rpartition(".")[0]
-            size = (int(row["width"]), int(row["height"]))
-            yield FoundImage(row["subset"], stem, image, None, (row["class"],), size)
+    for row in read_rows(table, ClassRow, "convert again"):
+        image = root / row.subset / row.label / row.name
+        yield FoundImage(row.subset, row.name.rpartition(".")[0], image, None, (row.label,), (row.width, row.height))
 
 
 def _in_folders(root: Path) -> tuple[list[FoundImage], list[str]]:
@@ -130,4 +128,5 @@ FORMAT = Format(
     rank=70,
     suspect=_suspect,
     class_folders=True,
+    turns_photos=False,  # ultralytics does, torchvision opens them with a bare Pillow
 )

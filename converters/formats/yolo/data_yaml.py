@@ -16,6 +16,7 @@ __all__ = [
     "data_yaml",
     "find_data_yaml",
     "image_folders",
+    "is_number",
     "listed_places",
     "numbered_names",
     "read_data_yaml",
@@ -53,6 +54,9 @@ def find_data_yaml(root: Path) -> Path | None:
     return next((path for path in candidates if "names" in read_data_yaml(path, strict=False)), None)
 
 
+_DEEPEST = 100
+_DIGITS = 10  # of a number that counts something
+
 # Reads all values as text: other loaders take the class names no, 010 and null for False, 8 and None.
 _YamlLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -65,14 +69,28 @@ def read_document(path: Path) -> tuple[JsonObject, list[str]]:
     """
     try:
         text, notes = read_text(path)
+        _check_depth(text)
         loader = _YamlLoader(text)
         try:
             document = loader.get_single_data()
         finally:
             loader.dispose()
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise ToolkitError(path, "is not readable YAML", f"correct it ({str(error).splitlines()[0]})") from error
     return (document if isinstance(document, dict) else {}), notes
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested deeply: libyaml composes it by recursion, which nobody stops before the stack ends.
+
+    Raises:
+        ValueError: it is.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_YamlLoader) if len(text) > _DEEPEST else ():
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError("it is nested too deeply")
 
 
 def numbered_names(names: object) -> dict[int, str] | None:
@@ -81,9 +99,14 @@ def numbered_names(names: object) -> dict[int, str] | None:
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         return None
-    if not all(str(number).isdecimal() for number in names):
+    if not all(is_number(number) for number in names):
         return None
     return {int(number): name for number, name in names.items()}
+
+
+def is_number(text: object) -> bool:
+    """Whether a text is a whole number from 0 that something can be counted by."""
+    return str(text).isdecimal() and len(str(text)) < _DIGITS
 
 
 def read_data_yaml(path: Path, *, strict: bool = True) -> JsonObject:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from converters.formats.yolo.data_yaml import find_data_yaml, listed_places, numbered_names, read_document
+from converters.formats.yolo.data_yaml import find_data_yaml, is_number, listed_places, numbered_names, read_document
 from converters.formats.yolo.places import NAMES_FILES, TreeFiles, child, find_place, read_text
 from converters.formats.yolo.rows import RowForm, looks_like_row
 from toolkit.aliases import JsonObject
@@ -182,7 +182,7 @@ def _keypoint_columns(path: Path | None, document: JsonObject) -> int:
     shape = document.get("kpt_shape")
     if shape in (None, "", "null", "~"):
         return 0
-    if not isinstance(shape, list) or len(shape) != 2 or not all(str(length).isdecimal() for length in shape):
+    if not isinstance(shape, list) or len(shape) != 2 or not all(is_number(length) for length in shape):
         raise ToolkitError(path or "kpt_shape", "has no usable `kpt_shape`", "give it as [keypoints, 2 or 3]")
     return prod(int(length) for length in shape)
 

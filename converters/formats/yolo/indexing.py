@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
+from converters.formats.manifest import ImageRow
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.claims import Claim, Claims, claim_images
 from converters.formats.yolo.description import TreeDescription, describe_tree
@@ -18,6 +18,7 @@ from converters.formats.yolo.rows import LabelFile, RowCounts, count_rows, looks
 from converters.rasterize import Rounding
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem
+from toolkit.files.typed import read_rows
 from toolkit.geometry.labels import Instance
 
 __all__ = ["index_yolo"]
@@ -113,18 +114,17 @@ def _classes(counts: RowCounts, told: TreeDescription) -> tuple[str, ...]:
 
 def _without_images(root: Path, table: Path, told: TreeDescription, tally: _Tally) -> Iterator[FoundImage]:
     """Images of a tree that was written without them, from its table of sizes."""
-    with open(table, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            stem = row["name"].rpartition(".")[0]
-            image = root / "images" / row["subset"] / row["name"]
-            if image.exists():
-                continue
-            label = f"labels/{row['subset']}/{stem}.txt"
-            rows = LabelFile(str(root / label), told.form)
-            counts = count_rows(rows)
-            tally.add(f"images/{row['subset']}/{row['name']}", label, (root / label).is_file(), counts)
-            size = (int(row["width"]), int(row["height"]))
-            yield FoundImage(row["subset"], stem, image, rows, _classes(counts, told), size)
+    for row in read_rows(table, ImageRow, "convert again"):
+        stem = row.name.rpartition(".")[0]
+        image = root / "images" / row.subset / row.name
+        if image.exists():
+            continue
+        label = f"labels/{row.subset}/{stem}.txt"
+        rows = LabelFile(str(root / label), told.form)
+        counts = count_rows(rows)
+        tally.add(f"images/{row.subset}/{row.name}", label, (root / label).is_file(), counts)
+        size = (row.width, row.height)
+        yield FoundImage(row.subset, stem, image, rows, _classes(counts, told), size)
 
 
 def _format_of(told: TreeDescription, tally: _Tally) -> str:

@@ -47,8 +47,11 @@ def path_parts(text: str) -> list[str]:
 
 def child(folder: Path, name: str) -> Path | None:
     """What is called so in a folder, in whatever letter case; None if nothing is, or several things are."""
-    if (folder / name).exists():
-        return folder / name
+    try:
+        if (folder / name).exists():
+            return folder / name
+    except (OSError, ValueError):  # it can be no name
+        return None
     if not folder.is_dir():
         return None
     same = [path for path in folder.iterdir() if path.name.lower() == name.lower()]

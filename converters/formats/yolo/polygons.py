@@ -9,7 +9,9 @@ touch a third pixel, unless both crossings lie half-way: there the offset is jus
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +20,12 @@ import numpy.typing as npt
 from converters.formats.base import Settings
 from converters.formats.yolo.rows import pixel_points, row_values
 from converters.rasterize import fill_pixels
-from toolkit.aliases import FloatArray
-from toolkit.geometry.contours import centre_rings, uncut_rings
+from toolkit.aliases import BoolArray, FloatArray
+from toolkit.geometry.contours import uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.simplify import Region, simplify_regions
 
-__all__ = ["FloatArray", "IntArray", "decimals", "pixel_rings", "polygon_row"]
+__all__ = ["FloatArray", "IntArray", "decimals", "pixel_rings", "polygon_rows"]
 
 
 _QUARTER = 0.25
@@ -33,6 +35,9 @@ _LOADER_POINTS, _MOST_PADDING = 1000, 64
 
 
 _LARGE = 4096  # pixels: beyond, six decimals of a normalised coordinate are too coarse
+
+
+_CELL, _PAIR = "S11", 22  # bytes: a coordinate of 8 decimals, and a space; two of them
 
 
 IntArray = npt.NDArray[np.int64]
@@ -45,10 +50,9 @@ def decimals(image: LabelledImage) -> int:
 
 def pixel_rings(instance: Instance, settings: Settings) -> tuple[list[IntArray], int]:
     """Rings through the pixels of an instance, (K, 2) x, y in its crop, and how many pixels bridges add to it."""
-    outline = instance.outline
-    rings = centre_rings(outline)
+    rings = instance.centre_rings
     if settings.min_iou < 1:
-        regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(outline, "centre")]
+        regions = [Region(outer, tuple(holes)) for outer, holes in uncut_rings(instance.outline, "centre")]
         height, width = instance.region.shape
         fewer = simplify_regions(
             regions, instance.region, lambda found: fill_pixels(found, height, width), settings.min_iou
@@ -87,31 +91,77 @@ def _nearest(one: IntArray, other: IntArray) -> tuple[int, int, int]:
     return best
 
 
-def polygon_row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str, IntArray]:
+class Row(NamedTuple):
     """A ring as text, normalised x and y in turn, at least three points; and the ring that a reader makes of it."""
-    points = ring + instance.window[:2]
-    columns, rows = points[:, 0].tolist(), points[:, 1].tolist()
-    digits = decimals(image)
-    across, down = _axis(image.width, digits, _QUARTER), _axis(image.height, digits, _QUARTER)
-    pairs = [f"{across.shown[x]} {down.shown[y]}" for x, y in zip(columns, rows, strict=True)]
-    read_back = np.stack([across.pixels[points[:, 0]], down.pixels[points[:, 1]]], axis=1)
-    near_half = _near_half(max(image.width, image.height))
-    fine_across, fine_down = _axis(image.width, 8, near_half), _axis(image.height, 8, near_half)
-    steps = points - points[np.arange(-1, len(points) - 1)]  # steps[k] leads to vertex k
-    diagonal = np.flatnonzero(steps[:, 0] * steps[:, 1])
-    offsets = np.full(len(points), _QUARTER)
-    for k in diagonal[(steps[diagonal, 0] != steps[diagonal, 1])].tolist():
-        for end in (k - 1, k):
-            offsets[end] = near_half
-            pairs[end] = f"{fine_across.shown[columns[end]]} {fine_down.shown[rows[end]]}"
-            read_back[end] = fine_across.pixels[columns[end]], fine_down.pixels[rows[end]]
-    if min(columns) == max(columns) or min(rows) == max(rows):
+
+    text: str
+    read_back: IntArray
+
+
+def polygon_rows(rings: Sequence[IntArray], image: LabelledImage) -> list[Row]:
+    """The rows of rings, (K, 2) x, y in pixels of the image; all of an image's at once, since most are short."""
+    if not rings:
+        return []
+    points, bounds = np.concatenate(rings), [0, *accumulate(map(len, rings))]
+    starts = np.array(bounds[:-1])
+    before = np.arange(-1, len(points) - 1)  # the vertex before each in its ring
+    before[starts] = np.array(bounds[1:]) - 1
+    steps = points - points[before]
+    diagonal = steps[:, 0] * steps[:, 1] != 0
+    rising = np.flatnonzero(diagonal & (steps[:, 0] != steps[:, 1]))
+    near_half = np.zeros(len(points), np.bool_)
+    near_half[before[rising]] = near_half[rising] = True
+    cells, read_back = _written(points, near_half, image)
+    text = cells.tobytes()
+    flat = np.minimum.reduceat(points, starts) == np.maximum.reduceat(points, starts)
+    special = (flat.any(axis=1) | np.logical_or.reduceat(diagonal, starts)).tolist()
+    rows = []
+    for low, high, by_itself in zip(bounds[:-1], bounds[1:], special, strict=True):
+        own = text[low * _PAIR : high * _PAIR]
+        if by_itself:
+            part = slice(low, high)
+            own = _lengthened(cells[part], points[part], diagonal[part], steps[part], near_half[part], image).tobytes()
+        rows.append(Row(own.replace(b"\0", b"")[:-1].decode(), read_back[low:high]))
+    return rows
+
+
+def _written(points: IntArray, near_half: BoolArray, image: LabelledImage) -> tuple[npt.NDArray[np.bytes_], IntArray]:
+    """Points (N, 2) as cells (N, 2) of text, some of them just under half-way in their pixel; and as they are read."""
+    cells, read_back = np.empty(points.shape, _CELL), np.empty_like(points)
+    for axis, (normal, fine) in enumerate(_axes(image)):
+        along = points[:, axis]
+        cells[:, axis], read_back[:, axis] = normal.shown[along], normal.pixels[along]
+        cells[near_half, axis], read_back[near_half, axis] = fine.shown[along[near_half]], fine.pixels[along[near_half]]
+    return cells, read_back
+
+
+def _lengthened(
+    cells: npt.NDArray[np.bytes_],
+    points: IntArray,
+    diagonal: BoolArray,
+    steps: IntArray,
+    near_half: BoolArray,
+    image: LabelledImage,
+) -> npt.NDArray[np.bytes_]:
+    """The cells (K, 2) of a ring with what loaders need where it has no width, or steps diagonally."""
+    size = max(image.width, image.height)
+    if (points == points[0]).all(axis=0).any():
         # A ring without width has a box without area, which loaders throw away: two more corners in the last pixel.
-        x, y = columns[-1], rows[-1]
-        pairs += [f"{fine_across.shown[x]} {fine_down.shown[y]}", f"{fine_across.shown[x]} {down.shown[y]}"]
-    padding = _padding(len(pairs), diagonal, steps, offsets, max(image.width, image.height)) if len(diagonal) else 0
-    pairs += pairs[-1:] * max(3 - len(pairs), padding)
-    return " ".join(pairs), read_back - instance.window[:2]
+        (_, fine_across), (down, fine_down) = _axes(image)
+        x, y = points[-1]
+        right = fine_across.shown[x]
+        cells = np.concatenate([cells, np.array([(right, fine_down.shown[y]), (right, down.shown[y])], _CELL)])
+    padding = 0
+    if diagonal.any():
+        offsets = np.where(near_half, _near_half(size), _QUARTER)
+        padding = _padding(len(cells), np.flatnonzero(diagonal), steps, offsets, size)
+    return np.concatenate([cells, np.repeat(cells[-1:], max(3 - len(cells), padding, 0), axis=0)])
+
+
+def _axes(image: LabelledImage) -> list[tuple[_Axis, _Axis]]:
+    """Along x and along y, the coordinates in the usual place of a pixel, and those just under half-way in it."""
+    half = _near_half(max(image.width, image.height))
+    return [(_axis(side, decimals(image), _QUARTER), _axis(side, 8, half)) for side in (image.width, image.height)]
 
 
 def _near_half(size: int) -> float:
@@ -173,9 +223,12 @@ def _least_padding(length: int, diagonal: IntArray, steps: IntArray, offsets: Fl
 
 
 class _Axis(NamedTuple):
-    """Text of the normalised coordinate of every pixel along a side, and the pixels that readers make of the text."""
+    """Text of the normalised coordinate of every pixel along a side, and the pixels that readers make of the text.
 
-    shown: list[str]
+    A space follows each text, and zero bytes fill it up to the width of a cell.
+    """
+
+    shown: npt.NDArray[np.bytes_]
     pixels: IntArray
 
 
@@ -188,4 +241,4 @@ def _axis(size: int, digits: int, offset: float) -> _Axis:
     shown = [f"{(pixel + offset) / size:.{digits}f}" for pixel in range(size)]
     values = pixel_points(row_values(shown), size)
     pixels = values.astype(np.int64)
-    return _Axis(shown, np.where(pixels == np.rint(values), pixels, -1))
+    return _Axis(np.array([f"{text} " for text in shown], _CELL), np.where(pixels == np.rint(values), pixels, -1))

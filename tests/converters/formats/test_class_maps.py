@@ -60,16 +60,6 @@ def test_class_0_that_has_a_name_is_a_class_where_255_is_not_labelled(tmp_path: 
     assert "0 in its maps is the class 'road/scratch'" in note
 
 
-def test_its_labels_are_converted_and_proven(tmp_path: Path) -> None:
-    ids = drawn((0, 5), (1, 30), ground=255)
-    root = map_tree(tmp_path / "in", {"train/a": ids}, {0: "scratch", 1: "dent"})
-    convert(read_labels(root), tmp_path / "out", ["coco", "semantic", "yolo-segment"])
-    report = verify(tmp_path / "out")
-    assert (report.failures, report.min_iou) == ((), 1.0)
-    for kind in ("coco", "semantic", "yolo-segment"):
-        assert areas(tmp_path / "out" / kind) == areas(root) == {"a": [("dent", 100), ("scratch", 100)]}
-
-
 @pytest.mark.parametrize(
     "word",
     [

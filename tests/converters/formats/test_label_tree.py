@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from converters import read_labels, write_labels
 from converters.formats.label_tree import assign_keys, subset_of_name
+from tests.converters.support import label_mask
+from tests.masks import SHAPES
+from toolkit import ToolkitError
 
 
 @pytest.mark.parametrize(
@@ -67,3 +73,28 @@ def test_keys_are_as_short_as_tells_images_apart(names: list[tuple[str, str, str
 
 def test_keys_of_ours_stand_in_their_names() -> None:
     assert assign_keys([("train", "screw__test__good__000", ".png")], ours=True) == ["screw/test/good/000"]
+
+
+@pytest.mark.parametrize("column", ["name", "subset", "class"])
+@pytest.mark.parametrize("value", ["../../secret.png", "/etc/secret.png", "..", ".", "", "a/b.png"])
+@pytest.mark.parametrize("form", ["yolo-classify", "yolo-detect"])
+def test_tables_name_nothing_outside_of_their_tree(form: str, value: str, column: str, tmp_path: Path) -> None:
+    write_labels([label_mask("a", SHAPES["disk"])], tmp_path, [form], classes=["defect"], image_mode="none")
+    table = tmp_path / form / ("labels.csv" if form == "yolo-classify" else "images.csv")
+    header, row = table.read_text().splitlines()
+    if column not in header.split(","):
+        pytest.skip("has no such column")
+    cells = [value if name == column else cell for name, cell in zip(header.split(","), row.split(","), strict=True)]
+    table.write_text(f"{header}\n{','.join(cells)}\n")
+    with pytest.raises(ToolkitError, match="should be the name of a file or folder"):
+        list(read_labels(tmp_path / form))
+
+
+@pytest.mark.parametrize("size", ["1000001,2", "40000,40000", "0,5", "1000000000,1000000000"])
+def test_sizes_in_tables_are_bounded(size: str, tmp_path: Path) -> None:
+    write_labels([label_mask("a", SHAPES["disk"])], tmp_path, ["yolo-segment"], classes=["defect"], image_mode="none")
+    table = tmp_path / "yolo-segment/images.csv"
+    header, row = table.read_text().splitlines()
+    table.write_text(f"{header}\n{row.rsplit(',', 2)[0]},{size}\n")
+    with pytest.raises(ToolkitError, match=r"by its labels, and no such image is read|width: should be"):
+        list(read_labels(tmp_path / "yolo-segment"))

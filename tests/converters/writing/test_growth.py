@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,27 @@ def test_what_is_new_is_added_and_ids_stay(grown: tuple[Path, Path]) -> None:
     assert verify(out, root).passed
 
 
+def test_verify_tells_of_images_that_came_since(grown: tuple[Path, Path], tmp_path: Path) -> None:
+    root, out = grown
+    report = verify(out)
+    assert report.passed
+    said = "1 image(s) of the source are not in this tree (part/test/dent/000): 'defectkit convert ROOT OUT --resume'"
+    assert [note for note in report.notes if "not in this tree" in note] == [
+        f"{out / kind}: {said} adds those that are new" for kind in sorted(KINDS)
+    ]
+    convert(root, out, KINDS, resume=True)
+    assert not any("not in this tree" in note for note in verify(out).notes)
+
+
+def test_verify_says_nothing_of_images_that_were_left_out_for_a_reason(tmp_path: Path) -> None:
+    mark = np.zeros((12, 16), np.uint8)
+    mark[3:7, 4:9] = 1
+    root = make_dataset(tmp_path / "data", {"dent": [mark, mark[::-1].copy()]}).root
+    (root / "part/ground_truth/dent/000_mask.png").write_bytes(b"")
+    convert(root, tmp_path / "out", ["coco", "masks"], on_problem="skip", images="none")
+    assert not any("not in this tree" in note for note in verify(tmp_path / "out").notes)
+
+
 def test_a_tree_never_loses_an_image_by_growing(grown: tuple[Path, Path]) -> None:
     root, out = grown
     next((root / "part/train/good").iterdir()).unlink()
@@ -61,6 +83,30 @@ def test_nor_does_one_move(grown: tuple[Path, Path]) -> None:
     first = next(key for key, subset in split.items() if subset == "train")
     with pytest.raises(ToolkitError, match=f"would move to another subset: {first}"):
         convert(root, out, KINDS, split={**split, first: "val"}, resume=True)
+
+
+@pytest.mark.parametrize("images", ["copy", "none"])
+@pytest.mark.parametrize("kind", ["dent", "good"])
+def test_nor_does_one_move_in_a_tree_that_tells_no_subsets(tmp_path: Path, kind: str, images: Any) -> None:
+    root, out = tmp_path / "data", tmp_path / "out"
+    mark = np.zeros((12, 16), np.uint8)
+    mark[3:7, 4:9] = 1
+    make_dataset(root, {"dent": [mark, mark.T.copy().T, mark[::-1].copy()]})
+    split = {sample.key: ("train", "val", "test")[n % 3] for n, sample in enumerate(load_dataset(root))}
+    convert(root, out, "masks", split=split, images=images)
+    late = next(iter((root / "part/test/dent").iterdir()))
+    for place, name in (("test", late.name), ("ground_truth", late.name.replace(".", "_mask."))):
+        data = (root / "part" / place / "dent" / name).read_bytes()
+        (root / "part" / place / "dent" / name.replace("00", "99")).write_bytes(data)
+    split = {sample.key: split.get(sample.key, "train") for sample in load_dataset(root)}
+    first = next(key for key in split if f"/{kind}/" in key and "99" not in key)
+    moved = {**split, first: "test" if split[first] != "test" else "val"}
+    if kind == "dent" or images != "none":  # else nothing in the tree is of a good image
+        with pytest.raises(ToolkitError, match=r"masks: has image\(s\) that would move to another subset: of these, "):
+            convert(root, out, "masks", split=moved, images=images, resume=True)
+    report = convert(root, out, "masks", split=split, images=images, resume=True)
+    assert any("masks: 1 image(s) added" in note for note in report.notes)
+    assert verify(out, root).passed
 
 
 def test_other_settings_are_no_growth(grown: tuple[Path, Path]) -> None:

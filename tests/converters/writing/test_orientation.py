@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from converters import convert, read_labels
+from converters import convert
 from tests.converters.support import save_png
 from toolkit import ToolkitError
 
@@ -23,17 +23,6 @@ def photo(root: Path, name: str, orientation: int, mask: tuple[int, int]) -> Non
     marked = np.zeros(mask[::-1], np.uint8)
     marked[0] = 255
     save_png(root / "masks" / f"{name}.png", marked)
-
-
-def test_masks_that_fit_both_ways_are_said_to(tmp_path: Path) -> None:
-    photo(tmp_path / "data", "a", 3, (30, 20))
-    photo(tmp_path / "data", "b", 1, (30, 20))
-    report = convert(tmp_path / "data", tmp_path / "out", "coco")
-    assert any(
-        note.startswith("1 photo(s) have an EXIF orientation, and their masks fit both") for note in report.notes
-    )
-    (first, _) = read_labels(tmp_path / "out/coco")
-    assert first.instances[0].bbox == (0, 0, 30, 1)
 
 
 def test_they_are_refused_where_others_show_another_frame(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from converters import FORMATS, convert, read_labels, verify, write_labels
-from tests.converters.support import Bools, coco_document, label_mask, make_dataset, parts_of, save_png
+from tests.converters.support import Bools, coco_document, label_mask, make_dataset, parts_of, relabel, save_png
 from tests.masks import SHAPES
 from toolkit import Dataset, ToolkitError, load_dataset
 from toolkit.dataset.keys import file_name, key_of_file_name
@@ -345,6 +346,14 @@ def test_settings_that_mean_nothing_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", [" ", "\x85", "\u2028 "])
+def test_a_class_of_blanks_is_refused(tmp_path: Path, name: str) -> None:
+    dataset = make_dataset(tmp_path / "data", {name: {"0": SHAPES["disk"]}})
+    with pytest.raises(ToolkitError, match="has a name that nobody can read; rename the class"):
+        convert(dataset, tmp_path / "out", ["coco"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_output_that_holds_something_is_left_alone(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine.txt").write_text("mine")
@@ -434,3 +443,37 @@ def test_a_source_without_any_image_gives_trees_without_images(tmp_path: Path, m
     assert all(len(read_labels(tmp_path / "out" / kind)) == 1 for kind in kinds)
     again = convert(tmp_path / "in/coco", tmp_path / "out", kinds, images=mode, resume=True)
     assert hashes(again) == hashes(report)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("key", ["a\nb", "a\r\nb", "\r", "a\x0bb\x85c\u2028d"])
+def test_line_ends_in_names_leave_the_hash_as_it_is(form: str, key: str, tmp_path: Path) -> None:
+    images = [label_mask(name, SHAPES["disk"]) for name in (key, "b")]
+    write_labels(images, tmp_path, [form], classes=["defect"], image_mode="none")
+    assert [failure for failure in verify(tmp_path).failures if "labels_sha256" in failure] == []
+
+
+def test_labels_in_memory_are_checked(tmp_path: Path) -> None:
+    image = label_mask("a", SHAPES["disk"])
+    faults = {
+        "stands twice among the images": [image, image],
+        "unknown subset 'trian'": [replace(image, subset="trian")],
+        "shows 'dent', which is none of the classes": [relabel(image, ["dent"])],
+    }
+    for words, images in faults.items():
+        with pytest.raises(ToolkitError, match=words):
+            write_labels(images, tmp_path / "out", ["coco"], classes=["defect"], image_mode="none")
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_labels_without_a_subset_are_of_train(form: str, tmp_path: Path) -> None:
+    image = replace(label_mask("a", SHAPES["disk"]), subset="")
+    manifest = write_labels([image], tmp_path, [form], classes=["defect"], image_mode="none")[form]
+    assert (list(manifest["subsets"]), len(read_labels(tmp_path))) == (["train"], 1)
+
+
+def test_a_class_called_good_is_refused_where_folders_would_hide_it(tmp_path: Path) -> None:
+    image = relabel(label_mask("a", SHAPES["disk"]), ["good"])
+    with pytest.raises(ToolkitError, match="a folder of that name means images without a defect"):
+        write_labels([replace(image, image_label="good")], tmp_path, ["masks"], classes=["good"], image_mode="none")

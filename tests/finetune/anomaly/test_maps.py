@@ -13,7 +13,8 @@ import torch
 
 from converters.sources import read_labels
 from converters.verification.verify import verify
-from finetune.anomaly.maps import ScoredImage, draw_map, good_threshold, label_map, save_map, smooth, write_map_labels
+from converters.writing.pipeline import write_labels
+from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, good_threshold, label_map, pack_map, smooth
 from finetune.vae.models import PixelVae, Reconstruction
 from finetune.vae.scores import gradient_map, residual_map, ssim_map
 from finetune.vae.shape import VaeShape
@@ -157,7 +158,7 @@ class TestLabels:
     def test_trees_of_every_format_are_read_and_verified(self, tmp_path: Path) -> None:
         images = [scored(tmp_path, "a"), scored(tmp_path, "b", width=40, height=90)]
         formats = ["coco", "yolo-detect", "yolo-segment", "semantic", "masks"]
-        write_map_labels(images, 1.0, tmp_path / "out", formats)
+        write_labels((label_map(image, 1.0) for image in images), tmp_path / "out", formats, classes=[DEFECT])
         expected = {image.key: label_map(image, 1.0) for image in images}
         for name in ("coco", "yolo-segment"):
             for image in read_labels(tmp_path / "out" / name):
@@ -170,16 +171,14 @@ class TestLabels:
 class TestFiles:
     def test_a_map_is_read_back(self, tmp_path: Path) -> None:
         image = scored(tmp_path)
-        save_map(tmp_path / "map.npz", image, 1.5)
+        (tmp_path / "map.npz").write_bytes(pack_map(image, 1.5))
         with np.load(tmp_path / "map.npz", allow_pickle=False) as found:
             assert np.array_equal(found["scores"], image.scores)
             assert (float(found["threshold"]), int(found["width"]), int(found["height"])) == (1.5, 64, 48)
 
     def test_the_same_map_gives_the_same_bytes(self, tmp_path: Path) -> None:
         image = scored(tmp_path)
-        for name in ("one.npz", "two.npz"):
-            save_map(tmp_path / name, image, 1.5)
-        assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+        assert pack_map(image, 1.5) == pack_map(image, 1.5)
         assert draw_map(image, 1.5) == draw_map(image, 1.5)
 
     def test_the_overlay_shows_heat_where_scores_are_high(self, tmp_path: Path) -> None:

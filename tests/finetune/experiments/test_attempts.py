@@ -36,12 +36,28 @@ from toolkit.dataset.splits import read_split
 from toolkit.errors import ToolkitError
 
 COURSEWORK = ROOT / "examples/attempts/coursework.yaml"
-SMALL = {"resnet18": "squeezenet1_1", "vgg19": "squeezenet1_0", "300": "2", "50": "1", "224": "32"}
+SMALL = {"resnet18": "squeezenet1_1", "vgg19": "squeezenet1_0", "300": "2", "50": "1", "16": "64", "224": "32"}
 
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_product(tmp_path_factory.mktemp("product"), image_size=64, per_class=10, train_good=4)
+
+
+@pytest.fixture(scope="module")
+def attempts(product: Path, tmp_path_factory: pytest.TempPathFactory) -> Attempts:
+    """Two attempts of an epoch each, on the fixed split and on two folds."""
+    told = {"settings": TINY | {"epochs": 1}, "attempts": {"base": {}, "probe": {"mode": "linear-probe"}}}
+    return read_attempts(write(tmp_path_factory.mktemp("file"), data="x", folds=2, seeds=[3], **told), product)
+
+
+@pytest.fixture(scope="module")
+def made(
+    attempts: Attempts, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Outcome], list[tuple[int, int]]]:
+    """Their runs, what came of them, and the progress that was told."""
+    folder, calls = tmp_path_factory.mktemp("made") / "out", list[tuple[int, int]]()
+    return folder, run_attempts(attempts, folder, lambda *numbers: calls.append(numbers)), calls
 
 
 def write(folder: Path, **told: Any) -> Path:
@@ -90,7 +106,8 @@ class TestTheCoursework:
         split = found.attempts[0].config.split
         assert (split.strategy, split.per_class, split.test_per_class) == ("uniform", 10, 2)
 
-    def test_it_runs_from_end_to_end(self, product, tmp_path):
+    def test_it_runs_from_end_to_end(self, product, tmp_path, monkeypatch):
+        monkeypatch.setattr("finetune.engine.datasets.read_rgb", cache(read_rgb))  # all runs read the same
         attempts = small_coursework(tmp_path, product, folds=2, seeds=[0])
         found = run_attempts(attempts, tmp_path / "out")
         judgement = analyse_attempts(attempts.attempts, found)
@@ -118,15 +135,8 @@ class TestTheCoursework:
 class TestOnlyWhatIsMissing:
     """Runs are made once."""
 
-    @pytest.fixture
-    def attempts(self, product, tmp_path) -> Attempts:
-        told = {"settings": TINY | {"epochs": 1}, "attempts": {"base": {}, "probe": {"mode": "linear-probe"}}}
-        return read_attempts(write(tmp_path, data="x", folds=2, seeds=[3], **told), product)
-
-    def test_finished_runs_are_left_alone_and_missing_ones_made(self, attempts, tmp_path):
-        out = tmp_path / "out"
-        calls: list[tuple[int, int]] = []
-        first = run_attempts(attempts, out, lambda *numbers: calls.append(numbers))
+    def test_finished_runs_are_left_alone_and_missing_ones_made(self, attempts, made):
+        out, first, calls = made
         assert calls == [(number, 6) for number in range(7)]
         before = {path: path.stat().st_mtime_ns for path in out.rglob("metrics.json")}
         gone, broken = out / "folds/base/seed3-fold1", out / "fixed/probe"
@@ -137,9 +147,8 @@ class TestOnlyWhatIsMissing:
         assert changed == {gone, broken}
         assert [one.correct for one in second] == [one.correct for one in first]
 
-    def test_runs_of_other_settings_are_not_taken_for_these(self, attempts, product, tmp_path):
-        out = tmp_path / "out"
-        run_attempts(attempts, out)
+    def test_runs_of_other_settings_are_not_taken_for_these(self, made, product, tmp_path):
+        out = made[0]
         held = snapshot(out)
         told = {"settings": TINY | {"epochs": 1, "lr": 0.5}, "attempts": {"base": {}}}
         other = read_attempts(write(tmp_path, data="x", folds=0, **told), product)
@@ -305,11 +314,8 @@ class TestJudging:
 
 
 @pytest.fixture(scope="module")
-def out(product, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("compared")
-    told = {"settings": TINY | {"epochs": 1}, "attempts": {"base": {}, "probe": {"mode": "linear-probe"}}}
-    run_attempts(read_attempts(write(folder, data="x", folds=0, **told), product), folder / "out")
-    return folder / "out/fixed"
+def out(made) -> Path:
+    return made[0] / "fixed"
 
 
 class TestComparing:

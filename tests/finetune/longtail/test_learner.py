@@ -7,6 +7,7 @@ import json
 import math
 import pickle
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,20 @@ def test_the_best_epoch_is_that_of_the_highest_balanced_accuracy_on_validation(p
     assert all(torch.equal(value, best["state_dict"][name]) for name, value in module.state_dict().items())
 
 
+@pytest.fixture(scope="module")
+def undisturbed(product: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[LongtailConfig], Run]:
+    """The run of some settings that nothing interrupted, made once."""
+    made: dict[str, Run] = {}
+
+    def run(config: LongtailConfig) -> Run:
+        text = dump_config(config)
+        if text not in made:
+            made[text] = train(product, config, tmp_path_factory.mktemp("whole") / "run")
+        return made[text]
+
+    return run
+
+
 class StoppedError(Exception):
     """Stands for whatever ends a process."""
 
@@ -323,7 +338,13 @@ class StoppedError(Exception):
     ],
 )
 def test_a_run_that_is_resumed_ends_with_the_same_metrics(
-    product: Path, tmp_path: Path, method: str, settings: dict[str, Any], at: int, last: tuple[int, int]
+    product: Path,
+    tmp_path: Path,
+    undisturbed: Callable[[LongtailConfig], Run],
+    method: str,
+    settings: dict[str, Any],
+    at: int,
+    last: tuple[int, int],
 ) -> None:
     config = tiny(method, lr=0.003, **settings)
     told: list[tuple[int, int]] = []
@@ -335,7 +356,7 @@ def test_a_run_that_is_resumed_ends_with_the_same_metrics(
     with pytest.raises(StoppedError):
         train(product, config, tmp_path / "broken", progress=interrupt)
     resumed = train(product, config, tmp_path / "broken", resume=True, progress=lambda *now: told.append(now))
-    whole = train(product, config, tmp_path / "whole")
+    whole = undisturbed(config)
     assert (told[0][0], told[-1]) == (at, last)  # the epoch that was cut short is the first to be repeated
     found = [{k: v for k, v in read_metrics(one).items() if k != "seconds"} for one in (resumed, whole)]
     assert found[0] == found[1]
@@ -382,12 +403,13 @@ def small(product: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(product, tiny("reslt", epochs=1), tmp_path_factory.mktemp("small") / "run")
 
 
-def test_a_checkpoint_made_to_run_code_is_refused(small: Run, tmp_path: Path) -> None:
+def test_a_checkpoint_made_to_run_code_is_refused(small: Run, product: Path, tmp_path: Path) -> None:
     checkpoint, marker = small.checkpoints / "best.ckpt", tmp_path / "marker"
+    image = min((product / "test").glob("*/*.png"))
     good = checkpoint.read_bytes()
     try:
         checkpoint.write_bytes(pickle.dumps({"state_dict": Payload(marker)}))
-        for use in (lambda: evaluate(small), lambda: predict(small, [], tmp_path)):
+        for use in (lambda: evaluate(small), lambda: predict(small, [image], tmp_path)):
             with pytest.raises(ToolkitError, match="made to run code"):
                 use()
     finally:

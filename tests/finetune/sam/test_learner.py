@@ -240,7 +240,12 @@ class TestPredict:
     def test_others_are_segmented_whole_by_a_grid_of_points(
         self, least: float, run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        def closed(*_: Any, **__: Any) -> None:
+            raise PermissionError("a folder above that is closed")
+
         monkeypatch.setattr("converters.sources._suspected", None)  # which looks through all that stands in a folder
+        if least == 1.0:
+            monkeypatch.setattr("finetune.sam.inference.read_labels", closed)
         text = (run.root / "config.yaml").read_text()
         other = tmp_path / "run"
         other.mkdir()

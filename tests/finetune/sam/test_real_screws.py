@@ -30,11 +30,11 @@ def test_a_few_defects_are_learnt_by_heart(tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("\n".join(["# by hand", "key,subset", *lines]) + "\n")
     told = config(
         image_size=256,  # four times that of the images, so that masks have their resolution
-        epochs=24,
+        epochs=12,
         batch_size=1,
         prompts_per_image=1,
         refinement_steps=0,
-        lr=2e-3,
+        lr=4e-3,
         box_share=1,
         min_area=16,
         split={"file": tmp_path / "split.csv"},

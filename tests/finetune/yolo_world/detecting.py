@@ -10,10 +10,12 @@ from finetune.yolo_world.config import YoloWorldConfig
 from toolkit.dataset.layouts import load_dataset
 from toolkit.synthetic.product import write_product
 
-__all__ = ["SMALL", "make_data", "settings", "split_file", "three_subsets"]
+__all__ = ["SMALL", "STOCK", "make_data", "settings", "split_file", "three_subsets"]
 
+STOCK = "yolov8n-worldv2.yaml"
+"""The smallest model of ultralytics; that of `SMALL` has fewer layers and takes a third of its time."""
 SMALL: dict[str, Any] = {
-    "model": "yolov8n-worldv2.yaml",
+    "model": str(Path(__file__).with_name("tiny-worldv2.yaml")),
     "prompts": "hash",
     "epochs": 2,
     "batch_size": 4,

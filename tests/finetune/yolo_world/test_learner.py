@@ -35,9 +35,10 @@ from finetune.yolo_world.learner import (
 from finetune.yolo_world.prompts import read_table
 from finetune.yolo_world.runtime import read_ultralytics
 from tests.commands import defectkit
-from tests.finetune.yolo_world.detecting import make_data, settings, three_subsets
+from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, three_subsets
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
+from toolkit.imaging.images import depth_of, read_image
 
 CLASSES = (
     "broken_teeth",
@@ -197,6 +198,16 @@ class TestDetector:
             assert one.scores == pytest.approx(alone.scores, abs=1e-6)
         assert (together[1].width, together[1].height) == (90, 40)
 
+    def test_an_image_of_12_bits_is_seen_as_that_of_8(self, run: Run, data: Path, tmp_path: Path) -> None:
+        shallow = min(data.glob("test/rough/*.png"))
+        deep = tmp_path / "deep.png"
+        cv2.imwrite(str(deep), read_image(shallow).astype(np.uint16) * 16)
+        assert depth_of(deep) == 12
+        one, other = load_detector(run).detect([shallow, deep], confidence=1e-9)
+        assert len(one) > 0
+        assert np.array_equal(one.boxes, other.boxes)
+        assert np.array_equal(one.scores, other.scores)
+
     def test_other_words_become_the_labels(self, run: Run, data: Path) -> None:
         detector = load_detector(run)
         path = min(data.glob("test/rough/*.png"))
@@ -253,7 +264,7 @@ class TestPromptTable:
         file = tmp_path / "words.pt"
         done = defectkit(
             *("train", "yolo-world", data, "--export-prompts", file),
-            *("--set", "prompts=hash", "--set", "model=yolov8n-worldv2.yaml", "--set", "split.val=0"),
+            *("--set", "prompts=hash", "--set", f"model={SMALL['model']}", "--set", "split.val=0"),
         )
         assert done.status == 0, done.err
         assert read_table(file).features.keys() == set(run.environment()["phrases"].values())
@@ -276,7 +287,8 @@ class TestPromptTable:
 
 
 def test_masks_with_yoloe(data: Path, tmp_path: Path) -> None:
-    config: dict[str, Any] = {"model": "yoloe-v8n-seg.yaml", "epochs": 1, "batch_size": 8}
+    model = str(Path(__file__).with_name("tiny-yoloe-seg.yaml"))
+    config: dict[str, Any] = {"model": model, "epochs": 1, "batch_size": 8}
     trained = train(data, settings(**config), tmp_path / "run")
     assert {"map50", "mask_map50", "mask_map50_95"} <= set(read_metrics(trained))
     assert read_labels(trained.root / "data").kind == "yolo-segment"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.samples import MaskFile, Sample, class_names, image_class
 from toolkit.errors import BadInputError, Problem
 from toolkit.imaging.images import ImageHeader, encode_map
+from toolkit.imaging.masks import read_mask
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -115,3 +119,47 @@ def test_masks_of_several_classes_stay_apart(tmp_path: Path) -> None:
     assert class_names([several], "defect") == ["dent", "other", "rust"]
     assert image_class(replace(several, defect=""), "defect") == "combined"
     assert class_names([replace(several, kind="unlabelled")], "defect") == []
+
+
+def several(folder: Path, content: bytes, reading: Any, *values: int) -> Sample:
+    """A sample of one mask file, in which each value is a class."""
+    plain = sample(folder, content)
+    files = tuple(MaskFile(Path(plain.masks[0]), (value,), None, f"class {value}", reading) for value in values)
+    return replace(plain, masks=files)
+
+
+@pytest.mark.parametrize("form", ["grey", "with class 0", "16 bits", "palette", "colours", "turned"])
+def test_a_file_of_several_classes_is_decoded_once(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = (0, 1, 4) if form == "with class 0" else (1, 2, 4)
+    ids = marked(2, 3, 1) + marked(3, 3, 2) + marked(5, 1, 4)
+    image = Image.fromarray(ids.astype(np.uint16) if form == "16 bits" else ids, "P" if form == "palette" else None)
+    if form == "palette":
+        image.putpalette([0, 0, 0, 9, 9, 9, 40, 0, 0, 0, 40, 0, 0, 0, 99])
+    reading = "values"
+    if form == "colours":
+        image, reading, values = Image.fromarray(np.dstack([ids] * 3)), "colours", (0x010101, 0x020202, 0x040404)
+    exif = Image.Exif()
+    exif[0x0112] = 3 if form == "turned" else 1
+    buffer = BytesIO()
+    image.save(buffer, "PNG", exif=exif)
+    one = several(tmp_path, buffer.getvalue(), reading, *values)
+    alone = {file.label: read_mask(file.path, None, file.values, reading) for file in one.masks}
+    opened = []
+    monkeypatch.setattr("toolkit.imaging.masks.read_file", lambda path: (opened.append(path), path.read_bytes())[1])
+    found = read_sample(one)
+    assert opened == [one.masks[0].path]
+    assert list(found.masks) == list(alone)
+    for label, mask in found.masks.items():
+        assert np.array_equal(mask.pixels(), alone[label].pixels())
+        assert mask.by_exif == alone[label].by_exif == (form == "turned")
+
+
+def test_a_damaged_file_of_several_classes_is_named_once(tmp_path: Path) -> None:
+    (problem,) = inspect_sample(several(tmp_path, b"no image", "values", 1, 2, 3))
+    assert problem.file.endswith("000_mask0.png")
+
+
+def test_a_mask_that_stands_twice_counts_once(tmp_path: Path) -> None:
+    plain = sample(tmp_path, marked(2, 3))
+    found = read_sample(replace(plain, masks=plain.masks * 2))
+    assert np.array_equal(found.marked(), marked(2, 3) > 0)

@@ -18,7 +18,7 @@ from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.images import encode_map
 
 PARTS = st.lists(st.text(st.characters(exclude_characters="/"), max_size=8), min_size=1, max_size=4)
-AWKWARD = st.lists(st.text("_%25Fa", max_size=6), min_size=1, max_size=4)
+AWKWARD = st.lists(st.text("_%25FC\\a", max_size=6), min_size=1, max_size=4)
 
 
 @given(parts=st.one_of(PARTS, AWKWARD))
@@ -43,6 +43,7 @@ def test_different_keys_have_different_file_names(first: list[str], second: list
         ("a b/test/größe/1.5", "a b__test__größe__1.5"),
         ("a/test/x__y/0", "a__test__x%5F%5Fy__0"),
         ("a/test/_x_/50%", "a__test__%5Fx%5F__50%25"),
+        ("a/test/x\\y/\\", "a__test__x%5Cy__%5C"),
     ],
 )
 def test_file_names_stay_legible(key: str, name: str) -> None:

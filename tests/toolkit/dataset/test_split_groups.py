@@ -223,20 +223,6 @@ def test_twins_and_groups_hang_together(make: Callable[..., Sample]) -> None:
         assert len({split[key] for key in ("a0", "a1", "b0", "b1")}) == 1
 
 
-ROBOFLOW = [f"part{photo:02}_jpg.rf.{photo * 3 + copy:032x}" for photo in range(12) for copy in range(3)]
-
-
-def test_copies_of_a_photo_are_noticed_and_the_remedy_keeps_them_together(make: Callable[..., Sample]) -> None:
-    samples = [make(key) for key in ROBOFLOW]
-    (note,) = split_dataset(samples, "stratified").notes
-    assert "of 12 photos" in note
-    pattern = note.partition("--group '")[2].partition("'")[0]
-    split = split_dataset(samples, "stratified", group=pattern)
-    assert not any("lie in several subsets" in note for note in split.notes)
-    found = subsets_of_groups(samples, split, lambda one: one.key.partition(".rf.")[0])
-    assert all(len(subsets) == 1 for subsets in found.values())
-
-
 @pytest.mark.parametrize(("strategy", "numbers"), [("native", {}), *DRAWN])
 def test_what_has_no_label_is_in_no_subset(
     make: Callable[..., Sample], tmp_path: Path, strategy: str, numbers: dict[str, Any]

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -298,6 +299,19 @@ class TestCluster:
         os.kill(victim, signal.SIGKILL)
         taken.extend(results)
         assert taken == [number * number for number in range(200)]
+
+    def test_what_a_worker_does_not_see_is_told_as_that(self, cluster: str, tmp_path: Path) -> None:
+        gone = tmp_path / "gone"
+        with pytest.raises(
+            ToolkitError, match=r"is not there for the cluster's worker on .* leave out cluster$"
+        ) as raised:
+            list(ordered_map(square, range(40), cluster=cluster, reads=[tmp_path, gone]))
+        assert raised.value.problems[0].file == str(gone)
+        assert list(ordered_map(square, range(3), cluster=cluster, reads=[tmp_path])) == [0, 1, 4]
+
+    def test_a_path_that_workers_would_look_for_elsewhere_is_refused(self, cluster: str) -> None:
+        with pytest.raises(ToolkitError, match=r"^data: does not begin at the root of a disk.*give its whole path"):
+            ordered_map(square, [1], cluster=cluster, reads=[Path("data")])
 
     def test_a_batch_that_kills_every_worker_is_an_error_and_no_hang(self, cluster: str) -> None:
         taken, error = taken_until_failure(ordered_map(partial(die_at, 9), range(20), cluster=cluster, batch=4))

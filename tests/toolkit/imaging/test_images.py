@@ -30,6 +30,7 @@ from toolkit.imaging.images import (
     read_image,
 )
 from toolkit.imaging.masks import Mask, read_class_ids, read_mask
+from toolkit.imaging.png import encode_rgb_png
 
 Pixels = npt.NDArray[Any]
 MARKED = np.zeros((40, 56), np.bool_)
@@ -337,9 +338,13 @@ def test_what_is_encoded_is_decoded_as_it_was(mask: npt.NDArray[np.bool_], value
         assert encode(pixels.copy()) == data
 
 
-@pytest.mark.parametrize("shape", [(3, 5), (3, 5, 3), (1, 1)])
+@pytest.mark.parametrize("shape", [(3, 5), (1, 1)])
 def test_a_blank_map_is_what_encode_map_makes_of_zeros(shape: tuple[int, ...]) -> None:
     assert encode_blank_map(shape) == encode_blank_map(shape) == encode_map(np.zeros(shape, np.uint8))
+
+
+def test_a_blank_map_of_colours_is_what_encode_rgb_png_makes_of_zeros() -> None:
+    assert encode_blank_map((3, 5, 3)) == encode_rgb_png(np.zeros((3, 5, 3), np.uint8))
 
 
 @given(mask=masks(), x=st.integers(0, 4), y=st.integers(0, 4))

@@ -16,6 +16,7 @@ from PIL import Image
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.masks import present_values, read_class_ids, read_mask, read_values
+from toolkit.imaging.stored import is_lossy
 
 Pixels = npt.NDArray[Any]
 MARKED = np.zeros((20, 30), np.bool_)
@@ -215,6 +216,14 @@ def test_paint_all_over_is_refused_whatever_is_counted(saved: Saved, reading: An
         read_mask(saved(ALPHA["white paint"]), threshold, reading=reading)
 
 
+def test_grey_and_alpha_that_only_pillow_reads(saved: Saved) -> None:
+    sound = encoded(np.dstack([MARKED * np.uint8(255), ZERO + 255]))
+    header = sound[8:33]
+    path = saved(sound[:8] + header + sound[8:])  # OpenCV takes no second header
+    assert np.array_equal(read_mask(path).pixels() > 0, MARKED)
+    assert np.array_equal(read_mask(path, reading="nonzero").pixels() > 0, MARKED)
+
+
 def test_soft_alpha_needs_a_threshold(saved: Saved) -> None:
     path = saved(encoded(np.dstack([ZERO + 255] * 3 + [SMOOTH])))
     with pytest.raises(ToolkitError, match=r"is half transparent in places \(alpha .*; say with threshold=N"):
@@ -260,6 +269,14 @@ def test_nonzero_is_what_is_not_background(saved: Saved, form: str) -> None:
 def test_nonzero_does_not_guess_a_background(saved: Saved) -> None:
     with pytest.raises(ToolkitError, match="no colour of its palette that occurs is black"):
         read_mask(saved(encoded(palette(TWO, (120, 120, 120), RED, GREEN))), reading="nonzero")
+
+
+def test_a_lossy_webp_is_known_behind_a_long_profile(saved: Saved) -> None:
+    faint = np.where(MARKED, 255, SMOOTH // 32).astype(np.uint8)
+    profile = bytes(6000)
+    path = saved(encoded(Image.fromarray(faint).convert("RGB"), "WEBP", quality=90, icc_profile=profile))
+    assert is_lossy(path.read_bytes())
+    assert not is_lossy(encoded(Image.fromarray(faint).convert("RGB"), "WEBP", lossless=True, icc_profile=profile))
 
 
 @pytest.mark.parametrize("reading", ["nonzero", "values", "colours"])
@@ -343,6 +360,19 @@ def test_colours_are_no_values(saved: Saved) -> None:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_a_threshold_counts_in_0_to_255_below_8_bits(saved: Saved, bits: int) -> None:
+def test_a_threshold_beyond_the_range_of_few_bits_counts_in_0_to_255(saved: Saved, bits: int) -> None:
     path = saved(packed_png(MARKED * np.uint8((1 << bits) - 1), bits))
-    assert np.array_equal(read_mask(path, 128).pixels() > 0, MARKED)
+    for threshold in (128, 1 << bits, 255):
+        assert np.array_equal(read_mask(path, threshold).pixels() > 0, MARKED)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("colours", [False, True])
+def test_a_threshold_counts_in_the_range_of_few_bits(saved: Saved, bits: int, colours: bool) -> None:
+    full = (1 << bits) - 1
+    ramp = (np.arange(20 * 30).reshape(20, 30) % (full + 1)).astype(np.uint8)
+    greys = bytes(value for value in range(0, 256, 255 // full) for _ in range(3)) if colours else b""
+    path = saved(packed_png(ramp, bits, colours=greys))
+    for threshold in range(1, full + 1):
+        wanted = ramp * (255 // full) >= threshold if colours else ramp >= threshold  # a palette has grey values
+        assert np.array_equal(read_mask(path, threshold).pixels() > 0, wanted), threshold

@@ -93,18 +93,42 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 TURNED = exif_of(6).tobytes().removeprefix(b"Exif\0\0")
 
 
-@pytest.mark.parametrize("where", ["early", "behind a long chunk", "late"])
-def test_the_orientation_of_a_png_is_found_wherever_it_stands(tmp_path: Path, where: str) -> None:
+PIXELS = np.random.default_rng(1).integers(0, 256, (160, 240), np.uint8)
+LONG = chunk(b"tEXt", b"Comment\0" + bytes([65]) * 30_000)
+LARGE = chunk(b"eXIf", TURNED + bytes(50_000))
+PLACES = {
+    "ahead": (chunk(b"eXIf", TURNED), b""),
+    "ahead, behind a long chunk": (LONG + chunk(b"eXIf", TURNED), b""),
+    "ahead, and large": (LARGE, b""),
+    "behind": (b"", chunk(b"eXIf", TURNED)),
+    "behind, and large": (b"", LARGE),
+    "behind, ahead of a long chunk": (b"", chunk(b"eXIf", TURNED) + LONG),
+    "behind, after a long chunk": (b"", LONG + chunk(b"eXIf", TURNED)),
+    "behind, with letters of pixels": (b"", chunk(b"eXIf", TURNED) + chunk(b"tEXt", b"Comment\0IDAT" + bytes(8))),
+}
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("writer", ["Pillow", "OpenCV", "one chunk"])
+def test_the_orientation_of_a_png_is_found_wherever_it_stands(tmp_path: Path, writer: str, where: str) -> None:
+    """Writers give pixels a chunk for 8 KB, for 64 KB, or for all."""
     buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(1).integers(0, 256, (80, 120), np.uint8)).save(buffer, "PNG")
-    data, exif = buffer.getvalue(), chunk(b"eXIf", TURNED)
-    assert len(data) > 8192
-    place = {"early": 33, "behind a long chunk": 33, "late": len(data) - 12}[where]
-    ahead = chunk(b"tEXt", b"Comment\0" + bytes([65]) * 3000) if where == "behind a long chunk" else b""
+    Image.fromarray(PIXELS).save(buffer, "PNG")
+    data = bytes(cv2.imencode(".png", PIXELS)[1]) if writer == "OpenCV" else buffer.getvalue()
+    first, end = data.index(b"IDAT") - 4, len(data) - 12
+    pixels = data[first:end]
+    if writer == "one chunk":
+        rows = b"".join(b"\0" + row.tobytes() for row in PIXELS)
+        pixels = chunk(b"IDAT", zlib.compress(rows))
     path = tmp_path / "0.png"
-    path.write_bytes(data[:place] + ahead + exif + data[place:])
-    assert read_header(path) == ImageHeader(80, 120, 1, orientation=6)
-    assert read_image(path).shape == (120, 80, 3)
+    ahead, behind = PLACES[where]
+    path.write_bytes(data[:first] + pixels + data[end:])
+    assert read_header(path) == ImageHeader(240, 160, 1)
+    path.write_bytes(data[:first] + ahead + pixels + behind + data[end:])
+    assert read_header(path) == ImageHeader(160, 240, 1, orientation=6)
+    judge = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(read_image(path), judge)
+    assert judge.shape == (240, 160, 3)
 
 
 def test_four_letters_among_the_pixels_turn_nothing(tmp_path: Path) -> None:

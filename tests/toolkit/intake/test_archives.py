@@ -139,6 +139,15 @@ def test_a_bomb_is_not_read_to_its_end(tmp_path: Path) -> None:
         list(members(recognise(path), Limits(ratio=100, ratio_from=1000)))
 
 
+@pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+def test_a_bomb_is_refused_by_what_has_come_out(compression: str, tmp_path: Path) -> None:
+    path = pack_tar(tmp_path / f"data.tar.{compression}", {"zeros": bytes(12 << 20)}, compression=compression)
+    problem = r"as a bomb does \([3-7] MB so far\).* if you trust it, unpack it by hand"
+    with pytest.raises(ToolkitError, match=problem):
+        list(members(recognise(path), Limits(ratio_from=3 << 20)))
+    assert Limits().ratio_from <= 64 << 20
+
+
 @pytest.mark.parametrize(("kind", "problem"), [("link", "is a link"), ("pipe", "is a device, a pipe or the like")])
 def test_what_a_folder_may_not_hold(kind: str, problem: str, tmp_path: Path) -> None:
     folder = pack(tmp_path / "data", FILES)

@@ -81,7 +81,9 @@ def test_what_other_programs_leave_in_archives_is_left_out(files: dict[str, byte
         ".git/part/test/good/1.png": b"x",
     }
     report = prepare(pack(tmp_path / "data.zip", {**files, **junk}), tmp_path / "out")
-    assert (tree(tmp_path / "out"), report.notes) == (files, ())
+    shown = ".git/part/test/good/1.png, __MACOSX/part/test/good/._000.png, part/.DS_Store, part/test/good/Thumbs.db"
+    note = f"passed over 4 hidden files, or what an operating system left: {shown}"
+    assert (tree(tmp_path / "out"), report.notes) == (files, (note,))
 
 
 def test_what_is_no_part_of_it_is_named(files: dict[str, bytes], tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -18,6 +17,7 @@ from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.resolving import resolve
 from toolkit.errors import Problem, ToolkitError
+from toolkit.files.reach import check_links, following_links
 
 __all__ = [
     "LAYOUTS",
@@ -135,9 +135,10 @@ def _left_over(dataset: Dataset, images: Sequence[str]) -> list[str]:
     taken = len(dataset) + sum(len(sample.masks) for sample in dataset) + len(dataset.passed_over)
     if not dataset.layout_problems and taken == len(images):
         return []  # each has its place, and is counted once
-    start = f"{dataset.root}{os.sep}" if str(dataset.root) != "." else ""
-    used = {str(path) for sample in dataset for path in (sample.image, *sample.masks)}
-    used |= {str(path) for path in dataset.passed_over} | {problem.file for problem in dataset.layout_problems}
+    start = f"{dataset.root.as_posix()}/" if str(dataset.root) != "." else ""
+    used = {Path(path).as_posix() for sample in dataset for path in (sample.image, *sample.masks)}
+    used |= {Path(path).as_posix() for path in dataset.passed_over}
+    used |= {Path(problem.file).as_posix() for problem in dataset.layout_problems}
     return [path for path in images if start + path not in used]
 
 
@@ -203,6 +204,7 @@ def load_dataset(
     mask: str | None = None,
     values: str | None = None,
     good: Sequence[str] | None = None,
+    follow_links: bool = False,
 ) -> Dataset:
     """Index a dataset: a dataset root, a single category folder, or a folder that holds either one level down.
 
@@ -215,12 +217,20 @@ def load_dataset(
         image, mask: patterns of the images and of their masks instead, such as "images/{name}.jpg".
         values: what the values in masks mean: "nonzero", ">=128", "alpha", "ids", or "1=scratch,2=dent".
         good: names of folders whose images have no defect.
+        follow_links: read what links in it lead to outside of it.
 
     Raises:
-        ToolkitError: the folder does not exist, holds nothing, or has no known layout; the description is faulty.
+        ToolkitError: the folder does not exist, holds nothing, has no known layout, or has links that lead out of it;
+            the description is faulty.
     """
     root = Path(root)
     layout = chosen_layout(layout, image, mask, values, good)
+    with following_links(follow_links):
+        check_links(root)
+        return _loaded(root, layout)
+
+
+def _loaded(root: Path, layout: LayoutLike) -> Dataset:
     if layout is None:
         return index_root(root)
     if not root.is_dir():

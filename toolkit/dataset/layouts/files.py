@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from toolkit.errors import Problem
+from toolkit.files.reach import JUNK
 from toolkit.imaging.images import is_image, is_unread_picture
 
 __all__ = ["FileList", "is_text", "list_files", "unread_pictures"]
 
 _SHOWN = 3
-_JUNK = frozenset({"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +54,8 @@ def list_files(root: Path) -> FileList:
             for entry in entries:
                 path = f"{inner}/{entry.name}" if inner else entry.name
                 if entry.is_dir():
-                    real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
-                    if entry.name.startswith(".") or entry.name in _JUNK or real in above:
+                    real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}{os.sep}{entry.name}"
+                    if entry.name.startswith(".") or entry.name in JUNK or real in above:
                         passed_over.append(path)
                     else:
                         waiting.append((path, (*above, real)))

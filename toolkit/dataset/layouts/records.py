@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import ToolkitError
+from toolkit.files.typed import parse_json
 
 __all__ = ["read_columns", "read_json", "read_lines", "read_table"]
 
@@ -81,12 +81,7 @@ def read_json(path: Path) -> Any:
     Raises:
         ToolkitError: it cannot be read, or is no JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ToolkitError(
-            path, f"is no JSON that can be read ({_first_line(error)})", "give the whole file"
-        ) from error
+    return parse_json(path, "give the whole file")
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from converters import convert, read_labels, verify
@@ -15,7 +14,6 @@ from converters.viewing.gallery_items import open_views
 from tests.converters.formats.coco.stand_ins import (
     NAN,
     SIZE,
-    SQUARE,
     annotation,
     coco,
     coco_tree,
@@ -23,7 +21,6 @@ from tests.converters.formats.coco.stand_ins import (
     listed,
     ring,
 )
-from tests.converters.support import class_map
 from toolkit import ToolkitError, describe_dataset
 
 IDS = {"numbers": (5, 3), "text": ("5", "3"), "fractions": (5.0, 3.0), "text of fractions": ("5.0", "3.0")}
@@ -84,26 +81,6 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, members: dict
         read_labels(coco_tree(tmp_path, {**coco(annotation()), **members}))
 
 
-@pytest.mark.parametrize("parent", ["defects", "dent", "scratch"])
-def test_a_category_that_groups_others_is_no_class(tmp_path: Path, parent: str) -> None:
-    """As Roboflow makes one up, under a name of its own or that of a class."""
-    categories = [
-        {"id": 0, "name": parent, "supercategory": "none"},
-        {"id": 1, "name": "dent", "supercategory": parent},
-        {"id": 2, "name": "scratch", "supercategory": parent},
-    ]
-    for subset in ("train", "valid"):
-        image(tmp_path / "tree" / subset / f"{subset}.png")
-        document = coco(annotation(category_id=1), categories=categories, images=[listed(f"{subset}.png")])
-        coco_tree(tmp_path / "tree", document, f"{subset}/_annotations.coco.json")
-    tree = read_labels(tmp_path / "tree")
-    assert tree.classes() == ["dent", "scratch"]
-    assert [note for note in tree.notes if note.startswith(f"category 0 ({parent!r})")]
-    assert "1 of 2 categories occur in no annotation: scratch" in tree.notes
-    convert(tree, tmp_path / "out", ["yolo-detect"])
-    assert read_labels(tmp_path / "out/yolo-detect").classes() == ["dent", "scratch"]
-
-
 def test_a_category_that_marks_something_stays_whatever_it_groups(tmp_path: Path) -> None:
     categories = [{"id": 3, "name": "flaw"}, {"id": 4, "name": "dent", "supercategory": "flaw"}]
     tree = read_labels(coco_tree(tmp_path, coco(annotation(), categories=categories)))
@@ -150,15 +127,6 @@ def test_what_marks_nothing_is_left_out_and_counted(tmp_path: Path, name: str) -
     assert any(note.startswith("1 annotation(s) mark no pixel") for note in notes)
     (item,) = open_views(root).items
     assert len(item.load().boxes or ()) == 1
-
-
-@pytest.mark.parametrize("stray", [[20, 15], [20, 15, 22, 15], []], ids=str)
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_stray_point_beside_a_polygon_covers_nothing(tmp_path: Path, stray: list[int], place: int) -> None:
-    rings = [ring(3, 4, 12, 9)]
-    rings.insert(place, stray)
-    (found,) = read_labels(coco_tree(tmp_path, coco(annotation(segmentation=rings))))
-    assert np.array_equal(class_map(found, ["scratch"]), SQUARE * 1)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be-bom"])
@@ -254,3 +222,12 @@ def test_images_that_nobody_lists_are_named(tmp_path: Path) -> None:
     assert (
         read_labels(root).notes[-1] == "1 image(s) that no annotation file lists are not read: images/train/spare.png"
     )
+
+
+def test_a_list_in_the_middle_of_a_large_file_is_found(tmp_path: Path) -> None:
+    long = {"comment": "long" * 20_000}
+    document = coco(annotation(segmentation=[ring(3, 4, 12, 9)]), images=[listed(**long)])
+    document["categories"][-1] |= long
+    image(tmp_path / "images/train/a.png")
+    (read,) = read_labels(coco_tree(tmp_path, document))
+    assert [one.label for one in read.instances] == ["scratch"]

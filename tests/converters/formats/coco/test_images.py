@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from converters import convert, read_labels, verify
-from tests.converters.formats.coco.stand_ins import SIZE, annotation, coco, coco_tree, image, listed, ring
+from tests.converters.formats.coco.stand_ins import SIZE, annotation, coco, coco_tree, image, listed
 from tests.converters.support import save_png
 from toolkit import ToolkitError
 
@@ -137,18 +137,6 @@ def test_images_in_folders_of_their_own_are_told_apart(tmp_path: Path) -> None:
     assert [(one.key, len(one.instances)) for one in tree] == [("train/5/a", 1), ("train/6/a", 0)]
 
 
-def test_keys_that_would_meet_keep_their_endings_and_only_those(tmp_path: Path) -> None:
-    images = [listed("a.jpg"), listed("a.png", id=6), listed("b.png", id=7)]
-    root = coco_tree(tmp_path / "tree", coco(annotation(segmentation=[ring(3, 4, 12, 9)]), images=images))
-    for one in images:
-        image(root / "images" / one["file_name"])
-    assert [one.key for one in read_labels(root)] == ["a.jpg", "a.png", "b"]
-    convert(root, tmp_path / "out", ["coco", "yolo-detect", "panoptic"])
-    for kind in ("coco", "yolo-detect", "panoptic"):
-        tree = read_labels(tmp_path / "out" / kind)
-        assert {one.key: len(one.instances) for one in tree} == {"a.jpg": 1, "a.png": 0, "b": 0}
-
-
 def test_two_files_that_list_one_image_are_named(tmp_path: Path) -> None:
     for name in ("bolts", "nuts"):
         coco_tree(tmp_path, coco(annotation()), f"annotations/{name}.json")
@@ -259,4 +247,31 @@ def test_a_map_outside_of_the_tree_is_not_read(tmp_path: Path) -> None:
     path = root / "annotations/panoptic_val2017.json"
     path.write_text(path.read_text().replace('"file_name": "a.png", "seg', '"file_name": "../../a.png", "seg'))
     with pytest.raises(ToolkitError, match="cannot be read"):
+        list(read_labels(root))
+
+
+def test_a_size_is_that_of_the_file_in_our_trees_too(tmp_path: Path) -> None:
+    root = coco_tree(tmp_path / "tree", coco(annotation()))
+    image(root / "images/a.png")
+    convert(read_labels(root), tmp_path / "out", ["coco"])
+    file = tmp_path / "out/coco/annotations/instances_train.json"
+    file.write_text(file.read_text().replace(f'"width":{SIZE[1]}', '"width":70000'))
+    with pytest.raises(ToolkitError, match=f"is {SIZE[1]} x {SIZE[0]} pixels, its labels are for 70000 x {SIZE[0]}"):
+        list(read_labels(tmp_path / "out/coco"))
+
+
+@pytest.mark.parametrize("side", [40_000, 65_500])
+def test_a_size_without_an_image_is_bounded(side: int, tmp_path: Path) -> None:
+    root = coco_tree(tmp_path / "tree", coco(annotation(), images=[listed(width=side, height=side)]))
+    with pytest.raises(ToolkitError, match=f"is {side} x {side} pixels by its labels, and no such image is read"):
+        list(read_labels(root))
+
+
+def test_an_outline_that_leaves_its_image_by_far_is_refused(tmp_path: Path) -> None:
+    comb = [value for tooth in range(100) for value in (999_999 * (-1) ** tooth, tooth % 20)]
+    root = coco_tree(tmp_path / "tree", coco(annotation(segmentation=[comb])))
+    image(root / "images/a.png")
+    with pytest.raises(
+        ToolkitError, match=r"has a malformed segmentation \(a polygon whose outline is 199999800 pixels"
+    ):
         list(read_labels(root))

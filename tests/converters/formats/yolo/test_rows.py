@@ -117,11 +117,6 @@ def test_rows_are_refused_where_ultralytics_refuses_them(tmp_path: Path, ultraly
     assert 50 < taken < 350
 
 
-def test_a_box_that_sticks_out_within_these_bounds_is_cut_off(tmp_path: Path) -> None:
-    (found,) = read_labels(one(tmp_path, "0 0.98 0.5 0.1 0.2"))
-    assert found.instances[0].bbox == pytest.approx((27.9, 8, 30, 12))
-
-
 @pytest.mark.parametrize("rows", [f"{BOX}\n{TRIANGLE}", f"{TRIANGLE}\n{BOX}"])
 def test_a_box_among_polygons_stays_a_box_and_is_told_of(tmp_path: Path, rows: str) -> None:
     tree = read_labels(one(tmp_path, rows))

@@ -1,0 +1,187 @@
+"""Prediction in shares: images that are predicted together, in this process or on a cluster.
+
+A share is whole batches, so that what goes through the model at once, and with it the figures, do not depend on who
+predicts it. Each process keeps the model that it has loaded for the next share.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import current_process
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from converters.formats.label_tree import LabelRecord
+from converters.sources import open_source
+from finetune.engine.config import LearnerConfig
+from finetune.engine.runs import Row, Run
+from toolkit.aliases import JsonObject
+from toolkit.dataset.keys import unique_keys
+from toolkit.errors import ToolkitError
+from toolkit.files.publish import write_whole
+from toolkit.files.reach import check_links
+from toolkit.geometry.labels import LabelledImage
+from toolkit.imaging.images import is_image
+
+__all__ = [
+    "ImageFile",
+    "PredictedFile",
+    "Spread",
+    "files_to_predict",
+    "forget_models",
+    "image_files",
+    "kept_model",
+    "predict_shares",
+    "share_size",
+    "within_share",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+Config = TypeVar("Config", bound=LearnerConfig)
+_BATCHES_READ = 4  # by each process that reads images; starting it takes as long as reading some
+_kept: dict[str, Any] = {}
+_turn = threading.RLock()
+
+
+class Spread(Protocol):
+    """An ordered map, as `toolkit.files.parallel.ordered_map` is one."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        """What `function` makes of each item, in their order."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file that is to be predicted.
+
+    Attributes:
+        number: its place among the images asked for, from 0.
+        key: unique name.
+        path: the whole path, which any process understands.
+        file: as the user named it.
+        record: its labels in a tree that it stands in, where a learner looks for some.
+    """
+
+    number: int
+    key: str
+    path: Path
+    file: str
+    record: LabelRecord | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedFile:
+    """What a learner makes of an image file.
+
+    Attributes:
+        row: as in predictions.csv.
+        files: what is drawn or written of the image alone: path below the output, bytes.
+        labelled: its labels, of a learner that makes some.
+        found: what it lists in a file for all images.
+    """
+
+    row: Row
+    files: tuple[tuple[str, bytes], ...] = ()
+    labelled: LabelledImage | None = None
+    found: tuple[JsonObject, ...] = ()
+
+
+def files_to_predict(images: Sequence[Path], keys: Sequence[str] | None = None) -> list[ImageFile]:
+    """Image files with a key each: `keys`, or else their names.
+
+    Raises:
+        ToolkitError: a file is named twice.
+    """
+    paths = [Path(path) for path in images]
+    named = zip(unique_keys(paths) if keys is None else keys, paths, strict=True)
+    return [ImageFile(number, key, path.absolute(), str(path)) for number, (key, path) in enumerate(named)]
+
+
+def predict_shares(
+    predict: Callable[[Sequence[ImageFile]], Sequence[PredictedFile]],
+    files: Sequence[ImageFile],
+    size: int,
+    out: Path,
+    spread: Spread,
+) -> Iterator[PredictedFile]:
+    """Predict image files in shares, and write what was made of each as it comes.
+
+    Args:
+        predict: what to do with a share; a module-level function, or a `partial` of one, so that it can be sent.
+        files: as `files_to_predict` makes them.
+        size: images in a share.
+        out: folder to write into.
+        spread: who works on the shares.
+
+    Raises:
+        ToolkitError: an output cannot be written, or as `predict`.
+    """
+    for share in spread(predict, [files[first : first + size] for first in range(0, len(files), size)]):
+        for one in share:
+            for name, data in one.files:
+                write_whole(out / name, data)
+            yield one
+
+
+def share_size(config: LearnerConfig) -> int:
+    """Images in a share: whole batches, enough of them for the processes that read images, where there are some."""
+    return config.batch_size * max(1, _BATCHES_READ * config.workers)
+
+
+def within_share(config: Config) -> Config:
+    """Settings as they hold in a share: a process of a cluster may start none to read images, and reads them itself."""
+    return config.model_copy(update={"workers": 0}) if current_process().daemon else config
+
+
+@contextmanager
+def kept_model(load: Callable[[Run], T], run: Run) -> Iterator[T]:
+    """What `load` makes of a run, for one share at a time: loaded at the first, or when the run has changed since.
+
+    Threads take turns: torch traces a model by changing what all of them call, and uses all processors by itself.
+    """
+    files = sorted(path for folder in (run.root, run.checkpoints) for path in folder.glob("*") if path.is_file())
+    mark = (load, run, [(path, told.st_size, told.st_mtime_ns) for path in files for told in [path.stat()]])
+    with _turn:
+        if _kept.get("mark") != mark:
+            forget_models()
+            _kept.update(model=load(run), mark=mark)
+        yield _kept["model"]
+
+
+def forget_models() -> None:
+    """Let go of the model that is kept."""
+    _kept.clear()
+
+
+def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The files named, and the images in the folders named, sorted; of a dataset or a label tree no masks.
+
+    Args:
+        given: an image file, a folder, a dataset root or a label tree; or several of them.
+
+    Raises:
+        ToolkitError: one is not there, or a folder holds no image, or has links that lead out of it.
+    """
+    files: list[Path] = []
+    for path in map(Path, [given] if isinstance(given, str | Path) else given):
+        if not path.exists():
+            raise ToolkitError(path, "no such file", "check the path")
+        found = [path] if path.is_file() else _images_in(path)
+        if not found:
+            raise ToolkitError(path, "holds no images", "name image files, or a folder of them")
+        files += found
+    return list(dict.fromkeys(files))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    check_links(folder)
+    try:
+        images = [member.sample.image for member in open_source(folder).members]
+    except ToolkitError:  # a plain folder
+        images = []
+    there = sorted(image for image in images if image.is_file())
+    return there or sorted(file for file in folder.rglob("*") if is_image(file.name))

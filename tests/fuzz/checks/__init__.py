@@ -1,0 +1,1 @@
+"""The checks: a module each, which ends in `CHECK = Check(...)`."""

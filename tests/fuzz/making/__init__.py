@@ -1,0 +1,1 @@
+"""Sound files to start from, and files that nobody but an attacker would write."""
