@@ -51,8 +51,8 @@ KINDS: Mapping[str, MaskKind] = {
     "sparse, 1024 px, RGB": MaskKind("sparse", 1024, 24, 3),
     "many parts, 1024 px": MaskKind("parts", 1024, 3),
 }
-"""Sparse: one blob on about 1 % of the image. Blob: one on 15 % of it, ragged. Large: ragged blobs on 45 % of it.
-Dense: hundreds of small ones with holes on 30 %. Parts: specks, some hundreds apart."""
+"""Sparse: one blob on about 1 % of the image. Blob: one on 15 % of it, ragged. Large: ragged ones on 45 % of it. Dense:
+hundreds of small ones with holes on 30 %. Parts: some hundreds of specks."""
 
 
 def write_masks(kind: MaskKind, folder: Path, seed: int = 0) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TypeVar
 import numpy as np
 
 from converters.formats.base import Settings
-from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
+from converters.formats.registry import read_manifest
+from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
 from toolkit.dataset.splits import Split, load_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -110,7 +112,7 @@ def diff(
 
     Args:
         before, after: what `open_source` opens; or two splits, as they are or as CSV files.
-        layout: how folders are laid out that are no label trees.
+        layout: how a folder is laid out that is no label tree, or both are.
         workers: threads.
         progress: called with (done, total).
 
@@ -126,6 +128,8 @@ def diff(
         if not Path(other).exists():
             raise ToolkitError(other, "no such file or folder", "check the path")
         raise ToolkitError(other, "is no split, and is compared with one", "name two splits, or two datasets or trees")
+    if layout is not None and _is_ours(before) and _is_ours(after):
+        raise ToolkitError("--layout", "stands beside two label trees, which say how they are laid out", "leave it out")
     opened = _opened(before, layout), _opened(after, layout)
     return _of_sources(names, opened, workers, progress)
 
@@ -145,10 +149,34 @@ def _split(one: SourceLike | Split) -> Split | None:
 def _opened(one: SourceLike | Split, layout: LayoutLike) -> Source:
     if isinstance(one, Split):
         raise TypeError("a split is no source")
-    source = open_source(one, layout)
+    source = _as_laid_out(one, layout)
     if source.layout_problems:
         raise BadInputError(source.layout_problems)
     return source
+
+
+def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
+    """A source; a label tree, which says itself how it is laid out, is read as one whatever the layout of the other."""
+    if layout is None or _is_ours(one):
+        return open_source(one)
+    try:
+        return open_source(one, layout)
+    except ToolkitError:
+        with suppress(ToolkitError):
+            other = open_source(one)
+            if other.tree is not None:
+                return other
+        raise
+
+
+def _is_ours(one: SourceLike | Split) -> bool:
+    """Whether a path leads to a label tree that we wrote, a folder of one, or a label file."""
+    if not isinstance(one, str | Path):
+        return False
+    root = Path(one)
+    if not root.is_dir():
+        return is_label_file(root)
+    return any(read_manifest(folder) is not None for folder in (root, *trees_in(root)))
 
 
 def _of_splits(names: tuple[str, str], before: Split, after: Split) -> DiffReport:

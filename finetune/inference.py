@@ -11,10 +11,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
-from finetune.engine.image_files import image_files
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Row, Run, csv_bytes, open_run, read_metrics
-from finetune.engine.shares import Spread, forget_models
+from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError

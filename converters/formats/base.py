@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -70,7 +70,11 @@ class Settings:
 
     def class_id(self, name: str) -> int:
         """Index of a class, from 0."""
-        return self.classes.index(name)
+        return self._class_ids[name]
+
+    @cached_property
+    def _class_ids(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.classes)}
 
     def described(self) -> JsonObject:
         """The settings as they stand in a manifest."""

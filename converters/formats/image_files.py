@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from toolkit.errors import ToolkitError
 from toolkit.imaging.images import is_image
 
-__all__ = ["ImageFinder", "plain_name", "tree_place"]
+__all__ = ["ImageFinder", "plain_name"]
 
 _LONGEST = 255  # bytes of a name that file systems take
 _DRIVE = re.compile(r"^[A-Za-z]:(?=[/\\])")
@@ -30,18 +29,6 @@ def plain_name(name: str) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "" if any(len(part.encode()) > _LONGEST or "\0" in part for part in parts) else "/".join(parts)
-
-
-def tree_place(table: Path, root: Path, *parts: str) -> Path:
-    """The place of a file that a table of a tree tells in parts, each the name of a folder or of the file.
-
-    Raises:
-        ToolkitError: a part is no name, and might lead out of the tree.
-    """
-    if any(Path(part).name != part or part in ("", ".", "..") or "\0" in part for part in parts):
-        problem = f"names {'/'.join(parts)!r}, which is no place in its tree"
-        raise ToolkitError(table, problem, "correct the line, or convert again")
-    return root.joinpath(*parts)
 
 
 def _folded(name: str) -> str:

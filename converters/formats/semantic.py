@@ -45,7 +45,8 @@ def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
         ToolkitError: more classes than a byte has values.
     """
     if len(settings.classes) > _MOST_CLASSES:
-        raise ToolkitError("semantic", f"holds {_MOST_CLASSES} classes at most", "use --classes binary")
+        problem = f"holds {_MOST_CLASSES} classes at most, and there are {len(settings.classes)}"
+        raise ToolkitError("semantic", problem, "use --to coco, which holds any number of them, or --classes binary")
     document = data_yaml(["background", *settings.classes], subsets, masks_dir="masks")
     return TreeShape(closing=(("data.yaml", document),))
 

@@ -15,7 +15,7 @@ from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 
-__all__ = ["Match", "Matches", "find_source", "match_records", "settings_of"]
+__all__ = ["Match", "Matches", "find_source", "match_records", "settings_of", "unsaid_images"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,3 +110,31 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
         missing.append(tuple(sorted(key for key, records in found.items() if all(n != number for n, _ in records))))
     matched = [Match(by_key[key], tuple(records)) for key, records in sorted(found.items()) if records]
     return Matches((*matched, *unmatched), tuple(missing), len(by_key))
+
+
+def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[str]:
+    """Of the images that a tree of ours lacks those of which its manifest says nothing, sorted.
+
+    They came after it was made, or its split left them out. What was skipped for its faults stands in the manifest;
+    what nobody labelled is in no tree, and good images are in none that has no images and leaves no trace of them.
+
+    Args:
+        tree: with a manifest.
+        source: what it was made of.
+        lost: keys of images that it lacks.
+    """
+    if not lost or tree.manifest is None:
+        return []
+    traceless = tree.manifest["options"]["images"] == "none" and not find_format(tree.kind).tells_good
+    # A problem names an image, a mask or label file, "FILE:LINE", or "FILE: annotation 1 of IMAGE".
+    words = (word for one in tree.manifest["problems"] for word in (one["file"].split(":")[0], one["file"].split()[-1]))
+    faulty = {Path(word).stem for word in words}
+    samples = {member.sample.key: member.sample for member in source.members}
+    unsaid = []
+    for key in lost:
+        sample = samples[key]
+        files = (sample.image, *(mask.path for mask in sample.masks))
+        good = traceless and sample.kind == "good"
+        if sample.kind != "unlabelled" and not good and not any(file.stem in faulty for file in files):
+            unsaid.append(key)
+    return unsaid

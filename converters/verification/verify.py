@@ -24,7 +24,7 @@ from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
 from converters.sources import LayoutLike, Member, Source, SourceLike, read_labels, trees_in
 from converters.verification.comparison import ImageFidelity, compare_image
-from converters.verification.matching import Match, find_source, match_records, settings_of
+from converters.verification.matching import Match, find_source, match_records, settings_of, unsaid_images
 from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
 from converters.writing.summary import covered_note
@@ -198,15 +198,24 @@ def _folders(out: Path) -> list[tuple[Path, str]]:
 
 
 def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:
-    """The labels to check, image by image; what the source has and a whole tree lacks is a failure."""
+    """The labels to check, image by image; what the source has and a whole tree lacks is a failure.
+
+    What it has and a tree of ours was never given is a note.
+    """
     matches = match_records([one.tree for one in trees], source)
     for one, lost in zip(trees, matches.missing, strict=True):
         if lost and (one.tree.manifest is None or (_images_said(one.tree) or 0) > len(one.tree)):
-            shown = ", ".join(lost[:_WORST]) + (", ..." if len(lost) > _WORST else "")
             one.failures.append(
-                f"{one.tree.root}: {len(lost)} of the source's {matches.images} images are missing: {shown}"
+                f"{one.tree.root}: {len(lost)} of the source's {matches.images} images are missing: {_first(lost)}"
             )
+        elif source is not None and (unsaid := unsaid_images(one.tree, source, lost)):
+            what = f"{len(unsaid)} image(s) of the source are not in this tree ({_first(unsaid)})"
+            one.notes.append(f"{one.tree.root}: {what}: 'defectkit convert ROOT OUT --resume' adds those that are new")
     return matches.found
+
+
+def _first(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_WORST]) + (", ..." if len(keys) > _WORST else "")
 
 
 def _images_said(tree: LabelTree) -> int | None:

@@ -183,6 +183,9 @@ def _check(settings: Settings, on_problem: str, formats: Sequence[str], source: 
         raise ToolkitError("--min-area", f"{settings.min_area} is no area", "give 0 or more pixels")
     if settings.threshold is not None and not 0 < settings.threshold <= 65535:
         raise ToolkitError("--threshold", f"{settings.threshold} is no grey value", "give a number from 1 to 65535")
+    blank = next((name for name in settings.classes if not name.strip()), None)
+    if blank is not None:
+        raise ToolkitError(source.root, f"the class {blank!r} has a name that nobody can read", "rename the class")
     _check_kinds(formats, source)
 
 

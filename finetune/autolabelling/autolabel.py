@@ -23,8 +23,8 @@ from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, label_metrics, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
-from finetune.engine.image_files import image_files
 from finetune.engine.runs import Run, csv_bytes, open_run
+from finetune.engine.shares import image_files
 from finetune.metrics.detection import coco_truth
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD

@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from converters.formats.label_tree import LabelRecord
+from converters.sources import open_source
 from finetune.engine.config import LearnerConfig
 from finetune.engine.runs import Row, Run
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import unique_keys
+from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
+from toolkit.files.reach import check_links
 from toolkit.geometry.labels import LabelledImage
+from toolkit.imaging.images import is_image
 
 __all__ = [
     "ImageFile",
@@ -28,6 +32,7 @@ __all__ = [
     "Spread",
     "files_to_predict",
     "forget_models",
+    "image_files",
     "kept_model",
     "predict_shares",
     "share_size",
@@ -150,3 +155,33 @@ def kept_model(load: Callable[[Run], T], run: Run) -> Iterator[T]:
 def forget_models() -> None:
     """Let go of the model that is kept."""
     _kept.clear()
+
+
+def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The files named, and the images in the folders named, sorted; of a dataset or a label tree no masks.
+
+    Args:
+        given: an image file, a folder, a dataset root or a label tree; or several of them.
+
+    Raises:
+        ToolkitError: one is not there, or a folder holds no image, or has links that lead out of it.
+    """
+    files: list[Path] = []
+    for path in map(Path, [given] if isinstance(given, str | Path) else given):
+        if not path.exists():
+            raise ToolkitError(path, "no such file", "check the path")
+        found = [path] if path.is_file() else _images_in(path)
+        if not found:
+            raise ToolkitError(path, "holds no images", "name image files, or a folder of them")
+        files += found
+    return list(dict.fromkeys(files))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    check_links(folder)
+    try:
+        images = [member.sample.image for member in open_source(folder).members]
+    except ToolkitError:  # a plain folder
+        images = []
+    there = sorted(image for image in images if image.is_file())
+    return there or sorted(file for file in folder.rglob("*") if is_image(file.name))

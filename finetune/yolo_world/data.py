@@ -156,9 +156,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
         images="hardlink",
         resume=folder.is_dir(),
     )
-    if rectangles := report.manifests[kind]["fidelity"].get("rectangles"):
-        note = f"{rectangles} object(s) with a box and no mask: the model learns their rectangles as masks"
-        run.note(notes=list(dict.fromkeys([*run.environment()["notes"], note])))
+    _say_rectangles(run, report.manifests[kind]["fidelity"].get("rectangles", 0))
     _put_eight_bits(folder / kind / "images")
     for cache in folder.rglob("*.cache"):
         os.unlink(cache)  # ultralytics unpickles them, which a run from elsewhere must not be able to use
@@ -171,6 +169,13 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     file = folder / "train.yaml"
     write_whole(file, yaml.safe_dump(told, sort_keys=False, allow_unicode=True).encode())
     return file
+
+
+def _say_rectangles(run: Run, number: int) -> None:
+    """Note in a run how many rectangles stand for masks; once, also where it goes on."""
+    if number:
+        note = f"{number} object(s) with a box and no mask: the model learns their rectangles as masks"
+        run.note(notes=list(dict.fromkeys([*run.environment()["notes"], note])))
 
 
 def _put_eight_bits(folder: Path) -> None:

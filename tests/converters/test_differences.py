@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from converters import DiffReport, convert, diff, read_labels
-from tests.commands import defectkit, make_dataset, picture, save
+from tests.commands import defectkit, make_dataset, picture, save, stain
 from toolkit import load_dataset, split_dataset, write_split
 from toolkit.errors import BadInputError, ToolkitError
 
@@ -213,3 +213,42 @@ def test_faulty_files_are_all_named(before: Path, after: Path) -> None:
     (after / "part/ground_truth/scratch/900_mask.png").write_bytes(mask(before).read_bytes())
     with pytest.raises(BadInputError, match="without an image"):
         diff(before, after)
+
+
+def described(root: Path) -> tuple[Path, dict[str, str]]:
+    """A folder that only a description tells, and that description."""
+    for number in range(2):
+        save(root / f"shots/{number}.png", picture(number))
+        save(root / f"truth/{number}.png", stain(number))
+    return root, {"images": "shots/{name}.png", "mask": "truth/{name}.png"}
+
+
+@pytest.mark.parametrize("tree", ["out", "out/coco", "out/coco/annotations/instances_train.json", "foreign"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_layout_is_that_of_the_side_that_is_no_label_tree(tmp_path: Path, tree: str, turned: bool) -> None:
+    root, layout = described(tmp_path / "own")
+    convert(load_dataset(root, layout), tmp_path / "out", "coco")
+    if tree == "foreign":
+        shutil.copytree(tmp_path / "out/coco", tmp_path / "foreign")
+        (tmp_path / "foreign/manifest.json").unlink()
+    sides = [root, tmp_path / tree][:: -1 if turned else 1]
+    report = diff(*sides, layout=layout)
+    assert (report.images, empty_but(report)) == ((2, 2), True)
+    words = ("--image", layout["images"], "--mask", layout["mask"])
+    assert defectkit("diff", *sides, *words).status == 0
+    with pytest.raises(ToolkitError):
+        diff(*sides)
+
+
+def test_a_layout_of_two_label_trees_is_refused(tmp_path: Path) -> None:
+    root, layout = described(tmp_path / "own")
+    convert(load_dataset(root, layout), tmp_path / "out", "coco")
+    done = defectkit("diff", tmp_path / "out", tmp_path / "out/coco", "--layout", "images-masks")
+    assert (done.status, len(done.errors)) == (2, 1)
+    assert "--layout: stands beside two label trees" in done.err
+
+
+def test_a_layout_that_fits_neither_is_an_error(tmp_path: Path) -> None:
+    root, layout = described(tmp_path / "own")
+    with pytest.raises(ToolkitError, match="has no image that the layout names"):
+        diff(root, root, layout={**layout, "images": "none/{name}.png"})

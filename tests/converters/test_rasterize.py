@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
+from converters import rasterize
 from converters.rasterize import (
+    compare_edges,
+    compare_pixels,
     compress_rle,
     fill_edges,
     fill_edges_crop,
@@ -22,6 +26,8 @@ from converters.rasterize import (
 )
 from tests.converters.support import Bools
 from tests.masks import masks
+from toolkit.geometry.contours import centre_rings, edge_rings
+from toolkit.geometry.tracing import trace
 
 SQUARE = np.array([[1, 1], [4, 1], [4, 3], [1, 3]])
 
@@ -41,6 +47,32 @@ def test_several_rings_are_united(fill: Any) -> None:
     one, other = fill([SQUARE], 9, 9), fill([SQUARE + 2], 9, 9)
     assert np.array_equal(fill([SQUARE, SQUARE + 2], 9, 9), one | other)
     assert not fill([], 9, 9).any()
+
+
+COMPARED = [(compare_edges, fill_edges), (compare_pixels, fill_pixels)]
+
+
+@pytest.mark.parametrize(("compare", "fill"), COMPARED)
+@given(mask=masks())
+def test_polygons_are_compared_with_what_they_fill(compare: Any, fill: Any, mask: Bools) -> None:
+    outline = trace(mask)
+    true = edge_rings(outline) if fill is fill_edges else centre_rings(outline)
+    area = int(np.count_nonzero(mask))
+    assert compare(true, mask) == (area, area)
+    moved, cut = [ring + np.array([1, 0]) for ring in true], [ring[: max(3, len(ring) - 1)] for ring in true]
+    for damaged in (true[:1], moved, cut):
+        filled = fill(damaged, *mask.shape)
+        assert compare(damaged, mask) == (np.count_nonzero(filled & mask), np.count_nonzero(filled | mask))
+
+
+@pytest.mark.parametrize(("compare", "fill"), COMPARED)
+def test_a_pixel_too_many_or_too_few_is_seen(compare: Any, fill: Any) -> None:
+    mask = fill([SQUARE], 5, 6)
+    area = int(np.count_nonzero(mask))
+    more, fewer = mask.copy(), mask.copy()
+    more[0, 0], fewer[2, 2] = True, False
+    assert compare([SQUARE], more) == (area, area + 1)
+    assert compare([SQUARE], fewer) == (area - 1, area)
 
 
 @pytest.mark.parametrize(("rounding", "expected"), [("truncate", [[0, 1], [2, 3]]), ("round", [[1, 1], [2, 4]])])
@@ -71,6 +103,17 @@ def test_a_crop_holds_the_pixels_that_the_whole_raster_holds(rings: list[list[tu
     whole = np.zeros((height, width), np.bool_)
     whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     assert np.array_equal(whole, fill_edges(points, height, width))
+
+
+@given(mask=masks())
+def test_short_and_long_run_lengths_are_read_alike(mask: Bools) -> None:
+    segmentation = {"counts": compress_rle(uncompressed_rle(mask, (0, 0), *mask.shape), *mask.shape)}
+    found = []
+    for few in (0, 10**6):
+        with patch.object(rasterize, "_FEW", few):
+            found.append(paint_rle_crop(segmentation, *mask.shape))
+    (one, at), (other, there) = found
+    assert (at, one.tolist()) == (there, other.tolist())
 
 
 def test_a_run_over_the_end_of_a_column_is_painted() -> None:

@@ -107,7 +107,7 @@ class TestDetector:
     @pytest.fixture
     def run(self, tmp_path: Path) -> Run:
         """A run that has begun."""
-        write_json(tmp_path / "run/environment.json", {"notes": []})
+        write_json(tmp_path / "run/environment.json", {"learner": "yolo-world", "data": "data", "notes": []})
         return Run(tmp_path / "run", "yolo-world")
 
     def test_classes_are_refused(self, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolkit.card.distributions import measure_balance, power_histogram
 from toolkit.card.model import DatasetCard, listed
-from toolkit.card.statistics import DatasetStatistics, LabelReader, Record, area_distributions, observe
+from toolkit.card.statistics import ClassFigures, DatasetStatistics, LabelReader, Record, area_distributions, observe
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.neighbours import near_duplicates
 from toolkit.dataset.reference import compare_with_published, differences, published_counts
@@ -50,10 +50,7 @@ def describe_dataset(
         ToolkitError: as `ordered_map`, or the split names images that are not in the dataset.
     """
     subsets = {sample.key: sample.split for sample in dataset} if split is None else split
-    members = [sample for sample in dataset if sample.key in subsets]
-    if len(members) < len(subsets):
-        strange = min(subsets.keys() - {sample.key for sample in members})
-        raise ToolkitError("the split", f"names {strange!r}, which is not in the dataset", "make the split again")
+    members = _members(dataset, subsets)
     # What reads one image's labels goes with that image: all of them would be much to send with each.
     items = [(sample, None if labels is None else labels[sample.key]) for sample in members]
     records = ordered_map(_observe, items, workers=workers, cluster=cluster, reads=[dataset.root])
@@ -72,6 +69,19 @@ def describe_dataset(
     ]
     card = _card(dataset, split, names, statistics, twins, published, notes)
     return replace(card, near_duplicates=_alike(members, twins)) if near else card
+
+
+def _members(dataset: Dataset, subsets: Mapping[str, str]) -> list[Sample]:
+    """The samples that a split names.
+
+    Raises:
+        ToolkitError: it names others.
+    """
+    members = [sample for sample in dataset if sample.key in subsets]
+    if len(members) < len(subsets):
+        strange = min(subsets.keys() - {sample.key for sample in members})
+        raise ToolkitError("the split", f"names {strange!r}, which is not in the dataset", "make the split again")
+    return members
 
 
 def _observe(item: tuple[Sample, LabelReader | None]) -> Record:
@@ -99,7 +109,6 @@ def _card(
     subsets = {name: _by_class(statistics, subset=name) for name in _ordered(statistics.images)}
     products = sorted({product for product, _, _ in statistics.counted})
     defect_names = list(names) if names is not None else [name for name in classes if name != GOOD]
-    aggregated = {name: statistics.by_class[name].figures() for name in sorted(statistics.by_class)}
     marked_px, marked_percent = area_distributions(statistics.areas)
     return DatasetCard(
         root=dataset.root,
@@ -115,7 +124,7 @@ def _card(
         sizes=_sizes(statistics),
         depths=dict(sorted(statistics.depths.items())),
         measured=statistics.every.figures(),
-        figures={name: figures for name, figures in aggregated.items() if figures is not None},
+        figures=_figures(statistics),
         marked_px=marked_px,
         marked_percent=marked_percent,
         area_histogram=power_histogram(_instance_areas(statistics)),
@@ -131,6 +140,12 @@ def _card(
         notes=tuple(dict.fromkeys(notes)),
         split=_told_of(split),
     )
+
+
+def _figures(statistics: DatasetStatistics) -> dict[str, ClassFigures]:
+    """Figures of each class that has instances."""
+    found = {name: one.figures() for name, one in sorted(statistics.by_class.items())}
+    return {name: figures for name, figures in found.items() if figures is not None}
 
 
 def _sizes(statistics: DatasetStatistics) -> dict[tuple[int, int, int], int]:

@@ -91,7 +91,7 @@ def build_gallery(
         with open(stage.folder / _LINES, "ab") as lines:
             rendered = enumerate(spread(partial(render, page=page), chosen[done:]), done)
             _write_all(built, rendered, lines, len(chosen), progress)
-        totals = len(items), sum(spread(_count, others)) if (others := _others(items, chosen)) else 0
+        totals = len(items), sum(spread(_count, _others(items, chosen)))
         made = write_pages(built, stage.folder / _LINES, page, totals)
         write_json(built / "manifest.json", {**made, "input_sha256": mark})
         stage.publish(built)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from toolkit.aliases import BoolArray, FloatArray
 from toolkit.errors import Problem, ToolkitError
@@ -202,7 +203,7 @@ def _detail(
             told["score"] = round(shown.scores[place], 4)
         if corners:
             told["oriented"] = corners_path([corners[place]])
-        instances.append(told)
+        instances.append(orjson.Fragment(orjson.dumps(told)))  # a tenth of what thousands of them would take
     detail: dict[str, object] = {"instances": instances}
     if shown.source is not None:
         detail["source"] = mask_path(shown.source)

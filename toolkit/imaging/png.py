@@ -43,7 +43,7 @@ REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 """The way out of a damaged image file."""
 
 _EIGHT_BIT_GREY, _EIGHT_BIT_RGB = b"\x08\x00", b"\x08\x02"  # bit depth and colour type in the header
-_NOT_INTERLACED = b"\0"  # its last byte
+_PLAIN = bytes(3)  # the rest of it: compression, filter method, no interlacing
 _MOST_OF_A_BYTE = 1032  # bytes that deflate makes of one
 _NONE, _SUB, _UP = 0, 1, 2  # row filters: the pixels as they are, less the pixel on their left, less the one above
 _LEVEL = 2  # of libdeflate: of its quick ones the one that makes flat maps smallest
@@ -100,12 +100,12 @@ def check_extent(path: Path, width: int, height: int) -> None:
 
 def is_grey_png(data: bytes) -> bool:
     """Whether a file is a PNG of one channel of 8 bits, without interlacing, as far as its header says."""
-    return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[28:29] == _NOT_INTERLACED
+    return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
 
 
 def is_rgb_png(data: bytes) -> bool:
     """Whether a file is a PNG of three channels of 8 bits, without interlacing, transparency or animation."""
-    plain = data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_RGB and data[28:29] == _NOT_INTERLACED
+    plain = data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
     return plain and b"tRNS" not in data and b"acTL" not in data
 
 
@@ -194,6 +194,7 @@ def _filtered_channels(
     """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
+    check_extent(path, width, height)
     if height * (3 * width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
         return None
     lines = _unpacked(packed, 3 * width + 1, height)
@@ -216,7 +217,7 @@ def encode_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     lines[:, 0] = _UP
     lines[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
-    header = struct.pack(">II", width, height) + _EIGHT_BIT_RGB + b"\0\0" + _NOT_INTERLACED
+    header = struct.pack(">II", width, height) + _EIGHT_BIT_RGB + _PLAIN
     chunks = ((b"IHDR", header), (b"IDAT", bytes(deflate.zlib_compress(lines, _LEVEL))), (b"IEND", b""))
     return PNG_SIGNATURE + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks

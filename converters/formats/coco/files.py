@@ -53,7 +53,7 @@ def _is_coco(path: Path) -> bool:
             head = file.read(_HEAD)
             file.seek(max(0, path.stat().st_size - _HEAD))
             seen = _told(head + file.read())
-            if "images" not in seen and seen:  # its list may begin in the middle
+            if len(seen) == 1 or (seen and "images" not in seen):  # a list may begin in the middle, behind a long one
                 file.seek(0)
                 seen = _told(file.read())
     except OSError:
@@ -106,7 +106,7 @@ def _task(path: Path, document: Any) -> str:
     annotations = [one for one in _list(members, "annotations") if isinstance(one, dict)]
     if any("segments_info" in one for one in annotations):
         return "panoptic"
-    if members.get("annotations") is None or not (members["annotations"] or members.get("categories")):
+    if members.get("annotations") is None or (not members["annotations"] and path.name.startswith("image_info")):
         return "a list of images"
     if annotations and not any("bbox" in one or "segmentation" in one for one in annotations):
         return "captions" if any("caption" in one for one in annotations) else "labels of whole images"

@@ -17,7 +17,6 @@ from converters.formats.base import (
     image_name,
 )
 from converters.formats.format import Format
-from converters.formats.image_files import tree_place
 from converters.formats.label_tree import (
     FoundImage,
     LabelRecord,
@@ -97,7 +96,7 @@ def _index(root: Path) -> LabelTree:
 def _in_table(root: Path, table: Path) -> Iterator[FoundImage]:
     """The images of a tree of ours, by its table: they need not be there."""
     for row in read_rows(table, ClassRow, "convert again"):
-        image = tree_place(table, root, row.subset, row.label, row.name)
+        image = root / row.subset / row.label / row.name
         yield FoundImage(row.subset, row.name.rpartition(".")[0], image, None, (row.label,), (row.width, row.height))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from converters.formats.image_files import tree_place
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
 from converters.formats.manifest import ImageRow
 from converters.formats.registry import read_manifest
@@ -117,7 +116,7 @@ def _without_images(root: Path, table: Path, told: TreeDescription, tally: _Tall
     """Images of a tree that was written without them, from its table of sizes."""
     for row in read_rows(table, ImageRow, "convert again"):
         stem = row.name.rpartition(".")[0]
-        image = tree_place(table, root, "images", row.subset, row.name)
+        image = root / "images" / row.subset / row.name
         if image.exists():
             continue
         label = f"labels/{row.subset}/{stem}.txt"

@@ -9,7 +9,9 @@ touch a third pixel, unless both crossings lie half-way: there the offset is jus
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +20,12 @@ import numpy.typing as npt
 from converters.formats.base import Settings
 from converters.formats.yolo.rows import pixel_points, row_values
 from converters.rasterize import fill_pixels
-from toolkit.aliases import FloatArray
+from toolkit.aliases import BoolArray, FloatArray
 from toolkit.geometry.contours import uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.simplify import Region, simplify_regions
 
-__all__ = ["FloatArray", "IntArray", "decimals", "pixel_rings", "polygon_row"]
+__all__ = ["FloatArray", "IntArray", "decimals", "pixel_rings", "polygon_rows"]
 
 
 _QUARTER = 0.25
@@ -35,7 +37,7 @@ _LOADER_POINTS, _MOST_PADDING = 1000, 64
 _LARGE = 4096  # pixels: beyond, six decimals of a normalised coordinate are too coarse
 
 
-_CELL = "S11"  # a coordinate of 8 decimals, and a space
+_CELL, _PAIR = "S11", 22  # bytes: a coordinate of 8 decimals, and a space; two of them
 
 
 IntArray = npt.NDArray[np.int64]
@@ -89,33 +91,77 @@ def _nearest(one: IntArray, other: IntArray) -> tuple[int, int, int]:
     return best
 
 
-def polygon_row(ring: IntArray, instance: Instance, image: LabelledImage) -> tuple[str, IntArray]:
+class Row(NamedTuple):
     """A ring as text, normalised x and y in turn, at least three points; and the ring that a reader makes of it."""
-    points = ring + instance.window[:2]
-    x, y = points[:, 0], points[:, 1]
-    digits, size = decimals(image), max(image.width, image.height)
-    across, down = _axis(image.width, digits, _QUARTER), _axis(image.height, digits, _QUARTER)
-    cells = np.empty(points.shape, _CELL)
-    cells[:, 0], cells[:, 1] = across.shown[x], down.shown[y]
-    read_back = np.empty_like(points)
-    read_back[:, 0], read_back[:, 1] = across.pixels[x], down.pixels[y]
-    steps = points - np.concatenate([points[-1:], points[:-1]])  # steps[k] leads to vertex k
-    diagonal = np.flatnonzero(steps[:, 0] * steps[:, 1])
-    offsets = np.full(len(points), _QUARTER)
-    rising = diagonal[steps[diagonal, 0] != steps[diagonal, 1]]
-    fine_across, fine_down = (_axis(side, 8, _near_half(size)) for side in (image.width, image.height))
-    if len(rising):
-        ends = np.concatenate([rising - 1, rising])
-        offsets[ends] = _near_half(size)
-        cells[ends, 0], cells[ends, 1] = fine_across.shown[x[ends]], fine_down.shown[y[ends]]
-        read_back[ends, 0], read_back[ends, 1] = fine_across.pixels[x[ends]], fine_down.pixels[y[ends]]
-    if (x == x[0]).all() or (y == y[0]).all():
+
+    text: str
+    read_back: IntArray
+
+
+def polygon_rows(rings: Sequence[IntArray], image: LabelledImage) -> list[Row]:
+    """The rows of rings, (K, 2) x, y in pixels of the image; all of an image's at once, since most are short."""
+    if not rings:
+        return []
+    points, bounds = np.concatenate(rings), [0, *accumulate(map(len, rings))]
+    starts = np.array(bounds[:-1])
+    before = np.arange(-1, len(points) - 1)  # the vertex before each in its ring
+    before[starts] = np.array(bounds[1:]) - 1
+    steps = points - points[before]
+    diagonal = steps[:, 0] * steps[:, 1] != 0
+    rising = np.flatnonzero(diagonal & (steps[:, 0] != steps[:, 1]))
+    near_half = np.zeros(len(points), np.bool_)
+    near_half[before[rising]] = near_half[rising] = True
+    cells, read_back = _written(points, near_half, image)
+    text = cells.tobytes()
+    flat = np.minimum.reduceat(points, starts) == np.maximum.reduceat(points, starts)
+    special = (flat.any(axis=1) | np.logical_or.reduceat(diagonal, starts)).tolist()
+    rows = []
+    for low, high, by_itself in zip(bounds[:-1], bounds[1:], special, strict=True):
+        own = text[low * _PAIR : high * _PAIR]
+        if by_itself:
+            part = slice(low, high)
+            own = _lengthened(cells[part], points[part], diagonal[part], steps[part], near_half[part], image).tobytes()
+        rows.append(Row(own.replace(b"\0", b"")[:-1].decode(), read_back[low:high]))
+    return rows
+
+
+def _written(points: IntArray, near_half: BoolArray, image: LabelledImage) -> tuple[npt.NDArray[np.bytes_], IntArray]:
+    """Points (N, 2) as cells (N, 2) of text, some of them just under half-way in their pixel; and as they are read."""
+    cells, read_back = np.empty(points.shape, _CELL), np.empty_like(points)
+    for axis, (normal, fine) in enumerate(_axes(image)):
+        along = points[:, axis]
+        cells[:, axis], read_back[:, axis] = normal.shown[along], normal.pixels[along]
+        cells[near_half, axis], read_back[near_half, axis] = fine.shown[along[near_half]], fine.pixels[along[near_half]]
+    return cells, read_back
+
+
+def _lengthened(
+    cells: npt.NDArray[np.bytes_],
+    points: IntArray,
+    diagonal: BoolArray,
+    steps: IntArray,
+    near_half: BoolArray,
+    image: LabelledImage,
+) -> npt.NDArray[np.bytes_]:
+    """The cells (K, 2) of a ring with what loaders need where it has no width, or steps diagonally."""
+    size = max(image.width, image.height)
+    if (points == points[0]).all(axis=0).any():
         # A ring without width has a box without area, which loaders throw away: two more corners in the last pixel.
-        right, low = fine_across.shown[x[-1]], fine_down.shown[y[-1]]
-        cells = np.concatenate([cells, np.array([(right, low), (right, down.shown[y[-1]])], _CELL)])
-    padding = _padding(len(cells), diagonal, steps, offsets, size) if len(diagonal) else 0
-    cells = np.concatenate([cells, np.repeat(cells[-1:], max(3 - len(cells), padding, 0), axis=0)])
-    return cells.tobytes().replace(b"\0", b"")[:-1].decode(), read_back - instance.window[:2]
+        (_, fine_across), (down, fine_down) = _axes(image)
+        x, y = points[-1]
+        right = fine_across.shown[x]
+        cells = np.concatenate([cells, np.array([(right, fine_down.shown[y]), (right, down.shown[y])], _CELL)])
+    padding = 0
+    if diagonal.any():
+        offsets = np.where(near_half, _near_half(size), _QUARTER)
+        padding = _padding(len(cells), np.flatnonzero(diagonal), steps, offsets, size)
+    return np.concatenate([cells, np.repeat(cells[-1:], max(3 - len(cells), padding, 0), axis=0)])
+
+
+def _axes(image: LabelledImage) -> list[tuple[_Axis, _Axis]]:
+    """Along x and along y, the coordinates in the usual place of a pixel, and those just under half-way in it."""
+    half = _near_half(max(image.width, image.height))
+    return [(_axis(side, decimals(image), _QUARTER), _axis(side, 8, half)) for side in (image.width, image.height)]
 
 
 def _near_half(size: int) -> float:

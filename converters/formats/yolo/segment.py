@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from converters.formats.base import Encoded, Pixels, Settings
@@ -9,7 +10,7 @@ from converters.formats.format import Format
 from converters.formats.yolo.data_yaml import find_data_yaml, read_document
 from converters.formats.yolo.description import holds_labels, is_described
 from converters.formats.yolo.indexing import index_yolo
-from converters.formats.yolo.polygons import pixel_rings, polygon_row
+from converters.formats.yolo.polygons import pixel_rings, polygon_rows
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from converters.rasterize import ROUNDINGS, compare_pixels
 from toolkit.geometry.labels import LabelledImage
@@ -25,17 +26,20 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     lines: list[str] = []
     seen: set[str] = set()
     intersection = union = bridges = 0
-    for instance in image.instances:
+    traced = [pixel_rings(instance, settings) for instance in image.instances]
+    places = [instance.window[:2] for instance in image.instances]
+    rings = [ring + place for (own, _), place in zip(traced, places, strict=True) for ring in own]
+    rows = iter(polygon_rows(rings, image))
+    for instance, (own, added), place in zip(image.instances, traced, places, strict=True):
         label = f"{settings.class_id(instance.label)} "
-        rings, added = pixel_rings(instance, settings)
-        rows = [polygon_row(ring, instance, image) for ring in rings]
-        for text, _ in rows:
-            line = label + text
+        written = list(islice(rows, len(own)))
+        for row in written:
+            line = label + row.text
             while line in seen:
                 line = " ".join([line, *line.split()[-2:]])
             seen.add(line)
             lines.append(line)
-        both, either = compare_pixels([read_back for _, read_back in rows], instance.region)
+        both, either = compare_pixels([row.read_back - place for row in written], instance.region)
         intersection += both
         union += either
         bridges += added

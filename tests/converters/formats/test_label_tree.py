@@ -86,7 +86,7 @@ def test_tables_name_nothing_outside_of_their_tree(form: str, value: str, column
         pytest.skip("has no such column")
     cells = [value if name == column else cell for name, cell in zip(header.split(","), row.split(","), strict=True)]
     table.write_text(f"{header}\n{','.join(cells)}\n")
-    with pytest.raises(ToolkitError, match="which is no place in its tree; correct the line, or convert again"):
+    with pytest.raises(ToolkitError, match="should be the name of a file or folder"):
         list(read_labels(tmp_path / form))
 
 
@@ -96,5 +96,5 @@ def test_sizes_in_tables_are_bounded(size: str, tmp_path: Path) -> None:
     table = tmp_path / "yolo-segment/images.csv"
     header, row = table.read_text().splitlines()
     table.write_text(f"{header}\n{row.rsplit(',', 2)[0]},{size}\n")
-    with pytest.raises(ToolkitError, match="by its labels, and no such image is read; correct its size"):
+    with pytest.raises(ToolkitError, match=r"by its labels, and no such image is read|width: should be"):
         list(read_labels(tmp_path / "yolo-segment"))

@@ -172,8 +172,9 @@ def test_a_segment_that_others_hide_is_listed_as_skipped(tmp_path: Path) -> None
 def test_maps_hold_no_more_classes_than_a_byte_tells(tmp_path: Path) -> None:
     image = label_mask("a", SHAPES["disk"], label="0")
     assert written(image, tmp_path / "most", "semantic", [str(n) for n in range(254)])["classes"][-1] == "253"
-    with pytest.raises(ToolkitError, match="254 classes at most"):
+    with pytest.raises(ToolkitError, match='254 classes at most, and there are 255; use formats="coco"') as caught:
         written(image, tmp_path / "more", "semantic", [str(n) for n in range(255)])
+    assert "use --to coco" in caught.value.with_flags
 
 
 def test_ignored_pixels_of_a_class_map_belong_to_no_instance(tmp_path: Path) -> None:

@@ -49,6 +49,27 @@ def test_what_is_new_is_added_and_ids_stay(grown: tuple[Path, Path]) -> None:
     assert verify(out, root).passed
 
 
+def test_verify_tells_of_images_that_came_since(grown: tuple[Path, Path], tmp_path: Path) -> None:
+    root, out = grown
+    report = verify(out)
+    assert report.passed
+    said = "1 image(s) of the source are not in this tree (part/test/dent/000): 'defectkit convert ROOT OUT --resume'"
+    assert [note for note in report.notes if "not in this tree" in note] == [
+        f"{out / kind}: {said} adds those that are new" for kind in sorted(KINDS)
+    ]
+    convert(root, out, KINDS, resume=True)
+    assert not any("not in this tree" in note for note in verify(out).notes)
+
+
+def test_verify_says_nothing_of_images_that_were_left_out_for_a_reason(tmp_path: Path) -> None:
+    mark = np.zeros((12, 16), np.uint8)
+    mark[3:7, 4:9] = 1
+    root = make_dataset(tmp_path / "data", {"dent": [mark, mark[::-1].copy()]}).root
+    (root / "part/ground_truth/dent/000_mask.png").write_bytes(b"")
+    convert(root, tmp_path / "out", ["coco", "masks"], on_problem="skip", images="none")
+    assert not any("not in this tree" in note for note in verify(tmp_path / "out").notes)
+
+
 def test_a_tree_never_loses_an_image_by_growing(grown: tuple[Path, Path]) -> None:
     root, out = grown
     next((root / "part/train/good").iterdir()).unlink()

@@ -346,6 +346,14 @@ def test_settings_that_mean_nothing_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", [" ", "\x85", "\u2028 "])
+def test_a_class_of_blanks_is_refused(tmp_path: Path, name: str) -> None:
+    dataset = make_dataset(tmp_path / "data", {name: {"0": SHAPES["disk"]}})
+    with pytest.raises(ToolkitError, match="has a name that nobody can read; rename the class"):
+        convert(dataset, tmp_path / "out", ["coco"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_output_that_holds_something_is_left_alone(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine.txt").write_text("mine")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.engine.image_files import image_files
+from finetune.engine.shares import image_files
 from tests.converters.support import save_png
 from toolkit import ToolkitError, following_links
 

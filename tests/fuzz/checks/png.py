@@ -34,6 +34,17 @@ class _Try(NamedTuple):
     mask: Outcome
     save: Save
 
+    @property
+    def limit(self) -> int:
+        """The least value that is marked, of values that are scaled to 0..255 where they have less than 8 bits.
+
+        A threshold within the range of such a file is meant in that range.
+        """
+        full = (1 << self.data[24]) - 1 if len(self.data) > 24 else 255
+        if self.threshold is None:
+            return 1
+        return self.threshold * (255 // full) if self.threshold <= full < 255 and full else self.threshold
+
     def find(self, kind: str, detail: str = "") -> None:
         self.judge.find(kind, f"{detail} threshold {self.threshold}, {self.made}".strip(), self.save)
 
@@ -107,7 +118,7 @@ def _expected(one: _Try) -> npt.NDArray[np.bool_] | None:
     """What is marked; None where that is not certain."""
     values = _values(one.made)
     if values is not None:
-        return values >= (1 if one.threshold is None else one.threshold)
+        return values >= one.limit
     if one.made.palette is None or one.threshold is not None:
         return None
     colours = one.made.palette[one.made.samples[:, :, 0]].any(axis=2)  # black is background
@@ -137,8 +148,8 @@ def _compare_with_opencv(one: _Try) -> None:
     if seen is None:
         return
     plane = _upright(seen if seen.ndim == 2 else seen[:, :, 0], one.made.orientation)
-    limit = 1 if one.threshold is None else one.threshold
-    if plane.shape != one.mask.value.pixels().shape or not np.array_equal(one.mask.value.pixels() > 0, plane >= limit):
+    marked = one.mask.value.pixels() > 0
+    if plane.shape != marked.shape or not np.array_equal(marked, plane >= one.limit):
         one.find(f"a mask differs from OpenCV: {one.made.kind}")
 
 
@@ -216,7 +227,7 @@ def _compare_damaged(one: _Try) -> None:
         return
     if grey.shape != (mask.height, mask.width):
         one.find("a damaged PNG is read in another size than Pillow's", f"{mask.width} x {mask.height}")
-    elif not np.array_equal(mask.pixels() > 0, grey >= (1 if one.threshold is None else one.threshold)):
+    elif not np.array_equal(mask.pixels() > 0, grey >= one.limit):
         one.find("a damaged PNG is read otherwise than by Pillow")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -248,7 +249,8 @@ def tree(tmp_path: Path, *instances: tuple[Instance, ...], size: tuple[int, int]
         return LabelledImage(sample.key, path, *size, instances[int(sample.key)])
 
     dataset = Dataset(samples, root=tmp_path, layout="coco")
-    return describe_dataset(dataset, labels=labels, names=["a", "b", "unused"])
+    readers = {sample.key: partial(labels, sample) for sample in samples}
+    return describe_dataset(dataset, labels=readers, names=["a", "b", "unused"])
 
 
 def test_an_image_of_a_label_tree_counts_for_every_class_it_shows(tmp_path: Path) -> None:

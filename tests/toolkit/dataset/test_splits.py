@@ -400,6 +400,14 @@ def test_a_uniform_split_may_leave_samples_out_but_lose_no_line(dataset: list[Sa
     assert str(caught.value) == f"{path}: 2 of its 15 lines are missing; make it again"
 
 
+@pytest.mark.parametrize("count", ["²", "٣", "9" * 5000, "-1"])
+def test_a_count_of_lines_that_is_no_number_counts_nothing(few: list[Sample], tmp_path: Path, count: str) -> None:
+    rows = [f"{sample.key},train" for sample in few]
+    path = saved(tmp_path, f"# strategy=uniform samples={count}", "key,subset", *rows[1:])
+    with pytest.raises(BadInputError, match=f"the key '{few[0].key}' is missing"):
+        read_split(path, few)
+
+
 def test_every_strategy_is_known(dataset: list[Sample]) -> None:
     for strategy in STRATEGIES:
         assert split_dataset(dataset, strategy, per_class=4).strategy == strategy

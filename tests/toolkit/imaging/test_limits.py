@@ -95,3 +95,36 @@ def test_a_jpeg_that_cannot_hold_what_it_declares_is_refused(tmp_path: Path) -> 
     for read in (read_header, read_image):
         with pytest.raises(ToolkitError, match="declares 40000 x 40000 pixels, more than"):
             read(path)
+
+
+def png_of_colours(width: int, height: int) -> bytes:
+    """A PNG of 16 bits a channel with alpha, of which a million bytes of pixels are there."""
+    data = bytearray(png_of(width, height, rows=1_000_000 // width))
+    data[24:26] = 16, 6
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def tiff_of_floats(width: int, height: int) -> bytes:
+    """A TIFF of floating-point numbers that says it is larger than it is."""
+    buffer = BytesIO()
+    Image.fromarray(np.zeros((64, 32), np.float32)).save(buffer, "TIFF")
+    data = buffer.getvalue()
+    for tag, value, wanted in ((256, 32, width), (257, 64, height)):
+        entry = next(place for place in range(len(data)) if data[place : place + 2] == struct.pack("<H", tag))
+        assert struct.unpack_from("<I", data, entry + 8)[0] == value
+        data = data[: entry + 2] + struct.pack("<HII", 4, 1, wanted) + data[entry + 12 :]
+    return data
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data"),
+    [("png", png_of_colours(1 << 12, 1 << 15)), ("tif", tiff_of_floats(1 << 15, 1 << 14))],
+    ids=["colours of 16 bits", "floats"],
+)
+def test_deep_pixels_take_more_bytes(tmp_path: Path, suffix: str, data: bytes) -> None:
+    path = tmp_path / f"0.{suffix}"
+    path.write_bytes(data)
+    for read in (read_image, read_mask):
+        with pytest.raises(ToolkitError, match=r"declares \d+ x \d+ pixels, more than"):
+            read(path)

@@ -18,7 +18,15 @@ from toolkit.dataset.layouts.published import compare_with_published
 from toolkit.dataset.layouts.remarks import name_problems, notes_of
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve, subset_of
 from toolkit.dataset.layouts.tables import read_tables
-from toolkit.dataset.samples import GOOD, LabelKind, MaskFile, Sample, class_of_image, is_good_word
+from toolkit.dataset.samples import (
+    GOOD,
+    LabelKind,
+    MaskFile,
+    Sample,
+    class_of_image,
+    is_background_word,
+    is_good_word,
+)
 from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.masks import present_values, read_mask
 
@@ -101,7 +109,7 @@ def index_described(
         notes=[*notes, *compare_with_published(name, samples)],
         unmasked={one.sample.key: one.unmasked for one in made if one.sample is not None and one.unmasked is not None},
         description=description.model_dump(by_alias=True, exclude_defaults=True, mode="json") if told else None,
-        passed_over=[files.root / path for path in _unused(found, made)],
+        passed_over=[files.root / path for path in _unused(files.root, found, made)],
         examples=_examples(description, found.images, made) if told else (),
     )
 
@@ -126,7 +134,7 @@ def _examples(
             yield pattern.text, "no image", "-", "-"
 
 
-def _unused(found: Resolution, made: Sequence[_Made]) -> Iterator[str]:
+def _unused(root: Path, found: Resolution, made: Sequence[_Made]) -> Iterator[str]:
     """Image files that are accounted for, and that no sample has."""
     yield from (*found.excluded, *found.orphans, *found.shared, *found.contested)
     yield from (image for images in found.shared.values() for image in images)
@@ -136,6 +144,9 @@ def _unused(found: Resolution, made: Sequence[_Made]) -> Iterator[str]:
             yield file.path
         if one.sample is None or not one.sample.masks:
             yield from file.masks
+        elif file.classes:  # a mask of each class, of which some mark nothing
+            taken = {mask.path for mask in one.sample.masks}
+            yield from (mask for mask in file.masks if root / mask not in taken)
 
 
 def _made(
@@ -146,7 +157,7 @@ def _made(
     name = root.resolve().name
     folder = cache(lambda inner: root / inner)
     made: list[_Made] = []
-    waiting: list[tuple[int, _Named, list[Path], Meaning]] = []
+    waiting: list[tuple[int, _Named, list[Path], Meaning, Sequence[str]]] = []
     for file, key in zip(images, keys, strict=True):
         image, *masks = [
             folder(inner) / last for inner, _, last in (p.rpartition("/") for p in (file.path, *file.masks))
@@ -159,12 +170,12 @@ def _made(
             made.append(_without_mask(known, description, needed and folder(needed)))
         else:
             meaning = meanings.of(file.groups)
-            if meaning.tells_classes or _empty(known, description) == "good":
-                waiting.append((len(made), known, masks, meaning))
+            if meaning.tells_classes or file.classes or _empty(known, description) == "good":
+                waiting.append((len(made), known, masks, meaning, file.classes))
             made.append(_marked(known, masks, meaning, description))
     if waiting:
         with ThreadPoolExecutor(_LOOKING) as pool:
-            looked = pool.map(lambda one: _looked_at(one[1], one[2], one[3], description), waiting)
+            looked = pool.map(lambda one: _looked_at(one[1], one[2], one[3], one[4], description), waiting)
             for (number, *_), found in zip(waiting, looked, strict=True):
                 made[number] = found
     return made
@@ -230,8 +241,12 @@ def _marked(known: _Named, masks: Sequence[Path], meaning: Meaning, description:
     return _Made(known.sample("masks", known.defect or description.class_name, files))
 
 
-def _looked_at(known: _Named, masks: Sequence[Path], meaning: Meaning, description: Description) -> _Made:
+def _looked_at(
+    known: _Named, masks: Sequence[Path], meaning: Meaning, classes: Sequence[str], description: Description
+) -> _Made:
     """An image of which only the content of its masks tells whether it is good, or what it shows."""
+    if classes:
+        return _told_by_names(known, masks, meaning, classes, description)
     if meaning.tells_classes:
         return _told_by_values(known, masks, meaning, description)
     made = _marked(known, masks, meaning, description)
@@ -280,6 +295,24 @@ def _told_by_values(known: _Named, masks: Sequence[Path], meaning: Meaning, desc
         return _Made(known.sample("good", GOOD), ignored=ignored)
     sample = known.sample("masks", class_of_image(file.label for file in files), tuple(files))
     return _Made(sample, ignored=ignored)
+
+
+def _told_by_names(
+    known: _Named, masks: Sequence[Path], meaning: Meaning, classes: Sequence[str], description: Description
+) -> _Made:
+    """An image whose masks say by their own names which class is marked; one of the background marks nothing."""
+    files = [
+        MaskFile(path, (), meaning.threshold, word or description.class_name, meaning.reading)
+        for path, word in zip(masks, classes, strict=True)
+        if not is_background_word(word) and not is_good(word, description)
+    ]
+    marking = tuple(file for file in files if _marks(file))
+    if marking:
+        return _Made(known.sample("masks", class_of_image(file.label for file in marking), marking))
+    if _empty(known, description) == "good":
+        return _Made(known.sample("good", GOOD))
+    remedy = "mark its defect, or say 'empty_mask: good' in the layout"
+    return _Made(None, (Problem(str(known.image), "the masks of a defect image are all zero", remedy),))
 
 
 def _keys(images: Sequence[FoundFile], description: Description) -> list[str]:

@@ -128,12 +128,13 @@ class Description(BaseModel):
         """The patterns of the masks of the images that `image` matches.
 
         Raises:
-            ToolkitError: one is faulty, or has a group that the image does not bind.
+            ToolkitError: one is faulty, or has a group that the image does not bind, other than a {class} of its own.
         """
         found = [compile_pattern(text, image.bindings, place=self._place) for text in self.mask]
-        fitting = [pattern for pattern in found if set(pattern.groups) <= image.bindings.keys()]
+        bound = {*image.bindings, *(("class",) if self.masks_tell_classes else ())}
+        fitting = [pattern for pattern in found if set(pattern.groups) <= bound]
         if found and not fitting:
-            free = next(name for name in found[0].groups if name not in image.bindings)
+            free = next(name for name in found[0].groups if name not in bound)
             problem = f"the mask {found[0].text!r} has {{{free}}}, which the image {image.text!r} does not bind"
             remedy = f"give the image a {{{free}}}, write * in the mask, or list the image under `unlabelled`"
             raise ToolkitError(self._place, problem, remedy)
@@ -177,6 +178,11 @@ class Description(BaseModel):
         return rules if isinstance(rules, str) else rules.get(split, "error")  # type: ignore[call-overload]
 
     @property
+    def masks_tell_classes(self) -> bool:
+        """Whether masks alone have a {class}: then each of an image's masks marks the class that its name tells."""
+        return _has_class(self.mask) and not _has_class(self.images)
+
+    @property
     def tells_classes(self) -> bool:
         """Whether the values in its masks say which class is marked."""
         return self.values == "ids" or isinstance(self.values, dict | ValuesFile)
@@ -186,6 +192,10 @@ class Description(BaseModel):
         told = self.model_dump(by_alias=True, exclude_defaults=True, mode="json")
         shown = {name: value[0] if _alone(name, value) else value for name, value in told.items()}
         return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _has_class(patterns: Sequence[str]) -> bool:
+    return any(re.search(r"\{class[:}]", text) for text in patterns)
 
 
 def _alone(name: str, value: object) -> bool:
@@ -232,6 +242,9 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
     check_class_name(found.class_name, place)
     if not found.images and not found.unlabelled:
         raise ToolkitError(place, "images: names no pattern", "give at least one")
+    if found.masks_tell_classes and found.tells_classes:
+        problem = "names classes by the values in masks, and by a {class} in their names"
+        raise ToolkitError(place, problem, "write * for {class}, or leave the values out")
     for image in found.image_patterns():
         found.mask_patterns(image)
         _check_filled(found.mask_folder, "mask_folder", image, place)
@@ -294,8 +307,12 @@ def _check_named(values: Mapping[int | str, str], place: str | Path) -> None:
 
 
 def check_class_name(name: str, place: str | Path) -> None:
-    """Raise where the name of a class is longer than names of files may be."""
-    if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME:
+    """Raise where the name of a class is longer than names of files may be, or no text."""
+    try:
+        length = len(name.encode(errors="surrogateescape"))
+    except UnicodeEncodeError as error:
+        raise ToolkitError(place, f"the class name {name[:20]!r} is no text", "give it another one") from error
+    if length > _LONGEST_NAME:
         problem = f"a class name of more than {_LONGEST_NAME} bytes ({name[:20]}...)"
         raise ToolkitError(place, problem, "give it a shorter one")
 

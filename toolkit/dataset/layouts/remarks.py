@@ -78,7 +78,7 @@ def notes_of(
         notes.append(f"{kinds['unlabelled']} image(s) carry no label: they are never called good, and never written")
     if presumed:
         notes.append(f"{presumed} image(s) have no mask and are taken for good, as the layout {description.name} says")
-    several = sum(len(file.masks) > 1 for file in found.images) if found.united else 0
+    several = sum(len(file.masks) > 1 and not file.classes for file in found.images) if found.united else 0
     if several:
         notes.append(f"{several} image(s) have several masks: what any of them marks is marked")
     if found.excluded:

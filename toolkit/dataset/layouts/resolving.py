@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from toolkit.dataset.layouts.description import SUBSET_WORDS, Description
-from toolkit.dataset.layouts.patterns import Matcher
+from toolkit.dataset.layouts.patterns import Matcher, Pattern
 
 __all__ = ["FoundFile", "Resolution", "resolve", "subset_of"]
 
@@ -20,6 +20,7 @@ class FoundFile:
         path: below the root.
         groups: what the pattern binds.
         masks: its masks, below the root, sorted.
+        classes: of each mask the class that its own name tells, "" for none; empty where no mask tells one.
         labelled: whether anybody said what it shows.
     """
 
@@ -27,6 +28,7 @@ class FoundFile:
     groups: Mapping[str, str]
     masks: tuple[str, ...] = ()
     labelled: bool = True
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -77,7 +79,7 @@ def resolve(description: Description, files: Sequence[str], *, united: bool = Fa
     unlabelled = Matcher(description.other_patterns(description.unlabelled))
     as_image, as_mask = Matcher(images), Matcher([pattern for _, pattern in masks])
     matched: dict[str, tuple[int, dict[str, str]]] = {}
-    tables = [_Table(pattern.groups, "*" in pattern.text) for _, pattern in masks]
+    tables = [_Table(pattern, told=description.masks_tell_classes) for _, pattern in masks]
     possible: set[str] = set()
     for path in files:
         cut = path.rfind("/") + 1
@@ -97,6 +99,8 @@ def resolve(description: Description, files: Sequence[str], *, united: bool = Fa
                 found.leftover.append(path)
     own = [[table for (image, _), table in zip(masks, tables, strict=True) if image == n] for n in range(len(images))]
     _pair(found, matched, own, possible, description.shared_masks)
+    if description.masks_tell_classes:
+        found.images = _with_classes(found.images, tables)
     if description.category:
         for index, file in enumerate(found.images):
             found.images[index] = replace(file, groups={"category": description.category, **file.groups})
@@ -106,17 +110,32 @@ def resolve(description: Description, files: Sequence[str], *, united: bool = Fa
     return found
 
 
-class _Table:
-    """The files that a pattern of masks matches, by what it binds; `several` of them may be one mask."""
+def _with_classes(images: Sequence[FoundFile], tables: Sequence[_Table]) -> list[FoundFile]:
+    """The images with the classes that the names of their masks tell."""
+    classes = {path: name for table in tables for path, name in table.classes.items()}
+    return [replace(one, classes=tuple(classes.get(path, "") for path in one.masks)) for one in images]
 
-    def __init__(self, names: Sequence[str], several: bool) -> None:
-        self.several = several
+
+class _Table:
+    """The files that a pattern of masks matches, by what it binds; `several` of them may be one mask.
+
+    Attributes:
+        classes: file -> class, where the pattern has a {class} of its own: each class has a mask then.
+    """
+
+    def __init__(self, pattern: Pattern, *, told: bool) -> None:
+        names = [name for name in pattern.groups if not told or name != "class"]
+        self._told = len(names) < len(pattern.groups)
+        self.several = "*" in pattern.text or self._told
+        self.classes: dict[str, str] = {}
         self._of: Callable[[Mapping[str, str]], object] = itemgetter(*names) if names else lambda _: ""
         self._files: dict[object, list[str]] = {}
 
     def add(self, groups: Mapping[str, str], path: str) -> None:
         """A file, and what the pattern binds in it."""
         self._files.setdefault(self._of(groups), []).append(path)
+        if self._told:
+            self.classes[path] = groups["class"]
 
     def get(self, groups: Mapping[str, str]) -> Sequence[str]:
         """The files that have an image's groups."""

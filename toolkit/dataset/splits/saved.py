@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -65,8 +66,9 @@ def read_split(path: str | Path, dataset: Sequence[Sample]) -> Split:
     unlabelled = {sample.key for sample in dataset if sample.kind == "unlabelled"}
     rows, told = _known_rows(path, strata)
     subsets, problems = _subsets(path, rows, strata, unlabelled)
-    lost = int(told["samples"]) - len(rows) if told.get("samples", "").isdigit() else 0
-    if told.get("strategy") == "uniform" and told.get("samples", "").isdigit():
+    counted = re.fullmatch("[0-9]{1,18}", told.get("samples", ""))
+    lost = int(counted[0]) - len(rows) if counted else 0
+    if told.get("strategy") == "uniform" and counted:
         if lost > 0:
             problems.append(Problem(str(path), f"{lost} of its {told['samples']} lines are missing", "make it again"))
     else:

@@ -222,3 +222,12 @@ def test_images_that_nobody_lists_are_named(tmp_path: Path) -> None:
     assert (
         read_labels(root).notes[-1] == "1 image(s) that no annotation file lists are not read: images/train/spare.png"
     )
+
+
+def test_a_list_in_the_middle_of_a_large_file_is_found(tmp_path: Path) -> None:
+    long = {"comment": "long" * 20_000}
+    document = coco(annotation(segmentation=[ring(3, 4, 12, 9)]), images=[listed(**long)])
+    document["categories"][-1] |= long
+    image(tmp_path / "images/train/a.png")
+    (read,) = read_labels(coco_tree(tmp_path, document))
+    assert [one.label for one in read.instances] == ["scratch"]

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.commands import defectkit
 from tests.toolkit.dataset.layouts.stand_ins import IMAGE, Facts, Tree, facts, plant, told
+from toolkit.dataset.inspection import read_sample
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.layouts.published import compare_with_published
 from toolkit.dataset.samples import Sample
@@ -152,3 +154,106 @@ def test_a_folder_called_good_is_good_whatever_else_means_that(tmp_path: Path) -
     dataset = load_dataset(plant(tmp_path, {**tree, "masks/OK/c.png": 255}), layout=layout)
     assert told(dataset) == ["masks/good/a.png: the mask of a good image marks something"]
     assert facts(dataset) == {"good/b": ((), "train", "good"), "OK/c": (("OK",), "train", "masks")}
+
+
+FOLDERS: dict[str, Any] = {"images": "images/{name}.png", "mask": "masks/{class}/{name}.png"}
+BY_CLASS: Tree = {
+    **{f"images/{name}.png": IMAGE for name in "abcd"},
+    "masks/dent/a.png": 255,
+    "masks/dent/b.png": 0,
+    "masks/dent/c.png": 255,
+    "masks/dent/d.png": 0,
+    "masks/rust/a.png": 0,
+    "masks/rust/b.png": 255,
+    "masks/rust/c.png": 255,
+}
+
+
+def test_folders_of_masks_are_classes_where_only_masks_have_them(tmp_path: Path) -> None:
+    dataset = load_dataset(plant(tmp_path, BY_CLASS), layout=FOLDERS)
+    assert facts(dataset) == {
+        "a": (("dent",), "train", "masks"),
+        "b": (("rust",), "train", "masks"),
+        "c": (("dent", "rust"), "train", "masks"),
+        "d": ((), "train", "good"),
+    }
+    assert (told(dataset), dataset.problems, dataset.notes) == ([], (), ())
+    assert {str(path.relative_to(tmp_path)) for path in dataset.passed_over} == {
+        "masks/dent/b.png",
+        "masks/dent/d.png",
+        "masks/rust/a.png",
+    }
+    found = read_sample(dataset[2])
+    assert {label: int(np.count_nonzero(mask.pixels())) for label, mask in found.masks.items()} == {
+        "dent": 4,
+        "rust": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    "mask", ["masks/{class}/{name}.png", "masks/{class:dent|rust}/{name}.png", "masks/*/{name}.png"]
+)
+def test_a_star_merges_what_a_class_tells_apart(tmp_path: Path, mask: str) -> None:
+    dataset = load_dataset(plant(tmp_path, BY_CLASS), layout={**FOLDERS, "mask": mask})
+    assert dataset.classes() == (["defect"] if "*" in mask else ["dent", "rust"])
+
+
+def test_classes_may_stand_in_the_names_of_masks(tmp_path: Path) -> None:
+    tree = {name.replace("masks/", ""): content for name, content in BY_CLASS.items() if "images" in name}
+    tree |= {"masks/a.dent.png": 255, "masks/a.rust.png": 1, "masks/b.rust.png": 255, "masks/c.png": 255}
+    layout = {**FOLDERS, "mask": ["masks/{name}.{class}.png", "masks/{name}.png"], "missing_mask": "good"}
+    dataset = load_dataset(plant(tmp_path, tree), layout=layout)
+    assert {key: labels for key, (labels, _, _) in facts(dataset).items()} == {
+        "a": ("dent", "rust"),
+        "b": ("rust",),
+        "c": ("defect",),
+        "d": (),
+    }
+
+
+def test_a_mask_of_a_class_without_its_image_and_an_image_without_masks_are_named(tmp_path: Path) -> None:
+    tree = {**BY_CLASS, "masks/rust/z.png": 255, "images/e.png": IMAGE}
+    dataset = load_dataset(plant(tmp_path, tree), layout=FOLDERS)
+    named = ["images/e.png: an image without a mask", "masks/rust/z.png: a mask without an image"]
+    assert sorted(told(dataset)) == named
+
+
+@pytest.mark.parametrize("word", ["background", "good", "OK", "_background_"])
+def test_a_folder_of_the_background_marks_nothing(tmp_path: Path, word: str) -> None:
+    dataset = load_dataset(plant(tmp_path, {**BY_CLASS, f"masks/{word}/a.png": 255}), layout=FOLDERS)
+    assert (facts(dataset)["a"][0], told(dataset)) == (("dent",), [])
+
+
+def test_empty_masks_of_every_class_are_a_problem_where_that_is_said(tmp_path: Path) -> None:
+    dataset = load_dataset(plant(tmp_path, BY_CLASS), layout={**FOLDERS, "empty_mask": "error"})
+    assert told(dataset) == ["images/d.png: the masks of a defect image are all zero"]
+
+
+def test_what_masks_are_said_to_mean_holds_for_each_class(tmp_path: Path) -> None:
+    tree = {name: 38 if isinstance(content, int) and not content else content for name, content in BY_CLASS.items()}
+    dataset = load_dataset(plant(tmp_path, tree), layout={**FOLDERS, "values": ">=100"})
+    assert facts(dataset)["a"] == (("dent",), "train", "masks")
+    damaged = load_dataset(plant(tmp_path, {"masks/rust/b.png": 38}), layout=FOLDERS)
+    assert any("grey values in a mask" in problem.problem for problem in damaged.problems)
+
+
+@pytest.mark.parametrize("values", ["ids", {1: "dent"}])
+def test_classes_of_values_and_of_folders_contradict_each_other(tmp_path: Path, values: Any) -> None:
+    with pytest.raises(ToolkitError, match=r"names classes by the values in masks, and by a \{class\} in their names"):
+        load_dataset(plant(tmp_path, BY_CLASS), layout={**FOLDERS, "values": values})
+
+
+def test_a_class_of_some_images_is_not_that_of_masks_of_others(tmp_path: Path) -> None:
+    """Images that nobody labelled get no mask of the same name from another folder."""
+    layout = {"images": ["test/{class}/{name}.png", "private/{name}.png"], "mask": "truth/{class}/{name}.png"}
+    with pytest.raises(ToolkitError, match=r"has \{class\}, which the image 'private/\{name\}\.png' does not bind"):
+        load_dataset(plant(tmp_path, {"test/dent/a.png": IMAGE, "private/a.png": IMAGE}), layout=layout)
+
+
+def test_the_same_is_said_with_flags_and_converted(tmp_path: Path) -> None:
+    root = plant(tmp_path / "in", BY_CLASS)
+    words = ("--image", FOLDERS["images"], "--mask", FOLDERS["mask"])
+    done = defectkit("convert", root, tmp_path / "out", "--to", "coco,semantic", *words)
+    assert done.status == 0, done.err
+    assert defectkit("verify", tmp_path / "out").status == 0
+    assert defectkit("describe", root, *words, "--json").json()["classes"] == {"dent": 2, "good": 1, "rust": 2}
