@@ -40,6 +40,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 """The way out of a damaged image file."""
 
+_BEGIN = PNG_SIGNATURE + b"\0\0\0\rIHDR"  # the header is the first chunk, and of 13 bytes
 _EIGHT_BIT_GREY, _EIGHT_BIT_RGB = b"\x08\x00", b"\x08\x02"  # bit depth and colour type in the header
 _PLAIN = bytes(3)  # the rest of it: compression, filter method, no interlacing
 _MOST_OF_A_BYTE = 1032  # bytes that deflate makes of one
@@ -98,12 +99,12 @@ def check_extent(path: Path, width: int, height: int) -> None:
 
 def is_grey_png(data: bytes) -> bool:
     """Whether a file is a PNG of one channel of 8 bits, without interlacing, as far as its header says."""
-    return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
+    return data[:16] == _BEGIN and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
 
 
 def is_rgb_png(data: bytes) -> bool:
     """Whether a file is a PNG of three channels of 8 bits, without interlacing, transparency or animation."""
-    plain = data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
+    plain = data[:16] == _BEGIN and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
     return plain and b"tRNS" not in data and b"acTL" not in data
 
 
