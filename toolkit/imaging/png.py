@@ -65,7 +65,7 @@ def check_png(path: Path, data: bytes) -> bytes:
     """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels.
 
     Raises:
-        ToolkitError: the file is cut short, a checksum does not match, or it is an animation of several pictures.
+        ToolkitError: the file is cut short, a checksum does not match, it has two headers, or it is an animation of several pictures.
     """
     position = 8
     packed: list[bytes] = []
@@ -78,6 +78,8 @@ def check_png(path: Path, data: bytes) -> bytes:
         if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise ToolkitError(path, "damaged: a checksum of this PNG does not match", REPLACE)
         kind = data[position + 4 : position + 8]
+        if kind == b"IHDR" and position > len(PNG_SIGNATURE):
+            raise ToolkitError(path, "damaged: this PNG has two headers", REPLACE)
         if kind == b"IDAT":
             pictures += not packed and not pictures  # one that no frame control precedes is shown by few
             packed.append(data[position + 8 : end - 4])
