@@ -42,6 +42,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 """The way out of a damaged image file."""
 
+_BEGIN = PNG_SIGNATURE + b"\0\0\0\rIHDR"  # the header is the first chunk, and of 13 bytes
 _EIGHT_BIT_GREY, _EIGHT_BIT_RGB = b"\x08\x00", b"\x08\x02"  # bit depth and colour type in the header
 _PLAIN = bytes(3)  # the rest of it: compression, filter method, no interlacing
 _MOST_OF_A_BYTE = 1032  # bytes that deflate makes of one
@@ -66,7 +67,7 @@ def check_png(path: Path, data: bytes) -> bytes:
     """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels.
 
     Raises:
-        ToolkitError: the file is cut short, a checksum does not match, or it is an animation of several pictures.
+        ToolkitError: the file is cut short, a checksum does not match, it has two headers, or it is an animation of several pictures.
     """
     position = 8
     packed: list[bytes] = []
@@ -79,6 +80,8 @@ def check_png(path: Path, data: bytes) -> bytes:
         if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise ToolkitError(path, "damaged: a checksum of this PNG does not match", REPLACE)
         kind = data[position + 4 : position + 8]
+        if kind == b"IHDR" and position > len(PNG_SIGNATURE):
+            raise ToolkitError(path, "damaged: this PNG has two headers", REPLACE)
         if kind == b"IDAT":
             pictures += not packed and not pictures  # one that no frame control precedes is shown by few
             packed.append(data[position + 8 : end - 4])
@@ -100,12 +103,12 @@ def check_extent(path: Path, width: int, height: int) -> None:
 
 def is_grey_png(data: bytes) -> bool:
     """Whether a file is a PNG of one channel of 8 bits, without interlacing, as far as its header says."""
-    return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
+    return data[:16] == _BEGIN and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
 
 
 def is_rgb_png(data: bytes) -> bool:
     """Whether a file is a PNG of three channels of 8 bits, without interlacing, transparency or animation."""
-    plain = data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
+    plain = data[:16] == _BEGIN and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
     return plain and b"tRNS" not in data and b"acTL" not in data
 
 
