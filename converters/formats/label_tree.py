@@ -111,7 +111,7 @@ class LabelRecord:
         """
         width, height = self.image_size()
         path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
-        if path is not None and (not self.ours or (sized and self.payload is not None)):  # masks and classes claim none
+        if path is not None and self._claims_size_of(path, sized):
             check_size(path, width, height)
         kind, subset, label = self.sample.kind or "masks", self.sample.split, self.sample.defect
         found: list[LabelledImage] = []
@@ -123,6 +123,21 @@ class LabelRecord:
             if isinstance(loaded, InstanceList) and loaded.settled:
                 break
         return found
+
+    def _claims_size_of(self, image: Path, sized: bool) -> bool:
+        """Whether the size that the tree tells is held against its image.
+
+        In trees of ours masks and classes claim none, and an image that cannot be read is named by who reads it.
+        """
+        if not self.ours:
+            return True
+        if not sized or self.payload is None:
+            return False
+        try:
+            image_header(image)
+        except ToolkitError:
+            return False
+        return True
 
     def read(self, settings: Settings, subset: str = "") -> Labelled:
         """Read the labels as a conversion takes them: instances stand as they are labelled.
