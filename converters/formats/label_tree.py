@@ -196,6 +196,9 @@ def check_size(image: Path, width: int, height: int) -> None:
     there = _file_size(image)
     if there != (width, height):
         problem = f"is {there[0]} x {there[1]} pixels, its labels are for {width} x {height}"
+        if (orientation := image_header(image).orientation) != 1 and there == (height, width):
+            problem += f", as it is stored: its EXIF orientation is {orientation}"
+            raise ToolkitError(image, problem, "save it without an orientation, or label it as viewers show it")
         raise ToolkitError(image, problem, "put the right image there, or correct the size in the label file")
 
 
