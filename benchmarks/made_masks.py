@@ -45,11 +45,11 @@ KINDS: Mapping[str, MaskKind] = {
     "blob, 256 px, RGB": MaskKind("blob", 256, 120, 3),
     "sparse, 256 px, RGB": MaskKind("sparse", 256, 120, 3),
     "sparse, 1024 px": MaskKind("sparse", 1024, 40),
-    "dense, 1024 px": MaskKind("dense", 1024, 6),
+    "dense, 1024 px": MaskKind("dense", 1024, 3),
     "large, 1024 px": MaskKind("large", 1024, 24),
     "large, 1024 px, RGB": MaskKind("large", 1024, 24, 3),
     "sparse, 1024 px, RGB": MaskKind("sparse", 1024, 24, 3),
-    "many parts, 1024 px": MaskKind("parts", 1024, 3),
+    "many parts, 1024 px": MaskKind("parts", 1024, 2),
 }
 """Sparse: one blob on about 1 % of the image. Blob: one on 15 % of it, ragged. Large: ragged ones on 45 % of it. Dense:
 hundreds of small ones with holes on 30 %. Parts: some hundreds of specks."""
