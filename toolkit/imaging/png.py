@@ -65,7 +65,8 @@ def check_png(path: Path, data: bytes) -> bytes:
     """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels.
 
     Raises:
-        ToolkitError: the file is cut short, a checksum does not match, it has two headers, or it is an animation of several pictures.
+        ToolkitError: the file is cut short, a checksum does not match, it has two headers, or is an animation of
+            several pictures.
     """
     position = 8
     packed: list[bytes] = []
