@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -32,6 +33,7 @@ __all__ = [
     "is_grey_png",
     "is_rgb_png",
     "read_grey_png",
+    "read_packed_png",
     "read_rgb_png",
     "several_pictures",
 ]
@@ -65,7 +67,7 @@ def check_png(path: Path, data: bytes) -> bytes:
     """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels.
 
     Raises:
-        ToolkitError: the file is cut short, a checksum does not match, it has two headers, or is an animation of
+        ToolkitError: the file is cut short, a checksum does not match, it has two headers, or it is an animation of
             several pictures.
     """
     position = 8
@@ -115,6 +117,10 @@ Grey = tuple[int, int, int, int, npt.NDArray[np.uint8]]
 """Width, height; x, y of the crop; the crop: uint8 (h, w), the tight box of the pixels that are not 0."""
 
 
+Packed = tuple[int, int, int, int, npt.NDArray[np.unsignedinteger]]
+"""As `Grey`, of numbers that may need more than a byte: uint8 or uint32 (h, w)."""
+
+
 def read_grey_png(path: Path, data: bytes) -> Grey:
     """Decode a PNG that `is_grey_png`.
 
@@ -146,20 +152,62 @@ def read_rgb_png(path: Path, data: bytes) -> Grey | None:
     Raises:
         ToolkitError: as `check_png`.
     """
+    found = _filtered_channels(path, data)
+    if found is None:
+        return None
+    (width, height), top, filters, (red, *others) = found
+    if not all(np.array_equal(red, other) for other in others):
+        return None
+    return width, height, *_tight(top, _unfiltered(np.concatenate([filters, red], axis=1)))
+
+
+def read_packed_png(path: Path, data: bytes) -> Packed | None:
+    """Decode a PNG that `is_rgb_png` as one number a pixel, R + 256 G + 256^2 B.
+
+    None where its pixels do not unpack, which the decoder of colours has to say.
+
+    Raises:
+        ToolkitError: as `check_png`.
+    """
+    found = _filtered_channels(path, data)
+    if found is None:
+        return None
+    size, top, filters, channels = found
+    # What is 0 before the filters are undone is 0: few maps hold more than 255 numbers.
+    planes = {
+        place: _unfiltered(np.concatenate([filters, channel], axis=1))
+        for place, channel in enumerate(channels)
+        if not place or channel.any()
+    }
+    if len(planes) == 1:
+        return *size, *_tight(top, planes[0])
+    x, y, tight = _tight(top, np.bitwise_or.reduce(list(planes.values())))
+    h, w = tight.shape
+    crop = np.zeros((h, w), np.uint32)
+    for place, plane in planes.items():
+        crop |= plane[y - top : y - top + h, x : x + w].astype(np.uint32) << (8 * place)
+    return *size, x, y, crop
+
+
+def _filtered_channels(
+    path: Path, data: bytes
+) -> tuple[tuple[int, int], int, npt.NDArray[np.uint8], list[npt.NDArray[np.uint8]]] | None:
+    """The size of an RGB PNG, and the band of rows that hold anything; None where it does not unpack.
+
+    Of the band: its first row, the filters (h, 1), and the three channels (h, w) before these are undone.
+    """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
     check_extent(path, width, height)
     if height * (3 * width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
         return None
     lines = _unpacked(packed, 3 * width + 1, height)
-    if lines is None or lines[:, 0].max() > _LAST_FILTER:
+    if lines is None or not lines.size or lines[:, 0].max() > _LAST_FILTER:
         return None
     top, band = _marked_rows(lines)
     colours = band[:, 1:].reshape(len(band), width, 3)
-    red, *others = (np.asarray(cv2.extractChannel(colours, channel), np.uint8) for channel in range(3))
-    if not all(np.array_equal(red, other) for other in others):
-        return None
-    return width, height, *_tight(top, _unfiltered(np.concatenate([band[:, :1], red], axis=1)))
+    channels = [np.asarray(cv2.extractChannel(colours, channel), np.uint8) for channel in range(3)]
+    return (width, height), top, band[:, :1], channels
 
 
 def encode_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -218,6 +266,11 @@ def _unfiltered(lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
             values = np.cumsum(steps.ravel()[places], dtype=np.uint8)
             bounds = np.concatenate([[0], places, [steps.size]])
             return np.repeat(np.concatenate([[np.uint8(0)], values]), np.diff(bounds)).reshape(steps.shape)[:, 1:]
+    if (filters == _UP).all():
+        pixels = lines[:, 1:].copy()
+        for above, row in pairwise(pixels):
+            row += above
+        return pixels
     height, width = lines.shape[0], lines.shape[1] - 1
     return _decoded(zlib.compress(np.ascontiguousarray(lines).data, 0), width, height)
 

@@ -49,7 +49,8 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
 def _count(image: LabelledImage, settings: Settings) -> int:
     if settings.join_parts:
         return len(image.instances)
-    return sum(len(instance.centre_rings) for instance in image.instances)
+    # A part of a mask has one ring, which need not be walked to be counted.
+    return sum(1 if one.part is not None else len(one.centre_rings) for one in image.instances)
 
 
 def _recognise(root: Path) -> bool:
