@@ -130,6 +130,7 @@ def _by_opencv(path: Path, data: bytes) -> Stored:
             pixels = np.asarray(image.convert("RGBA") if image.mode == "LA" else image)
             if pixels.ndim == 3:
                 pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]]
+        pixels = turn(pixels, orientation_of(data))
     if not np.issubdtype(pixels.dtype, np.integer):
         raise ToolkitError(path, f"a mask of type {pixels.dtype}", "save it as an 8-bit PNG of 0 and 255")
     full = int(np.iinfo(pixels.dtype).max)

@@ -216,13 +216,30 @@ def test_paint_all_over_is_refused_whatever_is_counted(saved: Saved, reading: An
         read_mask(saved(ALPHA["white paint"]), threshold, reading=reading)
 
 
+def without_opencv(data: bytes) -> bytes:
+    """The same PNG with a method of compression that OpenCV does not know, and Pillow passes over."""
+    out = bytearray(data)
+    out[26] = 1
+    out[29:33] = struct.pack(">I", zlib.crc32(out[12:29]))
+    return bytes(out)
+
+
 def test_grey_and_alpha_that_only_pillow_reads(saved: Saved) -> None:
-    data = bytearray(encoded(np.dstack([MARKED * np.uint8(255), ZERO + 255])))
-    data[26] = 1  # a method of compression that OpenCV does not know, and Pillow passes over
-    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
-    path = saved(bytes(data))
+    path = saved(without_opencv(encoded(np.dstack([MARKED * np.uint8(255), ZERO + 255]))))
     assert np.array_equal(read_mask(path).pixels() > 0, MARKED)
     assert np.array_equal(read_mask(path, reading="nonzero").pixels() > 0, MARKED)
+
+
+@pytest.mark.parametrize(
+    "pixels", [MARKED * np.uint8(255), np.dstack([MARKED * np.uint8(255)] * 3)], ids=["grey", "rgb"]
+)
+def test_what_only_pillow_reads_is_turned(saved: Saved, pixels: Pixels) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 2  # mirrored
+    path = saved(without_opencv(encoded(pixels, exif=exif)))
+    mask = read_mask(path)
+    assert np.array_equal(mask.pixels() > 0, MARKED[:, ::-1])
+    assert mask.by_exif
 
 
 def test_soft_alpha_needs_a_threshold(saved: Saved) -> None:
