@@ -48,6 +48,7 @@ $(VENV)/.browser-installed: tests/browser/package-lock.json | $(VENV)/.made
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.fidelity $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
 	$(BIN)/python -m benchmarks.convert $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
+	$(BIN)/python -m benchmarks.verify $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
 	$(BIN)/python -m benchmarks.gallery
 	$(BIN)/python -m benchmarks.layouts
 	$(BIN)/python -m benchmarks.components

@@ -11,6 +11,7 @@ from toolkit.errors import ToolkitError
 __all__ = ["LEARNERS", "find_config", "find_learner"]
 
 
+_LONGEST = 40  # characters of a name that is none, in a message
 LEARNERS = {
     "classifier": ("finetune.classifier", "ClassifierConfig"),
     "longtail": ("finetune.longtail", "LongtailConfig"),
@@ -54,5 +55,6 @@ def find_learner(name: str) -> Learner:
 
 def _place(name: str) -> tuple[str, str]:
     if name not in LEARNERS:
-        raise ToolkitError(name, "is no learner", nearest(name, list(LEARNERS)))
+        shown = name if 0 < len(name) <= _LONGEST else repr(name[:_LONGEST])
+        raise ToolkitError(shown, "is no learner", nearest(name, list(LEARNERS)))
     return LEARNERS[name]

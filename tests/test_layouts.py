@@ -93,6 +93,18 @@ def test_what_contradicts_itself_is_refused(own: Path, tmp_path: Path, words: li
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("name", "good"), [("okk", "OK"), ("ok", "OK"), ("rework,scrap", "OK"), ("Front", "front")])
+def test_a_good_class_that_is_nearly_said_is_not_lost(tmp_path: Path, name: str, good: str) -> None:
+    for number, folder in enumerate([good, "rework"]):
+        save_png(tmp_path / "in" / folder / "0.png", np.full((4, 6), number, np.uint8))
+    words = ("convert", tmp_path / "in", tmp_path / "out", "--to", "yolo-classify", "--image", "{class}/{name}.png")
+    told = defectkit(*words, "--good", name)
+    assert told.status == 2
+    assert f"has no class '{name}', which good images are said to have" in told.err
+    assert defectkit(*words, "--good", good).status == 0
+    assert {path.name for path in (tmp_path / "out/yolo-classify/train").iterdir()} == {"good", "rework"}
+
+
 def test_what_is_built_in_can_be_seen_and_named(tmp_path: Path) -> None:
     listed = defectkit("layouts", "--json").json()["layouts"]
     assert {"mvtec", "mvtec-loco", "images-masks", "severstal"} <= listed.keys()

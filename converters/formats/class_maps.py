@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records, subset_of_name, walk_files
 from converters.formats.map_values import IGNORE, MapValues, map_values
@@ -23,7 +22,7 @@ from toolkit.errors import Problem, ToolkitError
 from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.images import is_image, read_header
-from toolkit.imaging.masks import Mask, read_class_ids
+from toolkit.imaging.masks import Mask, read_class_map
 
 __all__ = ["index_class_maps", "load_class_map"]
 
@@ -159,7 +158,7 @@ def _look_at(pair: _Pair, root: Path, meaning: MapValues, seen: _Seen, *, ours: 
         seen.problems.append(Problem(str(pair.image), "an image without a class map", remedy))
         return
     try:
-        ids = read_class_ids(pair.label)
+        ids = read_class_map(pair.label)
     except ToolkitError as error:
         seen.problems += error.problems
         return
@@ -176,7 +175,7 @@ def _look_at(pair: _Pair, root: Path, meaning: MapValues, seen: _Seen, *, ours: 
     image = pair.image or root / _IMAGES / pair.subset / f"{pair.name}.png"
     classes = tuple(dict.fromkeys(meaning.names[number] for number in present if number in meaning.names))
     payload = (str(pair.label), (meaning.passed, ours))
-    seen.found.append(FoundImage(pair.subset, pair.name, image, payload, classes, (ids.shape[1], ids.shape[0])))
+    seen.found.append(FoundImage(pair.subset, pair.name, image, payload, classes, (ids.width, ids.height)))
 
 
 def _check_all_ignored(root: Path, meaning: MapValues, seen: _Seen) -> None:
@@ -234,9 +233,12 @@ def _unread(root: Path, read: Iterable[Path]) -> list[str]:
     ]
 
 
-def _values(ids: npt.NDArray[np.uint8]) -> list[int]:
+def _values(ids: Mask) -> list[int]:
     """The values in a map, sorted."""
-    counts = cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel()
+    if not ids.crop.size:
+        return [0]
+    counts = cv2.calcHist([ids.crop], [0], None, [256], [0, 256]).ravel()
+    counts[0] += ids.width * ids.height - ids.crop.size
     return [int(number) for number in np.flatnonzero(counts)]
 
 
@@ -248,8 +250,8 @@ def load_class_map(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
             of its image.
     """
     path, (passed, ours) = entry.payload
-    ids = read_class_ids(Path(path))
-    height, width = ids.shape
+    ids = read_class_map(Path(path))
+    width, height = ids.width, ids.height
     values: dict[str, list[int]] = {}
     for number in _values(ids):
         if number in entry.names:
@@ -264,7 +266,8 @@ def load_class_map(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
             )
             raise ToolkitError(path, problem, "make the two the same size")
     found: list[Instance] = []
+    values_at, offset = (ids.pixels(), (0, 0)) if 0 in entry.names else (ids.crop, (ids.x, ids.y))
     for name, numbers in values.items():
-        marked = ids == numbers[0] if len(numbers) == 1 else np.isin(ids, numbers)
-        found += find_instances(Mask.of(marked.view(np.uint8), width, height), name).instances
+        marked = values_at == numbers[0] if len(numbers) == 1 else np.isin(values_at, numbers)
+        found += find_instances(Mask.of(marked.view(np.uint8), width, height, offset), name).instances
     return found

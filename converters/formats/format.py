@@ -103,5 +103,6 @@ class Format:
         lines = [
             digest_line(path.relative_to(root).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
             for path in files
+            if path.is_file()
         ]
         return hashlib.sha256(b"".join(sorted(lines))).hexdigest()

@@ -42,11 +42,19 @@ __all__ = [
 
 
 class InstanceList(list[Instance]):
-    """Instances of an image, and a line for each thing that its labels list and that marks none of its pixels."""
+    """Instances of an image, and what else there is to say of them.
 
-    def __init__(self, instances: Iterable[Instance] = (), left_out: Iterable[str] = ()) -> None:
+    Attributes:
+        left_out: a line for each thing that the labels list and that marks none of the image's pixels.
+        settled: whether any rounding of the labels' coordinates gives the same pixels.
+    """
+
+    def __init__(
+        self, instances: Iterable[Instance] = (), left_out: Iterable[str] = (), *, settled: bool = False
+    ) -> None:
         super().__init__(instances)
         self.left_out = tuple(left_out)
+        self.settled = settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +96,48 @@ class LabelRecord:
         Raises:
             ToolkitError: the label or the image is at fault.
         """
+        return self.readings(scheme, (rounding,), sized=sized)[0]
+
+    def readings(
+        self, scheme: ClassScheme, roundings: Sequence[Rounding], *, sized: bool = True
+    ) -> list[LabelledImage]:
+        """Read the labels with each rounding in turn, once where all give the same pixels.
+
+        Args:
+            scheme, roundings, sized: as for `labelled`.
+
+        Raises:
+            ToolkitError: as `labelled`.
+        """
         width, height = self.image_size()
         path = self.sample.image if self.sample.image.name and self.sample.image.exists() else None
-        if path is not None and (not self.ours or (sized and self.payload is not None)):  # masks and classes claim none
+        if path is not None and self._claims_size_of(path, sized):
             check_size(path, width, height)
-        loaded = self.load(self, rounding)
-        instances, left_out = tuple(loaded), loaded.left_out if isinstance(loaded, InstanceList) else ()
-        label = self.sample.defect
-        if scheme == "binary":
-            instances = tuple(replace(i, label="defect") for i in instances)
-            label = GOOD if label == GOOD else "defect"
-        kind, subset = self.sample.kind or "masks", self.sample.split
-        return LabelledImage(self.sample.key, path, width, height, instances, subset, label, kind, left_out)
+        kind, subset, label = self.sample.kind or "masks", self.sample.split, self.sample.defect
+        found: list[LabelledImage] = []
+        for rounding in roundings:
+            loaded = self.load(self, rounding)
+            left_out = loaded.left_out if isinstance(loaded, InstanceList) else ()
+            image = LabelledImage(self.sample.key, path, width, height, tuple(loaded), subset, label, kind, left_out)
+            found.append(image.binary() if scheme == "binary" else image)
+            if isinstance(loaded, InstanceList) and loaded.settled:
+                break
+        return found
+
+    def _claims_size_of(self, image: Path, sized: bool) -> bool:
+        """Whether the size that the tree tells is held against its image.
+
+        In trees of ours masks and classes claim none, and an image that cannot be read is named by who reads it.
+        """
+        if not self.ours:
+            return True
+        if not sized or self.payload is None:
+            return False
+        try:
+            image_header(image)
+        except ToolkitError:
+            return False
+        return True
 
     def read(self, settings: Settings, subset: str = "") -> Labelled:
         """Read the labels as a conversion takes them: instances stand as they are labelled.
@@ -158,6 +196,9 @@ def check_size(image: Path, width: int, height: int) -> None:
     there = _file_size(image)
     if there != (width, height):
         problem = f"is {there[0]} x {there[1]} pixels, its labels are for {width} x {height}"
+        if (orientation := image_header(image).orientation) != 1 and there == (height, width):
+            problem += f", as it is stored: its EXIF orientation is {orientation}"
+            raise ToolkitError(image, problem, "save it without an orientation, or label it as viewers show it")
         raise ToolkitError(image, problem, "put the right image there, or correct the size in the label file")
 
 

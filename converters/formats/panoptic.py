@@ -25,10 +25,11 @@ from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
-from toolkit.geometry.instances import crop_to_bbox
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
 from toolkit.imaging.images import encode_blank_map, read_image
-from toolkit.imaging.png import encode_rgb_png
+from toolkit.imaging.opening import read_file
+from toolkit.imaging.orientation import UPRIGHT, orientation_of
+from toolkit.imaging.png import Packed, encode_rgb_png, is_rgb_png, read_packed_png
 
 __all__ = ["FORMAT"]
 
@@ -168,44 +169,55 @@ def _numbered(path: Path, place: str, segment: JsonObject) -> JsonObject:
 def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     """Instances of an image: the segments listed, by their ids in the map."""
     png, segments = entry.payload
-    pixels = read_image(Path(png))
-    if pixels.shape[1::-1] != entry.image_size():
+    width, height, left, top, ids = _read_ids(Path(png))
+    if (width, height) != entry.image_size():
         raise ToolkitError(png, "is not of the size of its image", "write it again")
-    if not pixels.any() and not segments:
-        return []
-    blue, green, red = np.moveaxis(pixels.astype(np.uint32), 2, 0)
-    ids = red | (green << 8) | (blue << 16)
     boxes = _boxes_of_ids(ids)
     found = []
     for segment in segments:
-        x0, y0, x1, y1 = boxes.get(segment["id"], (0, 0, 0, 0))
-        shows = ids[y0:y1, x0:x1] == segment["id"]
-        instance = crop_to_bbox(shows, entry.names.get(segment["category_id"], ""), (x0, y0))
-        if instance is None or not instance.label:
+        label, box = entry.names.get(segment["category_id"], ""), boxes.get(segment["id"])
+        if box is None or not label:
             raise ToolkitError(
                 png, f"segment {segment['id']} is not in the map, or of unknown category", "write it again"
             )
-        found.append(instance)
+        x0, y0, x1, y1 = box
+        shows = ids[y0:y1, x0:x1] == segment["id"]
+        placed = (x0 + left, y0 + top, x1 + left, y1 + top)
+        found.append(Instance(label, placed, shows, int(np.count_nonzero(shows))))
     if np.count_nonzero(ids) != sum(instance.area for instance in found):
         raise ToolkitError(png, "holds segments that are not listed", "write it again")
     return found
 
 
-def _boxes_of_ids(ids: npt.NDArray[np.uint32]) -> dict[int, tuple[int, int, int, int]]:
+def _read_ids(png: Path) -> Packed:
+    """The segment ids in a map: its width and height, x and y of the crop that holds them, and the crop.
+
+    Raises:
+        ToolkitError: it cannot be read.
+    """
+    data = read_file(png)
+    if is_rgb_png(data) and orientation_of(data) == UPRIGHT and (found := read_packed_png(png, data)) is not None:
+        return found
+    pixels = read_image(png)
+    blue, green, red = np.moveaxis(pixels.astype(np.uint32), 2, 0)
+    return pixels.shape[1], pixels.shape[0], 0, 0, red | (green << 8) | (blue << 16)
+
+
+def _boxes_of_ids(ids: npt.NDArray[np.unsignedinteger]) -> dict[int, tuple[int, int, int, int]]:
     """Id -> the box (x0, y0, x1, y1), half-open, of the pixels that have it; 0 is none."""
-    rows, columns = np.nonzero(ids)
-    if not len(rows):
+    if not ids.any():
         return {}
-    here = ids[rows, columns]
-    order = np.argsort(here, kind="stable")
-    here, rows, columns = here[order], rows[order], columns[order]
-    starts = np.flatnonzero(np.diff(here, prepend=0))
-    reduced = [by.reduceat(along, starts) for by in (np.minimum, np.maximum) for along in (columns, rows)]
-    x0, y0, x1, y1 = (side.tolist() for side in reduced)
-    return {
-        number: (left, top, right + 1, bottom + 1)
-        for number, left, top, right, bottom in zip(here[starts].tolist(), x0, y0, x1, y1, strict=True)
-    }
+    width = ids.shape[1]
+    turns = np.ones(ids.shape, np.bool_)  # a run of one id begins here; none goes on in the next row
+    np.not_equal(ids[:, 1:], ids[:, :-1], out=turns[:, 1:])
+    starts = np.flatnonzero(turns)
+    lengths, here = np.diff(starts, append=ids.size), ids.ravel()[starts]
+    order = np.argsort(here, kind="stable")[np.count_nonzero(here == 0) :]
+    here, (rows, columns) = here[order], np.divmod(starts[order], width)
+    firsts = np.flatnonzero(np.diff(here, prepend=here.dtype.type(0)))
+    x0, y0 = (np.minimum.reduceat(along, firsts).tolist() for along in (columns, rows))
+    x1, y1 = (np.maximum.reduceat(along, firsts).tolist() for along in (columns + lengths[order], rows + 1))
+    return dict(zip(here[firsts].tolist(), zip(x0, y0, x1, y1, strict=True), strict=True))
 
 
 def _recognise(root: Path) -> bool:
@@ -214,7 +226,12 @@ def _recognise(root: Path) -> bool:
 
 def _count(image: LabelledImage, settings: Settings) -> int:
     """Instances of which something shows."""
-    owners = image.painted(range(1, len(image.instances) + 1), np.uint32)
+    every = image.instances
+    if len(every) < 2:
+        return len(every)
+    owners = paint(every, range(1, len(every) + 1), window_of(every), np.uint32)
+    if np.count_nonzero(owners) == sum(one.area for one in every):
+        return len(every)
     return len(np.unique(owners[owners > 0]))
 
 

@@ -13,7 +13,7 @@ from converters.formats.base import Holds
 from converters.formats.boxes import uncontained, wrong_boxes
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from toolkit.geometry.labels import LabelledImage, paint, window_of
+from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
 
 __all__ = [
     "Comparison",
@@ -42,8 +42,8 @@ class PixelDifference:
 
     Attributes:
         offset: x, y of the arrays' first pixel in the image.
-        lost: bool (H, W), true pixels that are not labelled, or labelled as another class.
-        gained: bool (H, W), labelled pixels where the truth has none.
+        lost: bool (H, W), true pixels that are not labelled, or labelled as another class; empty where nothing differs.
+        gained: labelled pixels where the truth has none, of the same shape.
         renamed: pixels of `lost` that are labelled, as another class.
         iou: same pixels of the same class as a share of all.
     """
@@ -86,7 +86,7 @@ def compare_image(
         found: their format.
         holds: what the labels of their tree consist of.
         record: where they stand.
-        readings: what its readers make of them; they count as good as the worst.
+        readings: what its readers make of them, each once; they count as good as the worst.
         truth: what they should be.
         least: IoU that rectangles must reach.
     """
@@ -115,6 +115,8 @@ def drawn_as_masks(found: Format, truth: LabelledImage) -> int:
 
 def masked(image: LabelledImage) -> LabelledImage:
     """The image with the objects alone that have a mask."""
+    if all(one.mask is not None for one in image.instances):
+        return image
     return replace(image, instances=tuple(one for one in image.instances if one.mask is not None))
 
 
@@ -124,10 +126,18 @@ def _compare_pixels(reading: LabelledImage, truth: LabelledImage) -> ImageFideli
     return ImageFidelity(found.iou, truth.key, int(np.count_nonzero(found.lost)), int(np.count_nonzero(found.gained)))
 
 
+def _same_masks(ones: Sequence[Instance], others: Sequence[Instance]) -> bool:
+    """Whether instances mark the same pixels as the same classes, one by one in their order."""
+    return len(ones) == len(others) and all(
+        one.label == other.label and one.window == other.window and np.array_equal(one.region, other.region)
+        for one, other in zip(ones, others, strict=True)
+    )
+
+
 def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDifference:
     """The pixels by which what is labelled differs from what is true."""
     every = (*reading.instances, *truth.instances)
-    if not every:
+    if _same_masks(reading.instances, truth.instances):  # then they are painted alike
         nothing = np.zeros((0, 0), np.bool_)
         return PixelDifference((0, 0), nothing, nothing, 0, 1.0)
     window = window_of(every)

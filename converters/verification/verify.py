@@ -22,7 +22,7 @@ from converters.formats.base import Holds, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
-from converters.sources import LayoutLike, Source, SourceLike, read_labels, trees_in
+from converters.sources import LayoutLike, Member, Source, SourceLike, read_labels, trees_in
 from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, settings_of, unsaid_images
 from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
@@ -229,18 +229,11 @@ def _images_said(tree: LabelTree) -> int | None:
 
 def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: float) -> list[_Checked]:
     """Check all the labels of one image, and its image files."""
-    expected: dict[tuple[Any, ...], LabelledImage | str] = {}
+    expected: _Truths = {}
     results = []
     for number, record in match.records:
         way = ways[number]
-        settings = way.settings
-        how = (settings.scheme, settings.grouping, settings.min_area, settings.threshold)
-        if how not in expected and match.member is not None:
-            try:
-                expected[how] = match.member.read(settings).image
-            except ToolkitError as error:
-                expected[how] = "; ".join(str(problem) for problem in error.problems)
-        truth = expected.get(how)
+        truth = _truth(match.member, way.settings, expected) if match.member is not None else None
         if isinstance(truth, str) or (truth is None and compare):
             checked = _Checked(number, 0, (truth or f"{record.sample.key}: is not in the source",))
         else:
@@ -253,6 +246,24 @@ def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: floa
     return results
 
 
+_Truths = dict[tuple[Any, ...], LabelledImage | str]
+"""What labels should say by the settings that they were made with, or why that cannot be read."""
+
+
+def _truth(member: Member, settings: Settings, known: _Truths) -> LabelledImage | str:
+    """What the labels of an image should say. The image is read once for all trees whose settings allow it."""
+    how = (settings.grouping, settings.min_area, settings.threshold)
+    named, own = known.get(("defect", *how)), (settings.scheme, *how)
+    if own not in known and settings.scheme == "binary" and named is not None:
+        known[own] = named if isinstance(named, str) else named.binary()
+    if own not in known:
+        try:
+            known[own] = member.read(settings).image
+        except ToolkitError as error:
+            known[own] = "; ".join(str(problem) for problem in error.problems)
+    return known[own]
+
+
 def _wrong(number: int, record: LabelRecord, way: _Way, objects: int, failures: tuple[str, ...]) -> _Checked:
     """An image whose labels cannot be compared, and should be."""
     fidelity = ImageFidelity(0.0, record.sample.key, 0, 0) if way.holds == "pixels" else None
@@ -263,7 +274,7 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     found, key = way.format, record.sample.key
     scheme: ClassScheme = "defect" if found.tells_classes else "binary"
-    readings = [record.labelled(scheme, rounding, sized=False) for rounding in found.roundings]
+    readings = record.readings(scheme, found.roundings, sized=False)
     shown = readings[0]
     objects = 1 if way.holds == "classes" else len(shown.instances)
     # Simplified rings keep the box and the area of the mask that they stand for.

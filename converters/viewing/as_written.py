@@ -29,7 +29,7 @@ def read_shown(
         compare: whether there is a source.
     """
     found = find_format(kind)
-    readings = [record.labelled(rounding=rounding) for rounding in found.roundings]
+    readings = record.readings("defect", found.roundings)
     shown = readings[0]
     boxes, corners = found.as_written(record, shown)
     if not compare:
@@ -50,7 +50,7 @@ def read_shown(
     true = masked(truth).marked() if truth.kind not in ("class", "boxes") else None
     if holds != "pixels":
         return Shown(shown, boxes, corners, true, problems=problems)
-    alike = [_binary(reading) if settings.scheme == "binary" else reading for reading in readings]
+    alike = [reading.binary() if settings.scheme == "binary" else reading for reading in readings]
     place, difference = _difference(alike, truth, rectangles=drawn_as_masks(found, truth) > 0)
     return Shown(readings[place], boxes, corners, true, difference, problems=problems)
 
@@ -68,9 +68,3 @@ def _difference(readings: Sequence[LabelledImage], truth: LabelledImage, *, rect
     nothing = not any(image.instances for image in pairs[place]) or (rectangles and worst.iou == 1)
     iou = None if nothing else worst.iou
     return place, Difference(worst.offset, worst.lost, worst.gained, worst.renamed, iou)
-
-
-def _binary(labelled: LabelledImage) -> LabelledImage:
-    """The same labels with one class, as masks tell no classes apart."""
-    instances = tuple(replace(one, label="defect") for one in labelled.instances)
-    return replace(labelled, instances=instances)

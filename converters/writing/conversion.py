@@ -161,7 +161,7 @@ class Conversion:
         self._written += 1
         if rendered.both_ways and not self._seen["both"]:
             self._doubtful = rendered.sample.image
-        self._seen.update(turned=rendered.turned, inverted=rendered.inverted, both=rendered.both_ways)
+        self._seen.update(turned=rendered.turned, inverted=rendered.inverted, both=int(rendered.both_ways))
         self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
         nothing = ((reason, 0) for reason in rendered.left_out)
         left_out = (*(("smaller than --min-area", area) for area in rendered.too_small), *nothing)

@@ -55,5 +55,9 @@ def test_settings_that_mean_nothing_are_told(config: Any, settings: dict[str, An
 def test_a_learner_that_is_none_and_a_run_to_resume_that_is_not_named(tmp_path: Path) -> None:
     with pytest.raises(ToolkitError, match=r"classifer: is no learner; did you mean classifier\?"):
         train("classifer", tmp_path)
+    with pytest.raises(ToolkitError, match=r"^'': is no learner; use one of"):
+        train("", tmp_path)
+    with pytest.raises(ToolkitError, match=r"^'x{40}': is no learner; use one of"):
+        train("x" * 5000, tmp_path)
     with pytest.raises(ToolkitError, match="does not say which run to go on with"):
         train("vae", tmp_path, resume=True)

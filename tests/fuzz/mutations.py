@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,11 @@ def swap(rng: random.Random, node: Any) -> Any:
         holder, key = rng.choice(named if named and rng.random() < 0.7 else places)
         way = rng.randrange(6)
         if way <= 3:
-            holder[key] = rng.choice(VALUES)
+            holder[key] = deepcopy(rng.choice(VALUES))  # it may be changed itself
         elif way == 4 and isinstance(holder, dict):
             del holder[key]
         elif way == 4:
-            holder.insert(key, holder[key])
+            holder.insert(key, deepcopy(holder[key]))
         else:
             holder[key] = _retyped(rng, holder[key])
     return node

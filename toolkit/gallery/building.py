@@ -267,7 +267,7 @@ def _write(built: Path, number: int, rendered: Rendered, lines: IO[bytes]) -> No
             target.write_bytes(picture.encoded)
         elif rendered.image is not None:
             link_or_copy(rendered.image, str(target), "hardlink")
-    detail = b"defectkit.detail(%d,%b);\n" % (number, orjson.dumps(rendered.detail))
+    detail = b"defectkit.detail(%d,%b);\n" % (number, rendered.detail)
     (built / "data/images" / f"{name}.js").write_bytes(detail)
     lines.write(orjson.dumps(rendered.row) + b"\n")
     lines.flush()

@@ -30,13 +30,13 @@ class Rendered:
 
     Attributes:
         row: what the index and the tile say of it, as JSON values.
-        detail: what the full view draws, as JSON values.
+        detail: what the full view draws, as JSON: text takes the least memory while it waits to be written.
         picture: thumbnail and image; None where there is no image, or it cannot be read.
         image: the image file.
     """
 
     row: dict[str, object]
-    detail: dict[str, object]
+    detail: bytes
     picture: Picture | None
     image: Path | None
 
@@ -76,7 +76,7 @@ def render(item: GalleryItem, page: GalleryPage) -> Rendered:
         "image": picture.suffix if picture else "",
         "tile": _tile(shown, page, corners) if shown else {},
     }
-    return Rendered(row, _detail(item, shown, page, corners), picture, item.image)
+    return Rendered(row, orjson.dumps(_detail(item, shown, page, corners)), picture, item.image)
 
 
 def _size(shown: Shown | None, picture: Picture | None) -> tuple[int, int]:
@@ -203,7 +203,7 @@ def _detail(
             told["score"] = round(shown.scores[place], 4)
         if corners:
             told["oriented"] = corners_path([corners[place]])
-        instances.append(orjson.Fragment(orjson.dumps(told).decode()))  # text takes the least memory
+        instances.append(orjson.Fragment(orjson.dumps(told)))  # text takes the least memory
     detail: dict[str, object] = {"instances": instances}
     if shown.source is not None:
         detail["source"] = mask_path(shown.source)

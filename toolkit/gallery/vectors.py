@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -28,7 +29,14 @@ def outline_path(outline: Outline, offset: tuple[int, int] = (0, 0)) -> str:
 
 def mask_path(mask: BoolArray, offset: tuple[int, int] = (0, 0)) -> str:
     """Path of a bool mask (H, W) placed at `offset` (x, y); "" for an empty mask."""
-    return outline_path(trace(mask), offset) if mask.any() else ""
+    crop, offset = _tight(mask, offset)
+    return outline_path(trace(np.ascontiguousarray(crop)), offset) if crop.size else ""
+
+
+def _tight(mask: BoolArray, offset: tuple[int, int]) -> tuple[BoolArray, tuple[int, int]]:
+    """The part of a mask placed at `offset` (x, y) that holds all that is marked, and its place; (0, 0) for nothing."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.size else (0, 0, 0, 0)
+    return mask[y : y + height, x : x + width], (x + offset[0], y + offset[1])
 
 
 def box_path(boxes: Iterable[Sequence[float]], scale: float = 1.0) -> str:
@@ -62,6 +70,13 @@ def shrink(mask: BoolArray, offset: tuple[int, int], size: tuple[int, int], smal
         size: width and height of the image.
         small: bool (H, W), no larger than the image; written to.
     """
-    rows, columns = np.nonzero(mask)
-    height, width = small.shape
-    small[(rows + offset[1]) * height // size[1], (columns + offset[0]) * width // size[0]] = True
+    mask, offset = _tight(mask, offset)
+    if not mask.size:
+        return
+    places = []
+    for axis in (0, 1):  # of rows, and then of columns, that become one
+        side = (np.arange(mask.shape[axis]) + offset[1 - axis]) * small.shape[axis] // size[1 - axis]
+        firsts = np.flatnonzero(np.diff(side, prepend=-1))
+        mask = np.bitwise_or.reduceat(mask, firsts, axis=axis)
+        places.append(side[firsts])
+    small[np.ix_(*places)] |= mask

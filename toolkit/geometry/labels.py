@@ -145,6 +145,11 @@ class LabelledImage:
         """Map (height, width) of one value for each instance, 0 elsewhere; where they overlap, the later one shows."""
         return paint(self.instances, values, (0, 0, self.width, self.height), dtype)
 
+    def binary(self) -> LabelledImage:
+        """The same labels with one class, "defect"; a good image stays good."""
+        instances = tuple(replace(one, label="defect") for one in self.instances)
+        return replace(self, instances=instances, image_label=GOOD if self.image_label == GOOD else "defect")
+
     def shrunk(self, side: int) -> LabelledImage:
         """The labels on an image of at most `side` pixels; marks drawn at full size would fade when they are scaled."""
         factor = min(1.0, side / max(self.width, self.height))

@@ -26,6 +26,7 @@ __all__ = [
     "mask_of_runs",
     "present_values",
     "read_class_ids",
+    "read_class_map",
     "read_mask",
     "read_value_masks",
     "read_values",
@@ -260,6 +261,19 @@ def _check_lossless(path: Path, data: bytes, present: Sequence[int]) -> None:
         raise ToolkitError(
             path, "its values were changed by lossy compression, and name no classes", "save it anew as PNG"
         )
+
+
+def read_class_map(path: Path) -> Mask:
+    """Decode a map of class ids as far as any of them is not 0: what `read_class_ids` gives, as a mask.
+
+    Raises:
+        ToolkitError: as `read_class_ids`.
+    """
+    data = read_file(path)
+    if is_grey_png(data):
+        return Mask(*read_grey_png(path, data)).turned(orientation_of(data))
+    ids = read_class_ids(path)
+    return Mask.of(ids, ids.shape[1], ids.shape[0])
 
 
 def read_class_ids(path: Path) -> npt.NDArray[np.uint8]:

@@ -24,6 +24,7 @@ __all__ = ["check_whole", "open_with_pillow", "read_file", "unreadable"]
 
 Image.preinit()  # else the first image pays for the import of the common formats
 
+_UNKNOWN = (UnidentifiedImageError, ImportError)  # the latter where ultralytics was loaded: it looks for a plugin
 _SIGNATURES = (PNG_SIGNATURE, JPEG_SIGNATURE, b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _TAIL = 65536  # bytes at the end in which a JPEG's end marker is looked for: cameras append data after it
 _TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # bytes of a value, by its type; 3 and 4 are unsigned integers
@@ -37,7 +38,7 @@ def open_with_pillow(path: Path, data: bytes) -> Iterator[Image.Image]:
         with without_pillow_limit(), Image.open(BytesIO(data)) as image:
             check_room(path, data, *image.size, mode=image.mode)
             yield image
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError) as error:
+    except (*_UNKNOWN, OSError, ValueError, SyntaxError, MemoryError) as error:
         raise ToolkitError(path, f"not a readable image ({_brief(error)})", REPLACE) from error
 
 
@@ -136,6 +137,6 @@ def unreadable(path: Path, error: OSError) -> ToolkitError:
 
 
 def _brief(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, _UNKNOWN):
         return "its content is of no known format"
     return str(error).splitlines()[0][:80] if str(error) else type(error).__name__

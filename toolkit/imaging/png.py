@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -32,6 +33,7 @@ __all__ = [
     "is_grey_png",
     "is_rgb_png",
     "read_grey_png",
+    "read_packed_png",
     "read_rgb_png",
     "several_pictures",
 ]
@@ -40,6 +42,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 """The way out of a damaged image file."""
 
+_BEGIN = PNG_SIGNATURE + b"\0\0\0\rIHDR"  # the header is the first chunk, and of 13 bytes
 _EIGHT_BIT_GREY, _EIGHT_BIT_RGB = b"\x08\x00", b"\x08\x02"  # bit depth and colour type in the header
 _PLAIN = bytes(3)  # the rest of it: compression, filter method, no interlacing
 _MOST_OF_A_BYTE = 1032  # bytes that deflate makes of one
@@ -64,7 +67,8 @@ def check_png(path: Path, data: bytes) -> bytes:
     """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels.
 
     Raises:
-        ToolkitError: the file is cut short, a checksum does not match, or it is an animation of several pictures.
+        ToolkitError: the file is cut short, a checksum does not match, it has two headers, or it is an animation of
+            several pictures.
     """
     position = 8
     packed: list[bytes] = []
@@ -77,6 +81,8 @@ def check_png(path: Path, data: bytes) -> bytes:
         if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise ToolkitError(path, "damaged: a checksum of this PNG does not match", REPLACE)
         kind = data[position + 4 : position + 8]
+        if kind == b"IHDR" and position > len(PNG_SIGNATURE):
+            raise ToolkitError(path, "damaged: this PNG has two headers", REPLACE)
         if kind == b"IDAT":
             pictures += not packed and not pictures  # one that no frame control precedes is shown by few
             packed.append(data[position + 8 : end - 4])
@@ -98,17 +104,21 @@ def check_extent(path: Path, width: int, height: int) -> None:
 
 def is_grey_png(data: bytes) -> bool:
     """Whether a file is a PNG of one channel of 8 bits, without interlacing, as far as its header says."""
-    return data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
+    return data[:16] == _BEGIN and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
 
 
 def is_rgb_png(data: bytes) -> bool:
     """Whether a file is a PNG of three channels of 8 bits, without interlacing, transparency or animation."""
-    plain = data[:8] == PNG_SIGNATURE and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
+    plain = data[:16] == _BEGIN and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
     return plain and b"tRNS" not in data and b"acTL" not in data
 
 
 Grey = tuple[int, int, int, int, npt.NDArray[np.uint8]]
 """Width, height; x, y of the crop; the crop: uint8 (h, w), the tight box of the pixels that are not 0."""
+
+
+Packed = tuple[int, int, int, int, npt.NDArray[np.unsignedinteger]]
+"""As `Grey`, of numbers that may need more than a byte: uint8 or uint32 (h, w)."""
 
 
 def read_grey_png(path: Path, data: bytes) -> Grey:
@@ -142,20 +152,62 @@ def read_rgb_png(path: Path, data: bytes) -> Grey | None:
     Raises:
         ToolkitError: as `check_png`.
     """
+    found = _filtered_channels(path, data)
+    if found is None:
+        return None
+    (width, height), top, filters, (red, *others) = found
+    if not all(np.array_equal(red, other) for other in others):
+        return None
+    return width, height, *_tight(top, _unfiltered(np.concatenate([filters, red], axis=1)))
+
+
+def read_packed_png(path: Path, data: bytes) -> Packed | None:
+    """Decode a PNG that `is_rgb_png` as one number a pixel, R + 256 G + 256^2 B.
+
+    None where its pixels do not unpack, which the decoder of colours has to say.
+
+    Raises:
+        ToolkitError: as `check_png`.
+    """
+    found = _filtered_channels(path, data)
+    if found is None:
+        return None
+    size, top, filters, channels = found
+    # What is 0 before the filters are undone is 0: few maps hold more than 255 numbers.
+    planes = {
+        place: _unfiltered(np.concatenate([filters, channel], axis=1))
+        for place, channel in enumerate(channels)
+        if not place or channel.any()
+    }
+    if len(planes) == 1:
+        return *size, *_tight(top, planes[0])
+    x, y, tight = _tight(top, np.bitwise_or.reduce(list(planes.values())))
+    h, w = tight.shape
+    crop = np.zeros((h, w), np.uint32)
+    for place, plane in planes.items():
+        crop |= plane[y - top : y - top + h, x : x + w].astype(np.uint32) << (8 * place)
+    return *size, x, y, crop
+
+
+def _filtered_channels(
+    path: Path, data: bytes
+) -> tuple[tuple[int, int], int, npt.NDArray[np.uint8], list[npt.NDArray[np.uint8]]] | None:
+    """The size of an RGB PNG, and the band of rows that hold anything; None where it does not unpack.
+
+    Of the band: its first row, the filters (h, 1), and the three channels (h, w) before these are undone.
+    """
     packed = check_png(path, data)
     width, height = struct.unpack(">II", data[16:24])
     check_extent(path, width, height)
     if height * (3 * width + 1) > _MOST_OF_A_BYTE * (len(packed) + 1):
         return None
     lines = _unpacked(packed, 3 * width + 1, height)
-    if lines is None or lines[:, 0].max() > _LAST_FILTER:
+    if lines is None or not lines.size or lines[:, 0].max() > _LAST_FILTER:
         return None
     top, band = _marked_rows(lines)
     colours = band[:, 1:].reshape(len(band), width, 3)
-    red, *others = (np.asarray(cv2.extractChannel(colours, channel), np.uint8) for channel in range(3))
-    if not all(np.array_equal(red, other) for other in others):
-        return None
-    return width, height, *_tight(top, _unfiltered(np.concatenate([band[:, :1], red], axis=1)))
+    channels = [np.asarray(cv2.extractChannel(colours, channel), np.uint8) for channel in range(3)]
+    return (width, height), top, band[:, :1], channels
 
 
 def encode_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -214,6 +266,11 @@ def _unfiltered(lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
             values = np.cumsum(steps.ravel()[places], dtype=np.uint8)
             bounds = np.concatenate([[0], places, [steps.size]])
             return np.repeat(np.concatenate([[np.uint8(0)], values]), np.diff(bounds)).reshape(steps.shape)[:, 1:]
+    if (filters == _UP).all():
+        pixels = lines[:, 1:].copy()
+        for above, row in pairwise(pixels):
+            row += above
+        return pixels
     height, width = lines.shape[0], lines.shape[1] - 1
     return _decoded(zlib.compress(np.ascontiguousarray(lines).data, 0), width, height)
 

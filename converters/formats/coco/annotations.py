@@ -114,6 +114,8 @@ def _numbers(values: object, what: str, count: int | None = None) -> list[float]
         raise ValueError(f"{what} is {_kind(values)} instead of a list of numbers")
     if len(values) % 2 or (count is not None and len(values) != count):
         raise ValueError(f"{what} of {len(values)} numbers" + (f" instead of {count}" if count is not None else ""))
+    if set(map(type, values)) == {int} and min(values) >= -_FARTHEST and max(values) <= _FARTHEST:
+        return values  # as ours are
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{what} holds {shown(value)}, which is no number")

@@ -53,8 +53,14 @@ def index_coco(root: Path) -> LabelTree:
         make_records(found, load_coco, names, ours=ours, kind=kind),
         manifest=manifest,
         layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
-        notes=[*files.notes, *categories.notes, *(images_note(images) if not ours else ())],
+        notes=[*files.notes, *categories.notes, *(() if ours else (*images_note(images), *_crowds_note(files)))],
     )
+
+
+def _crowds_note(files: CocoFiles) -> list[str]:
+    """What to say of annotations that stand for many objects."""
+    crowds = sum(bool(one.get("iscrowd")) for _, document in files.documents for one in document["annotations"])
+    return [f"{crowds} annotation(s) are of crowds (iscrowd 1): each is read as one object"] if crowds else []
 
 
 def _category(annotation: JsonObject) -> int:

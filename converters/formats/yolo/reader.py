@@ -10,7 +10,7 @@ import numpy.typing as npt
 from converters.formats.boxes import TOLERANCE
 from converters.formats.label_tree import InstanceList, LabelRecord
 from converters.formats.yolo.rows import Row, parse_rows, pixel_box, pixel_corners, pixel_points
-from converters.rasterize import Rounding, fill_edges_crop, fill_pixels, to_pixels
+from converters.rasterize import ROUNDINGS, Rounding, fill_edges_crop, fill_pixels, to_pixels
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
@@ -24,7 +24,8 @@ def load_yolo(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     Raises:
         ToolkitError: a row is at fault.
     """
-    return _taken(entry, read_rows(entry, rounding))
+    read = list(_read_rows(entry, rounding))
+    return _taken(entry, ((row, found) for row, found, _ in read), settled=all(same for _, _, same in read))
 
 
 def load_obb(entry: LabelRecord, rounding: Rounding) -> InstanceList:
@@ -33,10 +34,10 @@ def load_obb(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     Raises:
         ToolkitError: a row is at fault.
     """
-    return _taken(entry, read_corners(entry))
+    return _taken(entry, read_corners(entry), settled=True)
 
 
-def _taken(entry: LabelRecord, rows: Iterable[tuple[Row, Instance | None]]) -> InstanceList:
+def _taken(entry: LabelRecord, rows: Iterable[tuple[Row, Instance | None]], *, settled: bool) -> InstanceList:
     """What the rows mark. In trees of ours each marks something; other tools' rows that do not are left out.
 
     Raises:
@@ -50,19 +51,26 @@ def _taken(entry: LabelRecord, rows: Iterable[tuple[Row, Instance | None]]) -> I
             raise ToolkitError(f"{entry.payload.path}:{row.line}", "covers no pixel of the image", "remove the row")
         else:
             nothing.append(f"line {row.line} marks no pixel of the image")
-    return InstanceList(found, nothing)
+    return InstanceList(found, nothing, settled=settled)
 
 
 def read_rows(entry: LabelRecord, rounding: Rounding) -> Iterator[tuple[Row, Instance | None]]:
     """Each row of boxes and polygons, and what it marks; None if that is no pixel."""
+    return ((row, found) for row, found, _ in _read_rows(entry, rounding))
+
+
+def _read_rows(entry: LabelRecord, rounding: Rounding) -> Iterator[tuple[Row, Instance | None, bool]]:
+    """As `read_rows`, and whether each row marks the same with any rounding."""
     width, height = entry.image_size()
     for row in parse_rows(entry.payload, entry.names):
         label = entry.names[row.class_id]
         if len(row.values) == 4:
-            yield row, box_instance(row.values, (width, height), label)
+            yield row, box_instance(row.values, (width, height), label), True
         else:
             points = pixel_points(row.values.reshape(-1, 2), (width, height))
-            yield row, polygon_instance(to_pixels(points, rounding), (width, height), label)
+            pixels = to_pixels(points, rounding)
+            same = all(np.array_equal(to_pixels(points, other), pixels) for other in ROUNDINGS if other != rounding)
+            yield row, polygon_instance(pixels, (width, height), label), same
 
 
 def read_corners(entry: LabelRecord) -> Iterator[tuple[Row, Instance | None]]:

@@ -235,7 +235,8 @@ def out_of_bounds(values: npt.NDArray[np.float64]) -> tuple[str, str] | None:
     """Problem and remedy where coordinates are not shares of the image, beyond what rounding does to them."""
     if values.min() >= 0 and values.max() <= 1:  # as nearly all are
         return None
-    shares = values.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large for it is above 1 in any case
+        shares = values.astype(np.float32)
     if len(shares) != 4:
         points = shares.reshape(-1, 2)
         low, high = points.min(axis=0), points.max(axis=0)

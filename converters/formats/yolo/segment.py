@@ -59,6 +59,7 @@ def _written(image: LabelledImage, settings: Settings) -> Iterator[tuple[Instanc
 def _count(image: LabelledImage, settings: Settings) -> int:
     if settings.join_parts:
         return len(image.instances)
+    # A part of a mask has one ring, which need not be walked to be counted.
     return sum(1 if one.part is not None else len(one.centre_rings) for one in image.instances)
 
 

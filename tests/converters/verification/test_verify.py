@@ -263,6 +263,13 @@ def test_an_edited_manifest_is_found(
     assert any(words in line and "manifest.json" in line for line in report.failures), report.failures
 
 
+def test_a_folder_in_place_of_a_label_file_is_no_label_file(labels: Path, source: Dataset, tmp_path: Path) -> None:
+    tree = tree_copy(labels / "yolo-segment", tmp_path)
+    next(tree.glob("labels/*/*.txt")).unlink()
+    (tree / "labels/test/more.txt").mkdir()
+    assert any("labels_sha256" in line for line in verify(tree, source).failures)
+
+
 def test_the_manifest_names_the_source(labels: Path) -> None:
     report = verify(labels)
     assert (report.passed, report.notes) == (True, ())

@@ -400,6 +400,22 @@ def test_a_uniform_split_may_leave_samples_out_but_lose_no_line(dataset: list[Sa
     assert str(caught.value) == f"{path}: 2 of its 15 lines are missing; make it again"
 
 
+@pytest.mark.parametrize("line", ["x" * 150_000 + ",train", f"{'x' * 3000},train", f"KEY,{'x' * 3000}"], ids=len)
+def test_what_is_too_long_is_not_told_whole(few: list[Sample], tmp_path: Path, line: str) -> None:
+    path = saved(tmp_path, "key,subset", f"{few[1].key},train", line.replace("KEY", few[0].key))
+    with pytest.raises(ToolkitError, match=r"split\.csv:3: ") as caught:
+        read_split(path, few)
+    assert all(len(str(problem)) < 1000 for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("count", ["²", "٣", "9" * 5000, "-1"])
+def test_a_count_of_lines_that_is_no_number_counts_nothing(few: list[Sample], tmp_path: Path, count: str) -> None:
+    rows = [f"{sample.key},train" for sample in few]
+    path = saved(tmp_path, f"# strategy=uniform samples={count}", "key,subset", *rows[1:])
+    with pytest.raises(BadInputError, match=f"the key '{few[0].key}' is missing"):
+        read_split(path, few)
+
+
 def test_every_strategy_is_known(dataset: list[Sample]) -> None:
     for strategy in STRATEGIES:
         assert split_dataset(dataset, strategy, per_class=4).strategy == strategy

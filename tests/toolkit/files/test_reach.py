@@ -264,7 +264,7 @@ def test_maps_are_not_looked_for_elsewhere(place: str, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("masks_dir: masks", f"masks_dir: {place}"))
     told = defectkit("convert", home, tmp_path / "out", "--to", "coco")
     assert (told.status, len(told.errors)) == (2, 1), told.err
-    assert "an image without a class map" in told.err
+    assert "has a masks_dir that is no folder in the tree; name it from there, as masks" in told.err
 
 
 def test_a_link_to_a_whole_disk_is_not_walked(tmp_path: Path) -> None:

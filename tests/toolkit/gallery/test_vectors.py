@@ -76,3 +76,21 @@ def test_a_speck_survives_shrinking(width: int, height: int) -> None:
     shrink(np.ones((1, 1), np.bool_), (width - 1, height - 1), (width, height), small)
     assert small.sum() == 1
     assert small[-1, -1]
+
+
+@given(
+    arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12)),
+    st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
+def test_each_pixel_is_marked_where_it_falls(
+    mask: Bools, offset: tuple[int, int], beyond: tuple[int, int], most: tuple[int, int]
+) -> None:
+    width, height = mask.shape[1] + offset[0] + beyond[0], mask.shape[0] + offset[1] + beyond[1]
+    small = np.zeros((min(most[1], height), min(most[0], width)), np.bool_)
+    shrink(mask, offset, (width, height), small)
+    expected = np.zeros_like(small)
+    for y, x in np.argwhere(mask) + offset[::-1]:
+        expected[y * len(small) // height, x * small.shape[1] // width] = True
+    assert np.array_equal(small, expected)

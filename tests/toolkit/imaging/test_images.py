@@ -361,3 +361,12 @@ def test_a_png_chunk_is_checked_by_its_own_checksum(tmp_path: Path) -> None:
     chunk = struct.pack(">I", len(note) - 4) + note + struct.pack(">I", zlib.crc32(note))
     path = saved(tmp_path, WHOLE["png"][:33] + chunk + WHOLE["png"][33:])
     assert np.array_equal(read_image(path), NOISE[:, :, ::-1])
+
+
+@pytest.mark.usefixtures("ultralytics")
+def test_a_damaged_image_is_named_where_ultralytics_has_changed_pillow(tmp_path: Path) -> None:
+    """It looks for a plugin, which need not be there, as soon as Pillow does not know an image."""
+    pytest.importorskip("ultralytics.utils.patches")
+    (tmp_path / "0.webp").write_bytes(b"RIFF" + struct.pack("<I", 60) + b"AVI " + bytes(60))
+    with pytest.raises(ToolkitError, match=r"0\.webp: not a readable image \(its content is of no known format\)"):
+        read_header(tmp_path / "0.webp")

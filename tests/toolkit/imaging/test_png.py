@@ -213,3 +213,28 @@ def test_a_png_of_a_filter_method_that_nobody_knows(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image.*; replace the file"):
         read_mask(path)
+
+
+@pytest.mark.parametrize("colour", [0, 2], ids=["grey", "colours"])
+def test_a_png_of_a_header_that_is_cut(tmp_path: Path, colour: int) -> None:
+    for columns in range(1, 4000):  # until the checksum begins with the byte that is missing
+        header = struct.pack(">IIBBBB", columns, 2, 8, colour, 0, 0)
+        if not zlib.crc32(b"IHDR" + header) >> 24:
+            break
+    sound = png_of_rows(np.zeros((2, columns * (1 if colour == 0 else 3)), np.uint8), [NONE] * 2)
+    chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    path = tmp_path / "mask.png"
+    path.write_bytes(sound[:8] + chunk + sound[33:])
+    with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image.*; replace the file"):
+        read_mask(path)
+
+
+@pytest.mark.parametrize("length", [0, 13])
+def test_a_png_of_two_headers(tmp_path: Path, length: int) -> None:
+    sound = png_of_rows(rows_with(4, 6, {1: 255}), [NONE] * 4)
+    header = sound[16 : 16 + length]
+    second = struct.pack(">I", length) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    path = tmp_path / "mask.png"
+    path.write_bytes(sound[:33] + second + sound[33:])
+    with pytest.raises(ToolkitError, match=r"mask\.png: damaged: this PNG has two headers; replace the file"):
+        read_mask(path)

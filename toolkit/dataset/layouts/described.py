@@ -83,9 +83,12 @@ def index_described(
         told: whether a user gave the description, so that manifests and runs have to keep it.
 
     Raises:
-        ToolkitError: a pattern is faulty, or a file that names values or subsets cannot be read.
+        ToolkitError: a pattern is faulty, a file that names values or subsets cannot be read, or images look good and
+            are of none of the classes that are said to be.
     """
     found = resolve(description, files.images) if resolution is None else resolution
+    if told:
+        _check_good(files, description, {file.groups["class"] for file in found.images if "class" in file.groups})
     keys = _keys(found.images, description)
     table = read_tables(files, description, found.images)
     made = _made(files.root, description, found.images, keys, table.splits)
@@ -192,6 +195,18 @@ def _named(
     split = "train" if subset is None else subset_of(subset, description) or subset
     group = "/".join([groups[name] for name in description.group or _GROUPS if name in groups])
     return _Named(key, image, groups.get("category") or root_name, defect, splits.get(file.path, split), group)
+
+
+def _check_good(files: FileList, description: Description, words: set[str]) -> None:
+    """Raise where none of the names of good images occurs, and a class bears one that is nearly such a name."""
+    good = description.good or []
+    if not good or words.intersection(good):
+        return
+    near = sorted(word for word in words if is_good_word(word) or word.casefold() in map(str.casefold, good))
+    if near:
+        told = ", ".join(map(repr, good))
+        problem = f"has no class {told}, which good images are said to have; it has {', '.join(sorted(words)[:8])}"
+        raise ToolkitError(files.root, problem, f"say --good '{near[0]}', or the good that is meant in the description")
 
 
 def is_good(word: str, description: Description) -> bool:

@@ -307,8 +307,12 @@ def _check_named(values: Mapping[int | str, str], place: str | Path) -> None:
 
 
 def check_class_name(name: str, place: str | Path) -> None:
-    """Raise where the name of a class is longer than names of files may be."""
-    if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME:
+    """Raise where the name of a class is longer than names of files may be, or no text."""
+    try:
+        length = len(name.encode(errors="surrogateescape"))
+    except UnicodeEncodeError as error:
+        raise ToolkitError(place, f"the class name {name[:20]!r} is no text", "give it another one") from error
+    if length > _LONGEST_NAME:
         problem = f"a class name of more than {_LONGEST_NAME} bytes ({name[:20]}...)"
         raise ToolkitError(place, problem, "give it a shorter one")
 

@@ -13,6 +13,7 @@ from toolkit.files.typed import parse_json
 __all__ = ["read_columns", "read_json", "read_lines", "read_table"]
 
 _LONGEST = 1 << 28  # characters in a field: run lengths of large masks are longer than csv's default allows
+_SHOWN = 40  # characters of a column's name, in a message
 
 
 def read_lines(path: Path) -> list[str]:
@@ -43,7 +44,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mappin
         header = [name.strip() for name in next(records, [])]
         missing = [name for name in columns if name not in header]
         if missing:
-            shown = ", ".join(header[:5]) or "nothing"
+            shown = ", ".join(name[:_SHOWN] for name in header[:5]) or "nothing"
             raise ToolkitError(path, f"has no column {missing[0]!r} (it has: {shown})", "give the table its header")
         for fields in records:
             if not any(field.strip() for field in fields):

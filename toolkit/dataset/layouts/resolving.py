@@ -100,10 +100,7 @@ def resolve(description: Description, files: Sequence[str], *, united: bool = Fa
     own = [[table for (image, _), table in zip(masks, tables, strict=True) if image == n] for n in range(len(images))]
     _pair(found, matched, own, possible, description.shared_masks)
     if description.masks_tell_classes:
-        classes = {path: name for table in tables for path, name in table.classes.items()}
-        found.images = [
-            replace(one, classes=tuple(classes.get(path, "") for path in one.masks)) for one in found.images
-        ]
+        found.images = _with_classes(found.images, tables)
     if description.category:
         for index, file in enumerate(found.images):
             found.images[index] = replace(file, groups={"category": description.category, **file.groups})
@@ -111,6 +108,12 @@ def resolve(description: Description, files: Sequence[str], *, united: bool = Fa
     found.strange_subsets = sorted(word for word in words if subset_of(word, description) is None)
     found.paired = len(found.contested) + sum(bool(file.masks) for file in found.images)
     return found
+
+
+def _with_classes(images: Sequence[FoundFile], tables: Sequence[_Table]) -> list[FoundFile]:
+    """The images with the classes that the names of their masks tell."""
+    classes = {path: name for table in tables for path, name in table.classes.items()}
+    return [replace(one, classes=tuple(classes.get(path, "") for path in one.masks)) for one in images]
 
 
 class _Table:

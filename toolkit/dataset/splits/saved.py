@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -65,8 +66,9 @@ def read_split(path: str | Path, dataset: Sequence[Sample]) -> Split:
     unlabelled = {sample.key for sample in dataset if sample.kind == "unlabelled"}
     rows, told = _known_rows(path, strata)
     subsets, problems = _subsets(path, rows, strata, unlabelled)
-    lost = int(told["samples"]) - len(rows) if told.get("samples", "").isdigit() else 0
-    if told.get("strategy") == "uniform" and told.get("samples", "").isdigit():
+    counted = re.fullmatch("[0-9]{1,18}", told.get("samples", ""))
+    lost = int(counted[0]) - len(rows) if counted else 0
+    if told.get("strategy") == "uniform" and counted:
         if lost > 0:
             problems.append(Problem(str(path), f"{lost} of its {told['samples']} lines are missing", "make it again"))
     else:
@@ -103,6 +105,7 @@ def load_split(path: str | Path, known: Collection[str] = ()) -> Split:
 
 
 _Row = tuple[int, str, str]
+_LONGEST = 200  # characters of a key in a message
 
 
 def _known_rows(path: Path, known: Collection[str]) -> tuple[list[_Row], dict[str, str]]:
@@ -110,9 +113,14 @@ def _known_rows(path: Path, known: Collection[str]) -> tuple[list[_Row], dict[st
     cells, told = _read_rows(path)
     rows = [(line, key if key in known else key.strip(), subset) for line, key, subset in cells]
     if all(key not in known for _, key, _ in rows):
-        problem = f"none of its {len(rows)} keys is in the dataset (such as {rows[0][1]!r})"
+        problem = f"none of its {len(rows)} keys is in the dataset (such as {_shown(rows[0][1])})"
         raise ToolkitError(path, problem, "name the split of this dataset, or make one with 'defectkit split'")
     return rows, told
+
+
+def _shown(word: str) -> str:
+    """A word of the file in a message, which stays readable."""
+    return repr(word if len(word) <= _LONGEST else f"{word[:_LONGEST]}...")
 
 
 def _subsets(
@@ -124,11 +132,13 @@ def _subsets(
     for line, key, subset in rows:
         place = f"{path}:{line}"
         if key in subsets:
-            problems.append(Problem(place, f"the key {key!r} stands twice", "remove one of the two lines"))
+            problems.append(Problem(place, f"the key {_shown(key)} stands twice", "remove one of the two lines"))
         elif known is not None and key not in known:
-            problems.append(Problem(place, f"the key {key!r} is not in the dataset", "remove the line, or correct it"))
+            problems.append(
+                Problem(place, f"the key {_shown(key)} is not in the dataset", "remove the line, or correct it")
+            )
         elif subset not in (*SUBSETS, NONE):
-            problems.append(Problem(place, f"unknown subset {subset!r}", f"use {', '.join(SUBSETS)} or {NONE}"))
+            problems.append(Problem(place, f"unknown subset {_shown(subset)}", f"use {', '.join(SUBSETS)} or {NONE}"))
         elif key in unlabelled and subset != NONE:
             problems.append(Problem(place, f"the image {key!r} has no label", f"remove the line, or use {NONE}"))
         subsets[key] = subset
@@ -163,7 +173,10 @@ def _read_rows(path: Path) -> tuple[list[_Row], dict[str, str]]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#") or line.replace(" ", "") == "key,subset":
             continue
-        cells = next(csv.reader([line]))
+        try:
+            cells = next(csv.reader([line]))
+        except csv.Error as error:
+            raise ToolkitError(f"{path}:{number}", f"is not of the form key,subset ({error})", "correct it") from error
         if len(cells) != 2:
             remedy = "put a comma between the two, not a semicolon" if ";" in line else "correct the line"
             raise ToolkitError(f"{path}:{number}", "is not of the form key,subset", remedy)

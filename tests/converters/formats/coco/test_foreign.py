@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from converters import convert, read_labels
 from converters.rasterize import compress_rle
@@ -21,6 +22,8 @@ from tests.converters.formats.coco.stand_ins import (
     annotation,
     coco,
     coco_tree,
+    image,
+    listed,
     ring,
     without,
 )
@@ -173,3 +176,19 @@ def test_coco_images_in_folders_of_their_own_are_told_apart(tmp_path: Path) -> N
     document["images"] = [{**document["images"][0], "id": number, "file_name": f"{number}/a.png"} for number in (5, 6)]
     tree = read_labels(coco_tree(tmp_path, document))
     assert [(image.key, len(image.instances)) for image in tree] == [("train/5/a", 1), ("train/6/a", 0)]
+
+
+def test_crowds_are_told_of(tmp_path: Path) -> None:
+    image(tmp_path / "images/a.png")
+    tree = read_labels(coco_tree(tmp_path, coco(annotation(iscrowd=1), annotation(id=2))))
+    assert "1 annotation(s) are of crowds (iscrowd 1): each is read as one object" in tree.notes
+
+
+def test_labels_of_a_photo_as_it_is_stored_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (SIZE[1], SIZE[0])).save(tmp_path / "images/a.jpg", exif=exif)
+    tree = read_labels(coco_tree(tmp_path, coco(annotation(), images=[listed("a.jpg")])))
+    with pytest.raises(ToolkitError, match="as it is stored: its EXIF orientation is 6; save it"):
+        list(tree)

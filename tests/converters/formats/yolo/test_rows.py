@@ -62,6 +62,7 @@ def test_what_reaches_out_of_the_image_is_cut_off(tmp_path: Path) -> None:
         ("0 0.5 inf 0.1 0.1", "not finite"),
         ("0 1.5 0.5 0.1 0.1", r"coordinates above 1: not normalised \(the largest is 1\.5\); divide x"),
         ("0 20 15 40 30", r"coordinates above 1: not normalised \(the largest is 40\)"),
+        ("0 1e300 0.5 0.1 0.1", r"coordinates above 1: not normalised \(the largest is 1e\+300\)"),
         ("0 0 0 20 0 20 10 0 10", r"coordinates above 1: not normalised \(the largest is 20\)"),
         ("0 2.1 0.1 2.5 0.1 2.1 0.5", r"coordinates above 1: not normalised \(the largest is 2\.5\)"),
         ("0 0.5 -0.2 0.1 0.1", r"negative coordinates \(the least is -0\.2\)"),

@@ -169,6 +169,7 @@ def test_ids_of_a_product_that_visa_does_not_know_are_numbers(tmp_path: Path) ->
     [
         (None, "cannot be read"),
         ("name,value\ndent,1\n", "has no column 'Class'"),
+        ("x" * 5000, r"has no column 'Class' \(it has: x{40}\)|has no column 'Pixel Value' \(it has: x{40}\)"),
         ("Pixel Value, Class\none, dent\n", "does not name the values in masks"),
         ("Pixel Value, Class\n1, dent\n1, scratch\n", "names the value 1 twice, dent and scratch"),
     ],

@@ -87,6 +87,7 @@ def test_values_that_contradict_each_other_are_refused(tmp_path: Path, values: s
         ({"values": {"x": "a"}}, "'x' is no value of a mask"),
         ({"values": {1: "a" * 201}}, "more than 200 bytes"),
         ({"class": "a" * 201}, "more than 200 bytes"),
+        ({"class": "\ud800"}, "is no text"),
         ({"values": "ids", "names": {1: "a" * 201}}, "more than 200 bytes"),
     ],
 )
