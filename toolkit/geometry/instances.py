@@ -94,12 +94,16 @@ def find_instances(mask: Mask, label: str, grouping: Grouping | None = None, min
     return Found(tuple(sorted(found, key=_first_pixel)), count - 1, too_small)
 
 
+_MOST_TRACED = 20_000  # parts of a mask whose common outline is kept: of more it takes too much memory
+
+
 def _find_parts(marked: npt.NDArray[np.bool_], offset: tuple[int, int], label: str, min_area: int) -> Found:
     """Each 8-connected part of what is marked, from `offset` (x, y) on, as an instance."""
     parts = Parts(marked)
     found: list[Instance] = []
     too_small: list[int] = []
     dx, dy = offset
+    keep = len(parts) <= _MOST_TRACED
     for number, (x0, y0, x1, y1) in enumerate(parts.boxes):
         mask = parts.mask(number) if len(parts) > 1 else marked
         area = int(np.count_nonzero(mask))
@@ -107,7 +111,7 @@ def _find_parts(marked: npt.NDArray[np.bool_], offset: tuple[int, int], label: s
             too_small.append(area)
         else:
             box = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
-            found.append(Instance(label, box, mask, area, part=Part(parts, number)))
+            found.append(Instance(label, box, mask, area, part=Part(parts, number) if keep else None))
     return Found(tuple(found), len(parts), tuple(too_small))
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from toolkit.dataset.samples import GOOD, LabelKind
 from toolkit.geometry.contours import centre_rings, edge_rings
 from toolkit.geometry.parts import Part
-from toolkit.geometry.tracing import IntArray, Outline, trace
+from toolkit.geometry.tracing import SMALL, IntArray, Outline, trace
 
 __all__ = ["Box", "Instance", "LabelledImage", "paint", "window_of"]
 
@@ -64,17 +64,21 @@ class Instance:
         left, top, right, bottom = found.window
         return replace(found, area=(right - left) * (bottom - top))
 
-    @cached_property
+    @property
     def outline(self) -> Outline:
-        """Corners and rings of `region`, traced on first use."""
-        return trace(self.region)
+        """Corners and rings of `region`, traced on first use. Those of specks are not kept: there may be thousands."""
+        return trace(self.region) if self.area <= SMALL and self.region.size <= SMALL else self._outline
 
     @cached_property
+    def _outline(self) -> Outline:
+        return trace(self.region)
+
+    @property  # not kept: of thousands of instances that would be much
     def edge_rings(self) -> list[IntArray]:
         """Rings along the pixels' edges of `region`, in its coordinates: `contours.edge_rings`."""
         return self.part.edge_rings if self.part is not None else edge_rings(self.outline)
 
-    @cached_property
+    @property
     def centre_rings(self) -> list[IntArray]:
         """Rings through the pixels' centres of `region`, in its coordinates: `contours.centre_rings`."""
         return self.part.centre_rings if self.part is not None else centre_rings(self.outline)

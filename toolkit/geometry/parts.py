@@ -78,7 +78,7 @@ class Parts:
         return walk_rings(self.outline, self.outline.rings8)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Part:
     """One of the parts of a mask, and its rings in the coordinates of its own box."""
 

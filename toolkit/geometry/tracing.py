@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from toolkit.aliases import BoolArray
 
-__all__ = ["BR", "FALLING", "RISING", "IntArray", "Outline", "Ring", "trace"]
+__all__ = ["BR", "FALLING", "RISING", "SMALL", "IntArray", "Outline", "Ring", "trace"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -27,7 +27,7 @@ FALLING, RISING = _TL | BR, _TR | _BL
 """Codes of the points where two mask pixels touch diagonally."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Ring:
     """A closed walk over the corners of an `Outline`.
 
@@ -69,7 +69,8 @@ class Outline:
         return self.rings4 is not self.rings8
 
 
-_SMALL = 64  # pixels: where an image has thousands of parts, most are smaller, and many alike
+SMALL = 64
+"""Pixels of a mask up to which its outline is shared: thousands of parts are mostly smaller, and many alike."""
 
 
 def trace(mask: BoolArray) -> Outline:
@@ -78,7 +79,7 @@ def trace(mask: BoolArray) -> Outline:
     Args:
         mask: bool (H, W); pixels outside it count as background.
     """
-    return _trace_small(mask.shape, mask.tobytes()) if mask.size <= _SMALL else _trace(mask)
+    return _trace_small(mask.shape, mask.tobytes()) if mask.size <= SMALL else _trace(mask)
 
 
 @lru_cache(maxsize=4096)

@@ -25,7 +25,7 @@ from toolkit.geometry.contours import uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.simplify import Region, simplify_regions
 
-__all__ = ["FloatArray", "IntArray", "decimals", "pixel_rings", "polygon_rows"]
+__all__ = ["FloatArray", "IntArray", "Row", "decimals", "pixel_rings", "polygon_rows"]
 
 
 _QUARTER = 0.25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from converters.formats.format import Format
 from converters.formats.yolo.data_yaml import find_data_yaml, read_document
 from converters.formats.yolo.description import holds_labels, is_described
 from converters.formats.yolo.indexing import index_yolo
-from converters.formats.yolo.polygons import pixel_rings, polygon_rows
+from converters.formats.yolo.polygons import Row, pixel_rings, polygon_rows
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from converters.rasterize import ROUNDINGS, compare_pixels
-from toolkit.geometry.labels import LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = ["FORMAT"]
 
@@ -26,24 +27,33 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     lines: list[str] = []
     seen: set[str] = set()
     intersection = union = bridges = 0
-    traced = [pixel_rings(instance, settings) for instance in image.instances]
-    places = [instance.window[:2] for instance in image.instances]
-    rings = [ring + place for (own, _), place in zip(traced, places, strict=True) for ring in own]
-    rows = iter(polygon_rows(rings, image))
-    for instance, (own, added), place in zip(image.instances, traced, places, strict=True):
+    for instance, rows, added in _written(image, settings):
         label = f"{settings.class_id(instance.label)} "
-        written = list(islice(rows, len(own)))
-        for row in written:
+        for row in rows:
             line = label + row.text
             while line in seen:
                 line = " ".join([line, *line.split()[-2:]])
             seen.add(line)
             lines.append(line)
-        both, either = compare_pixels([row.read_back - place for row in written], instance.region)
+        both, either = compare_pixels([row.read_back - instance.window[:2] for row in rows], instance.region)
         intersection += both
         union += either
         bridges += added
     return encoded_rows(image, lines, settings, Pixels(intersection, union), bridges)
+
+
+_AT_ONCE = 1000  # instances whose rows are made together: faster than one by one, and no more memory than for so many
+
+
+def _written(image: LabelledImage, settings: Settings) -> Iterator[tuple[Instance, list[Row], int]]:
+    """Each instance, its rows, and the pixels that bridges between its parts add."""
+    for start in range(0, len(image.instances), _AT_ONCE):
+        block = image.instances[start : start + _AT_ONCE]
+        traced = [pixel_rings(instance, settings) for instance in block]
+        rings = [ring + one.window[:2] for one, (own, _) in zip(block, traced, strict=True) for ring in own]
+        rows = iter(polygon_rows(rings, image))
+        for instance, (own, added) in zip(block, traced, strict=True):
+            yield instance, list(islice(rows, len(own))), added
 
 
 def _count(image: LabelledImage, settings: Settings) -> int:
