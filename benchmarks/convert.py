@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.made_masks import KINDS, write_masks
+from benchmarks.made_masks import KINDS, dataset_parser, write_masks
 from benchmarks.peers import (
     pycocotools_annotations,
     supervision_coco_annotations,
@@ -44,13 +44,8 @@ Spread = tuple[float, float, float]
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("roots", nargs="*", type=Path, help="dataset roots; without any, masks made here")
-    parser.add_argument("--made", action="store_true", help="the made masks as well as the roots")
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="of the made masks, these kinds alone")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = dataset_parser(__doc__)
     parser.add_argument("--without-peers", action="store_true")
-    parser.add_argument("--json", type=Path, help="write the figures there")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     logging.getLogger("ultralytics").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ them; the photos are flat, since nothing that is measured looks into them.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from toolkit.aliases import BoolArray
 
-__all__ = ["KINDS", "MaskKind", "write_masks"]
+__all__ = ["KINDS", "MaskKind", "dataset_parser", "write_masks"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,17 @@ KINDS: Mapping[str, MaskKind] = {
 }
 """Sparse: one blob on about 1 % of the image. Blob: one on 15 % of it, ragged. Large: ragged ones on 45 % of it. Dense:
 hundreds of small ones with holes on 30 %. Parts: some hundreds of specks."""
+
+
+def dataset_parser(description: str | None) -> argparse.ArgumentParser:
+    """Arguments of a benchmark of datasets or, where none is named, of masks made here."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("roots", nargs="*", type=Path, help="dataset roots; without any, what is made here")
+    parser.add_argument("--made", action="store_true", help="what is made here as well as the roots")
+    parser.add_argument("--kind", action="append", choices=list(KINDS), help="of the made masks, these kinds alone")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    return parser
 
 
 def write_masks(kind: MaskKind, folder: Path, seed: int = 0) -> Path:

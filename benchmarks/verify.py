@@ -22,26 +22,19 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks.convert import EIGHT
-from benchmarks.made_masks import KINDS, write_masks
+from benchmarks.convert import EIGHT, Spread
+from benchmarks.made_masks import KINDS, dataset_parser, write_masks
 from benchmarks.timing import alternate, environment, memory_folder, ratios
 from converters import convert, verify, view
 from toolkit import load_dataset, write_product
 
 MASKS, PHOTOS = "cv2.imread of the masks", "cv2.imread of the photos"
-Spread = tuple[float, float, float]
-"""Median, least and most of the ratios of the rounds."""
 
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("roots", nargs="*", type=Path, help="dataset roots; without any, what is made here")
-    parser.add_argument("--made", action="store_true", help="what is made here as well as the roots")
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="of the made masks, these kinds alone")
+    parser = dataset_parser(__doc__)
     parser.add_argument("--image-size", type=int, default=1024, help="side of the embedded product in pixels")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="write the figures there")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     print(environment("opencv-python", "pycocotools"))

@@ -98,4 +98,5 @@ def test_boxes_inside_their_images_are_never_refused(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[tuple[int, int], tuple[int, int]]]
 ) -> None:
     boxes = [[x0, y0, x1 - x0 + 1, y1 - y0 + 1] for (x0, x1), (y0, y1) in drawn]
-    read_labels(boxed(tmp_path_factory.getbasetemp() / "inside", boxes))
+    (found,) = read_labels(boxed(tmp_path_factory.getbasetemp() / "inside", boxes))
+    assert [list(one.bbox) for one in found.instances] == [[x, y, x + w, y + h] for x, y, w, h in boxes]
