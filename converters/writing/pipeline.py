@@ -19,7 +19,7 @@ from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
-from converters.writing.summary import MANIFEST_HEADER, manifest_notes, manifest_rows
+from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, image_class, is_good_word
 from toolkit.dataset.splits import SUBSETS
@@ -160,7 +160,8 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             job.consume(results, fail=order.fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
-    told = (*growth.notes, *job.notes, *manifest_notes(manifests))
+    samples = (one.sample for one, _ in items)
+    told = (*growth.notes, *job.notes, *manifest_notes(manifests), *good_as_defects(samples, settings.scheme))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
     notes = (*source.notes, *without, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
     skipped = (*source.layout_problems, *job.problems)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from converters.formats.registry import find_format
+from toolkit.dataset.samples import ClassScheme, Sample, is_good_word
 
-__all__ = ["MANIFEST_HEADER", "covered_note", "manifest_notes", "manifest_rows"]
+__all__ = ["MANIFEST_HEADER", "covered_note", "good_as_defects", "manifest_notes", "manifest_rows"]
 
 MANIFEST_HEADER = ("format", "images", "instances", "background", "exact", "min IoU", "left out")
 _NOTHING = "-"
@@ -66,3 +67,11 @@ def covered_note(manifest: Mapping[str, Any]) -> str:
 
 def _sum(manifest: Mapping[str, Any], part: str) -> int:
     return sum(int(subset[part]) for subset in manifest["subsets"].values())
+
+
+def good_as_defects(samples: Iterable[Sample], scheme: ClassScheme) -> list[str]:
+    """What to say where objects of a class that is called good become defects."""
+    if scheme != "binary":
+        return []
+    words = sorted({label for sample in samples for label in sample.labels if is_good_word(label)})
+    return [f"objects of the class {word!r} count as defects: --classes binary has no other class" for word in words]

@@ -158,7 +158,7 @@ def instance_class(sample: Sample, scheme: ClassScheme, label: str = "") -> str:
 def image_class(sample: Sample, scheme: ClassScheme) -> str:
     """Class name of the whole image under `scheme`; a good image is "good" unless the scheme names products."""
     defect = sample.defect or class_of_image(sample.labels)
-    if scheme == "binary" and defect == GOOD:
+    if scheme == "binary" and defect == GOOD and not sample.labels:
         return GOOD
     return instance_class(sample, scheme, defect)
 

@@ -148,7 +148,8 @@ class LabelledImage:
     def binary(self) -> LabelledImage:
         """The same labels with one class, "defect"; a good image stays good."""
         instances = tuple(replace(one, label="defect") for one in self.instances)
-        return replace(self, instances=instances, image_label=GOOD if self.image_label == GOOD else "defect")
+        good = self.image_label == GOOD and not instances  # a class of objects may bear that name, too
+        return replace(self, instances=instances, image_label=GOOD if good else "defect")
 
     def shrunk(self, side: int) -> LabelledImage:
         """The labels on an image of at most `side` pixels; marks drawn at full size would fade when they are scaled."""

@@ -426,9 +426,20 @@ def test_a_class_that_is_called_good_is_refused_before_its_images_are_read(tmp_p
     write_labels(labels, tmp_path / "in", ["coco"], classes=["OK", "dent", "Normal"], image_mode="none")
     with pytest.raises(ToolkitError, match="a: shows the class 'OK'"):
         convert(tmp_path / "in/coco", tmp_path / "out", [kind], on_problem="skip")
-    convert(tmp_path / "in/coco", tmp_path / "binary", [kind], classes="binary")
+    report = convert(tmp_path / "in/coco", tmp_path / "binary", [kind], classes="binary")
+    told = "objects of the class 'OK' count as defects: --classes binary has no other class"
+    assert told in report.notes
     write_labels(labels[1:], tmp_path / "dents", ["coco"], classes=["OK", "dent", "Normal"], image_mode="none")
     convert(tmp_path / "dents/coco", tmp_path / "out", [kind])  # a class that nothing shows does no harm
+
+
+def test_objects_that_are_called_good_are_defects_where_there_is_one_class(tmp_path: Path) -> None:
+    labels = [label_mask("a", SHAPES["disk"], "good"), label_mask("b", SHAPES["ring"], "bad")]
+    write_labels(labels, tmp_path / "in", ["coco"], classes=["good", "bad"], image_mode="none")
+    convert(tmp_path / "in/coco", tmp_path / "out", ["yolo-classify", "masks"], classes="binary")
+    assert {sample.defect for sample in read_labels(tmp_path / "out/yolo-classify").samples} == {"defect"}
+    assert all(image.instances for image in read_labels(tmp_path / "out/masks"))
+    assert verify(tmp_path / "out", tmp_path / "in/coco").passed
 
 
 @pytest.mark.parametrize("mode", ["hardlink", "copy", "symlink"])
