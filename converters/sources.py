@@ -12,7 +12,7 @@ from typing import Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import Holds, Labelled, Settings
+from converters.formats.base import Holds, Labelled, Reading, Settings
 from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
@@ -236,7 +236,15 @@ class TreeSource:
         if self.holds in ("boxes", "oriented boxes"):
             notes.append("labels are boxes: areas and heat maps are those of boxes")
         samples = self.tree.samples
-        return Dataset(samples, root=self.root, layout=self.layout, layout_problems=self.layout_problems, notes=notes)
+        told = self.tree.reading.described()
+        return Dataset(
+            samples,
+            root=self.root,
+            layout=self.layout,
+            layout_problems=self.layout_problems,
+            notes=notes,
+            description={"labels": told} if told else None,
+        )
 
     @property
     def reader(self) -> Mapping[str, Callable[[], LabelledImage]]:
@@ -252,7 +260,9 @@ class TreeSource:
         raise ToolkitError("--category", "a label tree has no categories", "leave it out")
 
 
-def read_labels(root: str | Path, *, suspect: bool = True, follow_links: bool = False) -> LabelTree:
+def read_labels(
+    root: str | Path, *, suspect: bool = True, follow_links: bool = False, reading: Reading | None = None
+) -> LabelTree:
     """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
 
     A folder that holds one tree stands for it. Labels are read as the tree is iterated.
@@ -261,6 +271,7 @@ def read_labels(root: str | Path, *, suspect: bool = True, follow_links: bool = 
         root: the tree.
         suspect: whether to look through all that a folder without a sign holds, for labels of another tool.
         follow_links: read what links in it lead to outside of it.
+        reading: what its files do not say of themselves.
 
     Raises:
         ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it.
@@ -270,12 +281,12 @@ def read_labels(root: str | Path, *, suspect: bool = True, follow_links: bool = 
         if suspect:
             check_links(root)  # before anything in it is followed
         with following_links(suspect and root.is_dir()):
-            return _read_labels(root, suspect=suspect)
+            return _read_labels(root, reading or Reading(), suspect=suspect)
 
 
-def _read_labels(root: Path, *, suspect: bool) -> LabelTree:
+def _read_labels(root: Path, reading: Reading, *, suspect: bool) -> LabelTree:
     if is_label_file(root):
-        return _read_file(root)
+        return _read_file(root, reading)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
     kind = _format_of(root)
@@ -283,9 +294,9 @@ def _read_labels(root: Path, *, suspect: bool) -> LabelTree:
     if kind is None and not trees and suspect:
         kind = _suspected(root)
     if kind is not None:
-        return _indexed(root, kind)
+        return _indexed(root, kind, reading)
     if len(trees) == 1 and (kind := _format_of(trees[0])) is not None:
-        return _indexed(trees[0], kind)
+        return _indexed(trees[0], kind, reading)
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
     raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(FORMATS)}")
@@ -293,19 +304,23 @@ def _read_labels(root: Path, *, suspect: bool) -> LabelTree:
 
 def is_label_file(root: Path) -> bool:
     """Whether a path is a file that may hold the labels of many images."""
-    return root.suffix.lower() == ".json" and root.is_file()
+    return root.suffix.lower() in (".json", ".xml") and root.is_file()
 
 
-def _read_file(path: Path) -> LabelTree:
+def _read_file(path: Path, reading: Reading) -> LabelTree:
     kind = next((found.name for found in every_format() if found.recognise_file(path)), None)
     if kind is None:
         raise ToolkitError(path, "holds no labels of a known format", "name a COCO annotation file, or a label tree")
-    return _indexed(path, kind)
+    return _indexed(path, kind, reading)
 
 
-def _indexed(root: Path, kind: str) -> LabelTree:
+def _indexed(root: Path, kind: str, reading: Reading) -> LabelTree:
     check_links(root)
-    tree = find_format(kind).index(root)
+    found = find_format(kind)
+    if unheeded := [name for name in reading.described() if name not in found.reads]:
+        flag = "--" + unheeded[0].replace("_", "-")
+        raise ToolkitError(root, f"is a {kind} tree, of which {flag} says nothing", "leave it out")
+    tree = found.index(root, reading)
     if not root.is_dir():
         tree.check_reach()
     if not len(tree) and not tree.layout_problems:
@@ -353,8 +368,9 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     root = Path(source)
     check_links(root)
     with following_links(root.is_dir()):
-        if layout is None and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
-            return TreeSource(read_labels(root))
+        told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
+        if (layout is None or told) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
+            return TreeSource(read_labels(root, reading=Reading.of(told or {})))
         return DatasetSource(load_dataset(root, layout))
 
 

@@ -13,7 +13,7 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
-LONGEST = ("finetune/yolo_world", "finetune/sam", "finetune/", "")
+LONGEST = ("finetune/yolo_world", "finetune/sam", "finetune/", "tests/test_", "tests/browser", "")
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,10 @@ def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the learners first, whose files take longest, so that no worker ends with one while the others are idle."""
+    """Put first what takes longest, so that no worker ends with it while the others are idle.
+
+    That is: the learners, whole commands, and pages in a browser.
+    """
     items.sort(key=lambda item: LONGEST.index(next(part for part in LONGEST if part in item.nodeid)))
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from converters.formats.base import AsWritten, Encoded, Pixels, Settings, TreeShape, image_name
+from converters.formats.base import AsWritten, Encoded, Pixels, Reading, Settings, TreeShape, image_name
 from converters.formats.format import Format
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
 from converters.formats.registry import read_manifest
@@ -53,7 +53,7 @@ def _objects(file: Path) -> list[Object]:
     return found
 
 
-def _index(root: Path) -> LabelTree:
+def _index(root: Path, reading: Reading) -> LabelTree:
     manifest = read_manifest(root)
     found = []
     for file in sorted(root.glob("Annotations/*/*.xml")):

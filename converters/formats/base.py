@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ __all__ = [
     "ImageMode",
     "Labelled",
     "Pixels",
+    "Reading",
     "Settings",
     "TreeShape",
     "as_folder",
@@ -89,6 +90,46 @@ class Settings:
             "images": self.images,
             "threshold": self.threshold,
         }
+
+
+VocBoxes = Literal["inclusive1", "edges0"]
+"""Corners of Pascal VOC boxes: the first and last pixel, counted from 1; or edges, counted from 0."""
+
+WithoutLabel = Literal["good", "unlabelled"]
+"""What an image is that has no label."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a label tree is read, where its own files do not say.
+
+    Attributes:
+        voc_boxes: what corners of Pascal VOC boxes are; None: what the boxes of the whole tree tell.
+        without_label: what an image is that nothing says anything of; None: as the format has it.
+    """
+
+    voc_boxes: VocBoxes | None = None
+    without_label: WithoutLabel | None = None
+
+    @classmethod
+    def of(cls, told: Mapping[str, object]) -> Reading:
+        """What stands under `labels` in a layout.
+
+        Raises:
+            ToolkitError: it names something else, or a value that there is not.
+        """
+        known = {"voc_boxes": get_args(VocBoxes), "without_label": get_args(WithoutLabel)}
+        for name, value in told.items():
+            if name not in known:
+                raise ToolkitError(f"labels.{name}", "is not known", f"use {' or '.join(known)}")
+            if value is not None and value not in known[name]:
+                raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", f"use {' or '.join(known[name])}")
+        return cls(**told)  # type: ignore[arg-type]
+
+    def described(self) -> JsonObject:
+        """What of it is told, as it stands in a layout."""
+        told = {"voc_boxes": self.voc_boxes, "without_label": self.without_label}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class Pixels(NamedTuple):

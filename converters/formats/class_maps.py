@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import cv2
 import numpy as np
 
+from converters.formats.base import Reading
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records, subset_of_name, walk_files
 from converters.formats.map_values import IGNORE, MapValues, map_values
 from converters.formats.registry import read_manifest
@@ -50,7 +51,7 @@ class _Seen:
     maps: int = 0
 
 
-def index_class_maps(root: Path) -> LabelTree:
+def index_class_maps(root: Path, reading: Reading) -> LabelTree:
     """Index a tree of images/ and class-id maps in masks/ (or what `masks_dir` says).
 
     Raises:

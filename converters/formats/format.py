@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.formats.base import AsWritten, Encoded, Holds, Settings, TreeShape, digest_line
+from converters.formats.base import AsWritten, Encoded, Holds, Reading, Settings, TreeShape, digest_line
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.rasterize import ROUNDINGS, Rounding
 from toolkit.dataset.samples import LabelKind
@@ -43,7 +43,8 @@ class Format:
         holds: what its labels consist of.
         encode: one image's labels as bytes.
         shape: the files around them; it is told the subsets that hold images, in the order train, val, test.
-        index: a tree of this format below a folder.
+        index: a tree of this format below a folder, or in a file, read as told.
+        reads: what it heeds of a `Reading`.
         label_files: patterns of the files that `labels_sha256` is over.
         rank: of several trees of one conversion the gallery shows the one of the lowest rank, which tells the most.
         recognise: whether a folder is such a tree, by a sign that no other format has.
@@ -67,9 +68,10 @@ class Format:
     holds: Holds
     encode: Callable[[LabelledImage, Settings], Encoded]
     shape: Callable[[Settings, Sequence[str]], TreeShape]
-    index: Callable[[Path], LabelTree]
+    index: Callable[[Path, Reading], LabelTree]
     label_files: tuple[str, ...]
     rank: int
+    reads: tuple[str, ...] = ()
     recognise: Callable[[Path], bool] = _never
     recognise_file: Callable[[Path], bool] = _never
     suspect: Callable[[Path], bool] = _never

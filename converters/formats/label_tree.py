@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import Labelled, Settings
+from converters.formats.base import Labelled, Reading, Settings
 from converters.rasterize import Rounding
 from toolkit.dataset.keys import key_of_file_name
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_of_image
@@ -237,6 +237,7 @@ class LabelTree:
         records: one for each image, sorted by key.
         manifest: its manifest; None where another tool wrote the tree.
         layout_problems, notes: as in `toolkit.dataset.samples.Dataset`.
+        reading: how it was read, where that was told or found out; it goes into manifests.
     """
 
     def __init__(
@@ -249,6 +250,7 @@ class LabelTree:
         manifest: Mapping[str, Any] | None,
         layout_problems: Iterable[Problem] = (),
         notes: Iterable[str] = (),
+        reading: Reading | None = None,
     ) -> None:
         self.root = root
         self.kind = kind
@@ -257,6 +259,7 @@ class LabelTree:
         self.manifest = manifest
         self.layout_problems = tuple(sorted(layout_problems))
         self.notes = tuple(notes)
+        self.reading = reading or Reading()
         twice = [key for key, count in Counter(record.sample.key for record in self.records).items() if count > 1]
         if twice:
             raise ToolkitError(root, f"two images share the name {twice[0]!r}", "rename one of them")

@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from converters.formats.base import Encoded, Pixels, Settings, TreeShape, as_folder, check_defect_folder, image_name
+from converters.formats.base import (
+    Encoded,
+    Pixels,
+    Reading,
+    Settings,
+    TreeShape,
+    as_folder,
+    check_defect_folder,
+    image_name,
+)
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import read_manifest
@@ -88,7 +97,7 @@ def _map_size(path: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
-def _index(root: Path) -> LabelTree:
+def _index(root: Path, reading: Reading) -> LabelTree:
     """Index an MVTec tree as labels. Masks without an image are kept: trees may be written without images."""
     samples: list[Sample] = []
     problems: list[Problem] = []

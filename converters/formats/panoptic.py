@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from converters.formats.base import Encoded, Settings, TreeShape, image_name
+from converters.formats.base import Encoded, Reading, Settings, TreeShape, image_name
 from converters.formats.coco.categories import coco_categories, read_categories
 from converters.formats.coco.document import check_members, image_id, shown, whole_number
 from converters.formats.coco.files import read_coco_files, speaks_of
@@ -95,7 +95,7 @@ def _segment(
 _PANOPTIC: JsonObject = {"file_name": str, "segments_info": list}
 
 
-def _index(root: Path) -> LabelTree:
+def _index(root: Path, reading: Reading) -> LabelTree:
     """Index a COCO panoptic tree, or one annotation file of one."""
     files = read_coco_files(root, "panoptic")
     manifest, ours = read_manifest(root), read_manifest(files.home) is not None

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from converters.formats.base import Holds, Settings
+from converters.formats.base import Holds, Reading, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
@@ -176,7 +176,7 @@ def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
     check_links(out)
     for folder, kind in _folders(out):
         try:
-            tree = find_format(kind).index(folder)
+            tree = find_format(kind).index(folder, Reading())
         except ToolkitError as error:
             iou = 0.0 if find_format(kind).holds == "pixels" else None
             reports.append(TreeReport(folder, kind, 0, 0, iou, iou, 0, (), (error.with_flags,)))

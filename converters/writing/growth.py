@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from converters.formats.base import Settings
+from converters.formats.base import Reading, Settings
 from converters.formats.registry import find_format, read_manifest
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import key_finder
@@ -59,7 +59,7 @@ def find_growth(
         if manifest is None or manifest.get("input_sha256") == inputs or not _alike(manifest, settings, out, source):
             continue
         found = find_format(name)
-        samples = [record.sample for record in found.index(out / name).records]
+        samples = [record.sample for record in found.index(out / name, Reading()).records]
         # Only a tree with folders of its own has other names than the source: elsewhere another name is another image.
         before = {(one.key if found.keeps_subsets else find(one.key) or one.key): one.split for one in samples}
         _check(out / name, before, subsets, still=found.keeps_subsets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from converters.sources import LayoutLike, Source
 
 __all__ = ["layouts", "open_root", "with_layout"]
+
+
+class WithoutLabel(StrEnum):
+    """What images without a label are."""
+
+    good = "good"
+    unlabelled = "unlabelled"
+
+
+class VocBoxes(StrEnum):
+    """What corners of Pascal VOC boxes are."""
+
+    inclusive1 = "inclusive1"
+    edges0 = "edges0"
+
 
 _LayoutOpt = Annotated[
     str | None,
@@ -36,12 +52,21 @@ _ValuesOpt = Annotated[
 _GoodOpt = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Folder of images without a defect; may be repeated.")
 ]
+_WithoutLabelOpt = Annotated[
+    WithoutLabel | None, typer.Option(help="What an image is that has no mask or label; else as the layout has it.")
+]
+_VocBoxesOpt = Annotated[
+    VocBoxes | None,
+    typer.Option(help="Pascal VOC: corners are pixels from 1, or edges from 0; else as the tree's boxes tell."),
+]
 _OPTIONS = {
     "layout": _LayoutOpt,
     "image": _ImageOpt,
     "mask": _MaskOpt,
     "values": _ValuesOpt,
     "good": _GoodOpt,
+    "without_label": _WithoutLabelOpt,
+    "voc_boxes": _VocBoxesOpt,
 }
 
 
@@ -53,7 +78,7 @@ def with_layout(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def told(**given: Any) -> None:
-        said = {name: given.pop(name) for name in _OPTIONS}
+        said = {name: getattr(value, "value", value) for name in _OPTIONS for value in [given.pop(name)]}
         if any(said.values()):
             from toolkit.dataset.layouts import chosen_layout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from converters.formats.base import Reading
 from converters.formats.coco.annotations import load_coco
 from converters.formats.coco.box_forms import check_boxes
 from converters.formats.coco.categories import read_categories
@@ -21,7 +22,7 @@ from toolkit.errors import Problem, ToolkitError
 __all__ = ["images_note", "index_coco", "nothing_marked"]
 
 
-def index_coco(root: Path) -> LabelTree:
+def index_coco(root: Path, reading: Reading) -> LabelTree:
     """Index a COCO instances tree, or one annotation file. Annotation files are held in memory.
 
     Raises:

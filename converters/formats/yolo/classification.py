@@ -9,6 +9,7 @@ from pathlib import Path
 from converters.formats.base import (
     Encoded,
     Pixels,
+    Reading,
     Settings,
     TreeShape,
     as_folder,
@@ -75,7 +76,7 @@ def _class_folders(root: Path) -> list[tuple[str, Path]]:
     ]
 
 
-def _index(root: Path) -> LabelTree:
+def _index(root: Path, reading: Reading) -> LabelTree:
     """Index a tree of <subset>/<class>/ folders of images, or of a table alone."""
     manifest = read_manifest(root)
     table = root / "labels.csv"

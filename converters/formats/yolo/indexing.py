@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from converters.formats.base import Reading
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
 from converters.formats.manifest import ImageRow
 from converters.formats.registry import read_manifest
@@ -67,7 +68,7 @@ class _Tally:
             self.counts[name] += getattr(counts, name)
 
 
-def index_yolo(root: Path) -> LabelTree:
+def index_yolo(root: Path, reading: Reading) -> LabelTree:
     """Index a tree of images and label files, by its dataset file or the files that stand for one.
 
     Raises:

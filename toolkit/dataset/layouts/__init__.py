@@ -173,8 +173,12 @@ def chosen_layout(
     mask: str | None = None,
     values: str | None = None,
     good: Sequence[str] | None = None,
+    without_label: str | None = None,
+    voc_boxes: str | None = None,
 ) -> LayoutLike:
     """What several ways to say how a root is laid out come to; the arguments are those of `load_dataset`.
+
+    What is told of label trees alone, and nothing else, stands under `labels`.
 
     Raises:
         ToolkitError: they contradict each other, or one is faulty.
@@ -184,9 +188,14 @@ def chosen_layout(
     if image and layout is not None:
         raise ToolkitError("--layout", "stands beside --image", "give one of them")
     if image:
-        return _dumped(describe_pairs(image, mask, values, good))
+        told = describe_pairs(image, mask, values, good)
+        return _dumped(told) | ({"missing_mask": without_label} if without_label else {})
+    labels = {"without_label": without_label, "voc_boxes": voc_boxes}
+    if layout is None and not values and not good and any(labels.values()):
+        return {"labels": {name: value for name, value in labels.items() if value}}
     changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
     changes |= {"good": [good] if isinstance(good, str) else list(good)} if good else {}
+    changes |= {"missing_mask": without_label} if without_label else {}
     if layout is None or not changes:
         return changes or layout
     return {**_dumped(find_layout(layout)), **changes}
@@ -236,13 +245,26 @@ def _loaded(root: Path, layout: LayoutLike) -> Dataset:
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "check the path")
     if isinstance(layout, Mapping) and not {"images", "unlabelled"} & layout.keys():
-        return _changed(root, layout)
+        return _changed(root, _of_masks(root, layout))
     if isinstance(layout, str) and layout in LAYOUTS and layout not in built_in_names():
         if not coded_layout(layout).detect(root):
             shown = coded_layout(layout).shown
             raise ToolkitError(root, f"is not laid out as {layout} ({shown})", "correct the layout, or the path")
         return _with_unread(coded_layout(layout).index(root), list_files(root))
     return _as_told(root, find_layout(layout))
+
+
+def _of_masks(root: Path, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of a layout speaks of masks, where the root is no label tree.
+
+    Raises:
+        ToolkitError: it speaks of the boxes of one.
+    """
+    if "labels" not in told:
+        return told
+    if told["labels"].get("voc_boxes"):
+        raise ToolkitError(root, "holds no Pascal VOC boxes, of which --voc-boxes speaks", "leave it out")
+    return {"missing_mask": told["labels"]["without_label"]}
 
 
 def _changed(root: Path, changes: Mapping[str, Any]) -> Dataset:
@@ -253,10 +275,10 @@ def _changed(root: Path, changes: Mapping[str, Any]) -> Dataset:
     """
     found = index_root(root)
     if found.layout not in built_in_names():
-        remedy = "leave --values and --good out, or describe the folder with --layout FILE.yaml"
+        remedy = "leave --values, --good and --without-label out, or describe the folder with --layout FILE.yaml"
         raise ToolkitError(found.root, f"the layout {found.layout} says itself what values mean", remedy)
     base = find_description(found.layout).model_dump(by_alias=True, exclude_defaults=True)
-    return _as_told(found.root, checked({**base, **changes}, "--values and --good"))
+    return _as_told(found.root, checked({**base, **changes}, "--values, --good and --without-label"))
 
 
 def _as_told(root: Path, description: Description) -> Dataset:
