@@ -14,8 +14,9 @@ from typing import TypeVar
 import numpy as np
 
 from converters.formats.base import Settings
-from converters.formats.registry import read_manifest
-from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
+from converters.merging import is_ours
+from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
+from converters.writing.selection import selection_of, selection_words
 from toolkit.dataset.splits import Split, load_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -128,7 +129,7 @@ def diff(
         if not Path(other).exists():
             raise ToolkitError(other, "no such file or folder", "check the path")
         raise ToolkitError(other, "is no split, and is compared with one", "name two splits, or two datasets or trees")
-    if layout is not None and _is_ours(before) and _is_ours(after):
+    if layout is not None and is_ours(before) and is_ours(after):
         raise ToolkitError("--layout", "stands beside two label trees, which say how they are laid out", "leave it out")
     opened = _opened(before, layout), _opened(after, layout)
     return _of_sources(names, opened, workers, progress)
@@ -157,7 +158,7 @@ def _opened(one: SourceLike | Split, layout: LayoutLike) -> Source:
 
 def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
     """A source; a label tree, which says itself how it is laid out, is read as one whatever the layout of the other."""
-    if layout is None or _is_ours(one):
+    if layout is None or is_ours(one):
         return open_source(one)
     try:
         return open_source(one, layout)
@@ -167,16 +168,6 @@ def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
             if other.tree is not None:
                 return other
         raise
-
-
-def _is_ours(one: SourceLike | Split) -> bool:
-    """Whether a path leads to a label tree that we wrote, a folder of one, or a label file."""
-    if not isinstance(one, str | Path):
-        return False
-    root = Path(one)
-    if not root.is_dir():
-        return is_label_file(root)
-    return any(read_manifest(folder) is not None for folder in (root, *trees_in(root)))
 
 
 def _of_splits(names: tuple[str, str], before: Split, after: Split) -> DiffReport:
@@ -264,6 +255,10 @@ def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tu
     holds = [source.holds for source in sources]
     if holds[0] != holds[1]:
         notes.append(f"the labels of the one are {holds[0]}, those of the other {holds[1]}")
+    for source in sources:
+        manifest = source.tree.manifest if source.tree is not None else None
+        if manifest is not None and (asked := selection_of(manifest["options"])):
+            notes.append(f"{source.root} was converted with {selection_words(asked)}")
     missing = sum(one.picture is None for one in found.values())
     if missing:
         notes.append(f"{missing} image file(s) are not there on both sides, and were not compared")

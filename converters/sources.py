@@ -145,15 +145,22 @@ class MaskedSample:
         inspected = read_sample(sample, settings.threshold)
         instances: tuple[Instance, ...] = ()
         too_small: tuple[int, ...] = ()
-        components = 0
+        too_large: tuple[int, ...] = ()
+        components, asked = 0, settings.selection
+        most = asked.max_area
         for label, mask in inspected.masks.items():
             name = instance_class(sample, settings.scheme, label)
-            found = find_instances(mask, name, settings.grouping, settings.min_area)
+            # Of what is left out each component is counted, whichever would make an instance.
+            grouping = settings.grouping if asked.keeps(asked.name_of(name)) else None
+            found = find_instances(mask, name, grouping, settings.min_area, most)
             instances, too_small = instances + found.instances, too_small + found.too_small
+            too_large += found.too_large
             components += found.components
         size = inspected.header.width, inspected.header.height
         boxes = box_instances(sample, size, partial(instance_class, sample, settings.scheme))
-        instances, components = instances + boxes, components + len(boxes)
+        instances += tuple(box for box in boxes if most is None or box.area <= most)
+        too_large += tuple(box.area for box in boxes if most is not None and box.area > most)
+        components += len(boxes)
         label = image_class(sample, settings.scheme)
         image = LabelledImage(
             sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
@@ -166,6 +173,7 @@ class MaskedSample:
             _looks_inverted(inspected),
             inspected.fits_both_ways,
             inspected.header.turned,
+            too_large,
         )
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:

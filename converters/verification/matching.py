@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from pathlib import Path
 from converters.formats.base import Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
-from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
+from converters.merging import SourcesLike, named_roots, open_named, open_sources
+from converters.sources import LayoutLike, Member, Source
+from converters.writing.selection import selection_of
 from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
@@ -25,10 +28,12 @@ class Match:
     Attributes:
         member: the image in the source; None for labels whose image is not in the source.
         records: number of the tree and record, for each tree that labels the image.
+        left_out: numbers of the trees whose manifests say that nothing of it was asked for.
     """
 
     member: Member | None
     records: tuple[tuple[int, LabelRecord], ...]
+    left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,26 +51,27 @@ class Matches:
     images: int
 
 
-def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: LayoutLike = None) -> Source | None:
+def find_source(against: SourcesLike | None, trees: Sequence[LabelTree], layout: LayoutLike = None) -> Source | None:
     """What to compare trees with: what was named, or what the first manifest that names a source does; else None.
 
     Raises:
         ToolkitError: what was named is neither a dataset nor a label tree.
     """
     if against is not None:
-        told = next((tree.manifest["layout"] for tree in trees if tree.manifest and "layout" in tree.manifest), None)
-        if layout is None and told is not None and isinstance(against, str | Path):
+        roots = list(against) if isinstance(against, list | tuple) else [against]
+        told = next((one for tree in trees if (one := tree.manifest) and ("layout" in one or "sources" in one)), None)
+        paths = [root for root in roots if isinstance(root, str | Path)]
+        if told is not None and len(paths) == len(roots):
             with suppress(ToolkitError):  # another source than the one that was laid out so
-                return open_source(against, told)
-        source = open_source(against, layout)
+                return open_named(told, paths, layout)
+        source = open_sources(against, layout)
         if all(member.sample.kind == "unlabelled" for member in source.members):
             raise ToolkitError(source.root, "carries no labels to compare with", "name the dataset with its masks")
         return source
     for tree in trees:
-        named = (tree.manifest or {}).get("source")
-        root = (tree.root.resolve().parent / str(named)).resolve()
-        if named and root.exists() and tree.manifest is not None and tree.manifest.get("input_sha256"):
-            return open_source(root, tree.manifest.get("layout"))
+        named = named_roots(tree.manifest, tree.root.resolve().parent)
+        if named and all(root.exists() for root in named) and tree.manifest and tree.manifest.get("input_sha256"):
+            return open_named(tree.manifest, named)
     return None
 
 
@@ -87,6 +93,8 @@ def settings_of(tree: LabelTree, source: Source | None) -> Settings:
         min_iou=options["min_iou"],
         join_parts=options["join_parts"],
         threshold=options["threshold"],
+        selection=selection_of(options),
+        panoptic_layout=options.get("panoptic_layout", "flat"),
     )
 
 
@@ -108,15 +116,29 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
             else:
                 found[match].append((number, record))
         missing.append(tuple(sorted(key for key, records in found.items() if all(n != number for n, _ in records))))
-    matched = [Match(by_key[key], tuple(records)) for key, records in sorted(found.items()) if records]
+    dropped: dict[str, list[int]] = defaultdict(list)
+    for number, tree in enumerate(trees):
+        for key in _left_out_of(tree):
+            dropped[key].append(number)
+    matched = [
+        Match(by_key[key], tuple(records), tuple(dropped[key]))
+        for key, records in sorted(found.items())
+        if records or key in dropped
+    ]
     return Matches((*matched, *unmatched), tuple(missing), len(by_key))
+
+
+def _left_out_of(tree: LabelTree) -> set[str]:
+    """Keys of the images of which nothing was asked for, by a tree's manifest."""
+    return {one["key"] for one in (tree.manifest or {}).get("left_out", ())}
 
 
 def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[str]:
     """Of the images that a tree of ours lacks those of which its manifest says nothing, sorted.
 
     They came after it was made, or its split left them out. What was skipped for its faults stands in the manifest;
-    what nobody labelled is in no tree, and good images are in none that has no images and leaves no trace of them.
+    what nobody labelled is in no tree, and good images are in none that has no images and leaves no trace of them. So
+    does what was not asked for.
 
     Args:
         tree: with a manifest.
@@ -130,8 +152,8 @@ def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[
     words = (word for one in tree.manifest["problems"] for word in (one["file"].split(":")[0], one["file"].split()[-1]))
     faulty = {Path(word).stem for word in words}
     samples = {member.sample.key: member.sample for member in source.members}
-    unsaid = []
-    for key in lost:
+    unsaid, left_out = [], _left_out_of(tree)
+    for key in (one for one in lost if one not in left_out):
         sample = samples[key]
         files = (sample.image, *(mask.path for mask in sample.masks))
         good = traceless and sample.kind == "good"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.layouts import open_root, with_layout
+from toolkit.cli.layouts import open_roots, with_layout
 from toolkit.cli.options import (
     CategoryOpt,
     JsonOpt,
-    RootArg,
+    RootsArg,
     Strategy,
     WorkersOpt,
     with_numbers,
@@ -63,7 +63,7 @@ def synth(
 @with_layout
 @with_numbers
 def split(
-    root: RootArg,
+    roots: RootsArg,
     out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The file to write.")],
     strategy: Annotated[Strategy | None, typer.Option(help="How to split; by default as the older split was.")] = None,
     numbers: Any = None,
@@ -72,14 +72,17 @@ def split(
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:
-    """Assign every image to train, val or test, and save it as CSV. Images with the same bytes share a subset."""
+    """Assign every image to train, val or test, and save it as CSV. Images with the same bytes share a subset.
+
+    Several roots are split as `convert` merges them.
+    """
     from toolkit.cli.splits import check_csv, count_classes, make_split
     from toolkit.dataset.splits import load_split, write_split
 
     if strategy is None and extend is None:
         raise ToolkitError("defectkit split", "misses '--strategy'", "add --strategy stratified, or --extend OLD.csv")
     check_csv(out)
-    source = open_root(root, category, layout)
+    source = open_roots(roots, category, layout)
     samples = source.dataset
     older = None if extend is None else load_split(extend, {sample.key for sample in samples})
     made = make_split(samples, None if strategy is None else strategy.value, numbers, older)

@@ -167,7 +167,7 @@ def _sources_of(folder: str, base: str) -> tuple[str, ...]:
 
 
 def _sources(tree: Path, generations: int) -> tuple[str, ...]:
-    """The source that the manifest of a folder names, and the sources of that; none where there is no manifest.
+    """The sources that the manifest of a folder names, and the sources of these; none where there is no manifest.
 
     A source that holds the tree itself is none that `convert` would have written there, and allows nothing.
     """
@@ -175,7 +175,14 @@ def _sources(tree: Path, generations: int) -> tuple[str, ...]:
         manifest = json.loads((tree / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return ()
-    named = manifest.get("source") if isinstance(manifest, dict) and manifest.get("tool") == "defectkit" else None
+    if not isinstance(manifest, dict) or manifest.get("tool") != "defectkit":
+        return ()
+    several = manifest.get("sources")
+    named = several if isinstance(several, list) else [manifest.get("source")]
+    return tuple(source for one in named for source in _source_and_its_own(tree, one, generations))
+
+
+def _source_and_its_own(tree: Path, named: object, generations: int) -> tuple[str, ...]:
     if not isinstance(named, str) or not named or "\0" in named:
         return ()
     source = Path(os.path.realpath(tree.parent / named))
