@@ -345,6 +345,10 @@ def shared_images(source: Source, items: Iterable[tuple[Member, str]]) -> list[s
         return []
     subsets = {member.sample.key: (member.sample, subset) for member, subset in items}
     there = [sample for sample, _ in subsets.values() if sample.image.is_file()]
+    roots: dict[int, set[int]] = defaultdict(set)
+    for sample in there:
+        roots[sample.image.stat().st_size].add(source.place_of[sample.key])
+    there = [sample for sample in there if len(roots[sample.image.stat().st_size]) > 1]
     twins = [keys for keys in find_duplicates(there) if len({source.place_of[key] for key in keys}) > 1]
     if not twins:
         return []

@@ -42,7 +42,7 @@ class Matches:
 
     Attributes:
         found: images of the source by key, then the labels of images that are not in it.
-        missing: for each tree the keys of the source that it does not label, sorted.
+        missing: for each tree the keys of the source that it does not label, nor was told to leave out, sorted.
         images: number of images in the source.
     """
 
@@ -115,7 +115,8 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
                 unmatched.append(Match(None, ((number, record),)))
             else:
                 found[match].append((number, record))
-        missing.append(tuple(sorted(key for key, records in found.items() if all(n != number for n, _ in records))))
+        here = {key for key, records in found.items() if any(n == number for n, _ in records)} | _left_out_of(tree)
+        missing.append(tuple(sorted(found.keys() - here)))
     dropped: dict[str, list[int]] = defaultdict(list)
     for number, tree in enumerate(trees):
         for key in _left_out_of(tree):
@@ -137,8 +138,7 @@ def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[
     """Of the images that a tree of ours lacks those of which its manifest says nothing, sorted.
 
     They came after it was made, or its split left them out. What was skipped for its faults stands in the manifest;
-    what nobody labelled is in no tree, and good images are in none that has no images and leaves no trace of them. So
-    does what was not asked for.
+    what nobody labelled is in no tree, and good images are in none that has no images and leaves no trace of them.
 
     Args:
         tree: with a manifest.
@@ -152,8 +152,8 @@ def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[
     words = (word for one in tree.manifest["problems"] for word in (one["file"].split(":")[0], one["file"].split()[-1]))
     faulty = {Path(word).stem for word in words}
     samples = {member.sample.key: member.sample for member in source.members}
-    unsaid, left_out = [], _left_out_of(tree)
-    for key in (one for one in lost if one not in left_out):
+    unsaid = []
+    for key in lost:
         sample = samples[key]
         files = (sample.image, *(mask.path for mask in sample.masks))
         good = traceless and sample.kind == "good"

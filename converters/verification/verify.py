@@ -344,8 +344,8 @@ def _check_closing(one: _Tree, way: _Way) -> None:
         return
     shape = way.format.shape(way.settings, [name for name in SUBSETS if name in manifest["subsets"]])
     for name, content in shape.closing:
-        if name.endswith(".yaml"):
-            path = one.tree.root / name
+        path = one.tree.root / name
+        if name.endswith(".yaml") or (name.endswith(".json") and path.is_file()):  # older trees have no JSON
             try:
                 written, there = yaml.safe_load(content), parse_yaml(path, "convert again")
             except ToolkitError as error:

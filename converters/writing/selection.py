@@ -31,6 +31,7 @@ __all__ = [
 
 WITHOUT_OBJECTS = "shows no object"
 NOT_ASKED_FOR = "none of its objects is asked for"
+_TOO_LARGE = "larger than --max-area"
 _SHOWN = 20
 
 
@@ -134,11 +135,15 @@ def read_selected(member: Member, settings: Settings, subset: str = "") -> Selec
     labelled = member.read(replace(settings, scheme=asked.scheme), subset)
     every = [(one, asked.name_of(one.label)) for one in labelled.image.instances]
     kept = tuple(_named(one, name) for one, name in every if asked.keeps(name))
-    others = [(f"of {name!r}, which --only does not name", one.area) for one, name in every if not asked.keeps(name)]
+    others = [(_of_other(name), one.area) for one, name in every if not asked.keeps(name)]
     image = replace(labelled.image, instances=kept, image_label=_class_of(labelled.image, kept, asked))
-    large = (("larger than --max-area", area) for area in labelled.too_large)
+    large = ((_TOO_LARGE, area) for area in labelled.too_large)
     dropped = _why_dropped(labelled, image, asked, others=bool(others))
     return Selected(replace(labelled, image=image), (*others, *large), dropped)
+
+
+def _of_other(name: str) -> str:
+    return f"of the class {name}, which --only does not name"
 
 
 def _named(instance: Instance, name: str) -> Instance:
@@ -190,7 +195,11 @@ def selection_notes(
     if not selection or manifest is None:
         return
     reasons = Counter(one["reason"] for one in manifest["components"]["skipped"])
-    asked = {reason: count for reason, count in reasons.items() if "--only" in reason or "--max-area" in reason}
-    yield from (f"{count} object(s) are left out: {reason}" for reason, count in sorted(asked.items()))
+    if reasons[_TOO_LARGE]:
+        yield f"{reasons[_TOO_LARGE]} component(s) larger than --max-area {selection.max_area} are left out"
+    others = {name: reasons[_of_other(name)] for name in sources if reasons[_of_other(name)]}
+    if others:
+        shown = ", ".join(f"{count} {name}" for name, count in sorted(others.items()))
+        yield f"{sum(others.values())} object(s) of classes that --only does not name are left out: {shown}"
     for reason, count in sorted(Counter(one["reason"] for one in manifest.get("left_out", ())).items()):
         yield f"{count} image(s) are left out: {reason}"
