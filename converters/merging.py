@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,28 +21,22 @@ import numpy.typing as npt
 from converters.formats.base import Holds, Labelled, Settings
 from converters.formats.registry import read_manifest
 from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
-from toolkit.aliases import JsonObject
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.samples import ClassScheme, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.dataset.splits.duplicates import find_duplicates
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.parallel import shared_path
-from toolkit.files.portable import relative_path
 from toolkit.geometry.labels import LabelledImage
 
 __all__ = [
     "MergedSource",
     "SourcesLike",
     "is_ours",
-    "name_in_roots",
-    "named_roots",
-    "open_named",
     "open_sources",
     "roots_of",
     "shared_images",
     "shared_paths",
-    "source_remarks",
 ]
 
 SourcesLike = SourceLike | Sequence[SourceLike]
@@ -320,17 +313,6 @@ def roots_of(source: Source) -> tuple[Path, ...]:
     return tuple(one.root for one in source.sources) if isinstance(source, MergedSource) else (source.root,)
 
 
-def name_in_roots(file: str, source: Source) -> str:
-    """A file from the root that it lies in, behind the name of that where there are several."""
-    names = source.names if isinstance(source, MergedSource) else ("",)
-    for root, name in zip(roots_of(source), names, strict=True):
-        home = root.parent if root.is_file() else root
-        if Path(file).is_relative_to(home):
-            inner = relative_path(Path(file), home)
-            return f"{name}/{inner}" if name else inner
-    return file
-
-
 def shared_images(source: Source, items: Iterable[tuple[Member, str]]) -> list[str]:
     """A note on images that are in several roots, byte for byte.
 
@@ -357,45 +339,3 @@ def shared_images(source: Source, items: Iterable[tuple[Member, str]]) -> list[s
     more = "" if len(twins) == 1 else ", ..."
     apart = f"; {torn} of them lie in several subsets, which --strategy keeps together" if torn else ""
     return [f"{shown}{more}{apart}"]
-
-
-def source_remarks(source: Source, out: Path) -> JsonObject:
-    """What a manifest says of where its images come from, as paths from `out`."""
-    if not isinstance(source, MergedSource):
-        told = source.dataset.description
-        found: JsonObject = {"source": relative_path(source.root.resolve(), out.resolve())}
-        return found | ({"layout": dict(told)} if told is not None else {})
-    layouts = [one.dataset.description for one in source.sources]
-    found = {"sources": [relative_path(root.resolve(), out.resolve()) for root in roots_of(source)]}
-    if source.prefixes:
-        found["prefixes"] = list(source.prefixes)
-    if any(told is not None for told in layouts):
-        found["layouts"] = [None if told is None else dict(told) for told in layouts]
-    return found
-
-
-def named_roots(manifest: Mapping[str, Any] | None, out: Path) -> list[Path]:
-    """The roots that the manifest of a tree in `out` names; none where it names none."""
-    told = manifest or {}
-    named = told.get("sources") or [told.get("source")]
-    return [(out.resolve() / str(one)).resolve() for one in named if one]
-
-
-def open_named(manifest: Mapping[str, Any], roots: Sequence[SourceLike], layout: LayoutLike = None) -> Source:
-    """The source of a tree, at the places that its manifest names, or at others.
-
-    Args:
-        manifest: of the tree.
-        roots: where its roots are now.
-        layout: of all of them; what the manifest says if None.
-
-    Raises:
-        ToolkitError: one of them cannot be opened.
-    """
-    if len(roots) == 1:
-        return open_source(roots[0], manifest.get("layout") if layout is None else layout)
-    layouts = manifest.get("layouts") if layout is None else None
-    if len(roots) != len(manifest.get("sources", ())):
-        return open_sources(list(roots), layout)
-    known = layouts or ([None] * len(roots) if layout is None else None)
-    return open_sources(list(roots), layout, layouts=known, prefixes=manifest.get("prefixes", ()))

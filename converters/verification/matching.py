@@ -11,7 +11,8 @@ from pathlib import Path
 from converters.formats.base import Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
-from converters.merging import SourcesLike, named_roots, open_named, open_sources
+from converters.merging import SourcesLike, open_sources
+from converters.origins import named_roots, open_named
 from converters.sources import LayoutLike, Member, Source
 from converters.writing.selection import selection_of
 from toolkit.dataset.keys import key_finder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from converters.formats.base import Reading, Settings
 from converters.formats.registry import find_format, read_manifest
-from converters.merging import named_roots
+from converters.origins import named_roots
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError

@@ -18,12 +18,10 @@ from converters.formats.label_tree import image_header
 from converters.formats.registry import check_formats, find_format
 from converters.merging import (
     SourcesLike,
-    name_in_roots,
     open_sources,
     roots_of,
     shared_images,
     shared_paths,
-    source_remarks,
 )
 from converters.sources import Source
 from converters.writing.checks import check_class_folders, check_kind, check_kinds

@@ -260,7 +260,7 @@ def test_flags_say_the_same(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "data", {"a=b": [blocks(2)], "dent": [blocks(3)], "rust": [blocks(6)]}, good=1)
     flags = ["--rename", "a=b=pit", "--rename", "dent=x=y", "--only", "pit", "--only", "x=y", "--drop-empty"]
     told = defectkit(
-        "convert", tmp_path / "data", tmp_path / "flags", "--to", "coco", "--max-area", 8, *flags, "--json"
+        "convert", tmp_path / "data", tmp_path / "flags", "--to", "coco", "--max-area", "8", *flags, "--json"
     )
     assert told.status == 0, told.err
     asked: dict[str, Any] = {"rename": {"a=b": "pit", "dent": "x=y"}, "only": ["pit", "x=y"], "drop_empty": True}
