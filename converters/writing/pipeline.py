@@ -16,25 +16,14 @@ from typing import Literal, get_args
 from converters.formats.base import Encoded, ImageMode, PanopticLayout, Settings
 from converters.formats.label_tree import image_header
 from converters.formats.registry import check_formats, find_format
-from converters.merging import (
-    SourcesLike,
-    open_sources,
-    roots_of,
-    shared_images,
-    shared_paths,
-)
+from converters.merging import SourcesLike, open_sources, roots_of, shared_images, shared_paths
+from converters.origins import name_in_roots, source_remarks
 from converters.sources import Source
 from converters.writing.checks import check_class_folders, check_kind, check_kinds
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
 from converters.writing.items import Item, find_items, split_advice
-from converters.writing.selection import (
-    Selected,
-    make_selection,
-    read_selected,
-    selected_classes,
-    selection_notes,
-)
+from converters.writing.selection import Selected, make_selection, read_selected, selected_classes, selection_notes
 from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import ClassScheme, Sample
