@@ -34,6 +34,7 @@ __all__ = [
     "SourcesLike",
     "is_ours",
     "open_sources",
+    "parts_of",
     "roots_of",
     "shared_images",
     "shared_paths",
@@ -308,9 +309,14 @@ def shared_paths(given: SourcesLike, cluster: str | None) -> SourcesLike:
     return shared_path(given, cluster)
 
 
+def parts_of(source: Source) -> tuple[Source, ...]:
+    """The sources that one is made of: itself, unless it was merged."""
+    return source.sources if isinstance(source, MergedSource) else (source,)
+
+
 def roots_of(source: Source) -> tuple[Path, ...]:
     """The folders and files that a source is read from."""
-    return tuple(one.root for one in source.sources) if isinstance(source, MergedSource) else (source.root,)
+    return tuple(one.root for one in parts_of(source))
 
 
 def shared_images(source: Source, items: Iterable[tuple[Member, str]]) -> list[str]:

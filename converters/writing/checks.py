@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from converters.formats.base import Holds, Settings, check_defect_folder
 from converters.formats.registry import FORMATS, find_format
+from converters.merging import parts_of
 from converters.sources import Member, Source
 from converters.writing.items import Item
 from toolkit.dataset.samples import LabelKind, image_class, is_good_word
@@ -24,17 +25,22 @@ _TOLD: Mapping[Holds, tuple[LabelKind, str]] = {
 def check_kinds(formats: Sequence[str], source: Source) -> None:
     """Refuse formats that say more than the source knows, with what else is wrong with it: that may be the reason.
 
+    Boxes of one root beside the masks of another are boxes among masks, which are drawn as rectangles and called so.
+
     Raises:
         BadInputError: one of them does.
     """
-    if source.holds == "pixels":
-        return
-    kind, told = _TOLD[source.holds]
-    within = [name for name in FORMATS if find_format(name).can_show(kind) or name == source.layout]
-    beyond = [name for name in formats if name not in within]
-    if beyond:
-        problem = Problem(str(source.root), f"{told}: no {', '.join(beyond)}", f"use --to {','.join(within)}")
-        raise BadInputError([*source.layout_problems, problem])
+    problems = []
+    for part in parts_of(source):
+        if part.holds == "pixels" or (part.holds == "boxes" and source.holds == "pixels"):
+            continue
+        kind, told = _TOLD[part.holds]
+        within = [name for name in FORMATS if find_format(name).can_show(kind) or name == part.layout]
+        beyond = [name for name in formats if name not in within]
+        if beyond:
+            problems.append(Problem(str(part.root), f"{told}: no {', '.join(beyond)}", f"use --to {','.join(within)}"))
+    if problems:
+        raise BadInputError([*source.layout_problems, *problems])
 
 
 def check_class_folders(formats: Sequence[str], settings: Settings, items: Sequence[Item]) -> None:

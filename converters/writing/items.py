@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from converters.merging import parts_of
 from converters.sources import Member, Source
 from toolkit.dataset.samples import GOOD
 from toolkit.dataset.splits import SUBSETS
@@ -26,14 +27,15 @@ def find_items(source: Source, split: Mapping[str, str] | None) -> list[Item]:
     unknown = sorted(set(subsets.values()) - set(SUBSETS))
     if unknown:
         raise ToolkitError(source.root, f"unknown subset {unknown[0]!r}", f"use {', '.join(SUBSETS)}")
+    for part in parts_of(source):
+        if part.members and not part.layout_problems and all(one.sample.kind == "unlabelled" for one in part.members):
+            remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
+            raise ToolkitError(part.root, f"none of its {len(part.members)} images carries a label", remedy)
     labelled = [one for one in source.members if one.sample.kind != "unlabelled"]
     items = [(one, subsets[one.sample.key]) for one in labelled if one.sample.key in subsets]
     if split is not None and len(items) < len(split):
         strange = sorted(set(split) - {one.sample.key for one, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
-    if not labelled and source.members and not source.layout_problems:
-        remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
-        raise ToolkitError(source.root, f"none of its {len(source.members)} images carries a label", remedy)
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
     return items

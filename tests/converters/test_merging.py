@@ -146,12 +146,28 @@ def test_boxes_and_classes_beside_masks_are_what_they_are(roots: list[Path]) -> 
     assert report.manifests["semantic"]["fidelity"]["rectangles"] == 1
     assert verify(home / "out").passed
     classified_tree(home / "classified")
-    with pytest.raises(ToolkitError, match="a defect image without a mask"):
+    with pytest.raises(ToolkitError, match="classified: its labels are classes of whole images"):
         convert([roots[0], home / "classified"], home / "no", "coco")
     assert not (home / "no").exists()
     both = convert([roots[0], home / "classified"], home / "yes", "yolo-classify", images="none")
     assert both.manifests["yolo-classify"]["classes"] == ["dent", "scratch", "rust"]
     assert verify(home / "yes").passed
+
+
+def test_oriented_boxes_beside_masks_do_not_become_masks(roots: list[Path]) -> None:
+    home = roots[0].parent
+    convert(roots[0], home / "boxes", "yolo-obb", images="copy")
+    with pytest.raises(ToolkitError, match=r"its labels are oriented boxes.*no yolo-segment; use"):
+        convert([home / "boxes", roots[1]], home / "no", ["yolo-segment", "yolo-obb"])
+    convert([home / "boxes", roots[1]], home / "out", ["yolo-detect", "yolo-obb"])
+    assert verify(home / "out").passed
+
+
+def test_a_root_without_labels_is_named(roots: list[Path]) -> None:
+    home = roots[0].parent
+    save_png(home / "photos/000.png", BLOCK * 255)
+    with pytest.raises(ToolkitError, match="photos: none of its 1 images carries a label"):
+        convert([roots[0], home / "photos"], home / "no", "coco")
 
 
 def test_an_image_of_two_roots_is_said_and_keeps_to_one_subset(roots: list[Path]) -> None:
