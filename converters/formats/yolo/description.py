@@ -15,7 +15,7 @@ from converters.formats.yolo.data_yaml import (
     read_document,
     unusable,
 )
-from converters.formats.yolo.places import NAMES_FILES, TreeFiles, child, find_place, read_text
+from converters.formats.yolo.places import NAMES_FILES, TreeFiles, child, children, find_place, read_text
 from converters.formats.yolo.rows import RowForm, looks_like_row
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -128,10 +128,12 @@ def names_files(root: Path) -> list[Path]:
     folders = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     labels = [path for path in folders if path.name.lower() == "labels"]
     inner = [path for folder in labels for path in sorted(folder.iterdir()) if path.is_dir()]
-    inner += [path for folder in folders if folder not in labels if (path := child(folder, "labels")) is not None]
-    for places in ([root], labels, [path for path in folders if path not in labels] + inner):
+    others = [path for path in folders if path.name.lower() != "labels"]
+    inner += [path for folder in others if (path := children(folder, ["labels"]).get("labels")) is not None]
+    for places in ([root], labels, others + inner):
+        named = [children(place, NAMES_FILES) for place in places]
         for name in NAMES_FILES:
-            found = [file for place in places if (file := child(place, name)) is not None and file.is_file()]
+            found = [file for files in named if (file := files.get(name)) is not None and file.is_file()]
             if found:
                 return found
     return []
