@@ -56,6 +56,7 @@ class Format:
         as_written: boxes as they stand in the file.
         self_faults: what labels say wrongly of their own instances (or of those that they were simplified from).
         takes_boxes: whether it can show an object of which there is a box alone.
+        keeps: names of the attributes of objects that it writes and reads again.
         tells_classes: whether the labels themselves, and not the folders, say which class is marked.
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
@@ -81,6 +82,7 @@ class Format:
     as_written: Callable[[LabelRecord, LabelledImage], AsWritten] = _nothing_written
     self_faults: Callable[[LabelRecord, Sequence[Instance]], list[str]] = _no_faults
     takes_boxes: bool = False
+    keeps: tuple[str, ...] = ()
     tells_classes: bool = True
     tells_good: bool = True
     counts_instances: bool = True

@@ -7,6 +7,7 @@ disk do not depend on the number of workers, on the backend, or on an interrupti
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -325,7 +326,8 @@ def _encoded(
         if settings.images != "none" and not found.turns_photos and image.path is not None and image.path.is_file():
             lies = image_header(image.path).turned if lies is None else lies
             turned = replace(image, path=image.path.with_suffix(".png")) if lies else image
-        one = replace(found.encode(turned, settings), upright=turned is not image)
+        dropped = Counter(name for one in image.instances for name in one.attributes if name not in found.keeps)
+        one = replace(found.encode(turned, settings), upright=turned is not image, dropped=dropped)
         drawn = boxes and not found.takes_boxes and found.holds != "classes"
         encoded.append(replace(one, fidelity=None, rectangles=boxes) if drawn else one)
     return tuple(encoded)

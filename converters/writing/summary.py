@@ -47,6 +47,7 @@ def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
         what = f"{max(drawn.values())} object(s) have a box alone: written as rectangles in {', '.join(drawn)}"
         notes.append(f"{what}, which are exact to nothing")
     notes += (f"{name}: {what}" for name, one in manifests.items() if (what := covered_note(one)))
+    notes += _dropped_notes(manifests)
     told = next((one for name, one in manifests.items() if find_format(name).holds != "classes"), None)
     if told is not None and _sum(told, "images") and not _sum(told, "instances"):
         found, images = told["components"]["found"], _sum(told, "images")
@@ -54,6 +55,18 @@ def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
         dropped = f"all {found} components were left out: all {images} images"
         notes.append(f"{dropped if found else nothing} were written as background")
     return tuple(notes)
+
+
+def _dropped_notes(manifests: Manifests) -> list[str]:
+    """What to say of attributes of objects that formats do not keep."""
+    formats: dict[tuple[str, int], list[str]] = {}
+    for name, one in manifests.items():
+        for attribute, count in one["fidelity"].get("dropped", {}).items():
+            formats.setdefault((attribute, count), []).append(name)
+    return [
+        f"{attribute!r} of {count} object(s) is not kept by {', '.join(names)}"
+        for (attribute, count), names in sorted(formats.items())
+    ]
 
 
 def covered_note(manifest: Mapping[str, Any]) -> str:
