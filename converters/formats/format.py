@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,10 @@ class Format:
         if self.holds == "classes" or kind in ("masks", "good"):
             return True
         return kind == "boxes" and self.takes_boxes
+
+    def drops(self, image: LabelledImage) -> Counter[str]:
+        """Of each attribute that it does not keep, how many objects of an image have it."""
+        return Counter(name for one in image.instances for name in one.attributes if name not in self.keeps)
 
     def holds_in(self, tree: LabelTree) -> Holds:
         """What the labels of a tree of this format consist of: a format of pixels may be given boxes alone."""
