@@ -122,7 +122,9 @@ def _shared_labels(found: Sequence[FoundImage], root: Path, tally: _Tally) -> di
 
 def _shared(label: str, images: Sequence[Path]) -> Problem:
     shown = " and ".join(_first(list(map(str, images))))
-    return Problem(label, f"one label for {len(images)} images: {shown}", "rename one of them, and give it its own label")
+    return Problem(
+        label, f"one label for {len(images)} images: {shown}", "rename one of them, and give it its own label"
+    )
 
 
 def _classes(counts: RowCounts, told: TreeDescription) -> tuple[str, ...]:
