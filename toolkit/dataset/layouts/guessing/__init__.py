@@ -172,8 +172,9 @@ def draft(files: FileList) -> str:
     lines += [f"#   not accounted for: {path}" for path in left[:20]]
     lines += _questions(best)
     good = [word for word in _words(best.resolution) if seems_good(word)]
-    own = {"good": good} if good and not all(is_good(word, best.description) for word in good) else {}
-    told = best.description.model_copy(update={"name": "", "about": "", "source": "", **own})
+    told = best.description.model_copy(update={"name": "", "about": "", "source": ""})
+    if not all(is_good(word, told) for word in good):
+        told = told.model_copy(update={"good": good})
     return "\n".join(lines) + "\n" + told.as_yaml()
 
 

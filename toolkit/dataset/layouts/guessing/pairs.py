@@ -157,23 +157,21 @@ def _of_classes(files: FileList) -> Iterator[_Pair]:
     for (rest, mask, own), classes in places.items():
         if _SUBSET in classes:
             continue
+        masks = {name: (*rest[:own], name, *rest[own:]) for name in sorted(classes)}
         for photos in (one for one in of if len(one) == len(rest) and not any(map(_MASK_WORDS.search, one))):
-            if _without(photos, mask) == _without(rest, mask):
-                folders = {name: (*rest[:own], name, *rest[own:]) for name in sorted(classes)}
-                if photos[mask] in classes:
-                    beside = {
-                        one[mask]: one
-                        for one in of
-                        if len(one) == len(photos) and _without(one, mask) == _without(photos, mask)
-                    }
-                    here = {name: one for name, one in beside.items() if name in classes or seems_good(name)}
-                    yield _class_pair(of, here, folders, own)
-                else:
-                    yield _class_pair(of, {"": photos}, folders, own)
+            if _without(photos, mask) != _without(rest, mask):
+                continue
+            if photos[mask] in classes:
+                beside = {one[mask]: one for one in of if _without(one, mask) == _without(photos, mask)}
+                here = {name: one for name, one in beside.items() if name in classes or seems_good(name)}
+                yield _class_pair(of, here, masks, own)
+            else:
+                yield _class_pair(of, {"": photos}, masks, own)
 
 
 def _without(parts: tuple[str, ...], place: int) -> tuple[str, ...]:
-    return parts[:place] + parts[place + 1 :]
+    """The parts of a path less one; more than there are where it has none there."""
+    return parts[:place] + parts[place + 1 :] if place < len(parts) else (*parts, "", "")
 
 
 def _class_pair(
@@ -194,8 +192,8 @@ def _class_pair(
     images, every = (
         {
             ((*rest, "" if alone else name), stem): path
-            for name, one in told.items()
-            for (rest, stem), path in of[one].items()
+            for name, folders in told.items()
+            for (rest, stem), path in of[folders].items()
         }
         for told in (photos, masks)
     )
