@@ -32,7 +32,7 @@ test: $(VENV)/.dev-installed $(VENV)/.browser-installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict toolkit converters finetune
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The seed is printed. FUZZ_SECONDS and FUZZ_TMP are as CONTRIBUTING says.
 CHECKS ?= all

@@ -14,12 +14,12 @@ from converters.formats.registry import find_format
 from converters.merging import SourcesLike, open_sources
 from converters.origins import named_roots, open_named
 from converters.sources import LayoutLike, Member, Source
-from converters.writing.selection import selection_of
+from converters.writing.selection import read_selected, selection_of
 from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 
-__all__ = ["Match", "Matches", "find_source", "match_records", "settings_of", "unsaid_images"]
+__all__ = ["Match", "Matches", "find_source", "match_records", "omissions", "settings_of", "unsaid_images"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +133,26 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
 def _left_out_of(tree: LabelTree) -> set[str]:
     """Keys of the images of which nothing was asked for, by a tree's manifest."""
     return {one["key"] for one in (tree.manifest or {}).get("left_out", ())}
+
+
+def omissions(match: Match, settings: Sequence[Settings]) -> list[tuple[int, str]]:
+    """The trees that left an image out of which something was asked for, and what to say of that.
+
+    Args:
+        match: the image.
+        settings: of each tree.
+    """
+    found: list[tuple[int, str]] = []
+    if match.member is None:
+        return found
+    for number in match.left_out:
+        try:
+            right = read_selected(match.member, settings[number]).excluded
+            told = "" if right else "was left out, and shows what was asked for"
+        except ToolkitError as error:
+            told = error.with_flags
+        found += [(number, f"{match.member.sample.key}: {told}")] if told else []
+    return found
 
 
 def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[str]:

@@ -53,7 +53,7 @@ class Rendered:
         left_out: what its labels list and what marks nothing, one line each.
         copy: the image as a file that stands upright, where a format needs one.
         not_asked_for: reason and area of the components that were not asked for.
-        dropped: why the image is left out, though nothing is wrong with it; "" if it is not.
+        excluded: why the image is left out, though nothing is wrong with it; "" if it is not.
     """
 
     sample: Sample
@@ -68,7 +68,7 @@ class Rendered:
     left_out: tuple[str, ...] = ()
     copy: bytes = b""
     not_asked_for: tuple[LeftOut, ...] = ()
-    dropped: str = ""
+    excluded: str = ""
 
 
 def fingerprint(items: Iterable[tuple[Member, str]]) -> str:
@@ -153,8 +153,8 @@ class Conversion:
                 saved = time.monotonic()
         if self.problems and (fail or not self._written):
             raise BadInputError(sorted(self.problems))
-        if self._seen["dropped"] and not self._written:
-            what = f"nothing is asked for of any of its {self._seen['dropped']} images"
+        if self._seen["excluded"] and not self._written:
+            what = f"nothing is asked for of any of its {self._seen['excluded']} images"
             raise ToolkitError("--only", what, "name other classes, or leave out --drop-empty and --max-area")
         if self._seen["both"] and self._seen["turned"]:
             where = f"{self._seen['turned']} other mask(s) were drawn on the pixels as stored"
@@ -164,10 +164,10 @@ class Conversion:
             )
 
     def _write(self, rendered: Rendered) -> None:
-        if rendered.dropped:
-            self._seen["dropped"] += 1
+        if rendered.excluded:
+            self._seen["excluded"] += 1
             for writer in self._writers:
-                writer.drop(rendered.sample.key, rendered.dropped, rendered.found, _left_out(rendered))
+                writer.exclude(rendered.sample.key, rendered.excluded, rendered.found, _left_out(rendered))
             return
         self._written += 1
         if rendered.both_ways and not self._seen["both"]:

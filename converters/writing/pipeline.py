@@ -24,7 +24,7 @@ from converters.writing.conversion import Conversion, Rendered, fingerprint, fin
 from converters.writing.growth import Growth, find_growth
 from converters.writing.items import Item, find_items, split_advice
 from converters.writing.selection import Selected, make_selection, read_selected, selected_classes, selection_notes
-from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows
+from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows, unmasked_note
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import ClassScheme, Sample
 from toolkit.dataset.splits import SUBSETS
@@ -173,12 +173,12 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             problems = [(name_in_roots(one.file, source), one) for one in (*source.layout_problems, *job.problems)]
             manifests |= job.finish(problems, source_remarks(source, order.out))
     manifests = {name: manifests[name] for name in order.formats}
-    samples = (one.sample for one, _ in items)
-    told = (*growth.notes, *job.notes, *manifest_notes(manifests), *good_as_defects(samples, settings.scheme))
+    told = (*manifest_notes(manifests), *good_as_defects(items, settings.scheme), *unmasked_note(items))
     told += tuple(selection_notes(source.classes(settings.scheme), settings.selection, manifests))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
     alike = (*shared_images(source, items), *getattr(order.split, "notes", ()))
-    notes = (*source.notes, *without, *alike, *split_advice(source, items), *told)
+    own = (*source.notes, *without, *alike, *split_advice(source, items))
+    notes = (*own, *growth.notes, *job.notes, *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 
@@ -225,8 +225,8 @@ def _render(item: Item, formats: Sequence[str], settings: Settings) -> Rendered:
     try:
         selected = read_selected(member, settings, subset)
         labelled = selected.labelled
-        if selected.dropped:
-            return _dropped(member.sample, subset, selected)
+        if selected.excluded:
+            return _excluded(member.sample, subset, selected)
         check_kind(member, formats)
         encoded = _encoded(labelled.image, formats, settings, labelled.lies)
         copy = _copied(labelled.image, encoded)
@@ -248,7 +248,7 @@ def _render(item: Item, formats: Sequence[str], settings: Settings) -> Rendered:
     )
 
 
-def _dropped(sample: Sample, subset: str, selected: Selected) -> Rendered:
+def _excluded(sample: Sample, subset: str, selected: Selected) -> Rendered:
     """An image that is not asked for: what its mask holds is counted, and nothing of it is written."""
     labelled = selected.labelled
     return Rendered(
@@ -260,7 +260,7 @@ def _dropped(sample: Sample, subset: str, selected: Selected) -> Rendered:
         labelled.too_small,
         left_out=labelled.image.left_out,
         not_asked_for=selected.left_out,
-        dropped=selected.dropped,
+        excluded=selected.excluded,
     )
 
 
@@ -278,7 +278,7 @@ def _encoded(
         if settings.images != "none" and not found.turns_photos and image.path is not None and image.path.is_file():
             lies = image_header(image.path).turned if lies is None else lies
             turned = replace(image, path=image.path.with_suffix(".png")) if lies else image
-        one = replace(found.encode(turned, settings), upright=turned is not image)
+        one = replace(found.encode(turned, settings), upright=turned is not image, dropped=found.drops(image))
         drawn = boxes and not found.takes_boxes and found.holds != "classes"
         encoded.append(replace(one, fidelity=None, rectangles=boxes) if drawn else one)
     return tuple(encoded)

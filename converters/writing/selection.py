@@ -110,12 +110,12 @@ class Selected:
     Attributes:
         labelled: the image with the objects that are kept, under their new names.
         left_out: reason and area in pixels of components that are not asked for.
-        dropped: why the image itself is left out; "" if it is not.
+        excluded: why the image itself is left out; "" if it is not.
     """
 
     labelled: Labelled
     left_out: tuple[tuple[str, int], ...] = ()
-    dropped: str = ""
+    excluded: str = ""
 
 
 def read_selected(member: Member, settings: Settings, subset: str = "") -> Selected:
@@ -138,8 +138,8 @@ def read_selected(member: Member, settings: Settings, subset: str = "") -> Selec
     others = [(_of_other(name), one.area) for one, name in every if not asked.keeps(name)]
     image = replace(labelled.image, instances=kept, image_label=_class_of(labelled.image, kept, asked))
     large = ((_TOO_LARGE, area) for area in labelled.too_large)
-    dropped = _why_dropped(labelled, image, asked, others=bool(others))
-    return Selected(replace(labelled, image=image), (*others, *large), dropped)
+    excluded = _why_excluded(labelled, image, asked, others=bool(others))
+    return Selected(replace(labelled, image=image), (*others, *large), excluded)
 
 
 def _of_other(name: str) -> str:
@@ -160,7 +160,7 @@ def _class_of(image: LabelledImage, kept: Sequence[Instance], asked: Selection) 
     return class_of_image(left) if image.image_label in {one.label for one in image.instances} else label
 
 
-def _why_dropped(labelled: Labelled, image: LabelledImage, asked: Selection, *, others: bool) -> str:
+def _why_excluded(labelled: Labelled, image: LabelledImage, asked: Selection, *, others: bool) -> str:
     """Why an image is left out; "" if it is not."""
     if image.instances:
         return ""

@@ -20,13 +20,14 @@ from toolkit.cli.options import (
     OnProblem,
     OverwriteOpt,
     PanopticLayout,
+    PlacesArg,
     ResumeOpt,
-    RootsArg,
     Segmentation,
     SplitOpt,
     StrategyOpt,
     WorkersOpt,
     one_or_several,
+    roots_and_out,
     with_numbers,
     with_selection,
 )
@@ -79,17 +80,13 @@ _PanopticOpt = Annotated[
 _OnProblemOpt = Annotated[OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")]
 _Threshold = Annotated[int | None, typer.Option(metavar="N", help="Grey values from N on are defect.")]
 _ImagesOpt = Annotated[Images, typer.Option(help="How images get into the trees.")]
-_LabelsOut = Annotated[
-    Path, typer.Argument(metavar="OUT", help="Folder to write into; each format gets a folder in it.")
-]
 
 
 @with_layout
 @with_numbers
 @with_selection
 def convert(
-    roots: RootsArg,
-    out: _LabelsOut,
+    places: PlacesArg,
     to: _Formats,
     split_file: SplitOpt = None,
     strategy: StrategyOpt = None,
@@ -113,10 +110,11 @@ def convert(
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:
-    """Write a dataset, or any label tree, in one or more label formats; several roots become one."""
+    """Write a dataset, or any label tree, or several, into OUT; each format gets a folder in it."""
     from converters.writing.pipeline import convert as run
     from toolkit.cli.splits import choose_split
 
+    roots, out = roots_and_out(places, "convert")
     source = open_roots(roots, category, layout, cluster)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     with progress_bar("converting") as progress:
@@ -179,6 +177,10 @@ def verify(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A label tree, or a folder of them.")],
     against: AgainstOpt = None,
     min_iou: Annotated[float, typer.Option(metavar="IOU", help="Every image must reach this.")] = 1.0,
+    seen_by: Annotated[
+        str | None,
+        typer.Option("--as", metavar="TOOL", help="As supervision, cvat, labelme, ultralytics or pycocotools sees it."),
+    ] = None,
     workers: WorkersOpt = 0,
     cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
@@ -189,8 +191,16 @@ def verify(
 
     with progress_bar("verifying") as progress:
         threads = workers or os.cpu_count() or 1
-        source = one_or_several(against)
-        report = run(out, source, layout=layout, min_iou=min_iou, workers=threads, cluster=cluster, progress=progress)
+        report = run(
+            out,
+            one_or_several(against),
+            layout=layout,
+            min_iou=min_iou,
+            seen_by=seen_by,
+            workers=threads,
+            cluster=cluster,
+            progress=progress,
+        )
     trees = [
         {
             "tree": str(tree.tree),

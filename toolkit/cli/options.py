@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from toolkit.errors import ToolkitError
+
 __all__ = [
     "AgainstOpt",
     "CategoryOpt",
@@ -21,19 +23,38 @@ __all__ = [
     "OnProblem",
     "OverwriteOpt",
     "PanopticLayout",
+    "PlacesArg",
     "ResumeOpt",
     "RootArg",
-    "RootsArg",
     "Segmentation",
     "SplitOpt",
     "Strategy",
     "StrategyOpt",
     "WorkersOpt",
     "one_or_several",
+    "roots_and_out",
     "with_links",
     "with_numbers",
     "with_selection",
 ]
+
+
+def roots_and_out(places: list[Path], command: str) -> tuple[list[Path], Path]:
+    """What a command reads, and what it writes.
+
+    Raises:
+        ToolkitError: one of them is missing, or a format stands where OUT should, behind a comma that was forgotten.
+    """
+    from converters.formats.registry import FORMATS
+
+    help_remedy = f"see 'defectkit {command} --help'"
+    if len(places) < 2:
+        raise ToolkitError(f"defectkit {command}", "Missing argument 'OUT'", help_remedy)
+    *roots, out = places
+    if len(roots) > 1 and str(out) in FORMATS:
+        remedy = f"put commas between formats, no spaces (--to coco,yolo-segment), or call OUT otherwise; {help_remedy}"
+        raise ToolkitError(f"defectkit {command}", f"unexpected '{out}', which is a format", remedy)
+    return roots, out
 
 
 def one_or_several(given: list[Path] | None) -> Path | list[Path] | None:
@@ -90,8 +111,11 @@ class OnProblem(StrEnum):
 
 
 RootArg = Annotated[Path, typer.Argument(metavar="ROOT", help="A dataset root, one category folder, or a label tree.")]
-RootsArg = Annotated[
-    list[Path], typer.Argument(metavar="ROOT...", help="Dataset roots or label trees; several are merged.")
+PlacesArg = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="ROOT [ROOT...] OUT", help="Dataset roots or label trees, which are merged; last, what to write."
+    ),
 ]
 AgainstOpt = Annotated[
     list[Path] | None,
