@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from converters import convert, diff, read_labels, verify, view
+from converters.formats.base import Settings
 from converters.formats.registry import read_manifest
 from converters.merging import open_sources
 from tests.commands import defectkit
@@ -168,6 +170,12 @@ def test_a_root_without_labels_is_named(roots: list[Path]) -> None:
     save_png(home / "photos/000.png", BLOCK * 255)
     with pytest.raises(ToolkitError, match="photos: none of its 1 images carries a label"):
         convert([roots[0], home / "photos"], home / "no", "coco")
+
+
+def test_images_of_merged_roots_travel_to_other_processes(roots: list[Path]) -> None:
+    for member in open_sources([roots[0], roots[2]]).members:
+        sent = pickle.loads(pickle.dumps(member))  # noqa: S301
+        assert sent.read(Settings(("dent", "scratch"))).image.key == sent.sample.key == member.sample.key
 
 
 def test_an_image_of_two_roots_is_said_and_keeps_to_one_subset(roots: list[Path]) -> None:
