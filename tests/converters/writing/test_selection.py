@@ -139,13 +139,16 @@ def test_the_names_of_only_are_the_new_ones(mixed: Path, tmp_path: Path) -> None
         convert(mixed, tmp_path / "no", "coco", rename={"rust": "dent", "dent": "pit"}, only="rust")
 
 
-@pytest.mark.parametrize("instances", ["components", "image", "merge:3"])
+@pytest.mark.parametrize("instances", ["components", "image", "merge:6"])
 def test_components_that_are_left_out_are_counted_one_by_one(tmp_path: Path, instances: str) -> None:
     dataset = make_dataset(tmp_path / "data", {"dent": [blocks(2, 3, 4)], "rust": [blocks(2, 3, 6)]}, good=0)
     report = convert(dataset, tmp_path / "out", "coco", only=["rust"], max_area=9, instances=instances)
     components = report.manifests["coco"]["components"]
     assert (components["found"], components["written"], len(components["skipped"])) == (6, 2, 4)
     assert sorted(one["area"] for one in components["skipped"]) == [4, 9, 16, 36]
+    image = next(iter(read_labels(tmp_path / "out")))
+    assert sum(one.area for one in image.instances) == 4 + 9
+    assert len(image.instances) == (2 if instances == "components" else 1)
     check_exact(tmp_path / "out")
 
 
@@ -168,7 +171,9 @@ def test_an_image_whose_objects_are_all_too_large_is_not_good(dataset: Dataset, 
     assert sorted(one["area"] for one in large) == [16, 16, 25, 36]
     check_exact(tmp_path / "out")
     said = "converted with --max-area 15: larger components show as lost"
-    assert view(tmp_path / "out/coco", tmp_path / "gallery")[1].page.words.notes == (said,)
+    report, views = view(tmp_path / "out/coco", tmp_path / "gallery")
+    assert views.page.words.notes == (said,)
+    assert report.min_iou == pytest.approx(4 / 29)  # of part/test/dent/001
 
 
 def test_boxes_and_classes_of_images_are_chosen_too(tmp_path: Path) -> None:
