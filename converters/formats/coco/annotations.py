@@ -54,7 +54,7 @@ def load_coco(entry: LabelRecord, rounding: Rounding) -> InstanceList:
 def load_filled(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     """Instances of an image as supervision sees them: polygons are rounded to pixels and filled, outline included.
 
-    Source: `coco_annotations_to_masks` of supervision 0.29. What has a box alone has no pixel there.
+    Source: `coco_annotations_to_masks` of supervision 0.31. What has a box alone has no pixel there.
     """
     width, height = entry.image_size()
     found = []
