@@ -154,6 +154,7 @@ class Encoded:
         annotations: JSON members of each annotation, without braces and without ids.
         header: JSON members of the image's own record, without braces and without its id.
         row: line for the format's table, without a line end.
+        lines: lines for files that images share, such as lists of a subset: path in the tree, and line without its end.
         objects: how many labelled objects a reader will find.
         fidelity: pixels kept; for boxes 1 of 1 where the box is right; None where there is nothing to compare.
         skipped: components that this format cannot show: (reason, area in pixels).
@@ -175,6 +176,7 @@ class Encoded:
     rectangles: int = 0
     covered: int = 0
     upright: bool = False
+    lines: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)
