@@ -26,17 +26,21 @@ def _self_faults(record: LabelRecord, instances: Sequence[Instance]) -> list[str
     faults = []
     for number, ((label, box), one) in enumerate(zip(written, instances, strict=True), 1):
         others = (other for other in instances if other is not one)
-        if label != one.label or not _fits(box, one.bbox, touched=any(_meet(box, other.bbox) for other in others)):
+        if label == one.label and _is_tight(box, one.bbox):
+            continue
+        if label != one.label or not (_holds(box, one.bbox) and any(_meet(box, other.bbox) for other in others)):
             told = f"object {number}: its box {shown_box(box)} is not the tight box {shown_box(one.bbox)} of its mask"
             faults.append(f"{record.sample.key}: {told}")
     return faults
 
 
-def _fits(box: Box, tight: Box, *, touched: bool) -> bool:
-    (x0, y0, x1, y1), (u0, v0, u1, v1) = box, tight
-    if touched:
-        return min(u0 - x0, v0 - y0, x1 - u1, y1 - v1) >= -TOLERANCE
+def _is_tight(box: Box, tight: Box) -> bool:
     return max(abs(a - b) for a, b in zip(box, tight, strict=True)) <= TOLERANCE
+
+
+def _holds(box: Box, tight: Box) -> bool:
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = box, tight
+    return min(u0 - x0, v0 - y0, x1 - u1, y1 - v1) >= -TOLERANCE
 
 
 def _meet(one: Box, other: Box) -> bool:

@@ -17,7 +17,7 @@ from converters.rasterize import Rounding
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Box, Instance
 
-__all__ = ["MapFile", "Payload", "load_voc", "written_boxes"]
+__all__ = ["MapFile", "Told", "load_voc", "written_boxes"]
 
 _CONTRADICTS = 0.9  # share of box and mask that are one, where their classes cannot both be right
 
@@ -31,17 +31,17 @@ class MapFile:
     digest: str
 
 
-class Payload(NamedTuple):
-    """Where the labels of an image stand.
+class Told(NamedTuple):
+    """How the labels of an image are read, beside the path of the first of their files.
 
     Attributes:
-        xml: its XML file; None where there is none.
+        xml: whether that is an XML file.
         maps: its label maps.
         form: what corners of boxes are.
         values: what the values in the class map mean.
     """
 
-    xml: str | None
+    xml: bool
     maps: tuple[MapFile, ...] = ()
     form: VocBoxes = "inclusive1"
     values: ClassValues | None = None
@@ -55,16 +55,17 @@ def load_voc(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     Raises:
         ToolkitError: a file cannot be read, or two of them contradict each other.
     """
-    payload: Payload = entry.payload
-    objects = read_annotation(Path(payload.xml)).objects if payload.xml is not None else ()
+    if entry.payload is None:
+        return InstanceList()
+    told, objects = entry.payload[1], _objects(entry)
     size = entry.image_size()
     left_out: list[str] = []
-    boxed = [_boxed(number, one, payload.form, size, left_out) for number, one in enumerate(objects, 1)]
-    maps = {one.kind: Path(one.path) for one in payload.maps}
+    boxed = [_boxed(number, one, told.form, size, left_out) for number, one in enumerate(objects, 1)]
+    maps = {one.kind: Path(one.path) for one in told.maps}
     if not maps:
         return InstanceList([one for one in boxed if one is not None], left_out)
     found, map_size = read_segments(
-        maps.get("class"), maps.get("object"), payload.values or ClassValues(), [one.label for one in objects]
+        maps.get("class"), maps.get("object"), told.values or ClassValues(), [one.label for one in objects]
     )
     first = next(iter(maps.values()))
     if map_size != size:
@@ -144,6 +145,13 @@ def written_boxes(record: LabelRecord) -> list[tuple[str, Box]]:
     Raises:
         ToolkitError: it cannot be read.
     """
-    payload: Payload = record.payload
-    objects = read_annotation(Path(payload.xml)).objects if payload.xml is not None else ()
-    return [(one.label, as_box(one.corners, payload.form)) for one in objects if one.corners is not None]
+    boxed = (one for one in _objects(record) if one.corners is not None)
+    return [(one.label, as_box(one.corners, record.payload[1].form)) for one in boxed if one.corners is not None]
+
+
+def _objects(record: LabelRecord) -> Sequence[VocObject]:
+    """The objects in the XML file of an image; none where it has none."""
+    if record.payload is None:
+        return ()
+    path, told = record.payload
+    return read_annotation(Path(path)).objects if told.xml else ()

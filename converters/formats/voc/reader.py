@@ -13,7 +13,7 @@ from converters.formats.registry import read_manifest
 from converters.formats.voc.annotation import Annotation, read_annotation
 from converters.formats.voc.box_forms import Evidence, as_box, form_note
 from converters.formats.voc.class_values import ClassValues, read_class_values
-from converters.formats.voc.loading import MapFile, Payload, load_voc
+from converters.formats.voc.loading import MapFile, Told, load_voc
 from converters.formats.voc.places import TreeFiles, find_files, is_structural
 from converters.formats.voc.segments import classes_in
 from converters.formats.voc.subsets import Subsets, read_subsets
@@ -239,7 +239,7 @@ def _found(
         if image not in seen.labels:
             kind: LabelKind = reading.without_label or "unlabelled"
             seen.note(kind, image)
-            yield FoundImage(subsets.of_image(root, image), _stem(root, image), image, Payload(None), (), kind=kind)
+            yield FoundImage(subsets.of_image(root, image), _stem(root, image), image, None, (), kind=kind)
 
 
 def _labelled(
@@ -264,14 +264,16 @@ def _labelled(
         check_claimed_size(labels.image, *size)
     if not ours and _reaches_beyond(labels, form):
         seen.note("beyond", labels.first)
-    payload = Payload(
-        str(labels.xml) if labels.xml is not None else None,
+    told = Told(
+        labels.xml is not None,
         tuple(MapFile(kind, str(path), file_digest(path)) for kind, path in labels.maps.items()),
         form,
         values if "class" in labels.maps else None,
     )
     kind: LabelKind | None = ("masks" if drawn else "boxes") if names else None
-    return FoundImage(subset, _stem(seen.files.root, labels.image), labels.image, payload, tuple(names), size, kind)
+    return FoundImage(
+        subset, _stem(seen.files.root, labels.image), labels.image, (str(labels.first), told), tuple(names), size, kind
+    )
 
 
 def _stem(root: Path, image: Path) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from converters.formats.painting import boxes_of_ids
 from converters.formats.voc.class_values import VOID, ClassValues, packed_colours
 from toolkit.errors import ToolkitError
-from toolkit.geometry.instances import crop_to_bbox, find_instances
+from toolkit.geometry.instances import find_instances
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.masks import Mask
 from toolkit.imaging.opening import read_file
@@ -48,27 +49,23 @@ def read_segments(
         raise ToolkitError(str(object_map), f"is {sizes}", "make the two the same size")
     found: list[Segment] = []
     if ids is not None and object_map is not None:
-        for number in _present(ids):
-            marked = ids == number
-            label = _label(object_map, number, marked, classes, values, labels)
-            instance = crop_to_bbox(marked, label)
-            found += [(number, instance)] if instance is not None else []
+        for number, (x0, y0, x1, y1) in boxes_of_ids(ids).items():
+            if number == VOID:
+                continue
+            marked = ids[y0:y1, x0:x1] == number
+            under = classes[y0:y1, x0:x1][marked] if classes is not None else None
+            label = _label(object_map, number, under, values, labels)
+            found.append((number, Instance(label, (x0, y0, x1, y1), marked, int(np.count_nonzero(marked)))))
     if classes is not None:
         found += [(0, one) for one in _components(classes, ids, values)]
     one = ids if ids is not None else classes
     return found, (one.shape[1], one.shape[0]) if one is not None else (0, 0)
 
 
-def _present(ids: _Map) -> list[int]:
-    counts = np.bincount(ids.ravel(), minlength=VOID + 1)
-    return [int(number) for number in np.flatnonzero(counts) if number not in (0, VOID)]
-
-
 def _label(
     path: Path,
     number: int,
-    marked: npt.NDArray[np.bool_],
-    classes: _Map | None,
+    under: npt.NDArray[np.uint8] | None,
     values: ClassValues,
     labels: Sequence[str],
 ) -> str:
@@ -77,15 +74,15 @@ def _label(
     Raises:
         ToolkitError: the pixels under it are of several classes, or of none.
     """
-    if classes is None:
+    if under is None:
         if number <= len(labels):
             return labels[number - 1]
         raise ToolkitError(path, f"holds object {number}, of which nothing tells the class", "add its class map")
-    under = sorted({int(value) for value in np.unique(classes[marked])} - {VOID})
-    if len(under) != 1 or under[0] not in values.names:
-        shown = " and ".join(values.names.get(value, "background") for value in under) or "void alone"
+    present = sorted({int(value) for value in np.unique(under)} - {VOID})
+    if len(present) != 1 or present[0] not in values.names:
+        shown = " and ".join(values.names.get(value, "background") for value in present) or "void alone"
         raise ToolkitError(path, f"its object {number} lies on {shown} in the class map", _WRITE)
-    return values.names[under[0]]
+    return values.names[present[0]]
 
 
 def _components(classes: _Map, ids: _Map | None, values: ClassValues) -> list[Instance]:

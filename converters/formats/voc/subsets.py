@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from toolkit.errors import Problem
 from toolkit.files.typed import read_text
 from toolkit.imaging.images import is_image
 
-__all__ = ["Subsets", "read_subsets"]
+__all__ = ["Subsets", "list_line", "read_subsets"]
 
 _LISTS = re.compile(r"train(ing|set)?|val(id|idation|set)?|test(ing|set)?|trainval|train_val")
 _VERDICT = re.compile(r"\s+-?[01]$")  # of lists of a single class
@@ -121,6 +122,22 @@ def _lists(folder: Path) -> Sequence[Path]:
     return sorted(paths, key=lambda path: (_is_both(path), order[subset_of_name(path.stem) or "train"]))
 
 
+def list_line(stem: str) -> bytes:
+    """The line of a list that names an image; as JSON text where the name would break lines, or is no text."""
+    plain = stem == stem.strip() and not stem.startswith('"') and "\n" not in stem and "\r" not in stem
+    try:
+        return stem.encode() if plain else json.dumps(stem).encode()
+    except UnicodeEncodeError:
+        return json.dumps(stem).encode()
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text
+
+
 def _listed(path: Path, stems: set[str]) -> Iterator[str]:
     """The names in a list, each as an image has it."""
     for line in read_text(path, _REMEDY).split("\n"):
@@ -129,6 +146,9 @@ def _listed(path: Path, stems: set[str]) -> Iterator[str]:
             continue
         if text in stems:
             yield text
+            continue
+        if text.startswith('"') and (told := _unquoted(text)) in stems:
+            yield told
             continue
         text = _VERDICT.sub("", text.strip()).strip("\"'")
         name = plain_name(text)

@@ -16,6 +16,7 @@ from converters.formats.label_tree import image_header
 from converters.formats.painting import pixels_kept
 from converters.formats.voc.annotation import OURS
 from converters.formats.voc.class_values import colour_map, labelmap_text
+from converters.formats.voc.subsets import list_line
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Box, Instance, LabelledImage
 from toolkit.imaging.images import encode_map
@@ -24,7 +25,7 @@ __all__ = ["encode_voc", "objects_shown", "voc_shape"]
 
 _MOST = 254
 _HIDDEN = "hidden by another instance"
-_UNSAYABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u2028\u2029]")
+_UNSAYABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u2028\u2029]")
 _USUAL = (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0"))
 _IHDR_COLOUR, _IHDR_END = 25, 33  # places in a PNG: of the colour type, and behind the first chunk
 _PALETTE = 3
@@ -36,11 +37,10 @@ def encode_voc(image: LabelledImage, settings: Settings) -> Encoded:
     Objects that others hide wholly cannot be shown in a map, and are reported.
 
     Raises:
-        ToolkitError: more objects than a map has values, or a name that XML or a list of images cannot hold.
+        ToolkitError: more objects than a map has values.
     """
     name = image_name(image)
     stem = name.rpartition(".")[0]
-    _check_text(image.key, "name", stem)
     masked = [one for one in image.instances if one.mask is not None]
     only = LabelledImage(image.key, None, image.width, image.height, tuple(masked))
     numbers = only.painted(range(1, len(masked) + 1), np.uint32)
@@ -50,7 +50,7 @@ def encode_voc(image: LabelledImage, settings: Settings) -> Encoded:
     shown = [one for one in image.instances if one.mask is None or seen[places[id(one)]]]
     hidden = tuple((_HIDDEN, one.area) for one in image.instances if one.mask is not None and not seen[places[id(one)]])
     files = [(f"Annotations/{stem}.xml", _xml(image, name, shown, segmented=bool(masked)))]
-    lines = [(f"ImageSets/Main/{image.subset}.txt", stem.encode())]
+    lines = [(f"ImageSets/Main/{image.subset}.txt", list_line(stem))]
     if masked:
         _check_count(image, shown)
         tables = np.zeros((2, len(masked) + 1), np.uint8)
@@ -59,7 +59,7 @@ def encode_voc(image: LabelledImage, settings: Settings) -> Encoded:
                 tables[:, places[id(one)]] = settings.class_id(one.label) + 1, number
         for folder, table in zip(("SegmentationClass", "SegmentationObject"), tables, strict=True):
             files.append((f"{folder}/{stem}.png", _encode_indices(table[numbers])))
-        lines.append((f"ImageSets/Segmentation/{image.subset}.txt", stem.encode()))
+        lines.append((f"ImageSets/Segmentation/{image.subset}.txt", list_line(stem)))
     return Encoded(
         f"JPEGImages/{name}",
         tuple(files),
@@ -98,19 +98,18 @@ def voc_shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
         problem = f"holds {_MOST} classes at most, and there are {len(settings.classes)}"
         raise ToolkitError("voc", problem, "use --to coco, which holds any number of them, or --classes binary")
     for name in settings.classes:
-        _check_text("voc", "class", name)
+        _check_class(name)
         if name != name.strip():
             raise ToolkitError("voc", f"the class {name!r} begins or ends with a blank", "rename the class")
     return TreeShape(closing=(("labelmap.txt", labelmap_text(settings.classes)),))
 
 
-def _check_text(place: str, what: str, text: str) -> None:
+def _check_class(name: str) -> None:
     """Refuse what no XML file can hold, or would break a line."""
-    found = _UNSAYABLE.search(text)
+    found = _UNSAYABLE.search(name)
     if found is not None:
-        raise ToolkitError(
-            place, f"the {what} {text!r} holds {found[0]!a}, which no XML file can", f"rename the {what}"
-        )
+        problem = f"the class {name!r} holds {found[0]!a}, which no XML file can"
+        raise ToolkitError("voc", problem, "rename the class")
 
 
 def _xml(image: LabelledImage, name: str, shown: Sequence[Instance], *, segmented: bool) -> bytes:
@@ -118,7 +117,7 @@ def _xml(image: LabelledImage, name: str, shown: Sequence[Instance], *, segmente
     lines = [
         "<annotation>",
         "  <folder>JPEGImages</folder>",
-        f"  <filename>{escape(name)}</filename>",
+        f"  <filename>{_text(name)}</filename>",
         f"  <source><database>Unknown</database><annotation>{OURS}</annotation></source>",
         f"  <size><width>{image.width}</width><height>{image.height}</height><depth>{depth}</depth></size>",
         f"  <segmented>{int(segmented)}</segmented>",
@@ -151,7 +150,8 @@ def _attributes(told: Mapping[str, str]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    return escape(_UNSAYABLE.sub(" ", text).strip())
+    """What XML can hold of a text, which tells nothing by itself."""
+    return escape(_UNSAYABLE.sub("\ufffd", text).strip())
 
 
 def _corners(box: Box) -> tuple[str, str, str, str]:
