@@ -126,6 +126,10 @@ class Reading:
                 raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", f"use {' or '.join(known[name])}")
         return cls(**told)  # type: ignore[arg-type]
 
+    def only(self, names: Sequence[str]) -> Reading:
+        """What of it is told of these."""
+        return Reading(**{name: value for name, value in self.described().items() if name in names})
+
     def described(self) -> JsonObject:
         """What of it is told, as it stands in a layout."""
         told = {"voc_boxes": self.voc_boxes, "without_label": self.without_label}

@@ -1,4 +1,4 @@
-"""Pascal VOC trees as other tools leave them: XML files, images, label maps; and a reader that shares no code with ours."""
+"""Pascal VOC trees as other tools leave them, and a reader that shares no code with ours."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def photo(path: Path, size: tuple[int, int] = SIZE) -> Path:
 
 
 def write(root: Path, name: str, *objects: Told | str, image: str | None = None, **more: object) -> Path:
-    """An annotation Annotations/NAME.xml, and its image in JPEGImages/ unless `image` says another place, or "" none."""
+    """An annotation Annotations/NAME.xml, and its image: in JPEGImages/, where `image` says, or ("") nowhere."""
     path = root / f"Annotations/{name}.xml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text(*objects, **more), encoding="utf-8")  # type: ignore[arg-type]
