@@ -2,90 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from converters.formats.base import Reading, VocBoxes
-from converters.formats.label_tree import FoundImage, LabelTree, image_header, make_records
+from converters.formats.label_tree import FoundImage, LabelTree, make_records
 from converters.formats.registry import read_manifest
-from converters.formats.voc.annotation import Annotation, read_annotation
 from converters.formats.voc.box_forms import Evidence, as_box, form_note
 from converters.formats.voc.class_values import ClassValues, read_class_values
+from converters.formats.voc.gathering import Gathered, ImageLabels, gather
 from converters.formats.voc.loading import MapFile, Told, load_voc
-from converters.formats.voc.places import TreeFiles, find_files, is_structural
 from converters.formats.voc.segments import classes_in
 from converters.formats.voc.subsets import Subsets, read_subsets
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
-from toolkit.files.xml_files import first_element
 from toolkit.imaging.limits import check_claimed_size
 
 __all__ = ["index_voc"]
 
 _SHOWN = 3
 _SLACK = 0.01
-
-
-@dataclass(eq=False)
-class _Labels:
-    """The label files of one image, and what its XML file says."""
-
-    image: Path
-    there: bool
-    xml: Path | None = None
-    told: Annotation | None = None
-    maps: dict[str, Path] = field(default_factory=dict)
-
-    @property
-    def first(self) -> Path:
-        """One of the label files."""
-        return self.xml or next(iter(self.maps.values()))
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """Width and height: what the XML file says, else the image file; None where neither tells."""
-        if self.told is not None and self.told.size is not None:
-            return self.told.size
-        try:
-            header = image_header(self.image) if self.there else None
-        except ToolkitError:  # which is said where the image is read
-            return None
-        return (header.width, header.height) if header is not None else None
-
-
-@dataclass(eq=False)
-class _Seen:
-    """What was found in a tree so far."""
-
-    files: TreeFiles
-    labels: dict[Path, _Labels] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[Path]] = field(default_factory=dict)
-
-    def note(self, what: str, path: Path) -> None:
-        """Count something that is to be told, with the first files of it."""
-        self.counts[what] += 1
-        named = self.examples.setdefault(what, [])
-        if len(named) < _SHOWN:
-            named.append(path)
-
-    def of_image(self, label: Path, told: Annotation | None) -> _Labels | None:
-        """The labels of the image that a label file is of; None where that is a problem."""
-        image, why = self.files.image_of(label, told)
-        if image is None and not self.files.images:
-            parts = [part for part in self.files.inner(label) if not is_structural(part)]
-            image = self.files.root.joinpath("JPEGImages", *parts, f"{label.stem}.png")
-            self.counts["lost"] += image not in self.labels
-            return self.labels.setdefault(image, _Labels(image, there=False))
-        if image is None:
-            remedy = "put its image into the tree, or remove it" if why.startswith("no") else "correct its names"
-            self.problems.append(Problem(str(label), why, remedy))
-            return None
-        return self.labels.setdefault(image, _Labels(image, there=True))
 
 
 _NOTES = {
@@ -105,9 +42,7 @@ def index_voc(root: Path, reading: Reading) -> LabelTree:
     """
     manifest = read_manifest(root)
     ours = manifest is not None
-    seen = _Seen(find_files(root))
-    _read_xmls(seen)
-    _read_maps(seen)
+    seen = gather(root, ours=ours)
     used = {one.label for labels in seen.labels.values() if labels.told for one in labels.told.objects}
     values = read_class_values(root, used, ours=ours)
     form, why = _form(root, seen, reading, ours=ours)
@@ -130,66 +65,7 @@ def index_voc(root: Path, reading: Reading) -> LabelTree:
     )
 
 
-def _read_xmls(seen: _Seen) -> None:
-    """Read every XML file, and find its image."""
-    for path in seen.files.xmls:
-        if first_element(path) not in ("annotation", None):
-            seen.note("foreign", path)
-            continue
-        try:
-            told = read_annotation(path)
-        except ToolkitError as error:
-            seen.problems += error.problems
-            seen.labels.update(_withheld(seen, path))
-            continue
-        labels = seen.of_image(path, told)
-        if labels is None:
-            continue
-        if labels.xml is not None:
-            what = f"is of {labels.image.name}, as {labels.xml} is"
-            seen.problems.append(Problem(str(path), what, "keep one of the two"))
-            continue
-        labels.xml, labels.told = path, told
-        _remark(seen, labels, told)
-
-
-def _withheld(seen: _Seen, path: Path) -> dict[Path, _Labels]:
-    """The image of an annotation that cannot be read: it is not one without a label."""
-    image, _ = seen.files.image_of(path, None)
-    return {image: _Labels(image, there=True, xml=path)} if image is not None and image not in seen.labels else {}
-
-
-def _remark(seen: _Seen, labels: _Labels, told: Annotation) -> None:
-    """Count what is to be said of an annotation."""
-    path = labels.first
-    if told.size is None:
-        seen.note("unsized", path)
-    if told.outlines:
-        seen.note("outlines", path)
-    if told.filename and labels.there and path.stem == labels.image.stem and not _same_name(told, labels.image):
-        seen.note("renamed", path)
-
-
-def _same_name(told: Annotation, image: Path) -> bool:
-    bare = told.filename.replace("\\", "/").rpartition("/")[2].lower()
-    return bare in (image.name.lower(), image.stem.lower()) or Path(bare).stem == image.stem.lower()
-
-
-def _read_maps(seen: _Seen) -> None:
-    """Find the image of every label map."""
-    for kind, paths in seen.files.maps.items():
-        for path in paths:
-            labels = seen.of_image(path, None)
-            if labels is None:
-                continue
-            if kind in labels.maps:
-                what = f"is of {labels.image.name}, as {labels.maps[kind]} is"
-                seen.problems.append(Problem(str(path), what, "keep one of the two"))
-                continue
-            labels.maps[kind] = path
-
-
-def _form(root: Path, seen: _Seen, reading: Reading, *, ours: bool) -> tuple[VocBoxes, list[str]]:
+def _form(root: Path, seen: Gathered, reading: Reading, *, ours: bool) -> tuple[VocBoxes, list[str]]:
     """What corners of boxes are, and a note on it where there are any.
 
     Raises:
@@ -223,7 +99,7 @@ def _class_faults(values: ClassValues, manifest: object) -> Iterator[Problem]:
 
 
 def _found(
-    seen: _Seen, values: ClassValues, form: VocBoxes, subsets: Subsets, reading: Reading, *, ours: bool
+    seen: Gathered, values: ClassValues, form: VocBoxes, subsets: Subsets, reading: Reading, *, ours: bool
 ) -> Iterator[FoundImage]:
     """The images of the tree, those without a label too."""
     root = seen.files.root
@@ -243,7 +119,7 @@ def _found(
 
 
 def _labelled(
-    seen: _Seen, labels: _Labels, values: ClassValues, form: VocBoxes, subset: str, *, ours: bool
+    seen: Gathered, labels: ImageLabels, values: ClassValues, form: VocBoxes, subset: str, *, ours: bool
 ) -> FoundImage:
     """An image with labels.
 
@@ -280,7 +156,7 @@ def _stem(root: Path, image: Path) -> str:
     return image.relative_to(root).with_suffix("").as_posix()
 
 
-def _reaches_beyond(labels: _Labels, form: VocBoxes) -> bool:
+def _reaches_beyond(labels: ImageLabels, form: VocBoxes) -> bool:
     """Whether a box of an image leaves it."""
     size = labels.size
     for one in labels.told.objects if labels.told is not None and size is not None else ():
@@ -291,7 +167,7 @@ def _reaches_beyond(labels: _Labels, form: VocBoxes) -> bool:
     return False
 
 
-def _nothing_marked(root: Path, seen: _Seen, found: list[FoundImage], *, ours: bool) -> list[Problem]:
+def _nothing_marked(root: Path, seen: Gathered, found: list[FoundImage], *, ours: bool) -> list[Problem]:
     """A problem where no label names an object, or none of those that do has a box: nothing found is never nothing."""
     if ours or not seen.labels:
         return []
@@ -306,7 +182,7 @@ def _nothing_marked(root: Path, seen: _Seen, found: list[FoundImage], *, ours: b
     ]
 
 
-def _notes(seen: _Seen, subsets: Subsets, found: list[FoundImage]) -> Iterator[str]:
+def _notes(seen: Gathered, subsets: Subsets, found: list[FoundImage]) -> Iterator[str]:
     """What a user should know of how the tree was read."""
     for what, text in _NOTES.items():
         if seen.counts[what]:
@@ -326,6 +202,6 @@ def _notes(seen: _Seen, subsets: Subsets, found: list[FoundImage]) -> Iterator[s
         yield f"{len(spare)} image(s) are in no list of ImageSets, and are of the subset of their folders: {shown}"
 
 
-def _named(seen: _Seen, what: str) -> str:
+def _named(seen: Gathered, what: str) -> str:
     paths = [path.relative_to(seen.files.root).as_posix() for path in seen.examples[what]]
     return ", ".join(paths) + (", ..." if seen.counts[what] > len(paths) else "")

@@ -68,13 +68,18 @@ def _stand_apart(labels: list[_Folder], folders: list[_Folder]) -> bool:
     Those of a split (train, valid) are parts of one tree, and so are folders of images with their labels beside them.
     """
     owners = {one.parts[0] if len(one.parts) > 1 else "" for one in labels}
-    if "" in owners or any(subset_of_name(name) or is_structural(name) for name in owners):
+    if "" in owners or any(subset_of_name(name) or _is_part(name) for name in owners):
         return False
     return all(
         any(one.images for one in folders if one.parts[:1] == (name,))
         and all(not one.images for one in labels if one.parts[0] == name)
         for name in owners
     )
+
+
+def _is_part(name: str) -> bool:
+    """Whether the name of a folder is that of a part of a tree; VOC2007 and VOC2012 are trees."""
+    return is_structural(name) and not name.casefold().startswith("voc")
 
 
 def _are_annotations(root: Path, folder: _Folder) -> bool:
