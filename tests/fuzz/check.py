@@ -18,6 +18,7 @@ CHECKS = (
     "images",
     "labels",
     "coco",
+    "voc",
     "layouts",
     "names",
     "runs",

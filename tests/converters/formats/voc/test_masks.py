@@ -304,9 +304,7 @@ def test_boxes_and_masks_in_one_image(tmp_path: Path) -> None:
 def test_more_objects_or_classes_than_a_map_has_values(tmp_path: Path) -> None:
     specks = np.zeros((40, 40), np.bool_)
     specks[::2, ::2] = True
-    with pytest.raises(
-        ToolkitError, match=r"shows 400 objects, and SegmentationObject has 254 values.*use --to coco"
-    ) as one:
+    with pytest.raises(ToolkitError, match="shows 400 objects, and SegmentationObject has 254 values") as one:
         write_labels([label_mask("a", specks)], tmp_path, ["voc"], classes=["defect"], image_mode="none")
     way = "use --to coco, which holds any number of them, or --instances image"
     assert one.value.with_flags == f"a: shows 400 objects, and SegmentationObject has 254 values for them; {way}"
