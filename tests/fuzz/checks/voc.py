@@ -19,9 +19,9 @@ def prepare(home: Path) -> labels.World:
     convert(root, home / "with", ["voc", "coco"], images="copy")
     convert(root, home / "without", ["voc"], images="none")
     convert(home / "with/coco", home / "boxes", ["yolo-detect"], images="copy")
-    convert(home / "boxes/yolo-detect", home / "boxes", ["voc"], images="copy")
+    convert(home / "boxes/yolo-detect", home / "again", ["voc"], images="copy")
     trees = {"voc": home / "with/voc", "voc without images": home / "without/voc", "coco": home / "with/coco"}
-    for name, tree in (("voc", home / "with/voc"), ("voc boxes", home / "boxes/voc")):
+    for name, tree in (("voc", home / "with/voc"), ("voc boxes", home / "again/voc")):
         foreign = home / "foreign" / name.replace(" ", "-")
         shutil.copytree(tree, foreign)
         (foreign / "manifest.json").unlink()
