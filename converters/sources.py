@@ -34,7 +34,6 @@ __all__ = [
     "TreeSource",
     "open_source",
     "read_labels",
-    "reading_of",
     "trees_in",
 ]
 
@@ -377,20 +376,10 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     root = Path(source)
     check_links(root)
     with following_links(root.is_dir()):
-        told = reading_of(layout)
+        told = Reading.of_layout(layout)
         if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
             return TreeSource(read_labels(root, reading=told))
         return DatasetSource(load_dataset(root, layout))
-
-
-def reading_of(layout: LayoutLike) -> Reading | None:
-    """What a layout says of label trees, where that is all that it says; else None.
-
-    Raises:
-        ToolkitError: it says what nobody knows.
-    """
-    told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
-    return Reading.of(told) if told else None
 
 
 def _is_tree(root: Path) -> bool:

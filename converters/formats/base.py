@@ -126,6 +126,16 @@ class Reading:
                 raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", f"use {' or '.join(known[name])}")
         return cls(**told)  # type: ignore[arg-type]
 
+    @classmethod
+    def of_layout(cls, layout: object) -> Reading | None:
+        """What a layout says of label trees, where that is all that it says; else None.
+
+        Raises:
+            ToolkitError: as `of`.
+        """
+        told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
+        return cls.of(told) if told else None
+
     def only(self, names: Sequence[str]) -> Reading:
         """What of it is told of these."""
         return Reading(**{name: value for name, value in self.described().items() if name in names})
@@ -166,6 +176,7 @@ class Encoded:
         rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
         covered: pixels of objects that a map of one value a pixel gives to another object.
         upright: whether the image is put there as a copy that stands upright.
+        dropped: of each attribute that the format does not keep, how many objects have it.
     """
 
     image: str
@@ -181,6 +192,7 @@ class Encoded:
     covered: int = 0
     upright: bool = False
     lines: tuple[tuple[str, bytes], ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

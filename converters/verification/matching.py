@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.formats.base import Settings
+from converters.formats.base import Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
-from converters.sources import LayoutLike, Member, Source, SourceLike, open_source, reading_of
+from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
 from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
@@ -72,7 +72,7 @@ def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: 
 
 def _not_heeded(layout: LayoutLike, trees: Sequence[LabelTree]) -> LayoutLike:
     """What a layout says of the source: all, but for what the foreign trees that are compared with it have heeded."""
-    reading = reading_of(layout)
+    reading = Reading.of_layout(layout)
     heeded = {name for tree in trees if tree.manifest is None for name in find_format(tree.kind).reads}
     if reading is None or not heeded:
         return layout

@@ -22,7 +22,7 @@ from converters.formats.base import Holds, Reading, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
-from converters.sources import LayoutLike, Member, Source, SourceLike, read_labels, reading_of, trees_in
+from converters.sources import LayoutLike, Member, Source, SourceLike, read_labels, trees_in
 from converters.verification.as_seen import as_seen, formats_of
 from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, settings_of, unsaid_images
@@ -123,7 +123,7 @@ def verify(
     """
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
-    trees, reports = _indexed(shared_path(Path(out), cluster), reading_of(layout) or Reading())
+    trees, reports = _indexed(shared_path(Path(out), cluster), Reading.of_layout(layout) or Reading())
     unseen: tuple[str, ...] = ()
     if seen_by is not None:
         trees, unseen = _as_seen(trees, seen_by)

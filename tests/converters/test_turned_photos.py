@@ -17,7 +17,7 @@ from toolkit.imaging.images import read_image
 from toolkit.imaging.orientation import turn
 
 SUFFIXES = ("jpg", "png", "webp", "tif")
-COPYING = ("coco", "masks", "yolo-classify")
+COPYING = ("coco", "masks", "voc", "yolo-classify")
 SPOT = (6, 11, 4, 9)  # x0, x1, y0, y1 in the upright picture of 20 x 30 pixels
 
 
@@ -59,6 +59,7 @@ def test_readers_that_do_not_turn_get_copies_and_the_others_links(report: Conver
     assert {name for name in FORMATS if not find_format(name).turns_photos} == set(COPYING)
     for name in FORMATS:
         kept_apart = {"labels", "masks", "ground_truth", "panoptic_train"}  # where label files of that name stand
+        kept_apart |= {"Annotations", "SegmentationClass", "SegmentationObject"}
         files = [path.relative_to(report.out / name) for path in (report.out / name).rglob("*of_*")]
         pictures = [report.out / name / path for path in files if not kept_apart & set(path.parts[:-1])]
         linked = {path.name for path in pictures if path.stat().st_nlink > 1 and not is_shared_copy(path, report.out)}
@@ -76,7 +77,7 @@ def is_shared_copy(path: Path, out: Path) -> bool:
 def test_it_is_said(report: ConvertReport) -> None:
     said = [note for note in report.notes if "upright copies" in note]
     assert said == [
-        "4 photo(s) have an EXIF orientation: in yolo-classify, coco, masks they are upright copies (PNG), "
+        "4 photo(s) have an EXIF orientation: in yolo-classify, coco, masks, voc they are upright copies (PNG), "
         "since not all readers turn them"
     ]
 

@@ -18,7 +18,7 @@ CHECKS = (
     "images",
     "labels",
     "coco",
-    "voc",
+    "formats.voc",
     "layouts",
     "names",
     "runs",

@@ -1,0 +1,1 @@
+"""Checks of label formats of other tools."""
