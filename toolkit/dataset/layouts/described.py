@@ -240,7 +240,7 @@ def _without_mask(known: _Named, description: Description, folder: Path | str, w
     if known.defect:
         problem = Problem(str(known.image), "a defect image without a mask", f"put its mask at {wanted()}")
         return _Made(known.sample("class"), (), problem)
-    remedy = f"put its mask at {wanted()}, or say --without-label good"
+    remedy = f"put its mask at {wanted()}, or say --without-label good (missing_mask: good in a layout)"
     return _Made(None, (Problem(str(known.image), "an image without a mask", remedy),))
 
 
