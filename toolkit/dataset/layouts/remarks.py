@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
+from toolkit.dataset.class_names import NAMES_FILES
 from toolkit.dataset.layouts.description import SUBSET_WORDS, Description, ValuesFile
 from toolkit.dataset.layouts.files import FileList, hidden_notes, unread_notes
 from toolkit.dataset.layouts.meanings import IGNORED
@@ -98,4 +99,6 @@ def _belongs(description: Description, path: str) -> bool:
     named = [table.file for table in description.tables]
     if isinstance(description.values, ValuesFile):
         named.append(description.values.file)
+    if description.tells_classes and path.rpartition("/")[2].lower() in NAMES_FILES:
+        return True
     return any(fnmatchcase(path, re.sub(r"\{\w*\}", "*", name)) for name in (*named, *description.sign))
