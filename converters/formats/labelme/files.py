@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from converters.formats.registry import every_format
+from toolkit.dataset.layouts import detect_layout
 from toolkit.dataset.layouts.files import FileList, list_files
 from toolkit.dataset.layouts.guessing import guess
+from toolkit.errors import ToolkitError
 from toolkit.files.reach import JUNK
 
-__all__ = ["is_labelme_file", "json_files", "looks_labelled", "may_be_labelled", "without_exports"]
+__all__ = ["is_labelme_file", "json_files", "looks_labelled", "without_exports"]
 
 _HEAD = 1 << 16  # bytes at either end in which a file's members are looked for: it may hold its image
 _LOOKED_AT, _FOLDERS, _NAMES = 8, 64, 50_000  # files that are opened; folders and names that are looked through
-_DEEP = 4  # folders below a root
+_DEEP, _CHILDREN = 4, 16  # folders one in the other, and beside each other, that are looked into
 
 
 def is_labelme_file(path: Path) -> bool:
@@ -81,26 +84,32 @@ def _has_labelme(root: Path) -> bool:
 
 
 def looks_labelled(root: Path) -> bool:
-    """Whether a root holds LabelMe's files for at least half of its images."""
+    """Whether a root holds LabelMe's files, and neither masks nor other labels of more of its images."""
     if not _has_labelme(root) or _holds_trees(root):
         return False
     files = list_files(root)
-    return 2 * len(json_files(files)) >= len(without_exports(files)[0])
-
-
-def may_be_labelled(root: Path) -> bool:
-    """Whether a root holds LabelMe's files for some of its images, and nothing else that tells of them."""
-    if not _has_labelme(root) or _holds_trees(root):
-        return False
-    files = list_files(root)
+    count = len(json_files(files))
     stems = {PurePosixPath(path).stem for path in files.images}
-    rows = sum(path.endswith(".txt") and PurePosixPath(path).stem in stems for path in files.others)
-    if rows > len(json_files(files)):
-        return False
+    others = (path for path in files.others if path.lower().endswith((".txt", ".xml")))
+    return sum(PurePosixPath(path).stem in stems for path in others) <= count and _masked(files) < count
+
+
+def _masked(files: FileList) -> int:
+    """Images that have a mask, where the root is a dataset of a known layout."""
+    layout = detect_layout(files.root)
+    if layout is not None:
+        try:
+            return sum(bool(sample.masks) for sample in layout.index(files.root))
+        except ToolkitError:
+            return 0
     found = guess(files)
-    return found is None or not found.description.mask
+    return found.resolution.paired if found is not None else 0
 
 
 def _holds_trees(root: Path) -> bool:
-    """Whether label trees of our own stand in a folder."""
-    return any((path / "manifest.json").is_file() for path in root.iterdir() if path.is_dir())
+    """Whether label trees of other kinds, or of our own, stand in a folder."""
+    children = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if any((path / "manifest.json").is_file() for path in children):
+        return True
+    kinds = [kind for kind in every_format() if kind.name != "labelme"]
+    return any(kind.recognise(path) for path in children[:_CHILDREN] for kind in kinds)

@@ -125,9 +125,8 @@ def _take_imageless(tree: _Tree, label: str, document: LabelmeFile) -> None:
         remedy = f"{extraction(tree.root)} writes what imageData holds beside it"
     if tree.names.images and not tree.ours:
         alike = tree.names.alike(document.image)
-        told = (
-            f"{len(alike)} files of that name are there: {', '.join(alike[:3])}" if alike else "looked below the root"
-        )
+        found = f"{len(alike)} files of that name are there: {', '.join(alike[:3])}"
+        told = found if alike else f"looked below {tree.root}"
         raise ToolkitError(document.path, f"no image {name} ({told})", remedy)
     size = document.size or embedded_size(document)
     if size is None:
