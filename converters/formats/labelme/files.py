@@ -91,7 +91,9 @@ def looks_labelled(root: Path) -> bool:
     count = len(json_files(files))
     stems = {PurePosixPath(path).stem for path in files.images}
     others = (path for path in files.others if path.lower().endswith((".txt", ".xml")))
-    return sum(PurePosixPath(path).stem in stems for path in others) <= count and _masked(files) < count
+    if sum(PurePosixPath(path).stem in stems for path in others) > count:
+        return False
+    return 2 * count > len(files.images) or _masked(files) < count  # masks are files of images, too
 
 
 def _masked(files: FileList) -> int:
@@ -112,4 +114,5 @@ def _holds_trees(root: Path) -> bool:
     if any((path / "manifest.json").is_file() for path in children):
         return True
     kinds = [kind for kind in every_format() if kind.name != "labelme"]
-    return any(kind.recognise(path) for path in children[:_CHILDREN] for kind in kinds)
+    others = (path for path in children[:_CHILDREN] if not _has_labelme(path))
+    return any(kind.recognise(path) for path in others for kind in kinds)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from converters import convert, read_labels, verify
 from converters.formats.base import Reading
+from converters.formats.labelme.embedded import main
 from converters.formats.labelme.files import looks_labelled
 from tests.commands import defectkit, save
 from tests.converters.formats.labelme.judge import (
@@ -398,11 +402,9 @@ def test_few_files_among_many_images_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
-def test_images_in_the_files_are_named_and_written_out(tmp_path: Path, kind: str) -> None:
-    import base64
-    import subprocess
-    import sys
-
+def test_images_in_the_files_are_named_and_written_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
     image = save(tmp_path / f"kept.{kind}", picture_of(3))
     embedded = base64.b64encode(image.read_bytes()).decode()
     told = document(shape(), image="C:\\old\\a.png", imageData=embedded, imageHeight=None, imageWidth=None)
@@ -411,12 +413,19 @@ def test_images_in_the_files_are_named_and_written_out(tmp_path: Path, kind: str
     assert [(one.width, one.height) for one in tree] == [(WIDTH, HEIGHT)]
     command = f"python -m converters.formats.labelme.embedded {tmp_path / 'in'}"
     assert any(command in note for note in tree.notes)
-    done = subprocess.run([sys.executable, *command.split()[1:]], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / f"in/a.{kind}"))
+    with patch.object(sys, "argv", command.split()[2:]):
+        assert (main(), main()) == (0, 0)  # the second time all is there
+        assert capsys.readouterr().out == f"{tmp_path / f'in/a.{kind}'}\n"
     assert (tmp_path / f"in/a.{kind}").read_bytes() == image.read_bytes()
     assert images_of(tmp_path / "in") == {f"a.{kind}": ("dent", "masks", "train")}
-    again = subprocess.run([sys.executable, *command.split()[1:]], capture_output=True, text=True, check=False)
-    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_a_damaged_image_is_not_written_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "a.json", document(shape(), imageData=base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()))
+    with patch.object(sys, "argv", ["", str(tmp_path)]):
+        assert main() == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/a.json: imageData: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_damaged_image_in_a_file_is_named(tmp_path: Path) -> None:
