@@ -18,6 +18,7 @@ CHECKS = (
     "images",
     "labels",
     "coco",
+    "labelme",
     "layouts",
     "names",
     "runs",
