@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from converters.formats.base import Settings
-from converters.formats.registry import read_manifest
+from converters.formats.registry import find_format, read_manifest
 from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
 from toolkit.dataset.splits import Split, load_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -36,7 +36,7 @@ class LabelChange:
 
     Attributes:
         key: the image.
-        before, after: class -> instances.
+        before, after: class -> instances; those of other attributes than the class's own stand by themselves.
         iou: of all marked pixels, whatever their class; None where the image changed its size.
     """
 
@@ -107,8 +107,8 @@ def diff(
 ) -> DiffReport:
     """Compare two datasets or label trees, or two splits.
 
-    Images go by their keys; those that went and came with the same bytes are renamed. Attributes of instances are not
-    compared.
+    Images go by their keys; those that went and came with the same bytes are renamed. Attributes of instances are
+    compared that both can hold.
 
     Args:
         before, after: what `open_source` opens; or two splits, as they are or as CSV files.
@@ -248,7 +248,8 @@ def _compared(
     settings = [Settings(classes=tuple(source.classes())) for source in sources]
     found: dict[str, _Compared] = {}
     keys = _sorted(pairs)
-    results = ordered_map(partial(_compare, settings=settings), [pairs[key] for key in keys], workers=workers)
+    compare = partial(_compare, settings=settings, attributes=_attributes(sources))
+    results = ordered_map(compare, [pairs[key] for key in keys], workers=workers)
     for done, (key, one) in enumerate(zip(keys, results, strict=True), 1):
         found[key] = one
         if progress is not None:
@@ -257,6 +258,17 @@ def _compared(
     if problems:
         raise BadInputError(problems)
     return found
+
+
+def _attributes(sources: tuple[Source, Source]) -> frozenset[str]:
+    """Names of the attributes that both can hold: what a format does not keep is no change."""
+    every, kept = set(), []
+    for source in sources:
+        boxes = (box for sample in source.dataset for box in sample.boxes) if source.tree is None else ()
+        every |= {name for box in boxes for name, _ in box.attributes}
+        kept.append(None if source.tree is None else set(find_format(source.tree.kind).keeps))
+        every |= kept[-1] or set()
+    return frozenset(name for name in every if all(names is None or name in names for names in kept))
 
 
 def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tuple[str, ...]:
@@ -297,13 +309,14 @@ def _digest(path: Path) -> str:
         raise ToolkitError(path, f"cannot be read ({error.strerror})", "check the file") from error
 
 
-def _compare(pair: _Pair, settings: Sequence[Settings]) -> _Compared:
+def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[str]) -> _Compared:
     """One image before and after. Runs in a worker."""
     images: list[LabelledImage] = []
     problems: tuple[Problem, ...] = ()
     for member, how in zip(pair, settings, strict=True):
         try:
-            images.append(member.read(how).image)
+            image = member.read(how).image
+            images.append(replace(image, instances=tuple(_with(one, attributes) for one in image.instances)))
         except ToolkitError as error:
             problems += error.problems
     if problems:
@@ -312,6 +325,12 @@ def _compare(pair: _Pair, settings: Sequence[Settings]) -> _Compared:
     classes = _class(pair[0], before), _class(pair[1], after)
     change = None if _same_labels(before, after) else _label_change(pair[1].sample.key, before, after)
     return _Compared(classes if classes[0] != classes[1] else None, change, _other_bytes(pair))
+
+
+def _with(instance: Instance, attributes: frozenset[str]) -> Instance:
+    """An instance without attributes that are not compared."""
+    kept = {name: value for name, value in sorted(instance.attributes.items()) if name in attributes}
+    return replace(instance, attributes=kept) if instance.attributes else instance
 
 
 def _class(member: Member, image: LabelledImage) -> str:
@@ -346,16 +365,22 @@ def _same_labels(before: LabelledImage, after: LabelledImage) -> bool:
 def _as_mask(instance: Instance) -> tuple[object, ...]:
     """What two instances have in common that are the same mask, or that are boxes of the same class."""
     place = () if instance.mask is None else (instance.window, instance.mask.tobytes())
-    return instance.label, *place
+    return _told(instance), *place
 
 
 def _same_box(one: Instance, two: Instance) -> bool:
     near = all(abs(a - b) <= _NEAR_PX for a, b in zip(one.bbox, two.bbox, strict=True))
-    return one.label == two.label and near
+    return _told(one) == _told(two) and near
+
+
+def _told(instance: Instance) -> str:
+    """Class of an instance, with its attributes."""
+    attributes = ", ".join(f"{name} {value}" for name, value in instance.attributes.items())
+    return f"{instance.label} ({attributes})" if attributes else instance.label
 
 
 def _label_change(key: str, before: LabelledImage, after: LabelledImage) -> LabelChange:
-    old, new = (dict(sorted(Counter(one.label for one in image.instances).items())) for image in (before, after))
+    old, new = (dict(sorted(Counter(map(_told, image.instances)).items())) for image in (before, after))
     if (before.width, before.height) != (after.width, after.height):
         return LabelChange(key, old, new, None)
     every = (*before.instances, *after.instances)

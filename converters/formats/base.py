@@ -161,6 +161,7 @@ class Encoded:
         rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
         covered: pixels of objects that a map of one value a pixel gives to another object.
         upright: whether the image is put there as a copy that stands upright.
+        dropped: of each attribute that the format does not keep, how many objects have it.
     """
 
     image: str
@@ -175,6 +176,7 @@ class Encoded:
     rectangles: int = 0
     covered: int = 0
     upright: bool = False
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

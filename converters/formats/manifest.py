@@ -54,6 +54,7 @@ class _Fidelity(Record):
     images: Count
     rectangles: Count = 0
     covered: _Covered | None = None
+    dropped: dict[str, Count] | None = None
 
 
 class _Options(Record):

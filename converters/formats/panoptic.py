@@ -12,6 +12,7 @@ import numpy.typing as npt
 import orjson
 
 from converters.formats.base import Encoded, Reading, Settings, TreeShape, image_name
+from converters.formats.coco.annotations import CROWD, crowds_note, is_crowd
 from converters.formats.coco.categories import coco_categories, read_categories
 from converters.formats.coco.document import check_members, image_id, shown, whole_number
 from converters.formats.coco.files import read_coco_files, speaks_of
@@ -88,7 +89,7 @@ def _segment(
         "category_id": settings.class_id(instance.label) + 1,
         "area": int(np.count_nonzero(shows)),
         "bbox": [int(number) for number in box],
-        "iscrowd": 0,
+        CROWD: int(CROWD in instance.attributes),
     }
 
 
@@ -100,7 +101,8 @@ def _index(root: Path, reading: Reading) -> LabelTree:
     files = read_coco_files(root, "panoptic")
     manifest, ours = read_manifest(root), read_manifest(files.home) is not None
     segments = {path: _segments(path, document) for path, document in files.documents}
-    used = Counter(one["category_id"] for listed in segments.values() for _, _, told in listed for one in told)
+    every = [one for listed in segments.values() for _, _, told in listed for one in told]
+    used = Counter(one["category_id"] for one in every)
     categories = read_categories(files.documents, used, ours=ours)
     places = {path: [files.home / path.stem, path.parent / path.stem] for path in segments}
     images = TreeImages(ImageFinder(files.home, [place for both in places.values() for place in both]), ours)
@@ -125,7 +127,7 @@ def _index(root: Path, reading: Reading) -> LabelTree:
         make_records(found, _load, names, ours=ours),
         manifest=manifest,
         layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
-        notes=[*files.notes, *categories.notes, *(images_note(images) if not ours else ())],
+        notes=[*files.notes, *categories.notes, *(() if ours else (*images_note(images), *crowds_note(every)))],
     )
 
 
@@ -183,7 +185,8 @@ def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
         x0, y0, x1, y1 = box
         shows = ids[y0:y1, x0:x1] == segment["id"]
         placed = (x0 + left, y0 + top, x1 + left, y1 + top)
-        found.append(Instance(label, placed, shows, int(np.count_nonzero(shows))))
+        told = {CROWD: "1"} if is_crowd(segment) else {}
+        found.append(Instance(label, placed, shows, int(np.count_nonzero(shows)), told))
     if np.count_nonzero(ids) != sum(instance.area for instance in found):
         raise ToolkitError(png, "holds segments that are not listed", "write it again")
     return found
@@ -246,4 +249,5 @@ FORMAT = Format(
     recognise=_recognise,
     recognise_file=_recognise,
     count=_count,
+    keeps=(CROWD,),
 )

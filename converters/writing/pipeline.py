@@ -19,7 +19,7 @@ from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
-from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows
+from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows, unmasked_note
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, image_class, is_good_word
 from toolkit.dataset.splits import SUBSETS
@@ -160,10 +160,10 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             job.consume(results, fail=order.fail, progress=progress)
             manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
     manifests = {name: manifests[name] for name in order.formats}
-    samples = (one.sample for one, _ in items)
-    told = (*growth.notes, *job.notes, *manifest_notes(manifests), *good_as_defects(samples, settings.scheme))
+    told = (*manifest_notes(manifests), *good_as_defects(items, settings.scheme), *unmasked_note(items))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
-    notes = (*source.notes, *without, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
+    own = (*source.notes, *without, *getattr(order.split, "notes", ()), *_advice(source, items))
+    notes = (*own, *growth.notes, *job.notes, *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 
@@ -325,7 +325,7 @@ def _encoded(
         if settings.images != "none" and not found.turns_photos and image.path is not None and image.path.is_file():
             lies = image_header(image.path).turned if lies is None else lies
             turned = replace(image, path=image.path.with_suffix(".png")) if lies else image
-        one = replace(found.encode(turned, settings), upright=turned is not image)
+        one = replace(found.encode(turned, settings), upright=turned is not image, dropped=found.drops(image))
         drawn = boxes and not found.takes_boxes and found.holds != "classes"
         encoded.append(replace(one, fidelity=None, rectangles=boxes) if drawn else one)
     return tuple(encoded)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +49,7 @@ class TreeWriter:
         self.owners = PathOwners(folder, name)
         self._subsets: dict[str, dict[str, int]] = {}
         self._totals = dict.fromkeys(Totals.model_fields, 0)
+        self._dropped: Counter[str] = Counter()
         self._iou_sum = 0.0
         self._min_iou = 1.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,6 +88,7 @@ class TreeWriter:
         self._totals["rectangles"] += encoded.rectangles
         self._totals["covered"] += encoded.covered
         self._totals["covered_images"] += encoded.covered > 0
+        self._dropped.update(encoded.dropped)
         if encoded.fidelity is not None:
             self._totals["compared"] += 1
             self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
@@ -154,6 +157,7 @@ class TreeWriter:
             spools={**self._kept, **{name: spool.tell() for name, spool in self._spools.items()}},
             subsets={name: SubsetCounts(**counts) for name, counts in self._subsets.items()},
             totals=Totals(**self._totals),
+            dropped=dict(self._dropped),
             iou_sum=self._iou_sum.hex(),
             min_iou=self._min_iou.hex(),
         )
@@ -169,6 +173,7 @@ class TreeWriter:
             self.owners.claim(*orjson.loads(line))
         self._subsets = {name: counts.model_dump() for name, counts in state.subsets.items()}
         self._totals = state.totals.model_dump()
+        self._dropped = Counter(state.dropped)
         self._iou_sum = float.fromhex(state.iou_sum)
         self._min_iou = float.fromhex(state.min_iou)
 
@@ -279,4 +284,5 @@ class TreeWriter:
             "images": compared,
             **({"rectangles": rectangles} if rectangles else {}),
             **({"covered": covered} if covered["pixels"] else {}),
+            **({"dropped": dict(sorted(self._dropped.items()))} if self._dropped else {}),
         }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from converters.formats.boxes import TOLERANCE, shown_box
-from converters.formats.coco.annotations import annotations_shown, given_box, rings_of
+from converters.formats.coco.annotations import annotations_shown, given_box, is_crowd, rings_of
 from converters.formats.coco.document import shown
 from converters.formats.label_tree import LabelRecord
 from toolkit.aliases import JsonObject
@@ -47,8 +47,8 @@ def _own_faults(annotation: JsonObject, instance: Instance) -> list[str]:
     if not isinstance(given, int | float) or abs(given - area) > (0 if instance.mask is not None else TOLERANCE * area):
         what = "pixel count" if instance.mask is not None else "area of the box,"
         faults.append(f"area {given} is not the {what} {area:g}")
-    if annotation.get("iscrowd"):
-        faults.append("is marked as a crowd, which training and evaluation pass over")
+    if is_crowd(annotation) and isinstance(annotation.get("segmentation"), list) and annotation["segmentation"]:
+        faults.append("is marked as a crowd, which training and evaluation pass over, and is a polygon, as no crowd is")
     return faults
 
 

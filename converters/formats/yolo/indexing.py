@@ -83,7 +83,9 @@ def index_yolo(root: Path, reading: Reading) -> LabelTree:
     sizes = root / "images.csv"
     if manifest and sizes.is_file():
         found += _without_images(root, sizes, told, tally)
-    problems = list(_unread_labels(files, claims, tally))
+    shared = _shared_labels(found, files.root, tally)
+    found = [one for one in found if one.payload.path not in shared]
+    problems = [*_unread_labels(files, claims, tally), *(_shared(label, images) for label, images in shared.items())]
     if found and not tally.labels:
         problems.append(_unlabelled(root, len(found), tally))
         found = [replace(one, kind="unlabelled") for one in found]
@@ -107,6 +109,22 @@ def _found(claim: Claim, files: TreeFiles, told: TreeDescription, tally: _Tally)
     kind: LabelKind | None = "boxes" if counts.boxes and not counts.polygons else None
     image = files.root / claim.image
     return FoundImage(claim.subset, claim.name, image, file, _classes(counts, told), kind=kind)
+
+
+def _shared_labels(found: Sequence[FoundImage], root: Path, tally: _Tally) -> dict[str, list[Path]]:
+    """Label files that are there and that several images find, and these: names alone do not tell whose it is."""
+    of: dict[str, list[Path]] = {}
+    for one in found:
+        of.setdefault(one.payload.path, []).append(one.image)
+    there = {str(root / label) for label in tally.labels}
+    return {label: images for label, images in of.items() if len(images) > 1 and label in there}
+
+
+def _shared(label: str, images: Sequence[Path]) -> Problem:
+    shown = " and ".join(_first(list(map(str, images))))
+    return Problem(
+        label, f"one label for {len(images)} images: {shown}", "rename one of them, and give it its own label"
+    )
 
 
 def _classes(counts: RowCounts, told: TreeDescription) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ from typing import Any
 
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.builtins import built_in_names, every_description, find_description
-from toolkit.dataset.layouts.described import index_described
+from toolkit.dataset.layouts.described import index_described, is_good
 from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
 from toolkit.dataset.layouts.files import FileList, list_files, unread_pictures
 from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.layout import Layout
-from toolkit.dataset.layouts.resolving import resolve
+from toolkit.dataset.layouts.places import MaskPlaces, plain_pattern
+from toolkit.dataset.layouts.resolving import Resolution, resolve, subset_of
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.reach import check_links, following_links
 
@@ -290,9 +291,29 @@ def _as_told(root: Path, description: Description) -> Dataset:
     if below is not None and not resolution.names_any:
         description, resolution = below, resolve(below, files.images, united=united)
     if not resolution.names_any:
-        wanted = ", ".join([*description.images, *description.unlabelled][:2])
+        wanted = ", ".join(map(plain_pattern, [*description.images, *description.unlabelled][:2]))
         raise ToolkitError(root, f"has no image that the layout names ({wanted})", "correct the layout, or the path")
+    _check_masks(root, description, resolution)
     return index_described(files, description, resolution=resolution, told=True)
+
+
+def _check_masks(root: Path, description: Description, found: Resolution) -> None:
+    """Refuse a layout whose masks are nowhere: a slip in a pattern would make all images good, or classes alone.
+
+    Raises:
+        ToolkitError: no file is a mask, and not all images are good by their folders.
+    """
+    if not description.mask or found.paired or found.orphans or found.shared:
+        return
+    for one in found.images:
+        subset = one.groups.get("split", "train")
+        missing = description.without_mask(subset_of(subset, description) or subset)
+        if not one.labelled or missing == "unlabelled" or is_good(one.groups.get("class", ""), description):
+            continue
+        wanted = MaskPlaces(root, description, []).of(one)
+        what = f"no file is a mask of the layout: that of {one.path} would be {wanted}"
+        remedy = "correct the pattern of the masks, or leave it out where there are none"
+        raise ToolkitError(root, what, remedy)
 
 
 def find_layout(layout: str | Path | Mapping[str, Any]) -> Description:

@@ -19,8 +19,9 @@ __all__ = ["name_problems", "notes_of", "subset_problem"]
 def name_problems(root: Path, description: Description, found: Resolution, keys: Sequence[str]) -> Iterator[Problem]:
     """Faults that names alone tell of; `keys` are those of the images found."""
     if found.leftover:
+        name = f" {description.name}" if description.name else ""
         shown = ", ".join(found.leftover[:3]) + (", ..." if len(found.leftover) > 3 else "")
-        what = f"{len(found.leftover)} image file(s) are matched by nothing in the layout {description.name}: {shown}"
+        what = f"{len(found.leftover)} image file(s) are matched by nothing in the layout{name}: {shown}"
         yield Problem(str(root), what, "name them in a pattern, or under `exclude`, of a --layout file")
     for mask, images in found.shared.items():
         shown = " and ".join(images[:3])

@@ -149,6 +149,14 @@ def test_what_is_drawn_later_lies_on_top(tmp_path: Path) -> None:
     assert [np.count_nonzero(whole(one)) for one in found] == [81, 55]  # both whole
 
 
+def test_a_group_that_is_drawn_on_loses_what_lies_on_it(tmp_path: Path) -> None:
+    first, between = shape(points=SQUARE, group_id=1), shape(points=RIGHT, label="scratch")
+    last = shape(points=[(30, 20), (40, 20), (40, 25)], group_id=1)
+    scratch, dent = read(tmp_path, first, between, last)
+    assert (scratch.label, dent.label) == ("scratch", "dent")
+    assert np.array_equal(whole(dent), (draw(first) & ~draw(between)) | draw(last))
+
+
 @FEW
 @given(data=st.data())
 def test_painted_in_order_objects_are_what_shapes_to_label_gives(tmp_path_factory: Any, data: Any) -> None:

@@ -124,6 +124,15 @@ def test_image_path_wins_where_it_is_there(tmp_path: Path) -> None:
     assert {name: found[1] for name, found in images_of(tmp_path).items()} == {"a.png": "unlabelled", "b.png": "masks"}
 
 
+def test_image_path_wins_over_the_name_beside_it_and_in_windows_folders(tmp_path: Path) -> None:
+    for name in ("a/b.png", "a/a.png", "c/b.png"):
+        save(tmp_path / name, picture_of(len(name)))
+    write(tmp_path / "a/a.json", document(shape(), image="D:\\x\\b.png"))
+    assert [name for name, found in images_of(tmp_path).items() if found[1] == "masks"] == ["a/b.png"]
+    write(tmp_path / "a/a.json", document(shape(), image="..\\c\\b.png"))
+    assert [name for name, found in images_of(tmp_path).items() if found[1] == "masks"] == ["c/b.png"]
+
+
 def test_a_file_of_its_own_name_is_taken_before_a_namesake_elsewhere_and_said(tmp_path: Path) -> None:
     save(tmp_path / "new/a.png", picture_of(1))
     save(tmp_path / "old/b.png", picture_of(2))
@@ -165,6 +174,14 @@ def test_an_image_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     write(tmp_path / "b.json", document(shape(), image="b.png"))
     remedy = "put it there, or correct imagePath"
     assert problems(tmp_path) == [f"b.json: no image b.png (looked below {tmp_path}); {remedy}"]
+
+
+def test_where_its_file_holds_it_the_way_to_have_it_is_said(tmp_path: Path) -> None:
+    save_pair(tmp_path, "a", shape())
+    write(tmp_path / "b.json", document(shape(), image="b.png", imageData="AAAA"))
+    (problem,) = problems(tmp_path)
+    command = f"'python -m converters.formats.labelme.embedded {tmp_path}'"
+    assert problem.endswith(f"; {command} writes what imageData holds beside it".replace(f"{tmp_path}/", ""))
 
 
 def test_labels_without_any_image_are_read_without(tmp_path: Path) -> None:
@@ -253,6 +270,8 @@ def test_wrong_files_are_problems_and_no_good_images(tmp_path: Path, what: str) 
     (tmp_path / "a.json").write_bytes(data)
     (problem,) = problems(tmp_path)
     assert problem.startswith(expected)
+    kept = images_of(tmp_path, without_label="good")
+    assert kept.keys() == ({"ok.png", "a.png"} if what == "size" else {"ok.png"})  # no label, and yet not good
 
 
 def test_a_byte_order_mark_and_line_ends_do_no_harm(tmp_path: Path) -> None:

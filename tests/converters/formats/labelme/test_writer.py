@@ -83,6 +83,16 @@ def test_what_polygons_cannot_say_is_a_mask(monkeypatch: pytest.MonkeyPatch) -> 
     assert np.array_equal(draw(one, (12, 5)), parts)
 
 
+def test_polygons_that_are_drawn_otherwise_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = SHAPES["ring"] if "ring" in SHAPES else next(iter(SHAPES.values()))
+    image = alone(mask)
+    box = [np.array([[0, 0], [mask.shape[1] - 1, 0], [mask.shape[1] - 1, mask.shape[0] - 1]])]
+    monkeypatch.setattr(Instance, "centre_rings", property(lambda self: box))
+    (one,) = written(image)["shapes"]
+    assert one["shape_type"] == "mask"
+    assert np.array_equal(draw(one, (image.width, image.height)), mask)
+
+
 def test_fewer_points_keep_what_is_asked(tmp_path: Path) -> None:
     y, x = np.mgrid[:60, :60]
     disk = (x - 30) ** 2 + (y - 30) ** 2 < 600

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from converters import FORMATS, convert, read_labels, write_labels
+from converters.formats.base import Reading
 from converters.formats.registry import find_format
 from converters.sources import open_source
 from tests.converters.support import make_dataset, save_png
@@ -107,7 +108,7 @@ def test_good_images_go_by_several_words(tmp_path: Path, good: str) -> None:
     for subset in ("Train", "VALID"):
         for label in (good, "Scratch"):
             save_png(tmp_path / "parts" / subset / label / f"{subset}-{label}.PNG", np.zeros((8, 8)))
-    tree = find_format("yolo-classify").index(tmp_path / "parts")
+    tree = find_format("yolo-classify").index(tmp_path / "parts", Reading())
     assert tree.classes() == ["Scratch"]
     assert sorted((sample.split, sample.defect) for sample in tree.samples) == [
         ("train", "Scratch"),
@@ -127,7 +128,7 @@ def test_classes_without_good_images_are_recognised_in_either_letter_case(tmp_pa
 def test_images_in_no_folder_of_a_class_are_named(tmp_path: Path) -> None:
     for place in ("train/dent/a.png", "train/rust/b.png", "train/c.png", "spare/dent/d.png"):
         save_png(tmp_path / place, np.zeros((8, 8)))
-    tree = find_format("yolo-classify").index(tmp_path)
+    tree = find_format("yolo-classify").index(tmp_path, Reading())
     assert len(tree) == 2
     assert tree.notes[1:] == (
         f"1 image(s) in {tmp_path}/spare/dent are in no folder of a class: not read",

@@ -115,20 +115,24 @@ def test_images_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "line", "words"),
     [
-        ("names: [", "not readable YAML"),
-        ("train: images/train", "no usable `names`"),
-        ("names: {dent: 0}", "no usable `names`"),
-        ("just a text", "no usable `names`"),
-        ("", "no usable `names`"),
+        ("names: [", 1, "not readable YAML"),
+        ("train: images/train", 0, "no usable `names`"),
+        ("names: {dent: 0}", 1, "no usable `names`: names.dent.*should be a whole number from 0"),
+        ("train: images/train\nnames:\n  0: dent\n  1:\n    - scratch", 4, "no usable `names`: names.1: should be"),
+        ("train: images/train\nnames:\n- dent\n- [scratch]", 4, "no usable `names`: names.1: should be"),
+        ("train: images/train\nnames: dent", 2, "no usable `names`: names: should be"),
+        ("just a text", 0, "no usable `names`"),
+        ("", 0, "no usable `names`"),
     ],
 )
-def test_a_damaged_data_yaml_is_named(tmp_path: Path, text: str, words: str) -> None:
+def test_a_damaged_data_yaml_is_named_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
     root = yolo_tree(tmp_path, {"images/train/a.png": BOX})
     (root / "data.yaml").write_text(text)
-    with pytest.raises(ToolkitError, match=rf"data\.yaml: .*{words}"):
+    with pytest.raises(ToolkitError, match=rf"data\.yaml{f':{line}' if line else ''}: .*{words}") as caught:
         read_labels(root)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_label_without_an_image_is_a_problem(tmp_path: Path) -> None:
@@ -423,3 +427,23 @@ def test_trees_of_ours_are_told_nothing(trees: Path) -> None:
     for kind in ("yolo-detect", "yolo-segment", "yolo-obb"):
         tree = read_labels(trees / kind)
         assert (tree.notes, tree.layout_problems) == ((), ())
+
+
+@pytest.mark.parametrize("names", [("a.png", "a.jpg"), ("a.png", "A.bmp"), ("a.png", "a.jpg", "a.tif")], ids=str)
+@pytest.mark.parametrize("rows", [BOX, ""])
+def test_one_label_of_several_images_is_of_none(tmp_path: Path, names: Sequence[str], rows: str) -> None:
+    root = yolo_tree(tmp_path, {"images/train/a.png": rows, "images/train/b.png": BOX}, train="images/train")
+    for name in names[1:]:
+        (root / "images/train" / name).write_bytes((root / "images/train/a.png").read_bytes())
+    tree = read_labels(root)
+    (problem,) = tree.layout_problems
+    assert problem.file == str(root / "labels/train/a.txt")
+    assert problem.problem.startswith(f"one label for {len(names)} images: ")
+    assert all(str(root / "images/train" / name) in problem.problem for name in names)
+    assert [image.key for image in tree] == ["b"]
+
+
+def test_images_without_a_label_share_none(tmp_path: Path) -> None:
+    root = yolo_tree(tmp_path, {"images/train/b.png": BOX, "images/train/a.png": None}, train="images/train")
+    (root / "images/train/a.bmp").write_bytes((root / "images/train/a.png").read_bytes())
+    assert (len(read_labels(root)), read_labels(root).layout_problems) == (3, ())

@@ -19,6 +19,22 @@ from toolkit.errors import ToolkitError
 BESIDE: dict[str, Any] = {"images": "{name}.png", "mask": "{name}_mask.png"}
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("images: '{name}.png'\nmasks: '{name}_mask.png'\n", 2, "masks: "),
+        ("images:\n- '{name}.png'\n- 5\n", 3, "images: "),
+        ("about: |\n  a\n  b\nimages: '{name}.png'\ntables:\n- {file: a.csv, image: name, skip: -1}\n", 6, "tables: "),
+    ],
+)
+def test_a_description_that_is_none_is_named_with_its_line(tmp_path: Path, text: str, line: int, key: str) -> None:
+    plant(tmp_path / "in", {"a.png": IMAGE})
+    (tmp_path / "layout.yaml").write_text(text)
+    done = defectkit("describe", tmp_path / "in", "--layout", tmp_path / "layout.yaml")
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert done.err.startswith(f"error: {tmp_path / 'layout.yaml'}:{line}: {key}")
+
+
 @pytest.mark.parametrize("missing", ["error", "good", "unlabelled"])
 def test_a_mask_whose_image_is_lost_is_never_an_image(tmp_path: Path, missing: str) -> None:
     tree: Tree = {"a.png": IMAGE, "a_mask.png": 255, "b_mask.png": 255, "c_mask.png": 255, "c_mask_mask.png": 255}
@@ -44,8 +60,9 @@ def test_what_an_image_without_a_mask_is_can_depend_on_its_subset(
     tmp_path: Path, missing: Any, expected: Facts
 ) -> None:
     layout = {"images": "{split}/{name}.png", "mask": "masks/{split}/{name}.png", "missing_mask": missing}
-    dataset = load_dataset(plant(tmp_path, {"train/a.png": IMAGE, "test/b.png": IMAGE}), layout=layout)
-    assert facts(dataset) == expected
+    tree: Tree = {"train/a.png": IMAGE, "test/b.png": IMAGE, "val/c.png": IMAGE, "masks/val/c.png": 255}
+    dataset = load_dataset(plant(tmp_path, tree), layout=layout)
+    assert facts(dataset) == {**expected, "val/c": (("defect",), "val", "masks")}
     assert len(told(dataset)) == 2 - len(expected)
 
 
@@ -257,3 +274,30 @@ def test_the_same_is_said_with_flags_and_converted(tmp_path: Path) -> None:
     assert done.status == 0, done.err
     assert defectkit("verify", tmp_path / "out").status == 0
     assert defectkit("describe", root, *words, "--json").json()["classes"] == {"dent": 2, "good": 1, "rust": 2}
+
+
+@pytest.mark.parametrize("missing", ["error", "good"])
+@pytest.mark.parametrize("image", ["images/{name}.png", "images/{class}/{name}.png"])
+def test_masks_that_are_nowhere_are_refused(tmp_path: Path, image: str, missing: str) -> None:
+    tree: Tree = {"images/a.png": IMAGE, "images/dent/b.png": IMAGE, "masks/a.png": 255}
+    layout = {"images": image, "mask": "mask/{name:.*}_{:[mM]ask}.{ext}", "missing_mask": missing}
+    with pytest.raises(ToolkitError, match=r"no file is a mask of the layout: .* would be .*/mask/(a|b)_mask\.png; "):
+        load_dataset(plant(tmp_path, tree), layout=layout)
+
+
+def test_where_a_mask_should_be_is_said_as_a_path(tmp_path: Path) -> None:
+    tree: Tree = {"Photos/a.png": IMAGE, "Photos/b.png": IMAGE, "Label_Images/a-seg.bmp": 255}
+    (problem,) = load_dataset(plant(tmp_path, tree)).layout_problems
+    assert problem.remedy == f"put its mask at {tmp_path}/Label_Images/b-seg.bmp, or say --without-label good"
+    tree = {"Photos/a.png": IMAGE, "Photos/b.png": IMAGE, "masks/a.png": 255}
+    (problem,) = load_dataset(
+        plant(tmp_path / "two", tree),
+        layout={"images": "Photos/{name}.png", "mask": ["masks/{name:.}.png", "m/{name}{:(?=.)}*.{ext}"]},
+    ).layout_problems
+    assert problem.remedy.startswith(f"put its mask at {tmp_path}/two/masks/b.png, or ")
+
+
+def test_a_class_is_written_without_its_mask_and_said_so(tmp_path: Path) -> None:
+    tree: Tree = {"p/test/dent/a.png": IMAGE, "p/test/dent/b.png": IMAGE, "p/ground_truth/dent/a_mask.png": 255}
+    done = defectkit("convert", plant(tmp_path / "in", tree), tmp_path / "out", "--to", "yolo-classify")
+    assert "1 defect image(s) have no mask where the layout has one: p/test/dent/b" in done.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import match as match_start
@@ -11,7 +11,7 @@ from toolkit.dataset.layouts.builtins import every_description
 from toolkit.dataset.layouts.described import is_good
 from toolkit.dataset.layouts.description import Description
 from toolkit.dataset.layouts.files import FileList
-from toolkit.dataset.layouts.guessing.pairs import drafted_pairs, takes_masks_for_photos
+from toolkit.dataset.layouts.guessing.pairs import drafted_pairs, seems_good, takes_masks_for_photos
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve
 
 __all__ = ["Candidate", "candidates", "draft", "fits", "guess", "signed"]
@@ -167,8 +167,30 @@ def draft(files: FileList) -> str:
         lines += ["images: 'images/{name}.{ext}'", "mask: 'masks/{name}.{ext}'", "# values: nonzero"]
         return "\n".join(lines) + "\n"
     best = near[0]
-    lines.append(f"# {best.told}" if best.description.name else "# Two folders whose files have the same names")
+    lines.append(f"# {best.told}" if best.description.name else "# Folders whose files have the same names")
     left = [*best.resolution.leftover, *best.resolution.orphans]
     lines += [f"#   not accounted for: {path}" for path in left[:20]]
+    lines += _questions(best)
+    good = [word for word in _words(best.resolution) if seems_good(word)]
     told = best.description.model_copy(update={"name": "", "about": "", "source": ""})
+    if not all(is_good(word, told) for word in good):
+        told = told.model_copy(update={"good": good})
     return "\n".join(lines) + "\n" + told.as_yaml()
+
+
+def _words(resolution: Resolution) -> list[str]:
+    """Names of the classes of images."""
+    return sorted({file.groups["class"] for file in resolution.images if "class" in file.groups})
+
+
+def _questions(best: Candidate) -> Iterator[str]:
+    """What a draft asks where it is not known which images are good."""
+    bare = [file for file in best.resolution.images if _lacks_mask(file, best.description)]
+    bare = [file for file in bare if not seems_good(file.groups.get("class", ""))]
+    if bare:
+        shown = ", ".join(file.path for file in bare[:_SHOWN]) + (", ..." if len(bare) > _SHOWN else "")
+        yield f"# {len(bare)} image(s) have no mask ({shown}): if they show no defect, say missing_mask: good"
+    words = _words(best.resolution)
+    if words and not any(map(seems_good, words)):
+        shown = ", ".join(words[:_SHOWN]) + (", ..." if len(words) > _SHOWN else "")
+        yield f"# If one of the folders ({shown}) holds images without a defect, name it here: good: [NAME]"
