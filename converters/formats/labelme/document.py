@@ -185,7 +185,7 @@ def _shape(path: Path, number: int, shape: Any) -> Shape:
         label,
         kind,
         _points(place, kind, shape.get("points")),
-        "" if group is None else shown(group),
+        "" if group is None or group == "" else shown(group),
         str(mask),
         _box(shape.get("box")),
         _attributes(shape),

@@ -73,7 +73,9 @@ def json_files(files: FileList) -> list[str]:
 
 def without_exports(files: FileList) -> tuple[list[str], list[str]]:
     """The images of a root without those that `labelme_export_json` made of them, and the folders of the latter."""
-    exports = sorted({path.rpartition("/")[0] for path in files.others if path.endswith("/label_names.txt")})
+    pictures = frozenset(files.images)
+    listed = sorted({path.rpartition("/")[0] for path in files.others if path.endswith("/label_names.txt")})
+    exports = [place for place in listed if {f"{place}/img.png", f"{place}/label.png"} <= pictures]
     kept = [path for path in files.images if path.rpartition("/")[0] not in exports]
     return kept, exports
 

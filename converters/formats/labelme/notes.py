@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,8 +101,17 @@ def _few(things: Sequence[str]) -> str:
     return ", ".join(things[:_LISTED]) + (", ..." if len(things) > _LISTED else "")
 
 
+def _numbered(used: set[str]) -> Iterator[str]:
+    """What to say of classes that may be objects with numbers, which old versions of LabelMe told apart so."""
+    stems = Counter(found[1] for name in used if (found := re.fullmatch(r"(.+)-\d+", name)))
+    for stem, count in stems.items():
+        if count > 1:
+            yield f"{count} classes are called {stem} and a number: each is a class, and not an object of {stem}"
+
+
 def class_names(root: Path, others: Iterable[str], used: set[str], seen: Seen) -> list[str]:
     """The classes of a tree: as LabelMe's labels.txt lists them where it lists all that are used, else sorted."""
+    seen.names += _numbered(used)
     lists = [path for path in others if posixpath.basename(path).lower() == "labels.txt"]
     if len(lists) != 1:
         return sorted(used)

@@ -138,8 +138,9 @@ RIGHT = [(10, 6), (20, 6), (20, 10), (10, 10)]
 def test_shapes_of_a_group_are_one_object(tmp_path: Path) -> None:
     parts = [shape(points=SQUARE, group_id=3), shape("circle", [(30, 20), (33, 20)], group_id=3)]
     others = [shape(points=RIGHT, group_id=3, label="scratch"), shape(points=RIGHT, group_id=4)]
+    others += [shape(points=RIGHT, group_id=""), shape(points=RIGHT, group_id="")]
     found = read(tmp_path, *parts, *others)
-    assert [one.label for one in found] == ["dent", "scratch", "dent"]
+    assert [one.label for one in found] == ["dent", "scratch", "dent", "dent", "dent"]
     assert np.array_equal(whole(found[0]), union([draw(part) for part in parts]))
 
 

@@ -297,6 +297,19 @@ def test_what_labelme_exported_is_passed_over(tmp_path: Path) -> None:
     assert read_labels(tmp_path).notes == ("1 folder(s) that LabelMe exported are not read: a_json",)
 
 
+def test_a_list_of_names_among_the_images_hides_none_of_them(tmp_path: Path) -> None:
+    save_pair(tmp_path, "data/a", shape())
+    (tmp_path / "data/label_names.txt").write_text("dent\n")
+    assert list(images_of(tmp_path)) == ["data/a.png"]
+
+
+def test_classes_with_numbers_are_named(tmp_path: Path) -> None:
+    save_pair(tmp_path, "a", shape(label="dent-1"), shape(label="dent-2"), shape(label="rust-1"))
+    assert read_labels(tmp_path).notes == (
+        "2 classes are called dent and a number: each is a class, and not an object of dent",
+    )
+
+
 def test_no_shape_at_all_is_a_problem(tmp_path: Path) -> None:
     save_pair(tmp_path, "a")
     save_pair(tmp_path, "b")
