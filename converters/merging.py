@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import Holds, Labelled, Settings
-from converters.formats.registry import read_manifest
+from converters.formats.base import Holds, Labelled, Reading, Settings
+from converters.formats.registry import find_format, read_manifest
 from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.samples import ClassScheme, Sample
@@ -89,18 +89,25 @@ class MergedSource:
 
     tree = None
 
-    def __init__(self, sources: Sequence[Source], names: Sequence[str], prefixes: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        names: Sequence[str],
+        prefixes: Sequence[str] | None = None,
+        notes: Iterable[str] = (),
+    ) -> None:
         """Put sources together.
 
         Args:
             sources: at least two.
             names: of each, all different.
             prefixes: of each, or none, where that is settled; else found by the keys.
+            notes: what else to say.
 
         Raises:
             ToolkitError: two images have one key whatever stands before it.
         """
-        self.sources, self.names = tuple(sources), tuple(names)
+        self.sources, self.names, self._told = tuple(sources), tuple(names), tuple(notes)
         self.root = _common([_home(source.root) for source in sources])
         layouts = {source.layout for source in sources}
         self.layout = layouts.pop() if len(layouts) == 1 else "several"
@@ -133,7 +140,7 @@ class MergedSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """Those of all of them, how keys were told apart, and classes that may be meant to be one."""
-        notes = [note for source in self.sources for note in source.notes]
+        notes = [*(note for source in self.sources for note in source.notes), *self._told]
         if self.prefixes:
             told = _listed(self.prefixes)
             notes.append(f"roots have keys in common: each key begins with the name of its root, {told}")
@@ -257,9 +264,33 @@ def open_sources(
         return open_source(given[0], layout)
     paths = [Path(one) if isinstance(one, str | Path) else one.root for one in given]
     _check_apart(paths)
+    reading = Reading.of_layout(layout) if layouts is None else None
+    if reading is not None:
+        sources = [open_source(one, layout, strict=False) for one in given]
+        return MergedSource(sources, _names(paths), prefixes, _unheeded(sources, reading))
     laid_out = layouts if layouts is not None else [None if is_ours(one) else layout for one in given]
     sources = [open_source(one, told) for one, told in zip(given, laid_out, strict=True)]
     return MergedSource(sources, _names(paths), prefixes)
+
+
+def _unheeded(sources: Sequence[Source], reading: Reading) -> list[str]:
+    """Notes on the roots of which something says nothing that is told of labels.
+
+    Raises:
+        ToolkitError: it says nothing of any of them.
+    """
+    notes = []
+    for name in reading.described():
+        flag = f"--{name.replace('_', '-')}"
+        deaf = [
+            source
+            for source in sources
+            if name not in (("without_label",) if source.tree is None else find_format(source.tree.kind).reads)
+        ]
+        if len(deaf) == len(sources):
+            raise ToolkitError(flag, "says nothing of any of these roots", "leave it out")
+        notes += [f"{source.root}: is read as {source.layout}, of which {flag} says nothing" for source in deaf]
+    return notes
 
 
 def is_ours(one: object) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.formats.base import Settings
+from converters.formats.base import Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
 from converters.merging import SourcesLike, open_sources
@@ -58,6 +58,7 @@ def find_source(against: SourcesLike | None, trees: Sequence[LabelTree], layout:
     Raises:
         ToolkitError: what was named is neither a dataset nor a label tree.
     """
+    layout = _not_heeded(layout, trees)
     if against is not None:
         roots = list(against) if isinstance(against, list | tuple) else [against]
         told = next((one for tree in trees if (one := tree.manifest) and ("layout" in one or "sources" in one)), None)
@@ -74,6 +75,16 @@ def find_source(against: SourcesLike | None, trees: Sequence[LabelTree], layout:
         if named and all(root.exists() for root in named) and tree.manifest and tree.manifest.get("input_sha256"):
             return open_named(tree.manifest, named)
     return None
+
+
+def _not_heeded(layout: LayoutLike, trees: Sequence[LabelTree]) -> LayoutLike:
+    """What a layout says of the source: all, but for what the foreign trees that are compared with it have heeded."""
+    reading = Reading.of_layout(layout)
+    heeded = {name for tree in trees if tree.manifest is None for name in find_format(tree.kind).reads}
+    if reading is None or not heeded:
+        return layout
+    left = {name: value for name, value in reading.described().items() if name not in heeded}
+    return {"labels": left} if left else None
 
 
 def settings_of(tree: LabelTree, source: Source | None) -> Settings:

@@ -113,7 +113,8 @@ def verify(
         out: a label tree, or the folder that `convert` wrote trees into.
         against: the source, or a list of several; by default what the manifests name. Without a source only counts,
             classes, boxes, hashes and whether the images can be read are checked.
-        layout: how `against` is laid out, where it is a folder; what the manifests say of it if None.
+        layout: how `against` is laid out, where it is a folder; what the manifests say of it if None. What it says of
+            labels is said of `out`, where another tool wrote that.
         min_iou: every image must reach this.
         seen_by: read the labels as this program does, one of `as_seen.programs()`.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
@@ -124,7 +125,7 @@ def verify(
     """
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
-    trees, reports = _indexed(shared_path(Path(out), cluster))
+    trees, reports = _indexed(shared_path(Path(out), cluster), Reading.of_layout(layout) or Reading())
     unseen: tuple[str, ...] = ()
     if seen_by is not None:
         trees, unseen = _as_seen(trees, seen_by)
@@ -180,13 +181,14 @@ def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *
     return tuple(notes)
 
 
-def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
+def _indexed(out: Path, reading: Reading) -> tuple[list[_Tree], list[TreeReport]]:
     """The trees to check, and reports of those that cannot be read."""
     trees, reports = [], []
     check_links(out)
-    for folder, kind in _folders(out):
+    for folder, kind in _folders(out, reading):
         try:
-            tree = find_format(kind).index(folder, Reading())
+            told = Reading() if folder.is_dir() and read_manifest(folder) else reading.only(find_format(kind).reads)
+            tree = find_format(kind).index(folder, told)
         except ToolkitError as error:
             iou = 0.0 if find_format(kind).holds == "pixels" else None
             reports.append(TreeReport(folder, kind, 0, 0, iou, iou, 0, (), (error.with_flags,)))
@@ -212,7 +214,7 @@ def _as_seen(trees: Sequence[_Tree], program: str) -> tuple[list[_Tree], tuple[s
     return seen, (f"not opened by {program}, and left out: {names}",) if others else ()
 
 
-def _folders(out: Path) -> list[tuple[Path, str]]:
+def _folders(out: Path, reading: Reading) -> list[tuple[Path, str]]:
     """The trees to check."""
     if out.is_dir() and read_manifest(out) is None:
         found = [(path, manifest["format"]) for path in trees_in(out) if (manifest := read_manifest(path))]
@@ -221,7 +223,7 @@ def _folders(out: Path) -> list[tuple[Path, str]]:
             lost = (out / name for name in FORMATS if name not in known and (out / name).is_dir())
             return [*found, *((path, path.name) for path in lost)]
     manifest = read_manifest(out) if out.is_dir() else None
-    return [(out, manifest["format"] if manifest else read_labels(out).kind)]
+    return [(out, manifest["format"] if manifest else read_labels(out, reading=reading, strict=False).kind)]
 
 
 def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:

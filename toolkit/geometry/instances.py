@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -16,7 +16,15 @@ from toolkit.geometry.labels import Instance
 from toolkit.geometry.parts import Part, Parts
 from toolkit.imaging.masks import Mask
 
-__all__ = ["Found", "Grouping", "box_instances", "crop_to_bbox", "find_instances", "parse_grouping"]
+__all__ = [
+    "Found",
+    "Grouping",
+    "box_instances",
+    "crop_to_bbox",
+    "find_instances",
+    "not_too_large",
+    "parse_grouping",
+]
 
 
 _OUTSIDE = 1.0  # pixels by which a box may leave its image, as rounding makes it
@@ -51,6 +59,14 @@ class Found:
     components: int
     too_small: tuple[int, ...]
     too_large: tuple[int, ...] = ()
+
+    def __add__(self, other: Found) -> Found:
+        return Found(
+            self.instances + other.instances,
+            self.components + other.components,
+            self.too_small + other.too_small,
+            self.too_large + other.too_large,
+        )
 
 
 def parse_grouping(text: str) -> Grouping:
@@ -198,3 +214,10 @@ def box_instances(sample: Sample, size: tuple[int, int], name: Callable[[str], s
             raise ToolkitError(sample.image, problem, "correct its labels")
         found.append(instance)
     return tuple(found)
+
+
+def not_too_large(instances: Iterable[Instance], max_area: int | None) -> Found:
+    """Of some instances those of at most `max_area` pixels; the others are reported."""
+    every = tuple(instances)
+    large = tuple(one.area for one in every if max_area is not None and one.area > max_area)
+    return Found(tuple(one for one in every if max_area is None or one.area <= max_area), len(every), (), large)
