@@ -18,6 +18,7 @@ _SWITCH = "switch"
 
 FLAGS: dict[str, tuple[str, str]] = {
     "--against": ("against", _PLACE),
+    "--as": ("seen_by", _WORD),
     "--category": ("categories", ""),
     "--classes": ("classes", _WORD),
     "--cluster": ("cluster", ""),

@@ -251,6 +251,24 @@ def test_one_layout_is_that_of_all_roots(tmp_path: Path) -> None:
     assert [area for found in areas(tmp_path / "out").values() for _, area in found] == [RING.sum(), COMB.sum()]
 
 
+def test_what_is_told_of_labels_holds_of_every_root_that_heeds_it(roots: list[Path]) -> None:
+    one, two, three = roots
+    home = one.parent
+    for root, kind in ((one, "voc"), (two, "coco")):
+        convert(root, home / "trees", kind, images="copy", resume=True)
+        (home / "trees" / kind / "manifest.json").unlink()
+    given = [home / "trees/voc", home / "trees/coco", three]
+    told = defectkit("convert", *given, home / "out", "--to", "yolo-detect", "--voc-boxes", "inclusive1", "--json")
+    assert told.status == 0, told.err
+    notes = [note for note in told.json()["notes"] if "of which --voc-boxes says nothing" in note]
+    assert [note.split(":")[0] for note in notes] == [str(given[1]), str(three)]
+    assert told.json()["formats"]["yolo-detect"]["layouts"][0] == {"labels": {"voc_boxes": "inclusive1"}}
+    assert verify(home / "out").passed
+    refused = defectkit("convert", *given[1:], home / "no", "--to", "yolo-detect", "--voc-boxes", "inclusive1")
+    assert refused.status == 2
+    assert "error: --voc-boxes: says nothing of any of these roots; leave it out" in refused.err
+
+
 def test_splits_are_of_the_keys_of_all_roots(roots: list[Path]) -> None:
     home = roots[0].parent
     numbers = ["--strategy", "uniform", "--per-class", "2", "--test-per-class", "1"]
