@@ -114,6 +114,9 @@ class TreeFiles:
         if not found:
             named = f" {label.stem} or {name}" if name and PurePosixPath(name).stem != label.stem else f" {label.stem}"
             return None, f"no image{named} was found"
+        beside = [path for path in found if path.parent == label.parent]
+        if len(beside) == 1:
+            return beside[0], ""
         here = self.inner(label)
         scores = {path: _score(here, hints, self.inner(path)) for path in found}
         best = [path for path, score in scores.items() if score == max(scores.values())]

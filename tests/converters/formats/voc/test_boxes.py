@@ -52,6 +52,10 @@ def test_what_corners_are_is_decided_for_the_whole_tree(
             [dent(0, 5, 29, 7)] * 3,
             "3 of its boxes begin at 0, 3 end at the last pixel counted from 0 and none bey",
         ),
+        (
+            [BORDER] * 20 + [dent(2, 2, 8.5, 9)],
+            "1 of its 21 boxes have fractions, none begins at 0, 20 begin at 1 an",
+        ),
         ([BORDER] * 20 + [dent(0, 2, 8, 9)], "1 of its boxes begin at 0 and 20 at 1"),
     ],
 )
