@@ -18,6 +18,7 @@ from converters.formats.registry import FORMATS, every_format, find_format, read
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
+from toolkit.dataset.layouts.files import hidden_notes, list_files
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
@@ -331,6 +332,8 @@ def _indexed(root: Path, kind: str, reading: Reading, *, strict: bool) -> LabelT
     tree = found.index(root, reading)
     if not root.is_dir():
         tree.check_reach()
+    elif tree.manifest is None:
+        tree.notes += tuple(hidden_notes(list_files(root)))
     if not len(tree) and not tree.layout_problems:
         raise ToolkitError(root, f"a {kind} tree without images", "check the paths in it")
     return tree

@@ -53,7 +53,7 @@ _Formats = Annotated[
     list[str],
     typer.Option(
         metavar="FORMAT[,FORMAT...]",
-        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks, voc.",
+        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks, labelme, voc.",
         autocompletion=_complete_formats,
     ),
 ]

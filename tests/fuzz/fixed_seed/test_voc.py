@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 
 def test_voc(findings: Callable[..., list[str]]) -> None:
-    assert findings("formats.voc", 40) == []
+    assert findings("voc", 40) == []

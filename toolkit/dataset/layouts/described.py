@@ -13,7 +13,7 @@ from pathlib import Path
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.description import Description
 from toolkit.dataset.layouts.files import FileList
-from toolkit.dataset.layouts.meanings import Meaning, Meanings, named_values, value_problems
+from toolkit.dataset.layouts.meanings import Meaning, Meanings, named_values, value_problems, with_class_names
 from toolkit.dataset.layouts.places import MaskPlaces
 from toolkit.dataset.layouts.published import compare_with_published
 from toolkit.dataset.layouts.remarks import name_problems, notes_of
@@ -90,11 +90,12 @@ def index_described(
     found = resolve(description, files.images) if resolution is None else resolution
     if told:
         _check_good(files, description, {file.groups["class"] for file in found.images if "class" in file.groups})
+    description, unnamed = with_class_names(files, description, found.images)
     keys = _keys(found.images, description)
     table = read_tables(files, description, found.images)
     made = _made(files.root, description, found.images, keys, table.splits)
     samples = [one.sample for one in made if one.sample is not None]
-    problems = [*files.problems, *name_problems(files.root, description, found, keys), *table.problems]
+    problems = [*files.problems, *name_problems(files.root, description, found, keys), *table.problems, *unnamed]
     problems += (problem for one in made for problem in one.problems)
     name = layout or description.name or "described"
     notes = notes_of(
@@ -240,7 +241,7 @@ def _without_mask(known: _Named, description: Description, folder: Path | str, w
     if known.defect:
         problem = Problem(str(known.image), "a defect image without a mask", f"put its mask at {wanted()}")
         return _Made(known.sample("class"), (), problem)
-    remedy = f"put its mask at {wanted()}, or say --without-label good"
+    remedy = f"put its mask at {wanted()}, or say --without-label good (missing_mask: good in a layout)"
     return _Made(None, (Problem(str(known.image), "an image without a mask", remedy),))
 
 

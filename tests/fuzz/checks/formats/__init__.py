@@ -1,1 +1,1 @@
-"""Checks of label formats of other tools."""
+"""Damaged labels of other tools: a module a format."""
