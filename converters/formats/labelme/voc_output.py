@@ -50,8 +50,8 @@ Map = npt.NDArray[np.int64]
 def is_voc_output(root: Path) -> bool:
     """Whether a folder is what labelme2voc.py writes."""
     names = root / _NAMES
-    if not names.is_file() or not (root / _IMAGES).is_dir():
-        return False
+    if not names.is_file() or not (root / _IMAGES).is_dir() or (root / "Annotations").is_dir():
+        return False  # with XML files it is Pascal VOC
     folders = {place.partition("/")[0] for place in _CLASSES}
     if not any((root / folder).is_dir() for folder in folders):
         return False

@@ -27,7 +27,7 @@ MAP_FOLDERS = {
 }
 """Folders of label maps, in lower case, and what these tell; others that begin alike hold pictures of labels."""
 
-_PICTURES = re.compile(r"segmentation(class|object)(npy|vis\w*|jpg|color\w*)")
+_PICTURES = re.compile(r"(annotations|segmentationclass|segmentationobject)(npy|vis\w*|jpg|color\w*)")
 _STRUCTURAL = re.compile(
     r"jpe?gimages?|images?|imgs?|pictures?|pics|photos?|rgb|data(set)?|source|original"
     r"|ann(s|o|os|otations?|otation_?xmls?)?|xmls?|labels?|lables?|bbox(es)?|box(es)?|voc(\d{4})?"
