@@ -258,7 +258,7 @@ def test_maps_of_another_size_and_without_an_image_are_refused(tmp_path: Path) -
 
 
 def test_pictures_of_labels_are_no_images(tmp_path: Path) -> None:
-    root = tree(tmp_path, VALUES, labelmap=NAMES, table="class_names.txt")
+    root = tree(tmp_path, VALUES, labelmap=LABELMAP)
     photo(root / "SegmentationClassVisualization/a.jpg")
     found = read_labels(root)
     assert (len(found), found.layout_problems) == (1, ())
