@@ -136,7 +136,7 @@ def test_images_get_into_the_trees_as_asked(dataset: Dataset, tmp_path: Path, mo
         assert image.is_symlink() == (mode == "symlink")
         assert image.samefile(sample.image) == (mode in ("hardlink", "symlink"))
     if mode == "none":
-        beside = [path for path in (tmp_path / "out").glob("*/images/*/*")]
+        beside = list((tmp_path / "out").glob("*/images/*/*"))
         assert {path.suffix for path in beside} == {".json"}  # LabelMe's files lie among the images
 
 
