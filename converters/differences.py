@@ -252,15 +252,11 @@ def _compared(
     return found
 
 
-def _attributes(sources: tuple[Source, Source]) -> frozenset[str]:
-    """Names of the attributes that both can hold: what a format does not keep is no change."""
-    every, kept = set(), []
-    for source in sources:
-        boxes = (box for sample in source.dataset for box in sample.boxes) if source.tree is None else ()
-        every |= {name for box in boxes for name, _ in box.attributes}
-        kept.append(None if source.tree is None else set(find_format(source.tree.kind).keeps))
-        every |= kept[-1] or set()
-    return frozenset(name for name in every if all(names is None or name in names for names in kept))
+def _attributes(sources: tuple[Source, Source]) -> frozenset[str] | None:
+    """Names of the attributes that both can hold, None for any: what a format does not keep is no change."""
+    kept = (None if source.tree is None else find_format(source.tree.kind).keeps for source in sources)
+    told = [frozenset(names) for names in kept if names is not None]
+    return frozenset.intersection(*told) if told else None
 
 
 def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tuple[str, ...]:
@@ -305,7 +301,7 @@ def _digest(path: Path) -> str:
         raise ToolkitError(path, f"cannot be read ({error.strerror})", "check the file") from error
 
 
-def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[str]) -> _Compared:
+def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[str] | None) -> _Compared:
     """One image before and after. Runs in a worker."""
     images: list[LabelledImage] = []
     problems: tuple[Problem, ...] = ()
@@ -323,9 +319,10 @@ def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[st
     return _Compared(classes if classes[0] != classes[1] else None, change, _other_bytes(pair))
 
 
-def _with(instance: Instance, attributes: frozenset[str]) -> Instance:
+def _with(instance: Instance, attributes: frozenset[str] | None) -> Instance:
     """An instance without attributes that are not compared."""
-    kept = {name: value for name, value in sorted(instance.attributes.items()) if name in attributes}
+    every = sorted(instance.attributes.items())
+    kept = {name: value for name, value in every if attributes is None or name in attributes}
     return replace(instance, attributes=kept) if instance.attributes else instance
 
 

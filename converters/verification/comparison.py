@@ -119,9 +119,10 @@ def _attribute_faults(found: Format, record: LabelRecord, shown: LabelledImage, 
     ]
 
 
-def _attributes(instances: Sequence[Instance], names: Collection[str]) -> Counter[tuple[str, str]]:
-    """How many of some objects have each value of the attributes of these names."""
-    return Counter(pair for one in instances for pair in one.attributes.items() if pair[0] in names)
+def _attributes(instances: Sequence[Instance], names: Collection[str] | None) -> Counter[tuple[str, str]]:
+    """How many of some objects have each value of the attributes of these names, None for any."""
+    every = (pair for one in instances for pair in one.attributes.items())
+    return Counter(pair for pair in every if names is None or pair[0] in names)
 
 
 def drawn_as_masks(found: Format, truth: LabelledImage) -> int:
