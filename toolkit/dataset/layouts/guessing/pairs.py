@@ -18,7 +18,7 @@ from toolkit.dataset.samples import is_good_word
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image
 
-__all__ = ["drafted_pairs", "holds_masks", "seems_good", "takes_masks_for_photos"]
+__all__ = ["drafted_pairs", "holds_masks", "named_as_masks", "seems_good", "takes_masks_for_photos"]
 
 _MASK_WORDS = re.compile(r"(?i)mask|label|truth|annot|segment|(?<![a-z])(gts?|segs?)(?![a-z])|(?<![a-z])(m|lbl)\Z")
 _GOOD_ENOUGH = frozenset(
@@ -100,6 +100,24 @@ def _has_masks_beside(root: Path, stems: Mapping[str, str]) -> bool:
     named = {stem for stem in stems if stem.startswith(before) and stem.endswith(after)}
     those, others = ([path for stem, path in stems.items() if (stem in named) == told] for told in (True, False))
     return _all_masks(root, those) and not _all_masks(root, others)
+
+
+def named_as_masks(images: Iterable[str]) -> list[str]:
+    """Of some images those that are called as others beside them, and as masks: a_mask.png beside a.jpg."""
+    paths = [*images]
+    known = {path.rpartition(".")[0] for path in paths}
+    return [path for path in paths if any(one in known for one in _without_mask_word(path.rpartition(".")[0]))]
+
+
+def _without_mask_word(stem: str) -> Iterator[str]:
+    """What a path without its ending may be without a word for masks before or behind its name."""
+    folder, slash, name = stem.rpartition("/")
+    for place, sign in enumerate(name):
+        if sign in _DIVIDERS:
+            if _MASK_WORDS.search(name[place + 1 :]):
+                yield folder + slash + name[:place]
+            if _MASK_WORDS.search(name[:place]):
+                yield folder + slash + name[place + 1 :]
 
 
 def _all_masks(root: Path, paths: Iterable[str]) -> bool:
