@@ -262,7 +262,12 @@ class TreeSource:
 
 
 def read_labels(
-    root: str | Path, *, suspect: bool = True, follow_links: bool = False, reading: Reading | None = None
+    root: str | Path,
+    *,
+    suspect: bool = True,
+    follow_links: bool = False,
+    reading: Reading | None = None,
+    strict: bool = True,
 ) -> LabelTree:
     """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
 
@@ -273,6 +278,7 @@ def read_labels(
         suspect: whether to look through all that a folder without a sign holds, for labels of another tool.
         follow_links: read what links in it lead to outside of it.
         reading: what its files do not say of themselves.
+        strict: whether a reading that the format does not heed is an error; else it is passed over.
 
     Raises:
         ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it.
@@ -282,12 +288,12 @@ def read_labels(
         if suspect:
             check_links(root)  # before anything in it is followed
         with following_links(suspect and root.is_dir()):
-            return _read_labels(root, reading or Reading(), suspect=suspect)
+            return _read_labels(root, reading or Reading(), suspect=suspect, strict=strict)
 
 
-def _read_labels(root: Path, reading: Reading, *, suspect: bool) -> LabelTree:
+def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -> LabelTree:
     if is_label_file(root):
-        return _read_file(root, reading)
+        return _read_file(root, reading, strict=strict)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
     kind = _format_of(root)
@@ -295,9 +301,9 @@ def _read_labels(root: Path, reading: Reading, *, suspect: bool) -> LabelTree:
     if kind is None and not trees and suspect:
         kind = _suspected(root)
     if kind is not None:
-        return _indexed(root, kind, reading)
+        return _indexed(root, kind, reading, strict=strict)
     if len(trees) == 1 and (kind := _format_of(trees[0])) is not None:
-        return _indexed(trees[0], kind, reading)
+        return _indexed(trees[0], kind, reading, strict=strict)
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
     raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(FORMATS)}")
@@ -308,16 +314,18 @@ def is_label_file(root: Path) -> bool:
     return root.suffix.lower() in (".json", ".xml") and root.is_file()
 
 
-def _read_file(path: Path, reading: Reading) -> LabelTree:
+def _read_file(path: Path, reading: Reading, *, strict: bool) -> LabelTree:
     kind = next((found.name for found in every_format() if found.recognise_file(path)), None)
     if kind is None:
         raise ToolkitError(path, "holds no labels of a known format", "name a COCO annotation file, or a label tree")
-    return _indexed(path, kind, reading)
+    return _indexed(path, kind, reading, strict=strict)
 
 
-def _indexed(root: Path, kind: str, reading: Reading) -> LabelTree:
+def _indexed(root: Path, kind: str, reading: Reading, *, strict: bool) -> LabelTree:
     check_links(root)
     found = find_format(kind)
+    if not strict:
+        reading = reading.only(found.reads)
     if unheeded := [name for name in reading.described() if name not in found.reads]:
         flag = "--" + unheeded[0].replace("_", "-")
         raise ToolkitError(root, f"is a {kind} tree, of which {flag} says nothing", "leave it out")
@@ -371,9 +379,9 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     root = Path(source)
     check_links(root)
     with following_links(root.is_dir()):
-        told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
-        if (layout is None or told) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
-            return TreeSource(read_labels(root, reading=Reading.of(told or {})))
+        told = Reading.of_layout(layout)
+        if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
+            return TreeSource(read_labels(root, reading=told))
         return DatasetSource(load_dataset(root, layout))
 
 

@@ -126,6 +126,20 @@ class Reading:
                 raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", f"use {' or '.join(known[name])}")
         return cls(**told)  # type: ignore[arg-type]
 
+    @classmethod
+    def of_layout(cls, layout: object) -> Reading | None:
+        """What a layout says of label trees, where that is all that it says; else None.
+
+        Raises:
+            ToolkitError: as `of`.
+        """
+        told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
+        return cls.of(told) if told else None
+
+    def only(self, names: Sequence[str]) -> Reading:
+        """What of it is told of these."""
+        return Reading(**{name: value for name, value in self.described().items() if name in names})
+
     def described(self) -> JsonObject:
         """What of it is told, as it stands in a layout."""
         told = {"voc_boxes": self.voc_boxes, "without_label": self.without_label}
@@ -154,6 +168,7 @@ class Encoded:
         annotations: JSON members of each annotation, without braces and without ids.
         header: JSON members of the image's own record, without braces and without its id.
         row: line for the format's table, without a line end.
+        lines: lines for files that images share, such as lists of a subset: path in the tree, and line without its end.
         objects: how many labelled objects a reader will find.
         fidelity: pixels kept; for boxes 1 of 1 where the box is right; None where there is nothing to compare.
         skipped: components that this format cannot show: (reason, area in pixels).
@@ -176,6 +191,7 @@ class Encoded:
     rectangles: int = 0
     covered: int = 0
     upright: bool = False
+    lines: tuple[tuple[str, bytes], ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from converters.formats.base import AsWritten, Encoded, Holds, Reading, Settings, TreeShape, digest_line
@@ -14,7 +14,10 @@ from converters.rasterize import ROUNDINGS, Rounding
 from toolkit.dataset.samples import LabelKind
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["Format"]
+__all__ = ["Format", "Load"]
+
+Load = Callable[[LabelRecord, Rounding], Sequence[Instance]]
+"""What reads the labels of an image."""
 
 
 def _no_count(image: LabelledImage, settings: Settings) -> int | None:
@@ -62,6 +65,7 @@ class Format:
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
         class_folders: whether its folders are classes, so that one whose name is a word for good is read as good.
+        seen_by: programs that open such files, and what each makes of an image's labels; None: what `index` does.
         keeps_subsets: whether a reader finds each image in the subset that it was written for.
         turns_photos: whether all its readers turn an image as its EXIF orientation says; else it is copied upright.
     """
@@ -88,6 +92,7 @@ class Format:
     tells_good: bool = True
     counts_instances: bool = True
     class_folders: bool = False
+    seen_by: Mapping[str, Load | None] = field(default_factory=dict)
     keeps_subsets: bool = True
     turns_photos: bool = True
 

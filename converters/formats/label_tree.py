@@ -166,7 +166,7 @@ class LabelRecord:
     def label_digest(self) -> str:
         """Of its label file, or of its part of one."""
         first, *rest = self.payload if isinstance(self.payload, tuple) else (self.payload,)
-        own = isinstance(first, str) and not first.lower().endswith(".json")  # a JSON file is that of many images
+        own = isinstance(first, str) and not (rest and first.lower().endswith(".json"))  # then it is that of many
         files = [file_digest(Path(first))] if own else []
         files += [file_digest(mask.path) for mask in self.sample.masks]
         return hashlib.sha256(repr((self.sample.defect, self.size, files, rest)).encode()).hexdigest()

@@ -21,7 +21,7 @@ from converters.formats.coco.reader import images_note, nothing_marked
 from converters.formats.format import Format
 from converters.formats.image_files import ImageFinder, plain_name
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
-from converters.formats.painting import label_name, pixels_kept
+from converters.formats.painting import boxes_of_ids, label_name, pixels_kept
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
 from toolkit.aliases import JsonObject
@@ -174,7 +174,7 @@ def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     width, height, left, top, ids = _read_ids(Path(png))
     if (width, height) != entry.image_size():
         raise ToolkitError(png, "is not of the size of its image", "write it again")
-    boxes = _boxes_of_ids(ids)
+    boxes = boxes_of_ids(ids)
     found = []
     for segment in segments:
         label, box = entry.names.get(segment["category_id"], ""), boxes.get(segment["id"])
@@ -204,23 +204,6 @@ def _read_ids(png: Path) -> Packed:
     pixels = read_image(png)
     blue, green, red = np.moveaxis(pixels.astype(np.uint32), 2, 0)
     return pixels.shape[1], pixels.shape[0], 0, 0, red | (green << 8) | (blue << 16)
-
-
-def _boxes_of_ids(ids: npt.NDArray[np.unsignedinteger]) -> dict[int, tuple[int, int, int, int]]:
-    """Id -> the box (x0, y0, x1, y1), half-open, of the pixels that have it; 0 is none."""
-    if not ids.any():
-        return {}
-    width = ids.shape[1]
-    turns = np.ones(ids.shape, np.bool_)  # a run of one id begins here; none goes on in the next row
-    np.not_equal(ids[:, 1:], ids[:, :-1], out=turns[:, 1:])
-    starts = np.flatnonzero(turns)
-    lengths, here = np.diff(starts, append=ids.size), ids.ravel()[starts]
-    order = np.argsort(here, kind="stable")[np.count_nonzero(here == 0) :]
-    here, (rows, columns) = here[order], np.divmod(starts[order], width)
-    firsts = np.flatnonzero(np.diff(here, prepend=here.dtype.type(0)))
-    x0, y0 = (np.minimum.reduceat(along, firsts).tolist() for along in (columns, rows))
-    x1, y1 = (np.maximum.reduceat(along, firsts).tolist() for along in (columns + lengths[order], rows + 1))
-    return dict(zip(here[firsts].tolist(), zip(x0, y0, x1, y1, strict=True), strict=True))
 
 
 def _recognise(root: Path) -> bool:

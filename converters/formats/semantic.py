@@ -65,5 +65,6 @@ FORMAT = Format(
     label_files=("masks/*/*.png",),
     rank=30,
     recognise=_recognise,
+    seen_by={"ultralytics": None},
     counts_instances=False,  # a map keeps classes, and its reader takes components for instances
 )

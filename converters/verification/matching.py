@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.formats.base import Settings
+from converters.formats.base import Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
 from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
@@ -52,6 +52,7 @@ def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: 
     Raises:
         ToolkitError: what was named is neither a dataset nor a label tree.
     """
+    layout = _not_heeded(layout, trees)
     if against is not None:
         told = next((tree.manifest["layout"] for tree in trees if tree.manifest and "layout" in tree.manifest), None)
         if layout is None and told is not None and isinstance(against, str | Path):
@@ -67,6 +68,16 @@ def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: 
         if named and root.exists() and tree.manifest is not None and tree.manifest.get("input_sha256"):
             return open_source(root, tree.manifest.get("layout"))
     return None
+
+
+def _not_heeded(layout: LayoutLike, trees: Sequence[LabelTree]) -> LayoutLike:
+    """What a layout says of the source: all, but for what the foreign trees that are compared with it have heeded."""
+    reading = Reading.of_layout(layout)
+    heeded = {name for tree in trees if tree.manifest is None for name in find_format(tree.kind).reads}
+    if reading is None or not heeded:
+        return layout
+    left = {name: value for name, value in reading.described().items() if name not in heeded}
+    return {"labels": left} if left else None
 
 
 def settings_of(tree: LabelTree, source: Source | None) -> Settings:

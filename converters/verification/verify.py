@@ -9,7 +9,7 @@ source.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from heapq import nsmallest
 from itertools import chain
@@ -23,6 +23,7 @@ from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
 from converters.sources import LayoutLike, Member, Source, SourceLike, read_labels, trees_in
+from converters.verification.as_seen import as_seen, formats_of
 from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, settings_of, unsaid_images
 from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
@@ -54,7 +55,7 @@ class _Tree:
 
 
 class _Way(NamedTuple):
-    """How a tree was written: its format, what its labels consist of, whether it has images, and the settings.
+    """How a tree was written, and who reads it: format, content, whether it has images, settings, another program.
 
     It goes to other processes, and so has the name of the format and not its functions.
     """
@@ -63,6 +64,7 @@ class _Way(NamedTuple):
     holds: Holds
     photos: bool
     settings: Settings
+    seen_by: str | None = None
 
     @property
     def format(self) -> Format:
@@ -98,6 +100,7 @@ def verify(
     *,
     layout: LayoutLike = None,
     min_iou: float = 1.0,
+    seen_by: str | None = None,
     workers: int = 1,
     cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -108,22 +111,27 @@ def verify(
         out: a label tree, or the folder that `convert` wrote trees into.
         against: the source; by default the one that the manifests name. Without a source only counts, classes, boxes,
             hashes and whether the images can be read are checked.
-        layout: how `against` is laid out, where it is a folder; what the manifests say of it if None.
+        layout: how `against` is laid out, where it is a folder; what the manifests say of it if None. What it says of
+            labels is said of `out`, where another tool wrote that.
         min_iou: every image must reach this.
+        seen_by: read the labels as this program does, one of `as_seen.programs()`.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         progress: called with (done, total).
 
     Raises:
-        ToolkitError: `out` holds no label tree, or `against` is no dataset.
+        ToolkitError: `out` holds no label tree, or `against` is no dataset, or the program opens no such files.
     """
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
-    trees, reports = _indexed(shared_path(Path(out), cluster))
+    trees, reports = _indexed(shared_path(Path(out), cluster), Reading.of_layout(layout) or Reading())
+    unseen: tuple[str, ...] = ()
+    if seen_by is not None:
+        trees, unseen = _as_seen(trees, seen_by)
     source = find_source(shared_path(against, cluster), [one.tree for one in trees], layout)
     known = any(one.tree.manifest is not None for one in trees)
-    notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE if known else _NEITHER,)
+    notes = unseen if source is not None else (*unseen, _NO_SOURCE if known else _NEITHER)
     work = _work(trees, source)
-    ways = [_way(one.tree, source) for one in trees]
+    ways = [_way(one.tree, source, seen_by) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)
     checked: list[list[_Checked]] = [[] for _ in trees]
     reads = [*(one.tree.root for one in trees), *([] if source is None else [source.root])]
@@ -139,9 +147,9 @@ def verify(
     return VerifyReport(tuple(sorted(reports, key=lambda report: report.tree)), notes)
 
 
-def _way(tree: LabelTree, source: Source | None) -> _Way:
+def _way(tree: LabelTree, source: Source | None, seen_by: str | None) -> _Way:
     found = find_format(tree.kind)
-    return _Way(tree.kind, found.holds_in(tree), expects_photos(tree), settings_of(tree, source))
+    return _Way(tree.kind, found.holds_in(tree), expects_photos(tree), settings_of(tree, source), seen_by)
 
 
 def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *, compared: bool) -> tuple[str, ...]:
@@ -170,13 +178,14 @@ def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *
     return tuple(notes)
 
 
-def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
+def _indexed(out: Path, reading: Reading) -> tuple[list[_Tree], list[TreeReport]]:
     """The trees to check, and reports of those that cannot be read."""
     trees, reports = [], []
     check_links(out)
-    for folder, kind in _folders(out):
+    for folder, kind in _folders(out, reading):
         try:
-            tree = find_format(kind).index(folder, Reading())
+            told = Reading() if folder.is_dir() and read_manifest(folder) else reading.only(find_format(kind).reads)
+            tree = find_format(kind).index(folder, told)
         except ToolkitError as error:
             iou = 0.0 if find_format(kind).holds == "pixels" else None
             reports.append(TreeReport(folder, kind, 0, 0, iou, iou, 0, (), (error.with_flags,)))
@@ -185,7 +194,24 @@ def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
     return trees, reports
 
 
-def _folders(out: Path) -> list[tuple[Path, str]]:
+def _as_seen(trees: Sequence[_Tree], program: str) -> tuple[list[_Tree], tuple[str, ...]]:
+    """The trees that a program opens, read as it does, and a note of the others."""
+    seen, others = [], []
+    for one in trees:
+        tree = as_seen(one.tree, program)
+        if tree is None:
+            others.append(one.tree)
+        else:
+            seen.append(replace(one, tree=tree))
+    if not seen:
+        known = ", ".join(formats_of(program))
+        problem = f"{program} opens no such labels ({', '.join(tree.kind for tree in others)})"
+        raise ToolkitError("--as", problem, f"of our formats it opens {known}")
+    names = ", ".join(tree.root.name for tree in others)
+    return seen, (f"not opened by {program}, and left out: {names}",) if others else ()
+
+
+def _folders(out: Path, reading: Reading) -> list[tuple[Path, str]]:
     """The trees to check."""
     if out.is_dir() and read_manifest(out) is None:
         found = [(path, manifest["format"]) for path in trees_in(out) if (manifest := read_manifest(path))]
@@ -194,7 +220,7 @@ def _folders(out: Path) -> list[tuple[Path, str]]:
             lost = (out / name for name in FORMATS if name not in known and (out / name).is_dir())
             return [*found, *((path, path.name) for path in lost)]
     manifest = read_manifest(out) if out.is_dir() else None
-    return [(out, manifest["format"] if manifest else read_labels(out).kind)]
+    return [(out, manifest["format"] if manifest else read_labels(out, reading=reading, strict=False).kind)]
 
 
 def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:
@@ -280,7 +306,8 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     # Simplified rings keep the box and the area of the mask that they stand for.
     simplified = way.settings.min_iou < 1 and truth is not None and len(truth.instances) == len(shown.instances)
     described = truth.instances if simplified and truth is not None else shown.instances
-    failures = found.self_faults(record, described)
+    # What another program sees is compared with the source, and not with what the file says of itself.
+    failures = [] if way.seen_by else found.self_faults(record, described)
     if truth is None:
         return _Checked(number, objects, tuple(failures))
     if (shown.width, shown.height) != (truth.width, truth.height):

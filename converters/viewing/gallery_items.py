@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from converters.formats.base import Holds, Settings
+from converters.formats.base import Holds, Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
@@ -135,7 +135,7 @@ def open_views(
     Raises:
         ToolkitError: there is nothing, or `against` is no dataset, or a category is not there.
     """
-    shown, notes = _open(Path(path), None if against is not None else layout, compared=against is not None)
+    shown, notes = _open(Path(path), layout, compared=against is not None)
     if shown.tree is None:
         views = _of_dataset(shown.only(categories) if categories else shown)
     else:
@@ -151,7 +151,8 @@ def _open(path: Path, layout: LayoutLike, *, compared: bool) -> tuple[Source, tu
     manifests = {folder: read_manifest(folder) for folder in trees_in(path)} if path.is_dir() else {}
     kinds = {folder: manifest["format"] for folder, manifest in manifests.items() if manifest is not None}
     if not kinds:
-        return open_source(read_labels(path) if compared else path, layout), ()
+        told = read_labels(path, reading=Reading.of_layout(layout), strict=False) if compared else path
+        return open_source(told, layout), ()
     best = min(kinds, key=lambda folder: (find_format(kinds[folder]).rank, folder.name))
     others = ", ".join(folder.name for folder in kinds if folder != best)
     note = f"{path} holds {len(kinds)} label trees; {best.name} is shown, name another one to see it: {others}"

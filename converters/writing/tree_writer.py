@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote, unquote
 
 import orjson
 
@@ -29,6 +30,7 @@ __all__ = ["TreeWriter"]
 
 _BLOCK = 1 << 20
 _DIGEST = re.compile(rb"[^\0]*\0[0-9a-f]{64}\n")  # a line of `digest_line`; names may hold line ends
+_LINES = "lines."  # begins the name of a spool whose lines become a file: its path follows
 
 
 LeftOut = tuple[str, int]
@@ -80,6 +82,8 @@ class TreeWriter:
             self._add_json(encoded, subset, counts, shape)
         if encoded.row:
             self._spool("table", encoded.row + b"\n")
+        for path, line in encoded.lines:
+            self._spool(_LINES + quote(path, safe=""), line + b"\n")
         counts["images"] += 1
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
@@ -188,6 +192,10 @@ class TreeWriter:
             digest = self._assemble(name, [first_line.encode() + b"\n", *self._stored("table")])
             if shape.table_is_label:
                 self._spool("digests", digest_line(name, digest))
+        for spool in sorted({*self._kept, *self._spools}):
+            if spool.startswith(_LINES):
+                path = unquote(spool.removeprefix(_LINES))
+                self._spool("digests", digest_line(path, self._assemble(path, self._stored(spool))))
         for path, data in shape.closing:
             self._write(path, data)
         manifest = self._manifest(subsets, remarks)

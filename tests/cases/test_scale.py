@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +71,10 @@ def test_thousands_of_specks_are_objects(
     """Porosity (Weed-AI/Weed-AI PR #117)."""
     root, boxes = specks
     assert len(boxes) == 2500
+    if kind == "voc":  # whose maps have a byte for an object
+        asked = defectkit("convert", root, tmp_path / "out", "--to", kind)
+        assert (asked.status, "shows 2500 objects" in asked.err, "use --to coco" in asked.err) == (2, True, True)
+        return
     done = defectkit("convert", root, tmp_path / "out", "--to", kind, "--json").json()
     components = done["formats"][kind]["components"]
     assert (components["found"], components["written"], components["skipped"]) == (2500, 2500, [])
@@ -84,3 +90,76 @@ def test_thousands_of_specks_are_objects(
     if kind == "coco":
         (seen,) = shown(tmp_path / "out/coco").values()
         assert sorted(box for _, box, _ in seen) == boxes
+
+
+CLASSES = 5_000
+NAMES = [f"part {number:04}" for number in range(CLASSES)]
+
+
+def described(root: Path) -> dict[str, int]:
+    """Images of each class."""
+    done = defectkit("describe", root, "--json")
+    assert done.status == 0, done.err
+    classes: dict[str, int] = done.json()["classes"]
+    return classes
+
+
+def viewed(tree: Path, out: Path) -> None:
+    done = defectkit("view", tree, "--out", out, "--limit", "3")
+    assert done.status == 0, done.err
+    assert (out / "index.html").is_file()
+
+
+def test_a_classification_tree_has_thousands_of_classes(tmp_path: Path) -> None:
+    """As many classes as a catalogue of parts has."""
+    for number, name in enumerate(NAMES):
+        (tmp_path / "in/train" / name).mkdir(parents=True)
+        pixels = np.frombuffer(number.to_bytes(4, "big"), np.uint8).reshape(2, 2)
+        (tmp_path / "in/train" / name / f"{number}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    tree = tmp_path / "out/yolo-classify"
+    done = defectkit("convert", tmp_path / "in", tmp_path / "out", "--to", "yolo-classify", "--json").json()
+    assert done["formats"]["yolo-classify"]["classes"] == NAMES
+    assert defectkit("verify", tmp_path / "out").status == 0
+    assert described(tree) == dict.fromkeys(NAMES, 1)
+    (tmp_path / "in").rename(tmp_path / "gone")  # a gallery without its source takes half the time
+    viewed(tree, tmp_path / "view")
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A COCO tree of 5,000 classes, each with one object of 2 x 2 pixels, a hundred of them in an image."""
+    root = tmp_path_factory.mktemp("catalogue")
+    images, annotations = [], []
+    for number in range(CLASSES):
+        image, place = divmod(number, 100)
+        x, y = 4 * (place % 10), 4 * (place // 10)
+        ring = [x, y, x + 2, y, x + 2, y + 2, x, y + 2]
+        words = {"id": number + 1, "image_id": image + 1, "category_id": number + 1, "iscrowd": 0, "area": 4}
+        annotations.append({**words, "bbox": [x, y, 2, 2], "segmentation": [ring]})
+        if place == 0:
+            images.append({"id": image + 1, "file_name": f"{image}.png", "width": 40, "height": 40})
+            save_png(root / f"images/{image}.png", np.full((40, 40), image, np.uint8))
+    categories = [{"id": number, "name": name} for number, name in enumerate(NAMES, 1)]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    (root / "instances_train.json").write_text(json.dumps(document))
+    return root
+
+
+def test_objects_are_of_thousands_of_classes(tmp_path: Path, catalogue: Path) -> None:
+    kinds = ["coco", "yolo-segment", "panoptic"]
+    done = defectkit("convert", catalogue, tmp_path / "out", "--to", ",".join(kinds), "--json").json()
+    assert defectkit("verify", tmp_path / "out").status == 0
+    for kind in kinds:
+        assert done["formats"][kind]["classes"] == NAMES
+        shown = [one.label for image in read_labels(tmp_path / "out" / kind) for one in image.instances]
+        assert sorted(shown) == NAMES
+    assert described(tmp_path / "out/coco") == dict.fromkeys(NAMES, 1)
+    viewed(tmp_path / "out/coco", tmp_path / "view")
+
+
+@pytest.mark.parametrize("kinds", ["semantic", "coco,semantic"])
+def test_class_maps_of_thousands_of_classes_are_refused(tmp_path: Path, catalogue: Path, kinds: str) -> None:
+    done = defectkit("convert", catalogue, tmp_path / "out", "--to", kinds)
+    assert (done.status, len(done.errors)) == (2, 1)
+    assert "254 classes at most, and there are 5000; use --to coco" in done.errors[0]
+    assert not (tmp_path / "out").exists()

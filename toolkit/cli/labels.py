@@ -53,7 +53,7 @@ _Formats = Annotated[
     list[str],
     typer.Option(
         metavar="FORMAT[,FORMAT...]",
-        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks.",
+        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks, labelme, voc.",
         autocompletion=_complete_formats,
     ),
 ]
@@ -148,6 +148,10 @@ def verify(
         Path | None, typer.Option(metavar="ROOT", help="The source; by default the one in the manifests.")
     ] = None,
     min_iou: Annotated[float, typer.Option(metavar="IOU", help="Every image must reach this.")] = 1.0,
+    seen_by: Annotated[
+        str | None,
+        typer.Option("--as", metavar="TOOL", help="As supervision, cvat, labelme, ultralytics or pycocotools sees it."),
+    ] = None,
     workers: WorkersOpt = 0,
     cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
@@ -158,7 +162,16 @@ def verify(
 
     with progress_bar("verifying") as progress:
         threads = workers or os.cpu_count() or 1
-        report = run(out, against, layout=layout, min_iou=min_iou, workers=threads, cluster=cluster, progress=progress)
+        report = run(
+            out,
+            against,
+            layout=layout,
+            min_iou=min_iou,
+            seen_by=seen_by,
+            workers=threads,
+            cluster=cluster,
+            progress=progress,
+        )
     trees = [
         {
             "tree": str(tree.tree),

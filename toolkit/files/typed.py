@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -34,6 +34,7 @@ __all__ = [
     "read_json",
     "read_rows",
     "read_text",
+    "yaml_line",
     "yaml_value",
 ]
 
@@ -177,6 +178,28 @@ def yaml_value(text: str, place: str | Path, remedy: str) -> Any:
     if nodes > _MOST_NODES:
         raise ToolkitError(place, "repeats itself without end (its aliases unfold to too much)", remedy)
     return value
+
+
+def yaml_line(text: str, place: Sequence[int | str]) -> int:
+    """The line, from 1, of a value in a YAML document: of the innermost that is there of those that `place` leads by.
+
+    Args:
+        text: the document, which is valid YAML.
+        place: keys and numbers of list items, as pydantic tells them.
+    """
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            pair = next((pair for pair in reversed(node.value) if pair[0].value == str(part)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def _nodes(value: object, known: dict[int, int]) -> int:

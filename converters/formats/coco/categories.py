@@ -81,10 +81,9 @@ def _identified(path: Path, place: int, category: JsonObject) -> tuple[int, str]
 
 def _groups(names: dict[int, str], parents: dict[int, str], used: Counter[int]) -> dict[int, str]:
     """Categories that mark nothing and that others name as their supercategory, as Roboflow writes one; id -> note."""
-    found = {}
+    found, named = {}, set(parents.values())
     for number, name in names.items():
-        groups = any(parent == name for other, parent in parents.items() if other != number)
-        if groups and not used[number] and parents[number] != name:
+        if name in named and parents[number] != name and not used[number]:
             found[number] = f"category {number} ({name!r}) groups others and marks nothing: left out"
     return found if len(found) < len(names) else {}
 

@@ -40,8 +40,10 @@ def self_faults(record: LabelRecord, instances: Sequence[Instance]) -> list[str]
 
 def _own_faults(annotation: JsonObject, instance: Instance) -> list[str]:
     faults = []
-    tight, box = _tight(instance), annotation.get("bbox") or ()
-    if len(box) != 4 or max(abs(a - b) for a, b in zip(box, tight, strict=True)) > TOLERANCE:
+    tight, box = _tight(instance), given_box(annotation)
+    if box is None:
+        faults.append(f"bbox {shown(annotation.get('bbox'))} is no box")
+    elif max(abs(a - b) for a, b in zip(box, tight, strict=True)) > TOLERANCE:
         faults.append(f"bbox {shown_box(box)} is not the tight box {shown_box(tight)}")
     area, given = float(instance.area) if instance.mask is not None else tight[2] * tight[3], annotation.get("area")
     if not isinstance(given, int | float) or abs(given - area) > (0 if instance.mask is not None else TOLERANCE * area):

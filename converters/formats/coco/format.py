@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from converters.formats.base import AsWritten, Encoded, Pixels, Settings, TreeShape, image_name
-from converters.formats.coco.annotations import CROWD, annotations_shown, given_box
+from converters.formats.coco.annotations import CROWD, annotations_shown, given_box, load_filled
 from converters.formats.coco.categories import coco_categories
 from converters.formats.coco.faults import self_faults
 from converters.formats.coco.files import speaks_of
@@ -117,5 +117,6 @@ FORMAT = Format(
     count=lambda image, settings: len(image.instances),
     as_written=_as_written,
     self_faults=self_faults,
+    seen_by={"pycocotools": None, "cvat": None, "supervision": load_filled},
     turns_photos=False,  # torchvision opens them with a bare Pillow
 )

@@ -132,5 +132,6 @@ FORMAT = Format(
     rank=70,
     suspect=_suspect,
     class_folders=True,
+    seen_by={"ultralytics": None},
     turns_photos=False,  # ultralytics does, torchvision opens them with a bare Pillow
 )

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import yaml
+from pydantic import BeforeValidator, Field, ValidationError
 
 from converters.formats.label_tree import subset_of_name
 from converters.formats.yolo.places import child, find_place, read_text
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
+from toolkit.files.typed import Record, fault_of, yaml_line
 
 __all__ = [
     "data_yaml",
     "find_data_yaml",
     "image_folders",
     "is_number",
+    "keypoint_shape",
     "listed_places",
     "numbered_names",
     "read_data_yaml",
     "read_document",
     "subset_of_folder",
+    "unusable",
 ]
 
 
@@ -76,7 +81,9 @@ def read_document(path: Path) -> tuple[JsonObject, list[str]]:
         finally:
             loader.dispose()
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ToolkitError(path, "is not readable YAML", f"correct it ({str(error).splitlines()[0]})") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{min(mark.line + 1, len(text.splitlines()))}" if mark is not None else path
+        raise ToolkitError(place, "is not readable YAML", f"correct it ({str(error).splitlines()[0]})") from error
     return (document if isinstance(document, dict) else {}), notes
 
 
@@ -93,15 +100,63 @@ def _check_depth(text: str) -> None:
             raise ValueError("it is nested too deeply")
 
 
+def _whole(value: object) -> object:
+    if not is_number(value):
+        raise ValueError("should be a whole number from 0")
+    return int(str(value))
+
+
+def _listed(names: object) -> object:
+    return dict(enumerate(names)) if isinstance(names, list) else names
+
+
+_Whole = Annotated[int, BeforeValidator(_whole)]
+
+
+class _Names(Record):
+    names: Annotated[dict[_Whole, str], BeforeValidator(_listed)]
+
+
+class _Keypoints(Record):
+    kpt_shape: Annotated[list[_Whole], Field(min_length=2, max_length=2)]
+
+
+_USABLE: dict[str, tuple[type[Record], str]] = {
+    "names": (_Names, "give class names as a list, or as 0: name"),
+    "kpt_shape": (_Keypoints, "give it as [keypoints, 2 or 3]"),
+}
+
+
+def unusable(path: Path, document: JsonObject, name: str) -> ToolkitError:
+    """What to say of a file whose `names` or `kpt_shape` nothing can be made of: its line, and what is wrong."""
+    kind, remedy = _USABLE[name]
+    problem = f"has no usable `{name}`"
+    try:
+        kind.model_validate(document)
+    except ValidationError as error:
+        if name not in document:
+            return ToolkitError(path, problem, remedy)
+        steps = [part for part in error.errors()[0]["loc"] if part != "[key]"]
+        problem = f"{problem}: {fault_of(error)}"
+        if path.suffix.lower() in (".yaml", ".yml"):
+            return ToolkitError(f"{path}:{yaml_line(read_text(path)[0], steps)}", problem, remedy)
+    return ToolkitError(path, problem, remedy)
+
+
 def numbered_names(names: object) -> dict[int, str] | None:
     """Class names as id -> name, out of a list or a mapping; None if they are neither."""
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+    try:
+        return _Names.model_validate({"names": names}).names
+    except ValidationError:
         return None
-    if not all(is_number(number) for number in names):
+
+
+def keypoint_shape(document: JsonObject) -> list[int] | None:
+    """Number of keypoints, and of the numbers of each, out of `kpt_shape`; None where that is no such pair."""
+    try:
+        return _Keypoints.model_validate(document).kpt_shape
+    except ValidationError:
         return None
-    return {int(number): name for number, name in names.items()}
 
 
 def is_number(text: object) -> bool:
@@ -125,7 +180,7 @@ def read_data_yaml(path: Path, *, strict: bool = True) -> JsonObject:
     if names is not None:
         document["names"] = names
     elif strict:
-        raise ToolkitError(path, "has no usable `names`", "give class names as a list, or as 0: name")
+        raise unusable(path, document, "names")
     return document
 
 

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from converters.formats.yolo.data_yaml import find_data_yaml, is_number, listed_places, numbered_names, read_document
-from converters.formats.yolo.places import NAMES_FILES, TreeFiles, child, find_place, read_text
+from converters.formats.yolo.data_yaml import (
+    find_data_yaml,
+    keypoint_shape,
+    listed_places,
+    numbered_names,
+    read_document,
+    unusable,
+)
+from converters.formats.yolo.places import NAMES_FILES, TreeFiles, child, children, find_place, read_text
 from converters.formats.yolo.rows import RowForm, looks_like_row
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -60,7 +67,7 @@ def describe_tree(root: Path, *, ours: bool = False) -> TreeDescription:
     elif path is not None:
         notes += _contradictions(root, path, names)
     if file is None or names is None:
-        raise _nameless(root, path)
+        raise _nameless(root, path, document)
     if not any(listed_places(root, document)):
         document = {**document, **_lists_in(root)}
     form = RowForm(file.name, _keypoint_columns(path, document), ours)
@@ -76,9 +83,9 @@ def describe_tree(root: Path, *, ours: bool = False) -> TreeDescription:
     )
 
 
-def _nameless(root: Path, path: Path | None) -> ToolkitError:
+def _nameless(root: Path, path: Path | None, document: JsonObject) -> ToolkitError:
     if path is not None:
-        return ToolkitError(path, "has no usable `names`", "give class names as a list, or as 0: name")
+        return unusable(path, document, "names")
     remedy = "write a classes.txt, one name a line in the order of the ids, or a data.yaml with names: [...]"
     return ToolkitError(root, "holds YOLO labels, and no data.yaml or classes.txt that names their classes", remedy)
 
@@ -121,10 +128,12 @@ def names_files(root: Path) -> list[Path]:
     folders = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     labels = [path for path in folders if path.name.lower() == "labels"]
     inner = [path for folder in labels for path in sorted(folder.iterdir()) if path.is_dir()]
-    inner += [path for folder in folders if folder not in labels if (path := child(folder, "labels")) is not None]
-    for places in ([root], labels, [path for path in folders if path not in labels] + inner):
+    others = [path for path in folders if path.name.lower() != "labels"]
+    inner += [path for folder in others if (path := children(folder, ["labels"]).get("labels")) is not None]
+    for places in ([root], labels, others + inner):
+        named = [children(place, NAMES_FILES) for place in places]
         for name in NAMES_FILES:
-            found = [file for place in places if (file := child(place, name)) is not None and file.is_file()]
+            found = [file for files in named if (file := files.get(name)) is not None and file.is_file()]
             if found:
                 return found
     return []
@@ -179,12 +188,12 @@ def _keypoint_columns(path: Path | None, document: JsonObject) -> int:
     Raises:
         ToolkitError: it is no such pair.
     """
-    shape = document.get("kpt_shape")
-    if shape in (None, "", "null", "~"):
+    if path is None or document.get("kpt_shape") in (None, "", "null", "~"):
         return 0
-    if not isinstance(shape, list) or len(shape) != 2 or not all(is_number(length) for length in shape):
-        raise ToolkitError(path or "kpt_shape", "has no usable `kpt_shape`", "give it as [keypoints, 2 or 3]")
-    return prod(int(length) for length in shape)
+    shape = keypoint_shape(document)
+    if shape is None:
+        raise unusable(path, document, "kpt_shape")
+    return prod(shape)
 
 
 def _named_oriented(root: Path, path: Path | None) -> bool:

@@ -11,7 +11,17 @@ from pathlib import Path
 
 from toolkit.imaging.images import is_image
 
-__all__ = ["NAMES_FILES", "TreeFiles", "child", "descend", "find_place", "path_parts", "path_ways", "read_text"]
+__all__ = [
+    "NAMES_FILES",
+    "TreeFiles",
+    "child",
+    "children",
+    "descend",
+    "find_place",
+    "path_parts",
+    "path_ways",
+    "read_text",
+]
 
 NAMES_FILES = ("classes.txt", "obj.names", "predefined_classes.txt", "_darknet.labels")
 """Files that hold the names of classes, one a line in the order of the ids, as various tools call them."""
@@ -56,6 +66,20 @@ def child(folder: Path, name: str) -> Path | None:
         return None
     same = [path for path in folder.iterdir() if path.name.lower() == name.lower()]
     return same[0] if len(same) == 1 else None
+
+
+def children(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """As `child`, for several names in lower case with one look into the folder; without those that nothing is."""
+    try:
+        there = os.listdir(folder)  # noqa: PTH208 - a tree may have thousands of folders
+    except OSError:
+        return {}
+    found = {}
+    for name in names:
+        same = [name] if name in there else [one for one in there if one.lower() == name]
+        if len(same) == 1:
+            found[name] = folder / same[0]
+    return found
 
 
 def descend(root: Path, parts: Sequence[str]) -> Path | None:

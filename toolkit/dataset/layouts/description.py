@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from toolkit.dataset.layouts.patterns import Pattern, compile_pattern
 from toolkit.dataset.samples import is_good_word
 from toolkit.errors import ToolkitError
-from toolkit.files.typed import parse_yaml
+from toolkit.files.typed import read_text, yaml_line, yaml_value
 
 __all__ = [
     "SUBSET_WORDS",
@@ -209,14 +209,15 @@ def read_description(path: str | Path) -> Description:
         ToolkitError: it cannot be read, or is none.
     """
     path = Path(path)
-    document = parse_yaml(path, "name a YAML file")
+    text = read_text(path, "name a YAML file")
+    document = yaml_value(text, path, "name a YAML file")
     if not isinstance(document, dict):
         raise ToolkitError(path, "is no description of a layout", "see 'defectkit layouts' for some")
-    return checked(document, path, path.stem)
+    return checked(document, path, path.stem, text)
 
 
-def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> Description:
-    """A description out of a mapping, its patterns tried.
+def checked(document: Mapping[str, Any], place: str | Path, name: str = "", text: str = "") -> Description:
+    """A description out of a mapping, its patterns tried; `text` is the YAML that it stood in, if it did.
 
     Raises:
         ToolkitError: it is none; `place` is who is to blame.
@@ -228,7 +229,8 @@ def checked(document: Mapping[str, Any], place: str | Path, name: str = "") -> D
         where = ".".join(str(part) for part in first["loc"][:1]) or "it"
         known = ", ".join(field.alias or key for key, field in Description.model_fields.items())
         remedy = f"known keys are {known}" if first["type"] == "extra_forbidden" else "correct it"
-        raise ToolkitError(place, f"{where}: {first['msg'].lower()}", remedy) from error
+        blamed = f"{place}:{yaml_line(text, first['loc'])}" if text else place
+        raise ToolkitError(blamed, f"{where}: {first['msg'].lower()}", remedy) from error
     if is_good_word(found.class_name):
         problem = f"class: what is marked cannot be called {found.class_name!r}, which means that there is no defect"
         raise ToolkitError(place, problem, "name the defect")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote, unquote
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationError
 
 from toolkit.dataset.samples import Sample
 from toolkit.dataset.splits.model import NONE, SUBSETS, Split, is_named, strata_of
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.typed import Row
 
 __all__ = ["load_split", "read_split", "write_split"]
 
@@ -66,19 +70,17 @@ def read_split(path: str | Path, dataset: Sequence[Sample]) -> Split:
     unlabelled = {sample.key for sample in dataset if sample.kind == "unlabelled"}
     rows, told = _known_rows(path, strata)
     subsets, problems = _subsets(path, rows, strata, unlabelled)
-    counted = re.fullmatch("[0-9]{1,18}", told.get("samples", ""))
-    lost = int(counted[0]) - len(rows) if counted else 0
-    if told.get("strategy") == "uniform" and counted:
+    if told.strategy == "uniform" and told.samples is not None:
+        lost = told.samples - len(rows)
         if lost > 0:
-            problems.append(Problem(str(path), f"{lost} of its {told['samples']} lines are missing", "make it again"))
+            problems.append(Problem(str(path), f"{lost} of its {told.samples} lines are missing", "make it again"))
     else:
-        classes = _names(told.get("left_out", ""))
         missing = sorted(strata.keys() - subsets.keys() - unlabelled)
         remedy = f"add a line for it, with the subset {NONE} to leave it out"
         problems += [
             Problem(str(path), f"the key {key!r} is missing", remedy)
             for key in missing
-            if not is_named(strata[key], classes)
+            if not is_named(strata[key], told.left_out)
         ]
     if problems:
         raise BadInputError(problems)
@@ -104,11 +106,45 @@ def load_split(path: str | Path, known: Collection[str] = ()) -> Split:
     return _split(subsets, told)
 
 
-_Row = tuple[int, str, str]
 _LONGEST = 200  # characters of a key in a message
 
 
-def _known_rows(path: Path, known: Collection[str]) -> tuple[list[_Row], dict[str, str]]:
+def _subset(word: str) -> str:
+    if word not in (*SUBSETS, NONE):
+        raise ValueError(f"unknown subset {_shown(word)}")
+    return word
+
+
+def _counted(word: object) -> object:
+    """A count of lines; what is no number counts nothing."""
+    return int(word) if isinstance(word, str) and re.fullmatch("[0-9]{1,18}", word) else None
+
+
+class _Assigned(Row):
+    """A row: the image of a key is of a subset, or of none."""
+
+    key: str
+    subset: Annotated[str, AfterValidator(_subset)]
+
+
+class _Told(Row):
+    """What the first comment says of how a split was made; words without a field are its settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    strategy: str = "file"
+    samples: Annotated[int | None, BeforeValidator(_counted)] = None
+    left_out: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+
+    def settings(self) -> dict[str, object]:
+        words = {name: unquote(str(word)) for name, word in (self.model_extra or {}).items()}
+        return words | ({"left_out": self.left_out} if "left_out" in self.model_fields_set else {})
+
+
+_Row = tuple[int, str, str]
+
+
+def _known_rows(path: Path, known: Collection[str]) -> tuple[list[_Row], _Told]:
     """The rows of a split that has at least one image of the dataset, and what its first comment says."""
     cells, told = _read_rows(path)
     rows = [(line, key if key in known else key.strip(), subset) for line, key, subset in cells]
@@ -137,25 +173,29 @@ def _subsets(
             problems.append(
                 Problem(place, f"the key {_shown(key)} is not in the dataset", "remove the line, or correct it")
             )
-        elif subset not in (*SUBSETS, NONE):
-            problems.append(Problem(place, f"unknown subset {_shown(subset)}", f"use {', '.join(SUBSETS)} or {NONE}"))
+        elif fault := _fault(key, subset):
+            problems.append(Problem(place, fault, f"use {', '.join(SUBSETS)} or {NONE}"))
         elif key in unlabelled and subset != NONE:
             problems.append(Problem(place, f"the image {key!r} has no label", f"remove the line, or use {NONE}"))
         subsets[key] = subset
     return subsets, problems
 
 
-def _split(subsets: Mapping[str, str], told: Mapping[str, str]) -> Split:
+def _fault(key: str, subset: str) -> str:
+    """What is wrong with a row by itself; "" for nothing."""
+    try:
+        _Assigned(key=key, subset=subset)
+    except ValidationError as error:
+        return str(error.errors()[0]["ctx"]["error"])
+    return ""
+
+
+def _split(subsets: Mapping[str, str], told: _Told) -> Split:
     kept = {key: subset for key, subset in subsets.items() if subset != NONE}
-    settings: dict[str, object] = {}
-    for name, word in told.items():
-        if name not in ("strategy", "samples"):
-            settings[name] = _names(word) if name == "left_out" else unquote(word)
-    strategy = told.get("strategy", "file")
-    return Split(kept, strategy=strategy, settings=settings, left_out=subsets.keys() - kept.keys())
+    return Split(kept, strategy=told.strategy, settings=told.settings(), left_out=subsets.keys() - kept.keys())
 
 
-def _read_rows(path: Path) -> tuple[list[_Row], dict[str, str]]:
+def _read_rows(path: Path) -> tuple[list[_Row], _Told]:
     """(line number, key, subset) of each row, and what the first comment says."""
     import csv
 
@@ -183,4 +223,4 @@ def _read_rows(path: Path) -> tuple[list[_Row], dict[str, str]]:
         rows.append((number, cells[0], cells[1].strip()))
     if not rows:
         raise ToolkitError(path, "assigns no samples", "make it with 'defectkit split'")
-    return rows, told
+    return rows, _Told.model_validate(told)

@@ -115,20 +115,24 @@ def test_images_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "line", "words"),
     [
-        ("names: [", "not readable YAML"),
-        ("train: images/train", "no usable `names`"),
-        ("names: {dent: 0}", "no usable `names`"),
-        ("just a text", "no usable `names`"),
-        ("", "no usable `names`"),
+        ("names: [", 1, "not readable YAML"),
+        ("train: images/train", 0, "no usable `names`"),
+        ("names: {dent: 0}", 1, "no usable `names`: names.dent.*should be a whole number from 0"),
+        ("train: images/train\nnames:\n  0: dent\n  1:\n    - scratch", 4, "no usable `names`: names.1: should be"),
+        ("train: images/train\nnames:\n- dent\n- [scratch]", 4, "no usable `names`: names.1: should be"),
+        ("train: images/train\nnames: dent", 2, "no usable `names`: names: should be"),
+        ("just a text", 0, "no usable `names`"),
+        ("", 0, "no usable `names`"),
     ],
 )
-def test_a_damaged_data_yaml_is_named(tmp_path: Path, text: str, words: str) -> None:
+def test_a_damaged_data_yaml_is_named_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
     root = yolo_tree(tmp_path, {"images/train/a.png": BOX})
     (root / "data.yaml").write_text(text)
-    with pytest.raises(ToolkitError, match=rf"data\.yaml: .*{words}"):
+    with pytest.raises(ToolkitError, match=rf"data\.yaml{f':{line}' if line else ''}: .*{words}") as caught:
         read_labels(root)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_label_without_an_image_is_a_problem(tmp_path: Path) -> None:

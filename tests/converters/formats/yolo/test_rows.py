@@ -173,7 +173,7 @@ def test_rows_that_do_not_fit_their_keypoints_are_refused(tmp_path: Path, row: s
 
 @pytest.mark.parametrize("shape", ["2", [2], [2, "x"], {"a": 2}], ids=str)
 def test_a_damaged_kpt_shape_is_named(tmp_path: Path, shape: Any) -> None:
-    with pytest.raises(ToolkitError, match=r"data\.yaml: has no usable `kpt_shape`"):
+    with pytest.raises(ToolkitError, match=r"data\.yaml:[1-3]: has no usable `kpt_shape`: kpt_shape"):
         read_labels(one(tmp_path, POSED, kpt_shape=shape))
 
 

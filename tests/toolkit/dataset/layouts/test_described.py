@@ -19,6 +19,22 @@ from toolkit.errors import ToolkitError
 BESIDE: dict[str, Any] = {"images": "{name}.png", "mask": "{name}_mask.png"}
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("images: '{name}.png'\nmasks: '{name}_mask.png'\n", 2, "masks: "),
+        ("images:\n- '{name}.png'\n- 5\n", 3, "images: "),
+        ("about: |\n  a\n  b\nimages: '{name}.png'\ntables:\n- {file: a.csv, image: name, skip: -1}\n", 6, "tables: "),
+    ],
+)
+def test_a_description_that_is_none_is_named_with_its_line(tmp_path: Path, text: str, line: int, key: str) -> None:
+    plant(tmp_path / "in", {"a.png": IMAGE})
+    (tmp_path / "layout.yaml").write_text(text)
+    done = defectkit("describe", tmp_path / "in", "--layout", tmp_path / "layout.yaml")
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert done.err.startswith(f"error: {tmp_path / 'layout.yaml'}:{line}: {key}")
+
+
 @pytest.mark.parametrize("missing", ["error", "good", "unlabelled"])
 def test_a_mask_whose_image_is_lost_is_never_an_image(tmp_path: Path, missing: str) -> None:
     tree: Tree = {"a.png": IMAGE, "a_mask.png": 255, "b_mask.png": 255, "c_mask.png": 255, "c_mask_mask.png": 255}
