@@ -260,15 +260,16 @@ def _compared(
     return found
 
 
-def _attributes(sources: tuple[Source, Source]) -> frozenset[str]:
-    """Names of the attributes that both can hold: what a format does not keep is no change."""
-    every, kept = set(), []
-    for source in sources:
-        boxes = (box for sample in source.dataset for box in sample.boxes) if source.tree is None else ()
-        every |= {name for box in boxes for name, _ in box.attributes}
-        kept.append(None if source.tree is None else set(find_format(source.tree.kind).keeps))
-        every |= kept[-1] or set()
-    return frozenset(name for name in every if all(names is None or name in names for names in kept))
+def _attributes(sources: tuple[Source, Source]) -> frozenset[str] | None:
+    """Names of the attributes that are compared: those that both keep by name; None for all, of two of one kind.
+
+    What a format does not keep is no change, nor is what it gives to all objects.
+    """
+    formats = [find_format(source.tree.kind) if source.tree is not None else None for source in sources]
+    if sources[0].layout == sources[1].layout and all(one is None or "*" in one.keeps for one in formats):
+        return None
+    named = {name for one in formats if one is not None for name in one.keeps}
+    return frozenset(name for name in named if all(one is not None and one.keeps_attribute(name) for one in formats))
 
 
 def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tuple[str, ...]:
@@ -309,27 +310,32 @@ def _digest(path: Path) -> str:
         raise ToolkitError(path, f"cannot be read ({error.strerror})", "check the file") from error
 
 
-def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[str]) -> _Compared:
+def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[str] | None) -> _Compared:
     """One image before and after. Runs in a worker."""
     images: list[LabelledImage] = []
     problems: tuple[Problem, ...] = ()
     for member, how in zip(pair, settings, strict=True):
         try:
-            image = member.read(how).image
-            images.append(replace(image, instances=tuple(_with(one, attributes) for one in image.instances)))
+            images.append(member.read(how).image)
         except ToolkitError as error:
             problems += error.problems
     if problems:
         return _Compared(problems=problems)
     before, after = images
     classes = _class(pair[0], before), _class(pair[1], after)
-    change = None if _same_labels(before, after) else _label_change(pair[1].sample.key, before, after)
+    change = None
+    for told in (frozenset[str](), attributes):  # attributes are told of where nothing else differs
+        ones = [replace(image, instances=tuple(_with(one, told) for one in image.instances)) for image in images]
+        if change is None and not _same_labels(*ones):
+            change = _label_change(pair[1].sample.key, *ones)
     return _Compared(classes if classes[0] != classes[1] else None, change, _other_bytes(pair))
 
 
-def _with(instance: Instance, attributes: frozenset[str]) -> Instance:
+def _with(instance: Instance, attributes: frozenset[str] | None) -> Instance:
     """An instance without attributes that are not compared."""
-    kept = {name: value for name, value in sorted(instance.attributes.items()) if name in attributes}
+    kept = {
+        name: value for name, value in sorted(instance.attributes.items()) if attributes is None or name in attributes
+    }
     return replace(instance, attributes=kept) if instance.attributes else instance
 
 

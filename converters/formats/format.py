@@ -60,7 +60,7 @@ class Format:
         as_written: boxes as they stand in the file.
         self_faults: what labels say wrongly of their own instances (or of those that they were simplified from).
         takes_boxes: whether it can show an object of which there is a box alone.
-        keeps: names of the attributes of objects that it writes and reads again.
+        keeps: names of the attributes of objects that it writes and reads again; "*" for all.
         tells_classes: whether the labels themselves, and not the folders, say which class is marked.
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
@@ -102,9 +102,13 @@ class Format:
             return True
         return kind == "boxes" and self.takes_boxes
 
+    def keeps_attribute(self, name: str) -> bool:
+        """Whether objects have an attribute of this name when they are read again."""
+        return "*" in self.keeps or name in self.keeps
+
     def drops(self, image: LabelledImage) -> Counter[str]:
         """Of each attribute that it does not keep, how many objects of an image have it."""
-        return Counter(name for one in image.instances for name in one.attributes if name not in self.keeps)
+        return Counter(name for one in image.instances for name in one.attributes if not self.keeps_attribute(name))
 
     def holds_in(self, tree: LabelTree) -> Holds:
         """What the labels of a tree of this format consist of: a format of pixels may be given boxes alone."""

@@ -35,5 +35,6 @@ FORMAT = Format(
     recognise=_recognise,
     recognise_file=is_labelme_file,
     takes_boxes=True,
+    keeps=("*",),
     count=lambda image, settings: len(image.instances),
 )
