@@ -14,8 +14,10 @@ from typing import TypeVar
 import numpy as np
 
 from converters.formats.base import Settings
-from converters.formats.registry import find_format, read_manifest
-from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
+from converters.formats.registry import find_format
+from converters.merging import is_ours
+from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
+from converters.writing.selection import selection_of, selection_words
 from toolkit.dataset.splits import Split, load_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -128,7 +130,7 @@ def diff(
         if not Path(other).exists():
             raise ToolkitError(other, "no such file or folder", "check the path")
         raise ToolkitError(other, "is no split, and is compared with one", "name two splits, or two datasets or trees")
-    if layout is not None and _is_ours(before) and _is_ours(after):
+    if layout is not None and is_ours(before) and is_ours(after):
         raise ToolkitError("--layout", "stands beside two label trees, which say how they are laid out", "leave it out")
     opened = _opened(before, layout), _opened(after, layout)
     return _of_sources(names, opened, workers, progress)
@@ -157,7 +159,7 @@ def _opened(one: SourceLike | Split, layout: LayoutLike) -> Source:
 
 def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
     """A source; a label tree, which says itself how it is laid out, is read as one whatever the layout of the other."""
-    if layout is None or _is_ours(one):
+    if layout is None or is_ours(one):
         return open_source(one)
     try:
         return open_source(one, layout)
@@ -167,16 +169,6 @@ def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
             if other.tree is not None:
                 return other
         raise
-
-
-def _is_ours(one: SourceLike | Split) -> bool:
-    """Whether a path leads to a label tree that we wrote, a folder of one, or a label file."""
-    if not isinstance(one, str | Path):
-        return False
-    root = Path(one)
-    if not root.is_dir():
-        return is_label_file(root)
-    return any(read_manifest(folder) is not None for folder in (root, *trees_in(root)))
 
 
 def _of_splits(names: tuple[str, str], before: Split, after: Split) -> DiffReport:
@@ -261,15 +253,10 @@ def _compared(
 
 
 def _attributes(sources: tuple[Source, Source]) -> frozenset[str] | None:
-    """Names of the attributes that are compared: those that both keep by name; None for all, of two of one kind.
-
-    What a format does not keep is no change, nor is what it gives to all objects.
-    """
-    formats = [find_format(source.tree.kind) if source.tree is not None else None for source in sources]
-    if sources[0].layout == sources[1].layout and all(one is None or "*" in one.keeps for one in formats):
-        return None
-    named = {name for one in formats if one is not None for name in one.keeps}
-    return frozenset(name for name in named if all(one is not None and one.keeps_attribute(name) for one in formats))
+    """Names of the attributes that both can hold, None for any: what a format does not keep is no change."""
+    kept = (None if source.tree is None else find_format(source.tree.kind).keeps for source in sources)
+    told = [frozenset(names) for names in kept if names is not None]
+    return frozenset.intersection(*told) if told else None
 
 
 def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tuple[str, ...]:
@@ -277,6 +264,10 @@ def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tu
     holds = [source.holds for source in sources]
     if holds[0] != holds[1]:
         notes.append(f"the labels of the one are {holds[0]}, those of the other {holds[1]}")
+    for source in sources:
+        manifest = source.tree.manifest if source.tree is not None else None
+        if manifest is not None and (asked := selection_of(manifest["options"])):
+            notes.append(f"{source.root} was converted with {selection_words(asked)}")
     missing = sum(one.picture is None for one in found.values())
     if missing:
         notes.append(f"{missing} image file(s) are not there on both sides, and were not compared")
@@ -333,9 +324,8 @@ def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[st
 
 def _with(instance: Instance, attributes: frozenset[str] | None) -> Instance:
     """An instance without attributes that are not compared."""
-    kept = {
-        name: value for name, value in sorted(instance.attributes.items()) if attributes is None or name in attributes
-    }
+    every = sorted(instance.attributes.items())
+    kept = {name: value for name, value in every if attributes is None or name in attributes}
     return replace(instance, attributes=kept) if instance.attributes else instance
 
 

@@ -83,5 +83,6 @@ def test_formats_of_attributes_keep_crowds(tmp_path: Path, name: str) -> None:
     assert "dropped" not in report.manifests[name]["fidelity"]
     assert verify(tmp_path / "one", against=root).passed
     assert diff(root, tmp_path / "one" / name).labels == ()
-    convert(tmp_path / "one" / name, tmp_path / "two", ["coco"], images="none")
+    convert(tmp_path / "one" / name, tmp_path / "two", ["coco", "voc", "labelme"])
     assert crowds(tmp_path / "two/coco") == [1, 0]
+    assert diff(tmp_path / "two/voc", tmp_path / "two/labelme").labels == ()
