@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Protocol, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -194,6 +194,31 @@ def _looks_inverted(inspected: Inspected) -> bool:
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
 
 
+class _Members(Sequence[MaskedSample]):
+    """The images of a dataset, each made when it is asked for."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    @overload
+    def __getitem__(self, index: int) -> MaskedSample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[MaskedSample]: ...
+    def __getitem__(self, index: int | slice) -> MaskedSample | list[MaskedSample]:
+        if isinstance(index, slice):
+            return [self._of(sample) for sample in self._dataset[index]]
+        return self._of(self._dataset[index])
+
+    def __iter__(self) -> Iterator[MaskedSample]:
+        return map(self._of, self._dataset)
+
+    def _of(self, sample: Sample) -> MaskedSample:
+        return MaskedSample(sample, self._dataset.unmasked.get(sample.key))
+
+
 class DatasetSource:
     """A dataset, whose labels are masks, boxes, or a class for the whole image."""
 
@@ -206,7 +231,7 @@ class DatasetSource:
         self.root, self.layout = dataset.root, dataset.layout
         self.layout_problems, self.notes = dataset.layout_problems, dataset.notes
         self.holds = _HOLDS[dataset.holds]
-        self.members = [MaskedSample(sample, dataset.unmasked.get(sample.key)) for sample in dataset]
+        self.members = _Members(dataset)
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """As `Dataset.classes`."""

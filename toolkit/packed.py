@@ -1,0 +1,109 @@
+"""A sequence of a million small values: each is kept as some bytes, and made anew whenever it is asked for.
+
+An object of a few fields takes Python half a kilobyte, its texts and paths included; the same as bytes is as long as
+what it says.
+"""
+
+from __future__ import annotations
+
+import marshal
+import pickle
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+__all__ = ["Packed", "Seen"]
+
+T = TypeVar("T")
+
+
+class Packed(Sequence[T], Generic[T]):
+    """Values in the order in which they were added, or sorted. What is taken out of it is a new object each time.
+
+    Args:
+        pack: a value as a tuple of plain ones.
+        unpack: the value again.
+        items: the first values.
+    """
+
+    def __init__(self, pack: Callable[[T], Any], unpack: Callable[[Any], T], items: Iterable[T] = ()) -> None:
+        self._pack, self._unpack = pack, unpack
+        self._data = bytearray()
+        self._starts = array("Q")
+        self.extend(items)
+
+    def append(self, item: T) -> None:
+        """Add a value at the end."""
+        told = self._pack(item)
+        try:
+            data = marshal.dumps(told)
+        except ValueError:  # a number of numpy's, a text of a class of its own
+            data = marshal.dumps(pickle.dumps(told))
+        self._starts.append(len(self._data))
+        self._data += data
+
+    def extend(self, items: Iterable[T]) -> None:
+        """Add values at the end."""
+        for item in items:
+            self.append(item)
+
+    def cut(self, length: int) -> None:
+        """Take away all values but the first ones."""
+        del self._starts[length:]  # what they were stays among the bytes
+
+    def sort(self, key: Callable[[T], str]) -> None:
+        """Sort by a text; equal ones stay in order."""
+        keys = [key(item) for item in self]
+        if any(keys[place] < keys[place - 1] for place in range(1, len(keys))):
+            order = sorted(range(len(keys)), key=keys.__getitem__)
+            self._starts = array("Q", map(self._starts.__getitem__, order))
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._at, self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self._at(start) for start in self._starts[index]]
+        return self._at(self._starts[index])
+
+    def _at(self, start: int) -> T:
+        told = marshal.loads(memoryview(self._data)[start:])  # noqa: S302 - bytes of this process
+        return self._unpack(pickle.loads(told) if isinstance(told, bytes) else told)  # noqa: S301 - likewise
+
+
+class Seen:
+    """Which texts were there before, by their hashes alone: eight to sixteen bytes each, and wrong once in an age."""
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 << 10))
+        self._count = 0
+
+    def add(self, text: str) -> bool:
+        """Note a text; whether it, or one of the same hash, was there before."""
+        number = hash(text) & 0xFFFFFFFFFFFFFFFF or 1
+        place = self._place(number)
+        if self._slots[place] == number:
+            return True
+        self._slots[place] = number
+        self._count += 1
+        if self._count * 3 > len(self._slots) * 2:
+            older, self._slots = self._slots, array("Q", bytes(16 * len(self._slots)))
+            for number in older:
+                if number:
+                    self._slots[self._place(number)] = number
+        return False
+
+    def _place(self, number: int) -> int:
+        """Where a hash stands, or would."""
+        slots, last = self._slots, len(self._slots) - 1
+        place = number & last
+        while slots[place] not in (0, number):
+            place = (place + 1) & last
+        return place
