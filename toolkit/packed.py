@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["Packed", "Seen"]
+__all__ = ["Packed", "Plain", "Seen"]
 
 T = TypeVar("T")
 
@@ -74,8 +74,39 @@ class Packed(Sequence[T], Generic[T]):
         return self._at(self._starts[index])
 
     def _at(self, start: int) -> T:
-        told = marshal.loads(memoryview(self._data)[start:])  # noqa: S302 - bytes of this process
+        told = marshal.loads(memoryview(self._data)[start:])
         return self._unpack(pickle.loads(told) if isinstance(told, bytes) else told)  # noqa: S301 - likewise
+
+
+class Plain:
+    """Values of any kind as plain ones. Those that are none are kept as they are, and told by their number.
+
+    Args:
+        pack, unpack: what makes plain ones of some, where that is known; for others `pack` returns None.
+    """
+
+    def __init__(
+        self, pack: Callable[[Any], Any] = lambda value: None, unpack: Callable[[Any], Any] = lambda told: told
+    ) -> None:
+        self._pack, self._unpack = pack, unpack
+        self._kept: list[Any] = []
+
+    def told(self, value: object) -> tuple[int, Any]:
+        """A value as plain ones."""
+        packed = self._pack(value)
+        if packed is not None:
+            return 1, packed
+        try:
+            marshal.dumps(value)  # type: ignore[arg-type]
+        except ValueError:
+            self._kept.append(value)
+            return 2, len(self._kept) - 1
+        return 0, value
+
+    def of(self, told: tuple[int, Any]) -> Any:
+        """The value again."""
+        how, value = told
+        return self._unpack(value) if how == 1 else self._kept[value] if how == 2 else value
 
 
 class Seen:

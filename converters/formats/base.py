@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, get_args
@@ -19,13 +20,14 @@ from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.links import ImageMode
 from toolkit.geometry.instances import Grouping
-from toolkit.geometry.labels import LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
     "AsWritten",
     "Encoded",
     "Holds",
     "ImageMode",
+    "InstanceList",
     "Labelled",
     "Pixels",
     "Reading",
@@ -37,6 +39,7 @@ __all__ = [
     "digest_line",
     "image_name",
     "present_subsets",
+    "subset_of_name",
 ]
 
 Holds = Literal["pixels", "boxes", "oriented boxes", "classes"]
@@ -276,3 +279,43 @@ def csv_line(*cells: str | int) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(cells)  # with these two, both are quoted within a cell
     return text.getvalue().removesuffix("\r\n").encode()
+
+
+class InstanceList(list[Instance]):
+    """Instances of an image, and what else there is to say of them.
+
+    Attributes:
+        left_out: a line for each thing that the labels list and that marks none of the image's pixels.
+        settled: whether any rounding of the labels' coordinates gives the same pixels.
+    """
+
+    def __init__(
+        self, instances: Iterable[Instance] = (), left_out: Iterable[str] = (), *, settled: bool = False
+    ) -> None:
+        super().__init__(instances)
+        self.left_out = tuple(left_out)
+        self.settled = settled
+
+
+_SUBSET_WORDS = {
+    "train": ("train", "training", "trainset", "trainval"),
+    "val": ("val", "valid", "validation", "valset"),
+    "test": ("test", "testing", "testset"),
+}
+_SUBSETS = {word: subset for subset, words in _SUBSET_WORDS.items() for word in words}
+_NEUTRAL = re.compile(
+    r"v?\d*|all|ann(s|otated|otations?)?|bbox|boxes|coco|data(set)?|detection|final|folder|full|images?|imgs?|instances?"
+    r"|json|label(s|led)?|masks?|new|of|panoptic|segm(entation)?|set|split|subset"
+)
+"""Words that stand beside the name of a subset and mean nothing."""
+
+
+def subset_of_name(name: str) -> str | None:
+    """Subset that a folder or file name speaks of, for instance "valid" or "instances_train2017"; None if none.
+
+    Whole words count, the last of those that mean something: "crash_train" is of train, "test piece" and "valve" are
+    not of any subset.
+    """
+    words = re.split(r"[\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    telling = [word for word in words if not _NEUTRAL.fullmatch(word)]
+    return _SUBSETS.get(telling[-1].rstrip("0123456789")) if telling else None

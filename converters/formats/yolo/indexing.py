@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from converters.formats.base import Reading
-from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
+from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records, packed_images
 from converters.formats.manifest import ImageRow
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.claims import Claim, Claims, claim_images
@@ -21,6 +22,7 @@ from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem
 from toolkit.files.typed import read_rows
 from toolkit.geometry.labels import Instance
+from toolkit.packed import Plain
 
 __all__ = ["index_yolo"]
 
@@ -79,24 +81,31 @@ def index_yolo(root: Path, reading: Reading) -> LabelTree:
     files = TreeFiles(root)
     claims = claim_images(files, told.document, may_lead_nowhere=told.darknet)
     tally = _Tally()
-    found = [_found(claim, files, told, tally) for claim in claims.images.values()]
+    payloads = Plain(_packed, partial(LabelFile, form=told.form))
+    found = packed_images(payloads)
+    found.extend(_found(claim, files, told, tally) for claim in claims.images.values())
     sizes = root / "images.csv"
     if manifest and sizes.is_file():
-        found += _without_images(root, sizes, told, tally)
+        found.extend(_without_images(root, sizes, told, tally))
     problems = list(_unread_labels(files, claims, tally))
     if found and not tally.labels:
         problems.append(_unlabelled(root, len(found), tally))
-        found = [replace(one, kind="unlabelled") for one in found]
+        bare, found = found, packed_images(payloads)
+        found.extend(replace(one, kind="unlabelled") for one in bare)
     elif manifest is None and tally.labels and told.names and not tally.counts["rows"]:
         problems.append(_all_empty(told, tally))
     kind = manifest["format"] if manifest else _format_of(told, tally)
     load, default = _LOADS[kind]
-    records = make_records(found, load, told.names, ours=manifest is not None, kind=default)
+    records = make_records(found, load, told.names, ours=manifest is not None, kind=default, payloads=payloads)
     ordered = [told.names[number] for number in sorted(told.names)]
     notes = [] if manifest else [*told.notes, *claims.notes, *_notes(files, claims, told, tally, kind)]
     return LabelTree(
         root, kind, dict.fromkeys(ordered), records, manifest=manifest, layout_problems=problems, notes=notes
     )
+
+
+def _packed(file: LabelFile) -> str:
+    return file.path
 
 
 def _found(claim: Claim, files: TreeFiles, told: TreeDescription, tally: _Tally) -> FoundImage:
