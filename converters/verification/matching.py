@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
 
 from converters.formats.base import Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
@@ -16,6 +20,8 @@ from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 
 __all__ = ["Match", "Matches", "find_source", "match_records", "settings_of", "unsaid_images"]
+
+_Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +42,12 @@ class Matches:
     """All labels of some trees by the image that they are of.
 
     Attributes:
-        found: images of the source by key, then the labels of images that are not in it.
+        found: images of the source by key, then the labels of images that are not in it; each made when asked for.
         missing: for each tree the keys of the source that it does not label, sorted.
         images: number of images in the source.
     """
 
-    found: tuple[Match, ...]
+    found: Sequence[Match]
     missing: tuple[tuple[str, ...], ...]
     images: int
 
@@ -95,21 +101,65 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
 
     A record is matched as `toolkit.dataset.keys.key_finder` says.
     """
-    by_key = {member.sample.key: member for member in (() if source is None else source.members)}
-    find = key_finder(by_key)
-    found: dict[str, list[tuple[int, LabelRecord]]] = {key: [] for key in by_key}
-    unmatched: list[Match] = []
+    members: Sequence[Member] = () if source is None else source.members
+    places = {member.sample.key: place for place, member in enumerate(members)}
+    find = key_finder(places)
+    owners = []
+    for tree in trees:
+        keys = (find(record.sample.key) for record in tree.records)
+        owners.append(np.fromiter((-1 if key is None else places[key] for key in keys), np.int64, len(tree)))
     missing = []
-    for number, tree in enumerate(trees):
-        for record in tree.records:
-            match = find(record.sample.key)
-            if match is None:
-                unmatched.append(Match(None, ((number, record),)))
-            else:
-                found[match].append((number, record))
-        missing.append(tuple(sorted(key for key, records in found.items() if all(n != number for n, _ in records))))
-    matched = [Match(by_key[key], tuple(records)) for key, records in sorted(found.items()) if records]
-    return Matches((*matched, *unmatched), tuple(missing), len(by_key))
+    for owner in owners:
+        lacks = np.ones(len(members), np.bool_)
+        lacks[owner[owner >= 0]] = False
+        missing.append(tuple(sorted(key for key, place in places.items() if lacks[place])))
+    rank = np.empty(len(members), np.int64)
+    rank[np.array([place for _, place in sorted(places.items())], np.int64)] = np.arange(len(places))
+    return Matches(_Found(members, trees, owners, rank), tuple(missing), len(places))
+
+
+class _Found(Sequence[Match]):
+    """What `Matches.found` is, as numbers of members and records."""
+
+    def __init__(
+        self, members: Sequence[Member], trees: Sequence[LabelTree], owners: Sequence[_Numbers], rank: _Numbers
+    ) -> None:
+        """As for `match_records`.
+
+        Args:
+            members: the images of the source.
+            trees: the label trees.
+            owners: for each tree the member that each record is of; -1 for none.
+            rank: the place of each member among all, by its key.
+        """
+        self._members, self._trees = members, trees
+        owner = np.concatenate([*owners, np.empty(0, np.int64)])
+        tree = np.repeat(np.arange(len(owners)), [len(one) for one in owners])
+        record = np.concatenate([*(np.arange(len(one)) for one in owners), np.empty(0, np.int64)])
+        # Those that are of no member follow, each by itself, in the order of the trees.
+        alone = owner < 0
+        group = np.where(alone, len(members) + np.cumsum(alone), rank[owner] if len(members) else 0)
+        order = np.argsort(group, kind="stable")
+        self._owner, self._tree, self._record = owner[order], tree[order].astype(np.uint16), record[order]
+        self._starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Match: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Match]: ...
+    def __getitem__(self, index: int | slice) -> Match | list[Match]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        start = int(self._starts[index])
+        place = range(len(self))[index] + 1
+        end = int(self._starts[place]) if place < len(self) else len(self._owner)
+        records = ((int(self._tree[at]), int(self._record[at])) for at in range(start, end))
+        owner = int(self._owner[start])
+        member = self._members[owner] if owner >= 0 else None
+        return Match(member, tuple((number, self._trees[number].records[at]) for number, at in records))
 
 
 def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[str]:
@@ -129,12 +179,12 @@ def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[
     # A problem names an image, a mask or label file, "FILE:LINE", or "FILE: annotation 1 of IMAGE".
     words = (word for one in tree.manifest["problems"] for word in (one["file"].split(":")[0], one["file"].split()[-1]))
     faulty = {Path(word).stem for word in words}
-    samples = {member.sample.key: member.sample for member in source.members}
+    wanted = set(lost)
+    samples = (member.sample for member in source.members if member.sample.key in wanted)
     unsaid = []
-    for key in lost:
-        sample = samples[key]
+    for sample in sorted(samples, key=lambda sample: sample.key):
         files = (sample.image, *(mask.path for mask in sample.masks))
         good = traceless and sample.kind == "good"
         if sample.kind != "unlabelled" and not good and not any(file.stem in faulty for file in files):
-            unsaid.append(key)
+            unsaid.append(sample.key)
     return unsaid

@@ -8,6 +8,7 @@ source.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +26,7 @@ from converters.formats.registry import FORMATS, find_format, read_manifest
 from converters.sources import LayoutLike, Member, Source, SourceLike, read_labels, trees_in
 from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, settings_of, unsaid_images
-from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
+from converters.verification.photos import Photo, PhotoTally, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
 from converters.writing.summary import covered_note
 from toolkit.dataset.samples import ClassScheme
@@ -92,6 +93,51 @@ class _Checked(NamedTuple):
     photo: Photo | None = None
 
 
+@dataclass(eq=False)
+class _Results:
+    """What was found in the images of a tree, together.
+
+    Attributes:
+        images, objects: how many were looked at.
+        compared, exact: images that show something, and those of them without a fault.
+        rectangles, drawn: objects that are rectangles made from boxes, and images that have some.
+        silent: whether nothing was compared and nothing was wrong.
+        ious: of the images whose masks were compared, in order.
+        worst: the images with the lowest of them, if below 1.
+        failures: what is wrong.
+        photos: the image files.
+    """
+
+    images: int = 0
+    objects: int = 0
+    compared: int = 0
+    exact: int = 0
+    rectangles: int = 0
+    drawn: int = 0
+    silent: bool = True
+    ious: array[float] = field(default_factory=lambda: array("d"))
+    worst: list[ImageFidelity] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    photos: PhotoTally = field(default_factory=PhotoTally)
+
+    def add(self, one: _Checked) -> None:
+        """Take what was found in an image."""
+        self.images += 1
+        self.objects += one.objects
+        self.compared += one.right is not None
+        self.exact += one.right is True
+        self.rectangles += one.rectangles
+        self.drawn += one.rectangles > 0
+        self.silent &= one.right is None and not one.failures
+        self.failures += one.failures
+        if one.fidelity is not None:
+            self.ious.append(one.fidelity.iou)
+            if one.fidelity.iou < 1:
+                self.worst = nsmallest(_WORST, [*self.worst, one.fidelity])
+        if one.photo is not None:
+            self.photos.add(one.photo)
+
+
 def verify(
     out: str | Path,
     against: SourceLike | None = None,
@@ -125,15 +171,15 @@ def verify(
     work = _work(trees, source)
     ways = [_way(one.tree, source) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)
-    checked: list[list[_Checked]] = [[] for _ in trees]
+    checked = [_Results() for _ in trees]
     reads = [*(one.tree.root for one in trees), *([] if source is None else [source.root])]
     spread = ordered_map(check, work, workers=workers, cluster=cluster, reads=reads)
     for result in chain.from_iterable(reported(spread, len(work), progress)):
-        checked[result.tree].append(result)
+        checked[result.tree].add(result)
     for one, way, results in zip(trees, ways, checked, strict=True):
         _check_manifest(one, results)
         _check_closing(one, way)
-        _check_photos(one, results)
+        _check_photos(one, results.photos)
         reports.append(_report(one, way, results, min_iou))
         notes += (*one.notes, *_notes(one, way, results, min_iou, compared=source is not None))
     return VerifyReport(tuple(sorted(reports, key=lambda report: report.tree)), notes)
@@ -144,28 +190,21 @@ def _way(tree: LabelTree, source: Source | None) -> _Way:
     return _Way(tree.kind, found.holds_in(tree), expects_photos(tree), settings_of(tree, source))
 
 
-def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *, compared: bool) -> tuple[str, ...]:
+def _notes(one: _Tree, way: _Way, results: _Results, min_iou: float, *, compared: bool) -> tuple[str, ...]:
     """What could not be checked in a tree, and why."""
     notes, tree = [], one.tree
     if way.settings.min_iou < min_iou:
         notes.append(f"{tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same")
     if tree.manifest is not None and (covered := covered_note(tree.manifest)):
         notes.append(f"{tree.root}: {covered}")
-    rectangles = sum(result.rectangles for result in results)
-    if rectangles:
-        drawn = sum(result.rectangles > 0 for result in results)
+    if results.rectangles:
         notes.append(
-            f"{tree.root}: {rectangles} objects of {drawn} images have a box and no mask in the source: "
-            "their rectangles were compared, and are exact to nothing"
+            f"{tree.root}: {results.rectangles} objects of {results.drawn} images have a box and no mask in the "
+            "source: their rectangles were compared, and are exact to nothing"
         )
-    elif (
-        compared
-        and results
-        and not one.failures
-        and all(result.right is None and not result.failures for result in results)
-    ):
+    elif compared and results.images and results.silent and not one.failures:
         notes.append(
-            f"{tree.root}: nothing was compared: neither it nor the source shows a defect, in {len(results)} images"
+            f"{tree.root}: nothing was compared: neither it nor the source shows a defect, in {results.images} images"
         )
     return tuple(notes)
 
@@ -294,7 +333,7 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     return _Checked(number, objects, tuple(failures), compared.fidelity, compared.right, compared.rectangles)
 
 
-def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
+def _check_manifest(one: _Tree, results: _Results) -> None:
     """Check what a manifest says against what is there."""
     manifest, root = one.tree.manifest, one.tree.root
     if manifest is None:
@@ -306,9 +345,8 @@ def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
     components = manifest["components"]
     if images is not None and images != len(one.tree):
         one.failures.append(f"{path}: says {images} images, {len(one.tree)} are there")
-    found = sum(result.objects for result in results)
-    if find_format(one.tree.kind).counts_instances and found != instances:
-        one.failures.append(f"{path}: says {instances} instances, {found} are there")
+    if find_format(one.tree.kind).counts_instances and results.objects != instances:
+        one.failures.append(f"{path}: says {instances} instances, {results.objects} are there")
     if components["found"] != components["written"] + len(components["skipped"]):
         one.failures.append(f"{path}: components found are not those written and those skipped")
     if find_format(one.tree.kind).labels_sha256(root) != manifest["labels_sha256"]:
@@ -334,30 +372,29 @@ def _check_closing(one: _Tree, way: _Way) -> None:
                 one.failures.append(f"{path}: {', '.join(changed)} is not what was written")
 
 
-def _check_photos(one: _Tree, results: Sequence[_Checked]) -> None:
+def _check_photos(one: _Tree, photos: PhotoTally) -> None:
     """Check that the image files are there, and are those of the source."""
-    faults, note = photo_faults(one.tree, [result.photo for result in results if result.photo is not None])
+    faults, note = photo_faults(one.tree, photos)
     one.failures.extend(faults)
     one.notes.extend([note] if note else [])
 
 
-def _report(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float) -> TreeReport:
+def _report(one: _Tree, way: _Way, results: _Results, min_iou: float) -> TreeReport:
     """Put the results of one tree together."""
-    found = [result.fidelity for result in results if result.fidelity is not None]
-    worst = tuple(nsmallest(_WORST, (fidelity for fidelity in found if fidelity.iou < 1)))
-    failures = one.failures + [line for result in results for line in result.failures]
+    ious, worst = results.ious, tuple(results.worst)
+    failures = one.failures + results.failures
     if worst and worst[0].iou < min_iou:
-        below = sum(fidelity.iou < min_iou for fidelity in found)
+        below = sum(iou < min_iou for iou in ious)
         shown = ", ".join(f"{w.key} ({w.iou:.4f}, {w.lost} px lost, {w.gained} gained)" for w in worst)
         failures.insert(0, f"{one.tree.root}: {below} images below IoU {min_iou:g}; the worst: {shown}")
     return TreeReport(
         tree=one.tree.root,
         kind=one.tree.kind,
-        images=len(results),
-        compared=sum(result.right is not None for result in results),
-        min_iou=min((fidelity.iou for fidelity in found), default=None),
-        mean_iou=sum(fidelity.iou for fidelity in found) / len(found) if found else None,
-        exact=sum(result.right is True for result in results),
+        images=results.images,
+        compared=results.compared,
+        min_iou=min(ious, default=None),
+        mean_iou=sum(ious) / len(ious) if ious else None,
+        exact=results.exact,
         worst=worst,
         failures=tuple(failures),
     )
