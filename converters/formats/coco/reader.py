@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from converters.formats.base import Reading
 from converters.formats.coco.annotations import load_coco
 from converters.formats.coco.box_forms import check_boxes
 from converters.formats.coco.categories import read_categories
-from converters.formats.coco.document import image_id, shown, whole_number
+from converters.formats.coco.document import image_id, image_places, shown, whole_number
 from converters.formats.coco.files import CocoFiles, read_coco_files
 from converters.formats.coco.images import TreeImages
+from converters.formats.coco.slices import AnnotationsOf, Part, Slices
 from converters.formats.image_files import ImageFinder
-from converters.formats.label_tree import FoundImage, LabelTree, make_records
+from converters.formats.label_tree import FoundImage, LabelTree, make_records, packed_images
 from converters.formats.registry import read_manifest
 from toolkit.aliases import JsonObject
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem, ToolkitError
+from toolkit.packed import Plain
 
 __all__ = ["images_note", "index_coco", "nothing_marked"]
 
 
 def index_coco(root: Path, reading: Reading) -> LabelTree:
-    """Index a COCO instances tree, or one annotation file. Annotation files are held in memory.
+    """Index a COCO instances tree, or one annotation file. Of large annotation files each image is read by itself.
 
     Raises:
         ToolkitError: a file is damaged or contradicts itself; FILE and what it lists twice or not at all are named.
@@ -33,10 +39,12 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
     used = Counter(_category(one) for _, document in files.documents for one in document["annotations"])
     categories = read_categories(files.documents, used, ours=ours)
     images = TreeImages(ImageFinder(files.home), ours)
-    found: list[FoundImage] = []
+    payloads = Plain(_packed, _unpacked)
+    found = packed_images(payloads)
     for path, document in files.documents:
-        of_image = _by_image(path, document)
-        listed = images.listed(path, document)
+        places = image_places(path, document)
+        of_image = _by_image(path, document, places)
+        listed = images.listed(path, document, places)
         if not ours:
             check_boxes(path, listed, of_image)
         for number, image in listed.items():
@@ -51,7 +59,7 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
         root,
         "coco",
         [names[number] for number in sorted(names)],
-        make_records(found, load_coco, names, ours=ours, kind=kind),
+        make_records(found, load_coco, names, ours=ours, kind=kind, payloads=payloads),
         manifest=manifest,
         layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
         notes=[*files.notes, *categories.notes, *(() if ours else (*images_note(images), *_crowds_note(files)))],
@@ -70,20 +78,39 @@ def _category(annotation: JsonObject) -> int:
     return -1 if number is None else number
 
 
-def _by_image(path: Path, document: JsonObject) -> defaultdict[int | str, list[JsonObject]]:
+def _packed(payload: tuple[str, Sequence[JsonObject]]) -> tuple[str, tuple[int, ...]] | None:
+    """Annotations of a large file as their places in it; None of those in memory."""
+    path, annotations = payload
+    return (path, annotations.spans) if isinstance(annotations, Part) else None
+
+
+def _unpacked(told: tuple[str, tuple[int, ...]]) -> tuple[str, Part]:
+    path, spans = told
+    return path, Part(Path(path), spans)
+
+
+def _by_image(
+    path: Path, document: JsonObject, places: Mapping[int | str, int]
+) -> Mapping[int | str, Sequence[JsonObject]]:
     """Id of each image -> its annotations.
 
     Raises:
         ToolkitError: an annotation is of an image that is not listed.
     """
-    known = {image_id(path, f"images[{place}]", record.get("id")) for place, record in enumerate(document["images"])}
-    found: defaultdict[int | str, list[JsonObject]] = defaultdict(list)
-    for place, annotation in enumerate(document["annotations"]):
+    owners = array("q")
+    annotations: Sequence[JsonObject] = document["annotations"]
+    for place, annotation in enumerate(annotations):
         number = image_id(path, f"annotations[{place}]", annotation.get("image_id"))
-        if number not in known:
+        if number not in places:
             problem = f"annotations name image {shown(annotation['image_id'])}, which is not listed"
             raise ToolkitError(path, problem, "correct the file")
-        found[number].append(annotation)
+        owners.append(places[number])
+    if isinstance(annotations, Slices):
+        return AnnotationsOf(places, annotations, np.frombuffer(owners, np.int64))
+    found: dict[int | str, list[JsonObject]] = {number: [] for number in places}
+    order = {place: number for number, place in places.items()}
+    for owner, annotation in zip(owners, annotations, strict=True):
+        found[order[owner]].append(annotation)
     return found
 
 
