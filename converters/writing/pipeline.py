@@ -19,9 +19,10 @@ from converters.formats.registry import FORMATS, check_formats, find_format
 from converters.sources import Member, Source, SourceLike, open_source
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
+from converters.writing.items import Item, find_items, split_advice
 from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows
 from toolkit.aliases import JsonObject, Progress
-from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, image_class, is_good_word
+from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, is_good_word
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map, shared_path
@@ -31,8 +32,6 @@ from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.copies import upright_copy
 
 __all__ = ["ConvertReport", "convert", "write_labels"]
-
-_Item = tuple[Member, str]  # what to read, and its subset
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     """Inspect, render, encode, write, report: each once."""
     started = time.monotonic()
     source, settings = order.source, order.settings
-    items = _items(source, order.split)
+    items = find_items(source, order.split)
     bare = settings.images != "none" and not any(item.sample.image.is_file() for item, _ in items)
     if bare:  # then sizes stand in the tables that trees without images have
         settings = replace(settings, images="none")
@@ -163,7 +162,7 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     samples = (one.sample for one, _ in items)
     told = (*growth.notes, *job.notes, *manifest_notes(manifests), *good_as_defects(samples, settings.scheme))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
-    notes = (*source.notes, *without, *getattr(order.split, "notes", ()), *_advice(source, items), *told)
+    notes = (*source.notes, *without, *getattr(order.split, "notes", ()), *split_advice(source, items), *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 
@@ -213,7 +212,7 @@ def _check_kinds(formats: Sequence[str], source: Source) -> None:
         raise BadInputError([*source.layout_problems, problem])
 
 
-def _check_words(formats: Sequence[str], settings: Settings, items: Sequence[_Item]) -> None:
+def _check_words(formats: Sequence[str], settings: Settings, items: Sequence[Item]) -> None:
     """Refuse classes whose folders would be read as good, before anything is written.
 
     Raises:
@@ -241,7 +240,7 @@ def _check_kind(member: Member, formats: Sequence[str]) -> None:
     raise BadInputError([member.missing or missing])
 
 
-def _faults(item: _Item, formats: Sequence[str], settings: Settings) -> tuple[Problem, ...]:
+def _faults(item: Item, formats: Sequence[str], settings: Settings) -> tuple[Problem, ...]:
     """Everything that is wrong with one image."""
     try:
         _check_kind(item[0], formats)
@@ -250,43 +249,7 @@ def _faults(item: _Item, formats: Sequence[str], settings: Settings) -> tuple[Pr
     return item[0].inspect(settings)
 
 
-def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
-    """What to convert, and the subset of each."""
-    own = {one.sample.key: one.sample.split for one in source.members if one.sample.kind != "unlabelled"}
-    subsets = own if split is None else split
-    unknown = sorted(set(subsets.values()) - set(SUBSETS))
-    if unknown:
-        raise ToolkitError(source.root, f"unknown subset {unknown[0]!r}", f"use {', '.join(SUBSETS)}")
-    labelled = [one for one in source.members if one.sample.kind != "unlabelled"]
-    items = [(one, subsets[one.sample.key]) for one in labelled if one.sample.key in subsets]
-    if split is not None and len(items) < len(split):
-        strange = sorted(set(split) - {one.sample.key for one, _ in items})
-        raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
-    if not labelled and source.members and not source.layout_problems:
-        remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
-        raise ToolkitError(source.root, f"none of its {len(source.members)} images carries a label", remedy)
-    if not items and not source.layout_problems:
-        raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
-    return items
-
-
-def _advice(source: Source, items: Sequence[_Item]) -> tuple[str, ...]:
-    """What to know of a split that gives a detector nothing to learn from."""
-    defects = {subset for item, subset in items if item.sample.defect != GOOD}
-    if {subset for _, subset in items} == {"train"}:
-        remedy = "--strategy stratified draws train, val and test"
-        return (f"all images are train, since no other subset is named; {remedy}",)
-    if not defects or "train" in defects:
-        return ()
-    where = " and ".join(name for name in SUBSETS if name in defects)
-    trained = any(subset == "train" for _, subset in items)
-    what = "train holds good images only" if trained else "there are no train images"
-    why = ", as MVTec AD is split for anomaly detection" if source.layout == "mvtec" else ""
-    remedy = f"--strategy stratified draws the images of {where} into train, val and test"
-    return (f"{what}, all defects are in {where}{why}; to train a detector or segmenter, {remedy}",)
-
-
-def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered:
+def _render(item: Item, formats: Sequence[str], settings: Settings) -> Rendered:
     """One image in every format, or what is wrong with it. Runs in a worker; pure but for reading the files."""
     member, subset = item
     try:
