@@ -7,12 +7,14 @@ what it says.
 from __future__ import annotations
 
 import marshal
+import os
 import pickle
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["Packed", "Plain", "Seen"]
+__all__ = ["Folders", "Packed", "Plain", "Seen"]
 
 T = TypeVar("T")
 
@@ -76,6 +78,34 @@ class Packed(Sequence[T], Generic[T]):
     def _at(self, start: int) -> T:
         told = marshal.loads(memoryview(self._data)[start:])
         return self._unpack(pickle.loads(told) if isinstance(told, bytes) else told)  # noqa: S301 - likewise
+
+
+_MOST_FOLDERS = 10_000
+
+
+class Folders:
+    """Paths as plain values: the folder of each by its number, as long as there are not too many."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._folders: list[Path] = []
+
+    def told(self, path: Path) -> tuple[int, str]:
+        """A path as plain values."""
+        text = str(path)
+        folder = text[: text.rfind(os.sep) + 1]
+        number = self._numbers.get(folder)
+        if number is None:
+            if len(self._folders) == _MOST_FOLDERS:
+                return -1, text
+            number = self._numbers[folder] = len(self._folders)
+            self._folders.append(Path(folder))
+        return number, text[len(folder) :]
+
+    def path(self, told: tuple[int, str]) -> Path:
+        """The path again."""
+        number, name = told
+        return self._folders[number] / name if number >= 0 else Path(name)
 
 
 class Plain:

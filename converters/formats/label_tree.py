@@ -24,7 +24,7 @@ from toolkit.files.digests import file_digest
 from toolkit.files.reach import JUNK, check_files
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.limits import check_claimed_size
-from toolkit.packed import Packed, Plain
+from toolkit.packed import Folders, Packed, Plain
 
 __all__ = [
     "FoundImage",
@@ -194,19 +194,24 @@ class _RecordPacking:
     """Records as plain values. What those of a tree share is kept once."""
 
     def __init__(self, payloads: Plain | None = None) -> None:
-        self._payloads = payloads or Plain()
+        self._payloads, self._folders = payloads or Plain(), Folders()
         self._shared: list[tuple[Any, ...]] = []
 
     def pack(self, record: LabelRecord) -> tuple[Any, ...]:
         shared = (record.load, record.names, record.ours)
         if not self._shared or any(one is not other for one, other in zip(self._shared[-1], shared, strict=True)):
             self._shared.append(shared)
-        return len(self._shared) - 1, pack_sample(record.sample), self._payloads.told(record.payload), record.size
+        return (
+            len(self._shared) - 1,
+            pack_sample(self._folders, record.sample),
+            self._payloads.told(record.payload),
+            record.size,
+        )
 
     def unpack(self, told: tuple[Any, ...]) -> LabelRecord:
         shared, sample, payload, size = told
         load, names, ours = self._shared[shared]
-        return LabelRecord(unpack_sample(sample), load, self._payloads.of(payload), names, size, ours)
+        return LabelRecord(unpack_sample(self._folders, sample), load, self._payloads.of(payload), names, size, ours)
 
 
 def _packed_records(records: Iterable[LabelRecord], payloads: Plain | None = None) -> Packed[LabelRecord]:
@@ -336,13 +341,22 @@ class FoundImage:
 
 def packed_images(payloads: Plain) -> Packed[FoundImage]:
     """No images yet, in a sequence that takes little memory: see `toolkit.packed`."""
+    folders = Folders()
 
     def pack(one: FoundImage) -> tuple[Any, ...]:
-        return one.subset, one.stem, str(one.image), payloads.told(one.payload), one.classes, one.size, one.kind
+        return (
+            one.subset,
+            one.stem,
+            folders.told(one.image),
+            payloads.told(one.payload),
+            one.classes,
+            one.size,
+            one.kind,
+        )
 
     def unpack(told: tuple[Any, ...]) -> FoundImage:
         subset, stem, image, payload, classes, size, kind = told
-        return FoundImage(subset, stem, Path(image), payloads.of(payload), classes, size, kind)
+        return FoundImage(subset, stem, folders.path(image), payloads.of(payload), classes, size, kind)
 
     return Packed(pack, unpack)
 

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from posixpath import splitext
 from typing import Any
@@ -15,7 +16,7 @@ from converters.formats.coco.files import image_folders, shown_folders, subset_o
 from converters.formats.image_files import ImageFinder, plain_name
 from toolkit.aliases import JsonObject
 from toolkit.errors import Problem, ToolkitError
-from toolkit.packed import Packed, Seen
+from toolkit.packed import Folders, Packed, Seen
 
 __all__ = ["Listed", "ListedImage", "TreeImages"]
 
@@ -43,7 +44,8 @@ class Listed(Mapping[int | str, ListedImage]):
 
     def __init__(self, records: Sequence[JsonObject], places: Mapping[int | str, int]) -> None:
         self._records, self.places = records, places
-        self.images: Packed[ListedImage | None] = Packed(_packed, _unpacked)
+        folders = Folders()
+        self.images: Packed[ListedImage | None] = Packed(partial(_packed, folders), partial(_unpacked, folders))
 
     def records_of(self, image: Path) -> Iterator[JsonObject]:
         """What the file says of an image file."""
@@ -62,12 +64,12 @@ class Listed(Mapping[int | str, ListedImage]):
         return image
 
 
-def _packed(image: ListedImage | None) -> tuple[object, ...] | None:
-    return None if image is None else (image.subset, image.stem, str(image.path), image.size)
+def _packed(folders: Folders, image: ListedImage | None) -> tuple[object, ...] | None:
+    return None if image is None else (image.subset, image.stem, folders.told(image.path), image.size)
 
 
-def _unpacked(told: tuple[Any, ...] | None) -> ListedImage | None:
-    return None if told is None else ListedImage(told[0], told[1], Path(told[2]), told[3])
+def _unpacked(folders: Folders, told: tuple[Any, ...] | None) -> ListedImage | None:
+    return None if told is None else ListedImage(told[0], told[1], folders.path(told[2]), told[3])
 
 
 @dataclass(eq=False)

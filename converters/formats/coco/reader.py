@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from converters.formats.registry import read_manifest
 from toolkit.aliases import JsonObject
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem, ToolkitError
-from toolkit.packed import Plain
+from toolkit.packed import Folders, Plain
 
 __all__ = ["images_note", "index_coco", "nothing_marked"]
 
@@ -39,7 +40,8 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
     used = Counter(_category(one) for _, document in files.documents for one in document["annotations"])
     categories = read_categories(files.documents, used, ours=ours)
     images = TreeImages(ImageFinder(files.home), ours)
-    payloads = Plain(_packed, _unpacked)
+    folders = Folders()
+    payloads = Plain(partial(_packed, folders), partial(_unpacked, folders))
     found = packed_images(payloads)
     for path, document in files.documents:
         places = image_places(path, document)
@@ -78,15 +80,18 @@ def _category(annotation: JsonObject) -> int:
     return -1 if number is None else number
 
 
-def _packed(payload: tuple[str, Sequence[JsonObject]]) -> tuple[str, tuple[int, ...]] | None:
+_Told = tuple[tuple[int, str], tuple[int, ...]]
+
+
+def _packed(folders: Folders, payload: tuple[str, Sequence[JsonObject]]) -> _Told | None:
     """Annotations of a large file as their places in it; None of those in memory."""
-    path, annotations = payload
-    return (path, annotations.spans) if isinstance(annotations, Part) else None
+    annotations = payload[1]
+    return (folders.told(annotations.path), annotations.spans) if isinstance(annotations, Part) else None
 
 
-def _unpacked(told: tuple[str, tuple[int, ...]]) -> tuple[str, Part]:
-    path, spans = told
-    return path, Part(Path(path), spans)
+def _unpacked(folders: Folders, told: _Told) -> tuple[str, Part]:
+    path = folders.path(told[0])
+    return str(path), Part(path, told[1])
 
 
 def _by_image(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from converters.formats.base import Reading
@@ -16,13 +15,13 @@ from converters.formats.yolo.claims import Claim, Claims, claim_images
 from converters.formats.yolo.description import TreeDescription, describe_tree
 from converters.formats.yolo.places import TreeFiles
 from converters.formats.yolo.reader import load_obb, load_yolo
-from converters.formats.yolo.rows import LabelFile, RowCounts, count_rows, looks_like_row
+from converters.formats.yolo.rows import LabelFile, RowCounts, RowForm, count_rows, looks_like_row
 from converters.rasterize import Rounding
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem
 from toolkit.files.typed import read_rows
 from toolkit.geometry.labels import Instance
-from toolkit.packed import Plain
+from toolkit.packed import Folders, Plain
 
 __all__ = ["index_yolo"]
 
@@ -81,7 +80,7 @@ def index_yolo(root: Path, reading: Reading) -> LabelTree:
     files = TreeFiles(root)
     claims = claim_images(files, told.document, may_lead_nowhere=told.darknet)
     tally = _Tally()
-    payloads = Plain(_packed, partial(LabelFile, form=told.form))
+    payloads = _payloads(told.form)
     found = packed_images(payloads)
     found.extend(_found(claim, files, told, tally) for claim in claims.images.values())
     sizes = root / "images.csv"
@@ -96,16 +95,18 @@ def index_yolo(root: Path, reading: Reading) -> LabelTree:
         problems.append(_all_empty(told, tally))
     kind = manifest["format"] if manifest else _format_of(told, tally)
     load, default = _LOADS[kind]
-    records = make_records(found, load, told.names, ours=manifest is not None, kind=default, payloads=payloads)
     ordered = [told.names[number] for number in sorted(told.names)]
     notes = [] if manifest else [*told.notes, *claims.notes, *_notes(files, claims, told, tally, kind)]
+    del files, claims, tally  # which are as large as what was found
+    records = make_records(found, load, told.names, ours=manifest is not None, kind=default, payloads=payloads)
     return LabelTree(
         root, kind, dict.fromkeys(ordered), records, manifest=manifest, layout_problems=problems, notes=notes
     )
 
 
-def _packed(file: LabelFile) -> str:
-    return file.path
+def _payloads(form: RowForm) -> Plain:
+    folders = Folders()
+    return Plain(lambda file: folders.told(Path(file.path)), lambda told: LabelFile(str(folders.path(told)), form))
 
 
 def _found(claim: Claim, files: TreeFiles, told: TreeDescription, tally: _Tally) -> FoundImage:
