@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol, get_args, overload
+from typing import Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from toolkit.files.digests import file_digest
 from toolkit.files.reach import check_links, following_links
 from toolkit.geometry.instances import box_instances, find_instances
 from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.packed import Mapped
 
 __all__ = [
     "DatasetSource",
@@ -194,31 +195,6 @@ def _looks_inverted(inspected: Inspected) -> bool:
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
 
 
-class _Members(Sequence[MaskedSample]):
-    """The images of a dataset, each made when it is asked for."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    @overload
-    def __getitem__(self, index: int) -> MaskedSample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[MaskedSample]: ...
-    def __getitem__(self, index: int | slice) -> MaskedSample | list[MaskedSample]:
-        if isinstance(index, slice):
-            return [self._of(sample) for sample in self._dataset[index]]
-        return self._of(self._dataset[index])
-
-    def __iter__(self) -> Iterator[MaskedSample]:
-        return map(self._of, self._dataset)
-
-    def _of(self, sample: Sample) -> MaskedSample:
-        return MaskedSample(sample, self._dataset.unmasked.get(sample.key))
-
-
 class DatasetSource:
     """A dataset, whose labels are masks, boxes, or a class for the whole image."""
 
@@ -231,7 +207,10 @@ class DatasetSource:
         self.root, self.layout = dataset.root, dataset.layout
         self.layout_problems, self.notes = dataset.layout_problems, dataset.notes
         self.holds = _HOLDS[dataset.holds]
-        self.members = _Members(dataset)
+        self.members = Mapped(dataset, self._member)
+
+    def _member(self, sample: Sample) -> MaskedSample:
+        return MaskedSample(sample, self.dataset.unmasked.get(sample.key))
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """As `Dataset.classes`."""

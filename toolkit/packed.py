@@ -11,12 +11,14 @@ import os
 import pickle
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["Folders", "Packed", "Plain", "Seen"]
+__all__ = ["Folders", "Mapped", "Packed", "Plain", "Seen"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Packed(Sequence[T], Generic[T]):
@@ -26,10 +28,17 @@ class Packed(Sequence[T], Generic[T]):
         pack: a value as a tuple of plain ones.
         unpack: the value again.
         items: the first values.
+        key: what values are sorted by, out of such a tuple.
     """
 
-    def __init__(self, pack: Callable[[T], Any], unpack: Callable[[Any], T], items: Iterable[T] = ()) -> None:
-        self._pack, self._unpack = pack, unpack
+    def __init__(
+        self,
+        pack: Callable[[T], Any],
+        unpack: Callable[[Any], T],
+        items: Iterable[T] = (),
+        key: Callable[[Any], str] = itemgetter(0),
+    ) -> None:
+        self._pack, self._unpack, self._key = pack, unpack, key
         self._data = bytearray()
         self._starts = array("Q")
         self.extend(items)
@@ -37,12 +46,8 @@ class Packed(Sequence[T], Generic[T]):
     def append(self, item: T) -> None:
         """Add a value at the end."""
         told = self._pack(item)
-        try:
-            data = marshal.dumps(told)
-        except ValueError:  # a number of numpy's, a text of a class of its own
-            data = marshal.dumps(pickle.dumps(told))
         self._starts.append(len(self._data))
-        self._data += data
+        self._data += marshal.dumps(told if _is_plain(told) else pickle.dumps(told))
 
     def extend(self, items: Iterable[T]) -> None:
         """Add values at the end."""
@@ -53,9 +58,13 @@ class Packed(Sequence[T], Generic[T]):
         """Take away all values but the first ones."""
         del self._starts[length:]  # what they were stays among the bytes
 
-    def sort(self, key: Callable[[T], str]) -> None:
-        """Sort by a text; equal ones stay in order."""
-        keys = [key(item) for item in self]
+    def keys(self) -> Iterator[str]:
+        """What each value is sorted by, without making the values."""
+        return (self._key(self._told(start)) for start in self._starts)
+
+    def sort(self) -> None:
+        """Sort by key; values of equal ones stay in order."""
+        keys = list(self.keys())
         if any(keys[place] < keys[place - 1] for place in range(1, len(keys))):
             order = sorted(range(len(keys)), key=keys.__getitem__)
             self._starts = array("Q", map(self._starts.__getitem__, order))
@@ -75,9 +84,47 @@ class Packed(Sequence[T], Generic[T]):
             return [self._at(start) for start in self._starts[index]]
         return self._at(self._starts[index])
 
-    def _at(self, start: int) -> T:
+    def _told(self, start: int) -> Any:
         told = marshal.loads(memoryview(self._data)[start:])
-        return self._unpack(pickle.loads(told) if isinstance(told, bytes) else told)  # noqa: S301 - likewise
+        return pickle.loads(told) if isinstance(told, bytes) else told  # noqa: S301 - bytes of this process
+
+    def _at(self, start: int) -> T:
+        return self._unpack(self._told(start))
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def _is_plain(value: object) -> bool:
+    """Whether marshal gives a value back as it is: of a number of numpy's it would make bytes."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if isinstance(value, dict) and kind is dict:
+        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
+    return isinstance(value, tuple | list) and kind in (tuple, list) and all(map(_is_plain, value))
+
+
+class Mapped(Sequence[R], Generic[T, R]):
+    """The values of a sequence, each made into another one when it is asked for."""
+
+    def __init__(self, items: Sequence[T], function: Callable[[T], R]) -> None:
+        self._items, self._function = items, function
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[R]:
+        return map(self._function, self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[R]: ...
+    def __getitem__(self, index: int | slice) -> R | list[R]:
+        if isinstance(index, slice):
+            return list(map(self._function, self._items[index]))
+        return self._function(self._items[index])
 
 
 _MOST_FOLDERS = 10_000
@@ -89,8 +136,9 @@ class Folders:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._folders: list[Path] = []
+        self._texts: list[str] = []
 
-    def told(self, path: Path) -> tuple[int, str]:
+    def told(self, path: Path | str) -> tuple[int, str]:
         """A path as plain values."""
         text = str(path)
         folder = text[: text.rfind(os.sep) + 1]
@@ -100,12 +148,18 @@ class Folders:
                 return -1, text
             number = self._numbers[folder] = len(self._folders)
             self._folders.append(Path(folder))
+            self._texts.append(folder)
         return number, text[len(folder) :]
 
     def path(self, told: tuple[int, str]) -> Path:
         """The path again."""
         number, name = told
         return self._folders[number] / name if number >= 0 else Path(name)
+
+    def text(self, told: tuple[int, str]) -> str:
+        """The path again, as text."""
+        number, name = told
+        return self._texts[number] + name if number >= 0 else name
 
 
 class Plain:
@@ -126,12 +180,10 @@ class Plain:
         packed = self._pack(value)
         if packed is not None:
             return 1, packed
-        try:
-            marshal.dumps(value)  # type: ignore[arg-type]
-        except ValueError:
-            self._kept.append(value)
-            return 2, len(self._kept) - 1
-        return 0, value
+        if _is_plain(value):
+            return 0, value
+        self._kept.append(value)
+        return 2, len(self._kept) - 1
 
     def of(self, told: tuple[int, Any]) -> Any:
         """The value again."""

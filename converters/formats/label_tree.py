@@ -201,22 +201,18 @@ class _RecordPacking:
         shared = (record.load, record.names, record.ours)
         if not self._shared or any(one is not other for one, other in zip(self._shared[-1], shared, strict=True)):
             self._shared.append(shared)
-        return (
-            len(self._shared) - 1,
-            pack_sample(self._folders, record.sample),
-            self._payloads.told(record.payload),
-            record.size,
-        )
+        sample, payload = pack_sample(self._folders, record.sample), self._payloads.told(record.payload)
+        return sample, payload, record.size, len(self._shared) - 1
 
     def unpack(self, told: tuple[Any, ...]) -> LabelRecord:
-        shared, sample, payload, size = told
+        sample, payload, size, shared = told
         load, names, ours = self._shared[shared]
         return LabelRecord(unpack_sample(self._folders, sample), load, self._payloads.of(payload), names, size, ours)
 
 
 def _packed_records(records: Iterable[LabelRecord], payloads: Plain | None = None) -> Packed[LabelRecord]:
     packing = _RecordPacking(payloads)
-    return Packed(packing.pack, packing.unpack, records)
+    return Packed(packing.pack, packing.unpack, records, key=lambda told: str(told[0][0]))
 
 
 class LabelTree:
@@ -248,14 +244,12 @@ class LabelTree:
         self.kind = kind
         self.names = list(names)
         self.records = records if isinstance(records, Packed) else _packed_records(records)
-        self.records.sort(key=lambda record: record.sample.key)
+        self.records.sort()
         self.manifest = manifest
         self.layout_problems = tuple(sorted(layout_problems))
         self.notes = tuple(notes)
         self.reading = reading or Reading()
-        twice = next(
-            (key for key, next_key in pairwise(one.sample.key for one in self.records) if key == next_key), None
-        )
+        twice = next((key for key, after in pairwise(self.records.keys()) if key == after), None)
         if twice is not None:
             raise ToolkitError(root, f"two images share the name {twice!r}", "rename one of them")
 
@@ -344,15 +338,8 @@ def packed_images(payloads: Plain) -> Packed[FoundImage]:
     folders = Folders()
 
     def pack(one: FoundImage) -> tuple[Any, ...]:
-        return (
-            one.subset,
-            one.stem,
-            folders.told(one.image),
-            payloads.told(one.payload),
-            one.classes,
-            one.size,
-            one.kind,
-        )
+        image, payload = folders.told(one.image), payloads.told(one.payload)
+        return one.subset, one.stem, image, payload, one.classes, one.size, one.kind
 
     def unpack(told: tuple[Any, ...]) -> FoundImage:
         subset, stem, image, payload, classes, size, kind = told

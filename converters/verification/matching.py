@@ -106,7 +106,7 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
     find = key_finder(places)
     owners = []
     for tree in trees:
-        keys = (find(record.sample.key) for record in tree.records)
+        keys = map(find, tree.records.keys())
         owners.append(np.fromiter((-1 if key is None else places[key] for key in keys), np.int64, len(tree)))
     missing = []
     for owner in owners:

@@ -46,7 +46,7 @@ class Dataset(Sequence[Sample]):
         examples: Iterable[tuple[str, str, str, str]] = (),
     ) -> None:
         self._samples = samples if isinstance(samples, Packed) else packed_samples(samples)
-        self._samples.sort(key=lambda sample: sample.key)
+        self._samples.sort()
         self.root = root
         self.layout = layout
         self.layout_problems = tuple(sorted(layout_problems))

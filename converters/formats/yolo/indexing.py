@@ -106,7 +106,7 @@ def index_yolo(root: Path, reading: Reading) -> LabelTree:
 
 def _payloads(form: RowForm) -> Plain:
     folders = Folders()
-    return Plain(lambda file: folders.told(Path(file.path)), lambda told: LabelFile(str(folders.path(told)), form))
+    return Plain(lambda file: folders.told(file.path), lambda told: LabelFile(folders.text(told), form))
 
 
 def _found(claim: Claim, files: TreeFiles, told: TreeDescription, tally: _Tally) -> FoundImage:
