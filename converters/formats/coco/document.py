@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]{0,17})(\.0*)?")
-_LARGE = 1 << 20  # bytes of a file from which on its images and annotations are read one by one
+_LARGE = 1 << 18  # bytes of a file from which on its images and annotations are read one by one
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
