@@ -14,12 +14,13 @@ COMPILE := $(LOCK_VENV)/bin/uv pip compile pyproject.toml requirements/build.in 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fuzz bench lock clean
+.PHONY: help demo test fuzz bench interop lock clean
 
 help:
 	@echo "make demo    install the base packages into $(VENV) and run defectkit on its own small product"
 	@echo "make test    install everything and run lint, types, import rules and tests"
 	@echo "make fuzz    hostile input by chance, with a new seed; SEED=5 has one again, CHECKS='png kill' takes some"
+	@echo "make interop other programs open what is written here, and defectkit what they write, in an environment of their own"
 	@echo "make bench   the measurements behind the tables in docs/"
 	@echo "make lock    requirements/*.txt after a change to pyproject.toml; UPGRADE=--upgrade takes newer versions"
 	@echo "make clean   remove $(VENV) and what was built or cached"
@@ -32,7 +33,7 @@ test: $(VENV)/.dev-installed $(VENV)/.browser-installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict toolkit converters finetune
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The seed is printed. FUZZ_SECONDS and FUZZ_TMP are as CONTRIBUTING says.
 CHECKS ?= all
@@ -44,6 +45,13 @@ $(VENV)/.browser-installed: tests/browser/package-lock.json | $(VENV)/.made
 	@if command -v npm > /dev/null; then npm ci --prefix tests/browser --no-audit --no-fund --silent; \
 		else echo "note: no npm, so that the accessibility test is skipped"; fi
 	@touch $@
+
+# Other programs, which need packages that would not go with ours.
+INTEROP_VENV := build/interop
+interop: $(VENV)/.dev-installed
+	@test -x $(INTEROP_VENV)/bin/python || $(PYTHON) -m venv $(INTEROP_VENV)
+	$(INTEROP_VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet install -r requirements/interop.txt
+	$(BIN)/python -m benchmarks.interop $(PRODUCT) --python $(INTEROP_VENV)/bin/python
 
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.fidelity $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,8 +14,10 @@ from typing import TypeVar
 import numpy as np
 
 from converters.formats.base import Settings
-from converters.formats.registry import read_manifest
-from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
+from converters.formats.registry import find_format
+from converters.merging import is_ours
+from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
+from converters.writing.selection import selection_of, selection_words
 from toolkit.dataset.splits import Split, load_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -36,7 +38,7 @@ class LabelChange:
 
     Attributes:
         key: the image.
-        before, after: class -> instances.
+        before, after: class -> instances; those of other attributes than the class's own stand by themselves.
         iou: of all marked pixels, whatever their class; None where the image changed its size.
     """
 
@@ -107,8 +109,8 @@ def diff(
 ) -> DiffReport:
     """Compare two datasets or label trees, or two splits.
 
-    Images go by their keys; those that went and came with the same bytes are renamed. Attributes of instances are not
-    compared.
+    Images go by their keys; those that went and came with the same bytes are renamed. Attributes of instances are
+    compared that both can hold.
 
     Args:
         before, after: what `open_source` opens; or two splits, as they are or as CSV files.
@@ -128,7 +130,7 @@ def diff(
         if not Path(other).exists():
             raise ToolkitError(other, "no such file or folder", "check the path")
         raise ToolkitError(other, "is no split, and is compared with one", "name two splits, or two datasets or trees")
-    if layout is not None and _is_ours(before) and _is_ours(after):
+    if layout is not None and is_ours(before) and is_ours(after):
         raise ToolkitError("--layout", "stands beside two label trees, which say how they are laid out", "leave it out")
     opened = _opened(before, layout), _opened(after, layout)
     return _of_sources(names, opened, workers, progress)
@@ -157,7 +159,7 @@ def _opened(one: SourceLike | Split, layout: LayoutLike) -> Source:
 
 def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
     """A source; a label tree, which says itself how it is laid out, is read as one whatever the layout of the other."""
-    if layout is None or _is_ours(one):
+    if layout is None or is_ours(one):
         return open_source(one)
     try:
         return open_source(one, layout)
@@ -167,16 +169,6 @@ def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
             if other.tree is not None:
                 return other
         raise
-
-
-def _is_ours(one: SourceLike | Split) -> bool:
-    """Whether a path leads to a label tree that we wrote, a folder of one, or a label file."""
-    if not isinstance(one, str | Path):
-        return False
-    root = Path(one)
-    if not root.is_dir():
-        return is_label_file(root)
-    return any(read_manifest(folder) is not None for folder in (root, *trees_in(root)))
 
 
 def _of_splits(names: tuple[str, str], before: Split, after: Split) -> DiffReport:
@@ -248,7 +240,8 @@ def _compared(
     settings = [Settings(classes=tuple(source.classes())) for source in sources]
     found: dict[str, _Compared] = {}
     keys = _sorted(pairs)
-    results = ordered_map(partial(_compare, settings=settings), [pairs[key] for key in keys], workers=workers)
+    compare = partial(_compare, settings=settings, attributes=_attributes(sources))
+    results = ordered_map(compare, [pairs[key] for key in keys], workers=workers)
     for done, (key, one) in enumerate(zip(keys, results, strict=True), 1):
         found[key] = one
         if progress is not None:
@@ -259,11 +252,22 @@ def _compared(
     return found
 
 
+def _attributes(sources: tuple[Source, Source]) -> frozenset[str] | None:
+    """Names of the attributes that both can hold, None for any: what a format does not keep is no change."""
+    kept = (None if source.tree is None else find_format(source.tree.kind).keeps for source in sources)
+    told = [frozenset(names) for names in kept if names is not None]
+    return frozenset.intersection(*told) if told else None
+
+
 def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tuple[str, ...]:
     notes = []
     holds = [source.holds for source in sources]
     if holds[0] != holds[1]:
         notes.append(f"the labels of the one are {holds[0]}, those of the other {holds[1]}")
+    for source in sources:
+        manifest = source.tree.manifest if source.tree is not None else None
+        if manifest is not None and (asked := selection_of(manifest["options"])):
+            notes.append(f"{source.root} was converted with {selection_words(asked)}")
     missing = sum(one.picture is None for one in found.values())
     if missing:
         notes.append(f"{missing} image file(s) are not there on both sides, and were not compared")
@@ -297,7 +301,7 @@ def _digest(path: Path) -> str:
         raise ToolkitError(path, f"cannot be read ({error.strerror})", "check the file") from error
 
 
-def _compare(pair: _Pair, settings: Sequence[Settings]) -> _Compared:
+def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[str] | None) -> _Compared:
     """One image before and after. Runs in a worker."""
     images: list[LabelledImage] = []
     problems: tuple[Problem, ...] = ()
@@ -310,8 +314,19 @@ def _compare(pair: _Pair, settings: Sequence[Settings]) -> _Compared:
         return _Compared(problems=problems)
     before, after = images
     classes = _class(pair[0], before), _class(pair[1], after)
-    change = None if _same_labels(before, after) else _label_change(pair[1].sample.key, before, after)
+    change = None
+    for told in (frozenset[str](), attributes):  # attributes are told of where nothing else differs
+        ones = [replace(image, instances=tuple(_with(one, told) for one in image.instances)) for image in images]
+        if change is None and not _same_labels(*ones):
+            change = _label_change(pair[1].sample.key, *ones)
     return _Compared(classes if classes[0] != classes[1] else None, change, _other_bytes(pair))
+
+
+def _with(instance: Instance, attributes: frozenset[str] | None) -> Instance:
+    """An instance without attributes that are not compared."""
+    every = sorted(instance.attributes.items())
+    kept = {name: value for name, value in every if attributes is None or name in attributes}
+    return replace(instance, attributes=kept) if instance.attributes else instance
 
 
 def _class(member: Member, image: LabelledImage) -> str:
@@ -346,16 +361,22 @@ def _same_labels(before: LabelledImage, after: LabelledImage) -> bool:
 def _as_mask(instance: Instance) -> tuple[object, ...]:
     """What two instances have in common that are the same mask, or that are boxes of the same class."""
     place = () if instance.mask is None else (instance.window, instance.mask.tobytes())
-    return instance.label, *place
+    return _told(instance), *place
 
 
 def _same_box(one: Instance, two: Instance) -> bool:
     near = all(abs(a - b) <= _NEAR_PX for a, b in zip(one.bbox, two.bbox, strict=True))
-    return one.label == two.label and near
+    return _told(one) == _told(two) and near
+
+
+def _told(instance: Instance) -> str:
+    """Class of an instance, with its attributes."""
+    attributes = ", ".join(f"{name} {value}" for name, value in instance.attributes.items())
+    return f"{instance.label} ({attributes})" if attributes else instance.label
 
 
 def _label_change(key: str, before: LabelledImage, after: LabelledImage) -> LabelChange:
-    old, new = (dict(sorted(Counter(one.label for one in image.instances).items())) for image in (before, after))
+    old, new = (dict(sorted(Counter(map(_told, image.instances)).items())) for image in (before, after))
     if (before.width, before.height) != (after.width, after.height):
         return LabelChange(key, old, new, None)
     every = (*before.instances, *after.instances)

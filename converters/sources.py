@@ -16,14 +16,15 @@ from converters.formats.base import Holds, Labelled, Reading, Settings
 from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
-from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
+from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
+from toolkit.dataset.layouts.files import hidden_notes, list_files
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
 from toolkit.files.reach import check_links, following_links
-from toolkit.geometry.instances import box_instances, find_instances
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.instances import Found, box_instances, find_instances, not_too_large
+from toolkit.geometry.labels import LabelledImage
 from toolkit.packed import Mapped
 
 __all__ = [
@@ -144,29 +145,28 @@ class MaskedSample:
         """Read the masks and find their instances; those of several classes follow each other by class."""
         sample = self.sample
         inspected = read_sample(sample, settings.threshold)
-        instances: tuple[Instance, ...] = ()
-        too_small: tuple[int, ...] = ()
-        components = 0
+        found, asked = Found((), 0, ()), settings.selection
         for label, mask in inspected.masks.items():
             name = instance_class(sample, settings.scheme, label)
-            found = find_instances(mask, name, settings.grouping, settings.min_area)
-            instances, too_small = instances + found.instances, too_small + found.too_small
-            components += found.components
+            # Of what is left out each component is counted, whichever would make an instance.
+            grouping = settings.grouping if asked.keeps(asked.name_of(name)) else None
+            found += find_instances(mask, name, grouping, settings.min_area, asked.max_area)
         size = inspected.header.width, inspected.header.height
         boxes = box_instances(sample, size, partial(instance_class, sample, settings.scheme))
-        instances, components = instances + boxes, components + len(boxes)
+        found += not_too_large(boxes, asked.max_area)
         label = image_class(sample, settings.scheme)
         image = LabelledImage(
-            sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
+            sample.key, sample.image, *size, found.instances, subset or sample.split, label, sample.kind or "masks"
         )
         return Labelled(
             image,
-            components,
-            too_small,
+            found.components,
+            found.too_small,
             inspected.turned,
-            _looks_inverted(inspected),
+            inspected.looks_inverted,
             inspected.fits_both_ways,
             inspected.header.turned,
+            found.too_large,
         )
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
@@ -185,14 +185,11 @@ class MaskedSample:
         return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
 
 
-def _looks_inverted(inspected: Inspected) -> bool:
-    """Whether more than half of an image is marked, its corners included: the background may be what is marked."""
-    size = inspected.header.height, inspected.header.width
-    crops = (mask.crop for mask in inspected.masks.values() if mask.crop.shape == size)
-    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop != 0) * 2 > crop.size for crop in crops)
-
-
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
+
+
+def _masked(missing: Mapping[str, Problem], sample: Sample) -> MaskedSample:
+    return MaskedSample(sample, missing.get(sample.key))
 
 
 class DatasetSource:
@@ -207,10 +204,7 @@ class DatasetSource:
         self.root, self.layout = dataset.root, dataset.layout
         self.layout_problems, self.notes = dataset.layout_problems, dataset.notes
         self.holds = _HOLDS[dataset.holds]
-        self.members = Mapped(dataset, self._member)
-
-    def _member(self, sample: Sample) -> MaskedSample:
-        return MaskedSample(sample, self.dataset.unmasked.get(sample.key))
+        self.members = Mapped(dataset, partial(_masked, dataset.unmasked))
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """As `Dataset.classes`."""
@@ -265,7 +259,12 @@ class TreeSource:
 
 
 def read_labels(
-    root: str | Path, *, suspect: bool = True, follow_links: bool = False, reading: Reading | None = None
+    root: str | Path,
+    *,
+    suspect: bool = True,
+    follow_links: bool = False,
+    reading: Reading | None = None,
+    strict: bool = True,
 ) -> LabelTree:
     """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
 
@@ -276,6 +275,7 @@ def read_labels(
         suspect: whether to look through all that a folder without a sign holds, for labels of another tool.
         follow_links: read what links in it lead to outside of it.
         reading: what its files do not say of themselves.
+        strict: whether a reading that the format does not heed is an error; else it is passed over.
 
     Raises:
         ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it.
@@ -285,12 +285,12 @@ def read_labels(
         if suspect:
             check_links(root)  # before anything in it is followed
         with following_links(suspect and root.is_dir()):
-            return _read_labels(root, reading or Reading(), suspect=suspect)
+            return _read_labels(root, reading or Reading(), suspect=suspect, strict=strict)
 
 
-def _read_labels(root: Path, reading: Reading, *, suspect: bool) -> LabelTree:
+def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -> LabelTree:
     if is_label_file(root):
-        return _read_file(root, reading)
+        return _read_file(root, reading, strict=strict)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
     kind = _format_of(root)
@@ -298,9 +298,9 @@ def _read_labels(root: Path, reading: Reading, *, suspect: bool) -> LabelTree:
     if kind is None and not trees and suspect:
         kind = _suspected(root)
     if kind is not None:
-        return _indexed(root, kind, reading)
+        return _indexed(root, kind, reading, strict=strict)
     if len(trees) == 1 and (kind := _format_of(trees[0])) is not None:
-        return _indexed(trees[0], kind, reading)
+        return _indexed(trees[0], kind, reading, strict=strict)
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
     raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(FORMATS)}")
@@ -311,22 +311,26 @@ def is_label_file(root: Path) -> bool:
     return root.suffix.lower() in (".json", ".xml") and root.is_file()
 
 
-def _read_file(path: Path, reading: Reading) -> LabelTree:
+def _read_file(path: Path, reading: Reading, *, strict: bool) -> LabelTree:
     kind = next((found.name for found in every_format() if found.recognise_file(path)), None)
     if kind is None:
         raise ToolkitError(path, "holds no labels of a known format", "name a COCO annotation file, or a label tree")
-    return _indexed(path, kind, reading)
+    return _indexed(path, kind, reading, strict=strict)
 
 
-def _indexed(root: Path, kind: str, reading: Reading) -> LabelTree:
+def _indexed(root: Path, kind: str, reading: Reading, *, strict: bool) -> LabelTree:
     check_links(root)
     found = find_format(kind)
+    if not strict:
+        reading = reading.only(found.reads)
     if unheeded := [name for name in reading.described() if name not in found.reads]:
         flag = "--" + unheeded[0].replace("_", "-")
         raise ToolkitError(root, f"is a {kind} tree, of which {flag} says nothing", "leave it out")
     tree = found.index(root, reading)
     if not root.is_dir():
         tree.check_reach()
+    elif tree.manifest is None:
+        tree.notes += tuple(hidden_notes(list_files(root)))
     if not len(tree) and not tree.layout_problems:
         raise ToolkitError(root, f"a {kind} tree without images", "check the paths in it")
     return tree
@@ -353,12 +357,13 @@ def _suspected(root: Path) -> str | None:
     return next((found.name for found in ranked if found.suspect(root)), None)
 
 
-def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
+def open_source(source: SourceLike, layout: LayoutLike = None, *, strict: bool = True) -> Source:
     """What `load_dataset` or `read_labels` makes of a folder or file, as a source; a source is passed on.
 
     Args:
         source: a folder, or what was made of one.
         layout: how a folder is laid out that is no label tree; found by itself if None.
+        strict: whether what a layout says of labels is an error where it says nothing of these.
 
     Raises:
         ToolkitError: it is neither, or has links that lead out of it.
@@ -372,10 +377,11 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     root = Path(source)
     check_links(root)
     with following_links(root.is_dir()):
-        told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
-        if (layout is None or told) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
-            return TreeSource(read_labels(root, reading=Reading.of(told or {})))
-        return DatasetSource(load_dataset(root, layout))
+        told = Reading.of_layout(layout)
+        if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
+            return TreeSource(read_labels(root, reading=told, strict=strict))
+        heeded = None if told is None or strict else told.only(("without_label",)).described()
+        return DatasetSource(load_dataset(root, layout if heeded is None else {"labels": heeded} if heeded else None))
 
 
 def _is_tree(root: Path) -> bool:

@@ -7,6 +7,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,14 @@ __all__ = [
     "accepted",
     "spoilt",
     "spoilt_bytes",
-    "spoilt_json",
-    "spoilt_table",
-    "spoilt_yaml",
     "survives",
 ]
 
 Spoilt = Iterator[tuple[str, bytes]]
 """What was done, and what stands in the file then."""
+
+_Ways = Iterator[tuple[str, Callable[[], bytes]]]
+"""The same, made when it is asked for: of many ways a test may take a few."""
 
 _VALUES: tuple[Any, ...] = (
     None,
@@ -65,41 +67,46 @@ _CELLS = (
 _MISSING = object()
 
 
-def spoilt_json(data: bytes) -> Spoilt:
+def _spoilt_json(data: bytes) -> _Ways:
     """A JSON file with one value after the other replaced."""
-    for place, document in _replaced(json.loads(data)):
-        yield place, json.dumps(document).encode()
+    for place, change in _replaced(json.loads(data)):
+        yield place, lambda change=change: json.dumps(change()).encode()  # type: ignore[misc]
 
 
-def spoilt_yaml(data: bytes) -> Spoilt:
+def _yaml(document: Any) -> bytes:
+    made: bytes = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, encoding="utf-8")
+    return made
+
+
+def _spoilt_yaml(data: bytes) -> _Ways:
     """A YAML file with one value after the other replaced, and what only YAML has."""
     document = yaml.safe_load(data)
-    for place, changed in _replaced(document):
-        yield place, yaml.safe_dump(changed, sort_keys=False, allow_unicode=True).encode()
+    for place, change in _replaced(document):
+        yield place, lambda change=change: _yaml(change())  # type: ignore[misc]
     levels = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))
     odd = ["2001-99-99", "!!int x", "&a [*a]", "!!python/object:os.system {}", "0b_", "{[1]: 2}", "!!timestamp x"]
     for name in list(document)[:4]:
         others = {key: value for key, value in document.items() if key != name}
-        rest = yaml.safe_dump(others) if others else ""
+        rest = _yaml(others) if others else b""
         for text in odd:
-            yield f"{name}: {text}", f"{rest}{name}: {text}\n".encode()
-        yield f"{name}: aliases", f"{rest}a0: &a0 [x, x]\n{levels}\n{name}: *a11\n".encode()
+            yield f"{name}: {text}", partial(bytes, rest + f"{name}: {text}\n".encode())
+        yield f"{name}: aliases", partial(bytes, rest + f"a0: &a0 [x, x]\n{levels}\n{name}: *a11\n".encode())
 
 
-def spoilt_table(data: bytes) -> Spoilt:
+def _spoilt_table(data: bytes) -> _Ways:
     """A CSV file: cells of its last row replaced, columns taken away or doubled, cells too many and too few."""
     rows = list(csv.reader(io.StringIO(data.decode())))
     header, last = next(row for row in rows if not row[0].startswith("#")), rows[-1]
     for column, name in enumerate(header):
         for value in _CELLS:
             cells = [*last[:column], value, *last[column + 1 :]]
-            yield f"{name}={value[:12]!r}", _table([*rows[:-1], cells])
-        yield f"no column {name}", _table([row[:column] + row[column + 1 :] for row in rows])
-        yield f"two columns {name}", _table([[*row, *row[column : column + 1]] for row in rows])
-    yield "a cell too few", _table([*rows, last[:-1]])
-    yield "a cell too many", _table([*rows, [*last, "x"]])
-    yield "the last row twice", _table([*rows, last])
-    yield "the header alone", _table([header])
+            yield f"{name}={value[:12]!r}", partial(_table, [*rows[:-1], cells])
+        yield f"no column {name}", partial(_table, [row[:column] + row[column + 1 :] for row in rows])
+        yield f"two columns {name}", partial(_table, [[*row, *row[column : column + 1]] for row in rows])
+    yield "a cell too few", partial(_table, [*rows, last[:-1]])
+    yield "a cell too many", partial(_table, [*rows, [*last, "x"]])
+    yield "the last row twice", partial(_table, [*rows, last])
+    yield "the header alone", partial(_table, [header])
 
 
 def spoilt_bytes(data: bytes) -> Spoilt:
@@ -118,12 +125,12 @@ def spoilt_bytes(data: bytes) -> Spoilt:
         yield text, text.encode()
 
 
-def spoilt(path: Path) -> Spoilt:
-    """A file of ours in all of these ways, by its ending."""
+def spoilt(path: Path, every: int = 1) -> Spoilt:
+    """A file of ours in all of these ways, by its ending; or every so many-th of them."""
     data = path.read_bytes()
-    ways: dict[str, Callable[[bytes], Spoilt]] = {".json": spoilt_json, ".yaml": spoilt_yaml, ".csv": spoilt_table}
-    yield from ways[path.suffix](data)
-    yield from spoilt_bytes(data)
+    kinds: dict[str, Callable[[bytes], _Ways]] = {".json": _spoilt_json, ".yaml": _spoilt_yaml, ".csv": _spoilt_table}
+    ways = chain(kinds[path.suffix](data), ((told, partial(bytes, way)) for told, way in spoilt_bytes(data)))
+    yield from ((told, make()) for told, make in islice(ways, 0, None, every))
 
 
 def survives(told: str, call: Callable[[], object]) -> bool:
@@ -156,18 +163,23 @@ def accepted(told: str, *words: str | Path) -> Outcome:
     return outcome
 
 
-def _replaced(document: Any) -> Iterator[tuple[str, Any]]:
+def _replaced(document: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     for path in _paths(document):
         for value in (_MISSING, *_VALUES):
-            changed = copy.deepcopy(document)
-            holder = changed
-            for part in path[:-1]:
-                holder = holder[part]
-            if value is _MISSING:
-                del holder[path[-1]]
-            else:
-                holder[path[-1]] = value
-            yield f"{'.'.join(map(str, path))}={'missing' if value is _MISSING else repr(value)[:20]}", changed
+            told = f"{'.'.join(map(str, path))}={'missing' if value is _MISSING else repr(value)[:20]}"
+            yield told, partial(_changed, document, path, value)
+
+
+def _changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    changed = copy.deepcopy(document)
+    holder = changed
+    for part in path[:-1]:
+        holder = holder[part]
+    if value is _MISSING:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+    return changed
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

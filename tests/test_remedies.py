@@ -37,27 +37,26 @@ def texts() -> Iterator[tuple[str, str]]:
                     yield path.relative_to(HERE).as_posix(), text
 
 
-ALL = sorted(set(texts()))
+@pytest.fixture(scope="module")
+def every_text() -> list[tuple[str, str]]:
+    return sorted(set(texts()))
 
 
-def test_there_are_some() -> None:
-    assert len(ALL) > 50
-
-
-@pytest.mark.parametrize(("file", "text"), ALL, ids=[text[:40] for _, text in ALL])
-def test_every_flag_is_one_of_some_command(file: str, text: str) -> None:
+def test_every_flag_is_one_of_some_command(every_text: list[tuple[str, str]]) -> None:
+    assert len(every_text) > 50
     known = {"--set", "--help"}.union(*OPTIONS.values())
-    for flag in FLAG.findall(text):
-        assert flag in known, file
-    for quoted in QUOTED.finditer(text):
-        name = quoted[1] or quoted[2]
-        assert name in OPTIONS, file
-        assert set(FLAG.findall(quoted[0])) <= OPTIONS[name], file
+    for file, text in every_text:
+        for flag in FLAG.findall(text):
+            assert flag in known, (file, text)
+        for quoted in QUOTED.finditer(text):
+            name = quoted[1] or quoted[2]
+            assert name in OPTIONS, (file, text)
+            assert set(FLAG.findall(quoted[0])) <= OPTIONS[name], (file, text)
 
 
 @pytest.mark.parametrize("command", OPTIONS)
-def test_a_command_names_ways_out_that_it_has(command: str) -> None:
-    for file, text in ALL:
+def test_a_command_names_ways_out_that_it_has(command: str, every_text: list[tuple[str, str]]) -> None:
+    for file, text in every_text:
         fitted = fit_remedy(text, command, OPTIONS)
         foreign = set(FLAG.findall(QUOTED.sub("", fitted))) - OPTIONS[command]
         named = re.search(r"\('defectkit ([a-z]+)' has that\)", fitted)

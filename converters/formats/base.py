@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -29,8 +28,10 @@ __all__ = [
     "ImageMode",
     "InstanceList",
     "Labelled",
+    "PanopticLayout",
     "Pixels",
     "Reading",
+    "Selection",
     "Settings",
     "TreeShape",
     "as_folder",
@@ -39,11 +40,54 @@ __all__ = [
     "digest_line",
     "image_name",
     "present_subsets",
-    "subset_of_name",
 ]
 
 Holds = Literal["pixels", "boxes", "oriented boxes", "classes"]
 """What the labels of a format consist of."""
+
+
+PanopticLayout = Literal["flat", "coco"]
+"""Maps in panoptic_<subset>/ beside annotations/, or in annotations/panoptic_<subset>/, as COCO's archives unpack."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which objects and images of a source are asked for, and under which names.
+
+    Attributes:
+        rename: pairs of a class and its new name.
+        only: classes, by their new names, whose objects are kept; none for all.
+        drop_empty: whether images that show no object are left out.
+        max_area: components of more pixels are left out.
+        scheme: how the classes were named that it speaks of.
+    """
+
+    rename: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] = ()
+    drop_empty: bool = False
+    max_area: int | None = None
+    scheme: ClassScheme = "defect"
+
+    def __bool__(self) -> bool:
+        return bool(self.described())
+
+    def name_of(self, label: str) -> str:
+        """What a class is called from now on."""
+        return dict(self.rename).get(label, label)
+
+    def keeps(self, name: str) -> bool:
+        """Whether objects of a class, by its new name, are kept."""
+        return not self.only or name in self.only
+
+    def described(self) -> JsonObject:
+        """What of it is told, as it stands in a manifest."""
+        told: JsonObject = {
+            "rename": dict(self.rename),
+            "only": list(self.only),
+            "drop_empty": self.drop_empty,
+            "max_area": self.max_area,
+        }
+        return {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True)
@@ -60,6 +104,8 @@ class Settings:
         segmentation: COCO segmentations as polygons or as run lengths.
         images: how images get into the trees.
         threshold: grey values of this or more are defect; None: masks must be binary.
+        selection: which objects and images are asked for.
+        panoptic_layout: where the maps of panoptic trees lie: in folders of the tree, or of its annotations.
     """
 
     classes: tuple[str, ...]
@@ -71,10 +117,23 @@ class Settings:
     segmentation: Literal["polygon", "rle"] = "polygon"
     images: ImageMode = "hardlink"
     threshold: int | None = None
+    selection: Selection = field(default_factory=Selection)
+    panoptic_layout: PanopticLayout = "flat"
 
     def class_id(self, name: str) -> int:
         """Index of a class, from 0."""
         return self._class_ids[name]
+
+    def fits(self, area: int) -> bool:
+        """Whether a component of so many pixels is kept."""
+        most = self.selection.max_area
+        return area >= self.min_area and (most is None or area <= most)
+
+    def beyond(self, areas: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of some areas those that are too small, and those that are too large."""
+        others = [area for area in areas if not self.fits(area)]
+        small = tuple(area for area in others if area < self.min_area)
+        return small, tuple(area for area in others if area >= self.min_area)
 
     @cached_property
     def _class_ids(self) -> dict[str, int]:
@@ -92,6 +151,8 @@ class Settings:
             "segmentation": self.segmentation,
             "images": self.images,
             "threshold": self.threshold,
+            **self.selection.described(),  # what is not told is left out: older trees do not speak of it
+            **({"panoptic_layout": self.panoptic_layout} if self.panoptic_layout != "flat" else {}),
         }
 
 
@@ -129,6 +190,20 @@ class Reading:
                 raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", f"use {' or '.join(known[name])}")
         return cls(**told)  # type: ignore[arg-type]
 
+    @classmethod
+    def of_layout(cls, layout: object) -> Reading | None:
+        """What a layout says of label trees, where that is all that it says; else None.
+
+        Raises:
+            ToolkitError: as `of`.
+        """
+        told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
+        return cls.of(told) if told else None
+
+    def only(self, names: Sequence[str]) -> Reading:
+        """What of it is told of these."""
+        return Reading(**{name: value for name, value in self.described().items() if name in names})
+
     def described(self) -> JsonObject:
         """What of it is told, as it stands in a layout."""
         told = {"voc_boxes": self.voc_boxes, "without_label": self.without_label}
@@ -157,6 +232,7 @@ class Encoded:
         annotations: JSON members of each annotation, without braces and without ids.
         header: JSON members of the image's own record, without braces and without its id.
         row: line for the format's table, without a line end.
+        lines: lines for files that images share, such as lists of a subset: path in the tree, and line without its end.
         objects: how many labelled objects a reader will find.
         fidelity: pixels kept; for boxes 1 of 1 where the box is right; None where there is nothing to compare.
         skipped: components that this format cannot show: (reason, area in pixels).
@@ -164,6 +240,7 @@ class Encoded:
         rectangles: objects of which the source has a box alone, and that are drawn as rectangles.
         covered: pixels of objects that a map of one value a pixel gives to another object.
         upright: whether the image is put there as a copy that stands upright.
+        dropped: of each attribute that the format does not keep, how many objects have it.
     """
 
     image: str
@@ -178,6 +255,8 @@ class Encoded:
     rectangles: int = 0
     covered: int = 0
     upright: bool = False
+    lines: tuple[tuple[str, bytes], ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -217,6 +296,7 @@ class AsWritten(NamedTuple):
 class Labelled:
     """An image and its instances, the components in its mask, and the areas of those below the minimum area.
 
+    `too_large`: areas of those above the largest area that is asked for.
     `turned`: a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
     `inverted`: more than half of the image is marked, its corners included.
     `both_ways`: its masks fit the upright picture and the pixels as stored, which are not the same.
@@ -230,6 +310,7 @@ class Labelled:
     inverted: bool = False
     both_ways: bool = False
     lies: bool | None = None
+    too_large: tuple[int, ...] = ()
 
 
 def digest_line(path: str, digest: str) -> bytes:
@@ -295,27 +376,3 @@ class InstanceList(list[Instance]):
         super().__init__(instances)
         self.left_out = tuple(left_out)
         self.settled = settled
-
-
-_SUBSET_WORDS = {
-    "train": ("train", "training", "trainset", "trainval"),
-    "val": ("val", "valid", "validation", "valset"),
-    "test": ("test", "testing", "testset"),
-}
-_SUBSETS = {word: subset for subset, words in _SUBSET_WORDS.items() for word in words}
-_NEUTRAL = re.compile(
-    r"v?\d*|all|ann(s|otated|otations?)?|bbox|boxes|coco|data(set)?|detection|final|folder|full|images?|imgs?|instances?"
-    r"|json|label(s|led)?|masks?|new|of|panoptic|segm(entation)?|set|split|subset"
-)
-"""Words that stand beside the name of a subset and mean nothing."""
-
-
-def subset_of_name(name: str) -> str | None:
-    """Subset that a folder or file name speaks of, for instance "valid" or "instances_train2017"; None if none.
-
-    Whole words count, the last of those that mean something: "crash_train" is of train, "test piece" and "valve" are
-    not of any subset.
-    """
-    words = re.split(r"[\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-    telling = [word for word in words if not _NEUTRAL.fullmatch(word)]
-    return _SUBSETS.get(telling[-1].rstrip("0123456789")) if telling else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from converters.formats.base import AsWritten, Encoded, Holds, Reading, Settings, TreeShape, digest_line
@@ -13,7 +14,10 @@ from converters.rasterize import ROUNDINGS, Rounding
 from toolkit.dataset.samples import LabelKind
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["Format"]
+__all__ = ["Format", "Load"]
+
+Load = Callable[[LabelRecord, Rounding], Sequence[Instance]]
+"""What reads the labels of an image."""
 
 
 def _no_count(image: LabelledImage, settings: Settings) -> int | None:
@@ -56,10 +60,12 @@ class Format:
         as_written: boxes as they stand in the file.
         self_faults: what labels say wrongly of their own instances (or of those that they were simplified from).
         takes_boxes: whether it can show an object of which there is a box alone.
+        keeps: names of the attributes of objects that it writes and reads again; None: any.
         tells_classes: whether the labels themselves, and not the folders, say which class is marked.
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
         class_folders: whether its folders are classes, so that one whose name is a word for good is read as good.
+        seen_by: programs that open such files, and what each makes of an image's labels; None: what `index` does.
         keeps_subsets: whether a reader finds each image in the subset that it was written for.
         turns_photos: whether all its readers turn an image as its EXIF orientation says; else it is copied upright.
     """
@@ -81,10 +87,12 @@ class Format:
     as_written: Callable[[LabelRecord, LabelledImage], AsWritten] = _nothing_written
     self_faults: Callable[[LabelRecord, Sequence[Instance]], list[str]] = _no_faults
     takes_boxes: bool = False
+    keeps: tuple[str, ...] | None = ()
     tells_classes: bool = True
     tells_good: bool = True
     counts_instances: bool = True
     class_folders: bool = False
+    seen_by: Mapping[str, Load | None] = field(default_factory=dict)
     keeps_subsets: bool = True
     turns_photos: bool = True
 
@@ -93,6 +101,13 @@ class Format:
         if self.holds == "classes" or kind in ("masks", "good"):
             return True
         return kind == "boxes" and self.takes_boxes
+
+    def drops(self, image: LabelledImage) -> Counter[str]:
+        """Of each attribute that it does not keep, how many objects of an image have it."""
+        kept = self.keeps
+        if kept is None:
+            return Counter()
+        return Counter(name for one in image.instances for name in one.attributes if name not in kept)
 
     def holds_in(self, tree: LabelTree) -> Holds:
         """What the labels of a tree of this format consist of: a format of pixels may be given boxes alone."""

@@ -15,7 +15,7 @@ from toolkit.imaging.images import is_image
 if TYPE_CHECKING:
     from toolkit.imaging.images import ImageHeader
 
-__all__ = ["ImageFinder", "image_header", "plain_name"]
+__all__ = ["ImageFinder", "image_header", "plain_name", "subset_of_name"]
 
 _LONGEST = 255  # bytes of a name that file systems take
 _DRIVE = re.compile(r"^[A-Za-z]:(?=[/\\])")
@@ -167,3 +167,27 @@ def _read_header(image: Path, length: int, changed: int) -> ImageHeader:
     from toolkit.imaging.images import read_header
 
     return read_header(image)
+
+
+_SUBSET_WORDS = {
+    "train": ("train", "training", "trainset", "trainval"),
+    "val": ("val", "valid", "validation", "valset"),
+    "test": ("test", "testing", "testset"),
+}
+_SUBSETS = {word: subset for subset, words in _SUBSET_WORDS.items() for word in words}
+_NEUTRAL = re.compile(
+    r"v?\d*|all|ann(s|otated|otations?)?|bbox|boxes|coco|data(set)?|detection|final|folder|full|images?|imgs?|instances?"
+    r"|json|label(s|led)?|masks?|new|of|panoptic|segm(entation)?|set|split|subset"
+)
+"""Words that stand beside the name of a subset and mean nothing."""
+
+
+def subset_of_name(name: str) -> str | None:
+    """Subset that a folder or file name speaks of, for instance "valid" or "instances_train2017"; None if none.
+
+    Whole words count, the last of those that mean something: "crash_train" is of train, "test piece" and "valve" are
+    not of any subset.
+    """
+    words = re.split(r"[\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    telling = [word for word in words if not _NEUTRAL.fullmatch(word)]
+    return _SUBSETS.get(telling[-1].rstrip("0123456789")) if telling else None

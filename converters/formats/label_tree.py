@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import InstanceList, Labelled, Reading, Settings, subset_of_name
-from converters.formats.image_files import image_header
+from converters.formats.base import InstanceList, Labelled, Reading, Settings
+from converters.formats.image_files import image_header, subset_of_name
 from converters.rasterize import Rounding
 from toolkit.dataset.keys import key_of_file_name
 from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_of_image, pack_sample, unpack_sample
@@ -35,6 +35,7 @@ __all__ = [
     "image_header",
     "make_records",
     "packed_images",
+    "packed_records",
     "subset_of_name",
     "walk_files",
 ]
@@ -126,17 +127,17 @@ class LabelRecord:
         """Read the labels as a conversion takes them: instances stand as they are labelled.
 
         Args:
-            settings: those below its minimum area are left out, and reported.
+            settings: those below its minimum area, or above its maximum, are left out, and reported.
             subset: of the image from now on; "" for its own.
 
         Raises:
             ToolkitError: the label or the image is at fault.
         """
         image = self.labelled(settings.scheme)
-        kept = tuple(instance for instance in image.instances if instance.area >= settings.min_area)
-        too_small = tuple(instance.area for instance in image.instances if instance.area < settings.min_area)
+        kept = tuple(instance for instance in image.instances if settings.fits(instance.area))
+        small, large = settings.beyond(instance.area for instance in image.instances)
         told = replace(image, instances=kept, subset=subset or image.subset)
-        return Labelled(told, len(image.instances) + len(image.left_out), too_small)
+        return Labelled(told, len(image.instances) + len(image.left_out), small, too_large=large)
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with its files."""
@@ -149,7 +150,7 @@ class LabelRecord:
     def label_digest(self) -> str:
         """Of its label file, or of its part of one."""
         first, *rest = self.payload if isinstance(self.payload, tuple) else (self.payload,)
-        own = isinstance(first, str) and not first.lower().endswith(".json")  # a JSON file is that of many images
+        own = isinstance(first, str) and not (rest and first.lower().endswith(".json"))  # then it is that of many
         files = [file_digest(Path(first))] if own else []
         files += [file_digest(mask.path) for mask in self.sample.masks]
         return hashlib.sha256(repr((self.sample.defect, self.size, files, rest)).encode()).hexdigest()
@@ -210,7 +211,8 @@ class _RecordPacking:
         return LabelRecord(unpack_sample(self._folders, sample), load, self._payloads.of(payload), names, size, ours)
 
 
-def _packed_records(records: Iterable[LabelRecord], payloads: Plain | None = None) -> Packed[LabelRecord]:
+def packed_records(records: Iterable[LabelRecord], payloads: Plain | None = None) -> Packed[LabelRecord]:
+    """Records in a sequence that takes little memory: see `toolkit.packed`."""
     packing = _RecordPacking(payloads)
     return Packed(packing.pack, packing.unpack, records, key=lambda told: str(told[0][0]))
 
@@ -243,7 +245,7 @@ class LabelTree:
         self.root = root
         self.kind = kind
         self.names = list(names)
-        self.records = records if isinstance(records, Packed) else _packed_records(records)
+        self.records = records if isinstance(records, Packed) else packed_records(records)
         self.records.sort()
         self.manifest = manifest
         self.layout_problems = tuple(sorted(layout_problems))
@@ -361,7 +363,7 @@ def make_records(
 
     With `payloads` what `load` needs is kept as that tells.
     """
-    return _packed_records(_records_of(found, load, names, ours, kind), payloads)
+    return packed_records(_records_of(found, load, names, ours, kind), payloads)
 
 
 def _records_of(

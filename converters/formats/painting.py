@@ -10,7 +10,7 @@ import numpy.typing as npt
 from converters.formats.base import Pixels, image_name
 from toolkit.geometry.labels import LabelledImage
 
-__all__ = ["label_name", "pixels_kept"]
+__all__ = ["boxes_of_ids", "label_name", "pixels_kept"]
 
 
 def label_name(image: LabelledImage) -> str:
@@ -37,3 +37,20 @@ def pixels_kept(
         return Pixels(kept, total), 0
     union = int(np.count_nonzero(shown))
     return Pixels(union, union), total - kept
+
+
+def boxes_of_ids(ids: npt.NDArray[np.unsignedinteger]) -> dict[int, tuple[int, int, int, int]]:
+    """Id -> the box (x0, y0, x1, y1), half-open, of the pixels that have it; 0 is none."""
+    if not ids.any():
+        return {}
+    width = ids.shape[1]
+    turns = np.ones(ids.shape, np.bool_)  # a run of one id begins here; none goes on in the next row
+    np.not_equal(ids[:, 1:], ids[:, :-1], out=turns[:, 1:])
+    starts = np.flatnonzero(turns)
+    lengths, here = np.diff(starts, append=ids.size), ids.ravel()[starts]
+    order = np.argsort(here, kind="stable")[np.count_nonzero(here == 0) :]
+    here, (rows, columns) = here[order], np.divmod(starts[order], width)
+    firsts = np.flatnonzero(np.diff(here, prepend=here.dtype.type(0)))
+    x0, y0 = (np.minimum.reduceat(along, firsts).tolist() for along in (columns, rows))
+    x1, y1 = (np.maximum.reduceat(along, firsts).tolist() for along in (columns + lengths[order], rows + 1))
+    return dict(zip(here[firsts].tolist(), zip(x0, y0, x1, y1, strict=True), strict=True))

@@ -1,4 +1,8 @@
-"""COCO panoptic: `panoptic_<subset>/NAME.png` of segment ids in base 256 (R first), and a JSON that lists them."""
+"""COCO panoptic: `panoptic_<subset>/NAME.png` of segment ids in base 256 (R first), and a JSON that lists them.
+
+Readers differ in where they look for the maps: detectron2 beside `annotations/`, where they stand unless told;
+datumaro, CVAT and mmdetection's own configurations in `annotations/panoptic_<subset>/`, as COCO's archives unpack.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from converters.formats.base import Encoded, Reading, Settings, TreeShape, image_name
+from converters.formats.coco.annotations import CROWD, crowds_note, is_crowd
 from converters.formats.coco.categories import coco_categories, read_categories
 from converters.formats.coco.document import check_members, image_id, shown, whole_number
 from converters.formats.coco.files import read_coco_files, speaks_of
@@ -20,7 +25,7 @@ from converters.formats.coco.reader import images_note, nothing_marked
 from converters.formats.format import Format
 from converters.formats.image_files import ImageFinder, plain_name
 from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
-from converters.formats.painting import label_name, pixels_kept
+from converters.formats.painting import boxes_of_ids, label_name, pixels_kept
 from converters.formats.registry import read_manifest
 from converters.rasterize import Rounding
 from toolkit.aliases import JsonObject
@@ -46,12 +51,13 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
             skipped.append(("hidden by another instance", instance.area))
         else:
             segments.append(segment)
-    name = label_name(image)
+    name, folder = label_name(image), "annotations/" if settings.panoptic_layout == "coco" else ""
+    png = _encode_ids(ids) if values else encode_blank_map((*ids.shape, 3))
     described = b'"file_name":%b,"segments_info":%b' % (orjson.dumps(name), orjson.dumps(segments))
     size = b'"width":%d,"height":%d' % (image.width, image.height)
     return Encoded(
         f"images/{image.subset}/{image_name(image)}",
-        ((f"panoptic_{image.subset}/{name}", _encode_ids(ids) if values else encode_blank_map((*ids.shape, 3))),),
+        ((f"{folder}panoptic_{image.subset}/{name}", png),),
         annotations=(described,),
         header=b'"file_name":%b,%b' % (orjson.dumps(image_name(image)), size),
         objects=len(segments),
@@ -88,7 +94,7 @@ def _segment(
         "category_id": settings.class_id(instance.label) + 1,
         "area": int(np.count_nonzero(shows)),
         "bbox": [int(number) for number in box],
-        "iscrowd": 0,
+        CROWD: int(CROWD in instance.attributes),
     }
 
 
@@ -100,7 +106,8 @@ def _index(root: Path, reading: Reading) -> LabelTree:
     files = read_coco_files(root, "panoptic")
     manifest, ours = read_manifest(root), read_manifest(files.home) is not None
     segments = {path: _segments(path, document) for path, document in files.documents}
-    used = Counter(one["category_id"] for listed in segments.values() for _, _, told in listed for one in told)
+    every = [one for listed in segments.values() for _, _, told in listed for one in told]
+    used = Counter(one["category_id"] for one in every)
     categories = read_categories(files.documents, used, ours=ours)
     places = {path: [files.home / path.stem, path.parent / path.stem] for path in segments}
     images = TreeImages(ImageFinder(files.home, [place for both in places.values() for place in both]), ours)
@@ -125,7 +132,7 @@ def _index(root: Path, reading: Reading) -> LabelTree:
         make_records(found, _load, names, ours=ours),
         manifest=manifest,
         layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
-        notes=[*files.notes, *categories.notes, *(images_note(images) if not ours else ())],
+        notes=[*files.notes, *categories.notes, *(() if ours else (*images_note(images), *crowds_note(every)))],
     )
 
 
@@ -172,7 +179,7 @@ def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
     width, height, left, top, ids = _read_ids(Path(png))
     if (width, height) != entry.image_size():
         raise ToolkitError(png, "is not of the size of its image", "write it again")
-    boxes = _boxes_of_ids(ids)
+    boxes = boxes_of_ids(ids)
     found = []
     for segment in segments:
         label, box = entry.names.get(segment["category_id"], ""), boxes.get(segment["id"])
@@ -183,7 +190,8 @@ def _load(entry: LabelRecord, rounding: Rounding) -> list[Instance]:
         x0, y0, x1, y1 = box
         shows = ids[y0:y1, x0:x1] == segment["id"]
         placed = (x0 + left, y0 + top, x1 + left, y1 + top)
-        found.append(Instance(label, placed, shows, int(np.count_nonzero(shows))))
+        told = {CROWD: "1"} if is_crowd(segment) else {}
+        found.append(Instance(label, placed, shows, int(np.count_nonzero(shows)), told))
     if np.count_nonzero(ids) != sum(instance.area for instance in found):
         raise ToolkitError(png, "holds segments that are not listed", "write it again")
     return found
@@ -201,23 +209,6 @@ def _read_ids(png: Path) -> Packed:
     pixels = read_image(png)
     blue, green, red = np.moveaxis(pixels.astype(np.uint32), 2, 0)
     return pixels.shape[1], pixels.shape[0], 0, 0, red | (green << 8) | (blue << 16)
-
-
-def _boxes_of_ids(ids: npt.NDArray[np.unsignedinteger]) -> dict[int, tuple[int, int, int, int]]:
-    """Id -> the box (x0, y0, x1, y1), half-open, of the pixels that have it; 0 is none."""
-    if not ids.any():
-        return {}
-    width = ids.shape[1]
-    turns = np.ones(ids.shape, np.bool_)  # a run of one id begins here; none goes on in the next row
-    np.not_equal(ids[:, 1:], ids[:, :-1], out=turns[:, 1:])
-    starts = np.flatnonzero(turns)
-    lengths, here = np.diff(starts, append=ids.size), ids.ravel()[starts]
-    order = np.argsort(here, kind="stable")[np.count_nonzero(here == 0) :]
-    here, (rows, columns) = here[order], np.divmod(starts[order], width)
-    firsts = np.flatnonzero(np.diff(here, prepend=here.dtype.type(0)))
-    x0, y0 = (np.minimum.reduceat(along, firsts).tolist() for along in (columns, rows))
-    x1, y1 = (np.maximum.reduceat(along, firsts).tolist() for along in (columns + lengths[order], rows + 1))
-    return dict(zip(here[firsts].tolist(), zip(x0, y0, x1, y1, strict=True), strict=True))
 
 
 def _recognise(root: Path) -> bool:
@@ -241,9 +232,10 @@ FORMAT = Format(
     encode=_encode,
     shape=_shape,
     index=_index,
-    label_files=("annotations/*.json", "panoptic_*/*.png"),
+    label_files=("annotations/*.json", "panoptic_*/*.png", "annotations/panoptic_*/*.png"),
     rank=10,
     recognise=_recognise,
     recognise_file=_recognise,
     count=_count,
+    keeps=(CROWD,),
 )

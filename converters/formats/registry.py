@@ -25,6 +25,8 @@ FORMATS: dict[str, str] = {
     "semantic": "converters.formats.semantic",
     "panoptic": "converters.formats.panoptic",
     "masks": "converters.formats.masks",
+    "labelme": "converters.formats.labelme.format",
+    "voc": "converters.formats.voc.format",
 }
 """Name -> module, whose `FORMAT` it is. Outputs are made in this order; the first that recognises a tree has it."""
 

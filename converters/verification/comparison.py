@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -91,7 +92,7 @@ def compare_image(
         least: IoU that rectangles must reach.
     """
     shown = readings[0]
-    faults = box_faults(found, record, shown, truth, holds)
+    faults = [*box_faults(found, record, shown, truth, holds), *_attribute_faults(found, record, shown, truth)]
     rectangles = drawn_as_masks(found, truth)
     if rectangles:
         if holds == "pixels" and (worst := min(_compare_pixels(one, truth) for one in readings)).iou < least:
@@ -104,6 +105,26 @@ def compare_image(
     if holds == "classes" or truth.instances or shown.instances:
         return Comparison(fidelity, not faults and (fidelity is None or fidelity.iou == 1), 0, faults)
     return Comparison(fidelity, None, 0, faults)
+
+
+def _attribute_faults(found: Format, record: LabelRecord, shown: LabelledImage, truth: LabelledImage) -> list[str]:
+    """Attributes that a tree of ours should have kept, and that it gives to other objects than the truth."""
+    if not record.ours or len(shown.instances) != len(truth.instances):
+        return []
+    told = {name for one in truth.instances for name in one.attributes}
+    names = told if found.keeps is None else {*found.keeps}
+    here, there = (_attributes(image.instances, names) for image in (shown, truth))
+    return [
+        f"{truth.key}: {here[pair]} object(s) have the {pair[0]} {pair[1]}, the source has it of {there[pair]}"
+        for pair in sorted(here | there)
+        if here[pair] != there[pair]
+    ]
+
+
+def _attributes(instances: Sequence[Instance], names: Collection[str] | None) -> Counter[tuple[str, str]]:
+    """How many of some objects have each value of the attributes of these names, None for any."""
+    every = (pair for one in instances for pair in one.attributes.items())
+    return Counter(pair for pair in every if names is None or pair[0] in names)
 
 
 def drawn_as_masks(found: Format, truth: LabelledImage) -> int:

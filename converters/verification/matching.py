@@ -11,17 +11,21 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import Settings
+from converters.formats.base import Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
-from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
+from converters.merging import SourcesLike, open_sources
+from converters.origins import named_roots, open_named
+from converters.sources import LayoutLike, Member, Source
+from converters.writing.selection import read_selected, selection_of
 from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 
-__all__ = ["Match", "Matches", "find_source", "match_records", "settings_of", "unsaid_images"]
+__all__ = ["Match", "Matches", "find_source", "match_records", "omissions", "settings_of", "unsaid_images"]
 
 _Numbers = npt.NDArray[np.int64]
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +35,12 @@ class Match:
     Attributes:
         member: the image in the source; None for labels whose image is not in the source.
         records: number of the tree and record, for each tree that labels the image.
+        left_out: numbers of the trees whose manifests say that nothing of it was asked for.
     """
 
     member: Member | None
     records: tuple[tuple[int, LabelRecord], ...]
+    left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +49,7 @@ class Matches:
 
     Attributes:
         found: images of the source by key, then the labels of images that are not in it; each made when asked for.
-        missing: for each tree the keys of the source that it does not label, sorted.
+        missing: for each tree the keys of the source that it does not label, nor was told to leave out, sorted.
         images: number of images in the source.
     """
 
@@ -52,27 +58,39 @@ class Matches:
     images: int
 
 
-def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: LayoutLike = None) -> Source | None:
+def find_source(against: SourcesLike | None, trees: Sequence[LabelTree], layout: LayoutLike = None) -> Source | None:
     """What to compare trees with: what was named, or what the first manifest that names a source does; else None.
 
     Raises:
         ToolkitError: what was named is neither a dataset nor a label tree.
     """
+    layout = _not_heeded(layout, trees)
     if against is not None:
-        told = next((tree.manifest["layout"] for tree in trees if tree.manifest and "layout" in tree.manifest), None)
-        if layout is None and told is not None and isinstance(against, str | Path):
+        roots = list(against) if isinstance(against, list | tuple) else [against]
+        told = next((one for tree in trees if (one := tree.manifest) and ("layout" in one or "sources" in one)), None)
+        paths = [root for root in roots if isinstance(root, str | Path)]
+        if told is not None and len(paths) == len(roots):
             with suppress(ToolkitError):  # another source than the one that was laid out so
-                return open_source(against, told)
-        source = open_source(against, layout)
+                return open_named(told, paths, layout)
+        source = open_sources(against, layout)
         if all(member.sample.kind == "unlabelled" for member in source.members):
             raise ToolkitError(source.root, "carries no labels to compare with", "name the dataset with its masks")
         return source
     for tree in trees:
-        named = (tree.manifest or {}).get("source")
-        root = (tree.root.resolve().parent / str(named)).resolve()
-        if named and root.exists() and tree.manifest is not None and tree.manifest.get("input_sha256"):
-            return open_source(root, tree.manifest.get("layout"))
+        named = named_roots(tree.manifest, tree.root.resolve().parent)
+        if named and all(root.exists() for root in named) and tree.manifest and tree.manifest.get("input_sha256"):
+            return open_named(tree.manifest, named)
     return None
+
+
+def _not_heeded(layout: LayoutLike, trees: Sequence[LabelTree]) -> LayoutLike:
+    """What a layout says of the source: all, but for what the foreign trees that are compared with it have heeded."""
+    reading = Reading.of_layout(layout)
+    heeded = {name for tree in trees if tree.manifest is None for name in find_format(tree.kind).reads}
+    if reading is None or not heeded:
+        return layout
+    left = {name: value for name, value in reading.described().items() if name not in heeded}
+    return {"labels": left} if left else None
 
 
 def settings_of(tree: LabelTree, source: Source | None) -> Settings:
@@ -93,6 +111,8 @@ def settings_of(tree: LabelTree, source: Source | None) -> Settings:
         min_iou=options["min_iou"],
         join_parts=options["join_parts"],
         threshold=options["threshold"],
+        selection=selection_of(options),
+        panoptic_layout=options.get("panoptic_layout", "flat"),
     )
 
 
@@ -108,21 +128,29 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
     for tree in trees:
         keys = map(find, tree.records.keys())
         owners.append(np.fromiter((-1 if key is None else places[key] for key in keys), np.int64, len(tree)))
-    missing = []
-    for owner in owners:
+    missing, left_out = [], []
+    for tree, owner in zip(trees, owners, strict=True):
+        dropped = np.array([places[key] for key in sorted(_left_out_of(tree)) if key in places], np.int64)
+        left_out.append(dropped)
         lacks = np.ones(len(members), np.bool_)
         lacks[owner[owner >= 0]] = False
+        lacks[dropped] = False
         missing.append(tuple(sorted(key for key, place in places.items() if lacks[place])))
     rank = np.empty(len(members), np.int64)
     rank[np.array([place for _, place in sorted(places.items())], np.int64)] = np.arange(len(places))
-    return Matches(_Found(members, trees, owners, rank), tuple(missing), len(places))
+    return Matches(_Found(members, trees, owners, left_out, rank), tuple(missing), len(places))
 
 
 class _Found(Sequence[Match]):
     """What `Matches.found` is, as numbers of members and records."""
 
     def __init__(
-        self, members: Sequence[Member], trees: Sequence[LabelTree], owners: Sequence[_Numbers], rank: _Numbers
+        self,
+        members: Sequence[Member],
+        trees: Sequence[LabelTree],
+        owners: Sequence[_Numbers],
+        left_out: Sequence[_Numbers],
+        rank: _Numbers,
     ) -> None:
         """As for `match_records`.
 
@@ -130,12 +158,14 @@ class _Found(Sequence[Match]):
             members: the images of the source.
             trees: the label trees.
             owners: for each tree the member that each record is of; -1 for none.
+            left_out: for each tree the members of which nothing was asked for.
             rank: the place of each member among all, by its key.
         """
         self._members, self._trees = members, trees
-        owner = np.concatenate([*owners, np.empty(0, np.int64)])
-        tree = np.repeat(np.arange(len(owners)), [len(one) for one in owners])
-        record = np.concatenate([*(np.arange(len(one)) for one in owners), np.empty(0, np.int64)])
+        owner = np.concatenate([*owners, *left_out, _NONE])
+        tree = np.repeat(np.tile(np.arange(len(owners)), 2), [len(one) for one in (*owners, *left_out)])
+        record = np.full(len(owner), -1, np.int64)  # of what is left out there is none
+        record[: sum(map(len, owners))] = np.concatenate([*(np.arange(len(one)) for one in owners), _NONE])
         # Those that are of no member follow, each by itself, in the order of the trees.
         alone = owner < 0
         group = np.where(alone, len(members) + np.cumsum(alone), rank[owner] if len(members) else 0)
@@ -156,10 +186,36 @@ class _Found(Sequence[Match]):
         start = int(self._starts[index])
         place = range(len(self))[index] + 1
         end = int(self._starts[place]) if place < len(self) else len(self._owner)
-        records = ((int(self._tree[at]), int(self._record[at])) for at in range(start, end))
+        pairs = [(int(self._tree[at]), int(self._record[at])) for at in range(start, end)]
         owner = int(self._owner[start])
         member = self._members[owner] if owner >= 0 else None
-        return Match(member, tuple((number, self._trees[number].records[at]) for number, at in records))
+        records = tuple((number, self._trees[number].records[at]) for number, at in pairs if at >= 0)
+        return Match(member, records, tuple(number for number, at in pairs if at < 0))
+
+
+def _left_out_of(tree: LabelTree) -> set[str]:
+    """Keys of the images of which nothing was asked for, by a tree's manifest."""
+    return {one["key"] for one in (tree.manifest or {}).get("left_out", ())}
+
+
+def omissions(match: Match, settings: Sequence[Settings]) -> list[tuple[int, str]]:
+    """The trees that left an image out of which something was asked for, and what to say of that.
+
+    Args:
+        match: the image.
+        settings: of each tree.
+    """
+    found: list[tuple[int, str]] = []
+    if match.member is None:
+        return found
+    for number in match.left_out:
+        try:
+            right = read_selected(match.member, settings[number]).excluded
+            told = "" if right else "was left out, and shows what was asked for"
+        except ToolkitError as error:
+            told = error.with_flags
+        found += [(number, f"{match.member.sample.key}: {told}")] if told else []
+    return found
 
 
 def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[str]:

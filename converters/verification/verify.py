@@ -8,11 +8,9 @@ source.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from heapq import nsmallest
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +21,15 @@ from converters.formats.base import Holds, Reading, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
-from converters.sources import LayoutLike, Member, Source, SourceLike, read_labels, trees_in
+from converters.merging import SourcesLike, roots_of, shared_paths
+from converters.sources import LayoutLike, Member, Source, read_labels, trees_in
+from converters.verification.as_seen import as_seen, formats_of
 from converters.verification.comparison import ImageFidelity, compare_image
-from converters.verification.matching import Match, find_source, match_records, settings_of, unsaid_images
-from converters.verification.photos import Photo, PhotoTally, check_photo, expects_photos, photo_faults
+from converters.verification.matching import Match, find_source, match_records, omissions, settings_of, unsaid_images
+from converters.verification.photos import PhotoTally, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
+from converters.verification.results import WORST, Checked, Results
+from converters.writing.selection import read_selected
 from converters.writing.summary import covered_note
 from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
@@ -39,7 +41,6 @@ from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
 
-_WORST = 5
 _NO_SOURCE = "no source to compare with: counts, classes, boxes and hashes were checked; name it with --against ROOT"
 _NEITHER = "no source to compare with: what labels say of themselves was checked; name it with --against ROOT"
 _NO_MANIFEST = "no manifest: no counts and hashes to check"
@@ -55,7 +56,7 @@ class _Tree:
 
 
 class _Way(NamedTuple):
-    """How a tree was written: its format, what its labels consist of, whether it has images, and the settings.
+    """How a tree was written, and who reads it: format, content, whether it has images, settings, another program.
 
     It goes to other processes, and so has the name of the format and not its functions.
     """
@@ -64,6 +65,7 @@ class _Way(NamedTuple):
     holds: Holds
     photos: bool
     settings: Settings
+    seen_by: str | None = None
 
     @property
     def format(self) -> Format:
@@ -71,79 +73,13 @@ class _Way(NamedTuple):
         return find_format(self.kind)
 
 
-class _Checked(NamedTuple):
-    """One image of one tree.
-
-    Attributes:
-        tree: number of the tree.
-        objects: labelled objects in it.
-        failures: what is wrong.
-        fidelity: of its masks, where any were compared.
-        right: whether it is exact; None where there was nothing that could be.
-        rectangles: objects that are rectangles made from boxes.
-        photo: its image file; None where the tree is to have none.
-    """
-
-    tree: int
-    objects: int
-    failures: tuple[str, ...]
-    fidelity: ImageFidelity | None = None
-    right: bool | None = None
-    rectangles: int = 0
-    photo: Photo | None = None
-
-
-@dataclass(eq=False)
-class _Results:
-    """What was found in the images of a tree, together.
-
-    Attributes:
-        images, objects: how many were looked at.
-        compared, exact: images that show something, and those of them without a fault.
-        rectangles, drawn: objects that are rectangles made from boxes, and images that have some.
-        silent: whether nothing was compared and nothing was wrong.
-        ious: of the images whose masks were compared, in order.
-        worst: the images with the lowest of them, if below 1.
-        failures: what is wrong.
-        photos: the image files.
-    """
-
-    images: int = 0
-    objects: int = 0
-    compared: int = 0
-    exact: int = 0
-    rectangles: int = 0
-    drawn: int = 0
-    silent: bool = True
-    ious: array[float] = field(default_factory=lambda: array("d"))
-    worst: list[ImageFidelity] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    photos: PhotoTally = field(default_factory=PhotoTally)
-
-    def add(self, one: _Checked) -> None:
-        """Take what was found in an image."""
-        self.images += 1
-        self.objects += one.objects
-        self.compared += one.right is not None
-        self.exact += one.right is True
-        self.rectangles += one.rectangles
-        self.drawn += one.rectangles > 0
-        self.silent &= one.right is None and not one.failures
-        self.failures += one.failures
-        if one.fidelity is not None:
-            self.ious.append(one.fidelity.iou)
-            if one.fidelity.iou < 1:
-                self.worst = nsmallest(_WORST, [*self.worst, one.fidelity])
-        if one.photo is not None:
-            self.photos.add(one.photo)
-
-
 def verify(
     out: str | Path,
-    against: SourceLike | None = None,
+    against: SourcesLike | None = None,
     *,
     layout: LayoutLike = None,
     min_iou: float = 1.0,
+    seen_by: str | None = None,
     workers: int = 1,
     cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -152,27 +88,33 @@ def verify(
 
     Args:
         out: a label tree, or the folder that `convert` wrote trees into.
-        against: the source; by default the one that the manifests name. Without a source only counts, classes, boxes,
-            hashes and whether the images can be read are checked.
-        layout: how `against` is laid out, where it is a folder; what the manifests say of it if None.
+        against: the source, or a list of several; by default what the manifests name. Without a source only counts,
+            classes, boxes, hashes and whether the images can be read are checked.
+        layout: how `against` is laid out, where it is a folder; what the manifests say of it if None. What it says of
+            labels is said of `out`, where another tool wrote that.
         min_iou: every image must reach this.
+        seen_by: read the labels as this program does, one of `as_seen.programs()`.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         progress: called with (done, total).
 
     Raises:
-        ToolkitError: `out` holds no label tree, or `against` is no dataset.
+        ToolkitError: `out` holds no label tree, or `against` is no dataset, or the program opens no such files.
     """
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
-    trees, reports = _indexed(shared_path(Path(out), cluster))
-    source = find_source(shared_path(against, cluster), [one.tree for one in trees], layout)
+    trees, reports = _indexed(shared_path(Path(out), cluster), Reading.of_layout(layout) or Reading())
+    unseen: tuple[str, ...] = ()
+    if seen_by is not None:
+        trees, unseen = _as_seen(trees, seen_by)
+    given = None if against is None else shared_paths(against, cluster)
+    source = find_source(given, [one.tree for one in trees], layout)
     known = any(one.tree.manifest is not None for one in trees)
-    notes: tuple[str, ...] = () if source is not None else (_NO_SOURCE if known else _NEITHER,)
+    notes = unseen if source is not None else (*unseen, _NO_SOURCE if known else _NEITHER)
     work = _work(trees, source)
-    ways = [_way(one.tree, source) for one in trees]
+    ways = [_way(one.tree, source, seen_by) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)
-    checked = [_Results() for _ in trees]
-    reads = [*(one.tree.root for one in trees), *([] if source is None else [source.root])]
+    checked = [Results() for _ in trees]
+    reads = [*(one.tree.root for one in trees), *(() if source is None else roots_of(source))]
     spread = ordered_map(check, work, workers=workers, cluster=cluster, reads=reads)
     for result in chain.from_iterable(reported(spread, len(work), progress)):
         checked[result.tree].add(result)
@@ -185,12 +127,12 @@ def verify(
     return VerifyReport(tuple(sorted(reports, key=lambda report: report.tree)), notes)
 
 
-def _way(tree: LabelTree, source: Source | None) -> _Way:
+def _way(tree: LabelTree, source: Source | None, seen_by: str | None) -> _Way:
     found = find_format(tree.kind)
-    return _Way(tree.kind, found.holds_in(tree), expects_photos(tree), settings_of(tree, source))
+    return _Way(tree.kind, found.holds_in(tree), expects_photos(tree), settings_of(tree, source), seen_by)
 
 
-def _notes(one: _Tree, way: _Way, results: _Results, min_iou: float, *, compared: bool) -> tuple[str, ...]:
+def _notes(one: _Tree, way: _Way, results: Results, min_iou: float, *, compared: bool) -> tuple[str, ...]:
     """What could not be checked in a tree, and why."""
     notes, tree = [], one.tree
     if way.settings.min_iou < min_iou:
@@ -209,13 +151,14 @@ def _notes(one: _Tree, way: _Way, results: _Results, min_iou: float, *, compared
     return tuple(notes)
 
 
-def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
+def _indexed(out: Path, reading: Reading) -> tuple[list[_Tree], list[TreeReport]]:
     """The trees to check, and reports of those that cannot be read."""
     trees, reports = [], []
     check_links(out)
-    for folder, kind in _folders(out):
+    for folder, kind in _folders(out, reading):
         try:
-            tree = find_format(kind).index(folder, Reading())
+            told = Reading() if folder.is_dir() and read_manifest(folder) else reading.only(find_format(kind).reads)
+            tree = find_format(kind).index(folder, told)
         except ToolkitError as error:
             iou = 0.0 if find_format(kind).holds == "pixels" else None
             reports.append(TreeReport(folder, kind, 0, 0, iou, iou, 0, (), (error.with_flags,)))
@@ -224,7 +167,24 @@ def _indexed(out: Path) -> tuple[list[_Tree], list[TreeReport]]:
     return trees, reports
 
 
-def _folders(out: Path) -> list[tuple[Path, str]]:
+def _as_seen(trees: Sequence[_Tree], program: str) -> tuple[list[_Tree], tuple[str, ...]]:
+    """The trees that a program opens, read as it does, and a note of the others."""
+    seen, others = [], []
+    for one in trees:
+        tree = as_seen(one.tree, program)
+        if tree is None:
+            others.append(one.tree)
+        else:
+            seen.append(replace(one, tree=tree))
+    if not seen:
+        known = ", ".join(formats_of(program))
+        problem = f"{program} opens no such labels ({', '.join(tree.kind for tree in others)})"
+        raise ToolkitError("--as", problem, f"of our formats it opens {known}")
+    names = ", ".join(tree.root.name for tree in others)
+    return seen, (f"not opened by {program}, and left out: {names}",) if others else ()
+
+
+def _folders(out: Path, reading: Reading) -> list[tuple[Path, str]]:
     """The trees to check."""
     if out.is_dir() and read_manifest(out) is None:
         found = [(path, manifest["format"]) for path in trees_in(out) if (manifest := read_manifest(path))]
@@ -233,7 +193,7 @@ def _folders(out: Path) -> list[tuple[Path, str]]:
             lost = (out / name for name in FORMATS if name not in known and (out / name).is_dir())
             return [*found, *((path, path.name) for path in lost)]
     manifest = read_manifest(out) if out.is_dir() else None
-    return [(out, manifest["format"] if manifest else read_labels(out).kind)]
+    return [(out, manifest["format"] if manifest else read_labels(out, reading=reading, strict=False).kind)]
 
 
 def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:
@@ -254,7 +214,7 @@ def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:
 
 
 def _first(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:_WORST]) + (", ..." if len(keys) > _WORST else "")
+    return ", ".join(keys[:WORST]) + (", ..." if len(keys) > WORST else "")
 
 
 def _images_said(tree: LabelTree) -> int | None:
@@ -266,15 +226,16 @@ def _images_said(tree: LabelTree) -> int | None:
     return sum(int(counts["images"]) for counts in tree.manifest["subsets"].values())
 
 
-def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: float) -> list[_Checked]:
+def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: float) -> list[Checked]:
     """Check all the labels of one image, and its image files."""
     expected: _Truths = {}
-    results = []
+    omitted = omissions(match, [way.settings for way in ways])
+    results = [Checked(number, 0, (told,)) for number, told in omitted]
     for number, record in match.records:
         way = ways[number]
         truth = _truth(match.member, way.settings, expected) if match.member is not None else None
         if isinstance(truth, str) or (truth is None and compare):
-            checked = _Checked(number, 0, (truth or f"{record.sample.key}: is not in the source",))
+            checked = Checked(number, 0, (truth or f"{record.sample.key}: is not in the source",))
         else:
             try:
                 checked = _check_record(number, record, truth, way, least)
@@ -291,25 +252,25 @@ _Truths = dict[tuple[Any, ...], LabelledImage | str]
 
 def _truth(member: Member, settings: Settings, known: _Truths) -> LabelledImage | str:
     """What the labels of an image should say. The image is read once for all trees whose settings allow it."""
-    how = (settings.grouping, settings.min_area, settings.threshold)
+    how = (settings.grouping, settings.min_area, settings.threshold, settings.selection)
     named, own = known.get(("defect", *how)), (settings.scheme, *how)
     if own not in known and settings.scheme == "binary" and named is not None:
         known[own] = named if isinstance(named, str) else named.binary()
     if own not in known:
         try:
-            known[own] = member.read(settings).image
+            known[own] = read_selected(member, settings).labelled.image
         except ToolkitError as error:
             known[own] = "; ".join(str(problem) for problem in error.problems)
     return known[own]
 
 
-def _wrong(number: int, record: LabelRecord, way: _Way, objects: int, failures: tuple[str, ...]) -> _Checked:
+def _wrong(number: int, record: LabelRecord, way: _Way, objects: int, failures: tuple[str, ...]) -> Checked:
     """An image whose labels cannot be compared, and should be."""
     fidelity = ImageFidelity(0.0, record.sample.key, 0, 0) if way.holds == "pixels" else None
-    return _Checked(number, objects, failures, fidelity, right=False)
+    return Checked(number, objects, failures, fidelity, right=False)
 
 
-def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way, least: float) -> _Checked:
+def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way, least: float) -> Checked:
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     found, key = way.format, record.sample.key
     scheme: ClassScheme = "defect" if found.tells_classes else "binary"
@@ -319,9 +280,12 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     # Simplified rings keep the box and the area of the mask that they stand for.
     simplified = way.settings.min_iou < 1 and truth is not None and len(truth.instances) == len(shown.instances)
     described = truth.instances if simplified and truth is not None else shown.instances
-    failures = found.self_faults(record, described)
+    # What another program sees is compared with the source, and not with what the file says of itself.
+    failures = [] if way.seen_by else found.self_faults(record, described)
     if truth is None:
-        return _Checked(number, objects, tuple(failures))
+        return Checked(number, objects, tuple(failures))
+    if not found.tells_classes:
+        truth = truth.binary()
     if (shown.width, shown.height) != (truth.width, truth.height):
         sizes = f"{shown.width} x {shown.height} pixels, the source is {truth.width} x {truth.height}"
         return _wrong(number, record, way, objects, (*failures, f"{key}: labelled as {sizes}"))
@@ -330,10 +294,10 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     if wanted is not None and objects != wanted:
         failures.append(f"{key}: {objects} labelled objects where the source has {wanted}")
     failures += compared.faults
-    return _Checked(number, objects, tuple(failures), compared.fidelity, compared.right, compared.rectangles)
+    return Checked(number, objects, tuple(failures), compared.fidelity, compared.right, compared.rectangles)
 
 
-def _check_manifest(one: _Tree, results: _Results) -> None:
+def _check_manifest(one: _Tree, results: Results) -> None:
     """Check what a manifest says against what is there."""
     manifest, root = one.tree.manifest, one.tree.root
     if manifest is None:
@@ -360,8 +324,8 @@ def _check_closing(one: _Tree, way: _Way) -> None:
         return
     shape = way.format.shape(way.settings, [name for name in SUBSETS if name in manifest["subsets"]])
     for name, content in shape.closing:
-        if name.endswith(".yaml"):
-            path = one.tree.root / name
+        path = one.tree.root / name
+        if name.endswith(".yaml") or (name.endswith(".json") and path.is_file()):  # older trees have no JSON
             try:
                 written, there = yaml.safe_load(content), parse_yaml(path, "convert again")
             except ToolkitError as error:
@@ -379,7 +343,7 @@ def _check_photos(one: _Tree, photos: PhotoTally) -> None:
     one.notes.extend([note] if note else [])
 
 
-def _report(one: _Tree, way: _Way, results: _Results, min_iou: float) -> TreeReport:
+def _report(one: _Tree, way: _Way, results: Results, min_iou: float) -> TreeReport:
     """Put the results of one tree together."""
     ious, worst = results.ious, tuple(results.worst)
     failures = one.failures + results.failures

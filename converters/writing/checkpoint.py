@@ -64,6 +64,7 @@ class WriterState(Record):
     spools: dict[Name, Count]
     subsets: dict[Name, SubsetCounts]
     totals: Totals
+    dropped: dict[str, Count]
     iou_sum: _Hex
     min_iou: _Hex
 

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import overload
 
+from converters.merging import parts_of
 from converters.sources import Member, Source
 from toolkit.dataset.samples import GOOD
 from toolkit.dataset.splits import SUBSETS
@@ -53,13 +54,12 @@ def find_items(source: Source, split: Mapping[str, str] | None) -> Sequence[Item
     Raises:
         ToolkitError: there is nothing, or the split knows other images or subsets.
     """
-    chosen, labelled = array("Q"), 0
+    chosen = array("Q")
     subsets = set() if split is None else {*split.values()}
     for place, member in enumerate(source.members):
         sample = member.sample
         if sample.kind == "unlabelled":
             continue
-        labelled += 1
         if split is None:
             subsets.add(sample.split)
         if split is None or sample.key in split:
@@ -67,13 +67,14 @@ def find_items(source: Source, split: Mapping[str, str] | None) -> Sequence[Item
     unknown = sorted(subsets - set(SUBSETS))
     if unknown:
         raise ToolkitError(source.root, f"unknown subset {unknown[0]!r}", f"use {', '.join(SUBSETS)}")
+    for part in parts_of(source):
+        if part.members and not part.layout_problems and all(one.sample.kind == "unlabelled" for one in part.members):
+            remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
+            raise ToolkitError(part.root, f"none of its {len(part.members)} images carries a label", remedy)
     items = _Items(source.members, chosen, split)
     if split is not None and len(items) < len(split):
         strange = sorted(set(split) - {one.sample.key for one, _ in items})
         raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
-    if not labelled and source.members and not source.layout_problems:
-        remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
-        raise ToolkitError(source.root, f"none of its {len(source.members)} images carries a label", remedy)
     if not items and not source.layout_problems:
         raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
     return items

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from converters.formats.registry import find_format
-from toolkit.dataset.samples import ClassScheme, Sample, is_good_word
+from converters.sources import Member
+from toolkit.dataset.samples import ClassScheme, is_good_word
 
-__all__ = ["MANIFEST_HEADER", "covered_note", "good_as_defects", "manifest_notes", "manifest_rows"]
+__all__ = ["MANIFEST_HEADER", "covered_note", "good_as_defects", "manifest_notes", "manifest_rows", "unmasked_note"]
 
 MANIFEST_HEADER = ("format", "images", "instances", "background", "exact", "min IoU", "left out")
 _NOTHING = "-"
 
 Manifests = Mapping[str, Mapping[str, Any]]
+Items = Iterable[tuple[Member, str]]
+"""What is converted, and its subset."""
 
 
 def manifest_rows(manifests: Manifests) -> list[list[object]]:
@@ -47,6 +50,7 @@ def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
         what = f"{max(drawn.values())} object(s) have a box alone: written as rectangles in {', '.join(drawn)}"
         notes.append(f"{what}, which are exact to nothing")
     notes += (f"{name}: {what}" for name, one in manifests.items() if (what := covered_note(one)))
+    notes += _dropped_notes(manifests)
     told = next((one for name, one in manifests.items() if find_format(name).holds != "classes"), None)
     if told is not None and _sum(told, "images") and not _sum(told, "instances"):
         found, images = told["components"]["found"], _sum(told, "images")
@@ -54,6 +58,18 @@ def manifest_notes(manifests: Manifests) -> tuple[str, ...]:
         dropped = f"all {found} components were left out: all {images} images"
         notes.append(f"{dropped if found else nothing} were written as background")
     return tuple(notes)
+
+
+def _dropped_notes(manifests: Manifests) -> list[str]:
+    """What to say of attributes of objects that formats do not keep."""
+    formats: dict[tuple[str, int], list[str]] = {}
+    for name, one in manifests.items():
+        for attribute, count in one["fidelity"].get("dropped", {}).items():
+            formats.setdefault((attribute, count), []).append(name)
+    return [
+        f"{attribute!r} of {count} object(s) is not kept by {', '.join(names)}"
+        for (attribute, count), names in sorted(formats.items())
+    ]
 
 
 def covered_note(manifest: Mapping[str, Any]) -> str:
@@ -69,9 +85,18 @@ def _sum(manifest: Mapping[str, Any], part: str) -> int:
     return sum(int(subset[part]) for subset in manifest["subsets"].values())
 
 
-def good_as_defects(samples: Iterable[Sample], scheme: ClassScheme) -> list[str]:
+def unmasked_note(items: Items) -> list[str]:
+    """What to say of defect images whose masks are not there, and that are written: a class is all that is asked."""
+    members = [member for member, _ in items]
+    some = any(member.sample.kind == "masks" for member in members)  # else no mask was ever meant
+    keys = [member.sample.key for member in members if some and member.missing is not None]
+    shown = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+    return [f"{len(keys)} defect image(s) have no mask where the layout has one: {shown}"] if keys else []
+
+
+def good_as_defects(items: Items, scheme: ClassScheme) -> list[str]:
     """What to say where objects of a class that is called good become defects."""
     if scheme != "binary":
         return []
-    words = sorted({label for sample in samples for label in sample.labels if is_good_word(label)})
+    words = sorted({label for member, _ in items for label in member.sample.labels if is_good_word(label)})
     return [f"objects of the class {word!r} count as defects: --classes binary has no other class" for word in words]

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote, unquote
 
 import orjson
 
@@ -24,10 +26,11 @@ from toolkit import __version__
 from toolkit.aliases import JsonObject
 from toolkit.files.publish import write_json
 
-__all__ = ["TreeWriter"]
+__all__ = ["LeftOut", "TreeWriter"]
 
 _BLOCK = 1 << 20
 _DIGEST = re.compile(rb"[^\0]*\0[0-9a-f]{64}\n")  # a line of `digest_line`; names may hold line ends
+_LINES = "lines."  # begins the name of a spool whose lines become a file: its path follows
 
 
 LeftOut = tuple[str, int]
@@ -48,6 +51,7 @@ class TreeWriter:
         self.owners = PathOwners(folder, name, claimed=self._owned)
         self._subsets: dict[str, dict[str, int]] = {}
         self._totals = dict.fromkeys(Totals.model_fields, 0)
+        self._dropped: Counter[str] = Counter()
         self._iou_sum = 0.0
         self._min_iou = 1.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,14 +82,18 @@ class TreeWriter:
             self._add_json(encoded, subset, counts, shape)
         if encoded.row:
             self._spool("table", encoded.row + b"\n")
+        for path, line in encoded.lines:
+            self._spool(_LINES + quote(path, safe=""), line + b"\n")
         counts["images"] += 1
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
         if found:
-            self._count_components(encoded, key, found, left_out)
+            self._count_components(key, found, (*left_out, *encoded.skipped))
+            self._totals["bridges"] += encoded.bridges
         self._totals["rectangles"] += encoded.rectangles
         self._totals["covered"] += encoded.covered
         self._totals["covered_images"] += encoded.covered > 0
+        self._dropped.update(encoded.dropped)
         if encoded.fidelity is not None:
             self._totals["compared"] += 1
             self._totals["exact"] += encoded.fidelity.intersection == encoded.fidelity.union
@@ -98,13 +106,16 @@ class TreeWriter:
             self.owners.claim(path, key)
             self._spool("owners", orjson.dumps([path, key]) + b"\n")
 
-    def _count_components(self, encoded: Encoded, key: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
-        skipped = (*left_out, *encoded.skipped)
+    def exclude(self, key: str, reason: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
+        """Leave an image out, for a reason that is no fault of it; its components count as found and not written."""
+        self._spool("excluded", orjson.dumps({"key": key, "reason": reason}) + b"\n")
+        self._count_components(key, found, left_out)
+
+    def _count_components(self, key: str, found: int, skipped: tuple[LeftOut, ...]) -> None:
         for reason, area in skipped:
             self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
         self._totals["found"] += found
         self._totals["skipped"] += len(skipped)
-        self._totals["bridges"] += encoded.bridges
 
     def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int], shape: TreeShape) -> None:
         image_id = counts["images"] + 1
@@ -154,6 +165,7 @@ class TreeWriter:
             spools={**self._kept, **{name: spool.tell() for name, spool in self._spools.items()}},
             subsets={name: SubsetCounts(**counts) for name, counts in self._subsets.items()},
             totals=Totals(**self._totals),
+            dropped=dict(self._dropped),
             iou_sum=self._iou_sum.hex(),
             min_iou=self._min_iou.hex(),
         )
@@ -169,6 +181,7 @@ class TreeWriter:
             self.owners.claim(path, key)
         self._subsets = {name: counts.model_dump() for name, counts in state.subsets.items()}
         self._totals = state.totals.model_dump()
+        self._dropped = Counter(state.dropped)
         self._iou_sum = float.fromhex(state.iou_sum)
         self._min_iou = float.fromhex(state.min_iou)
 
@@ -183,6 +196,10 @@ class TreeWriter:
             digest = self._assemble(name, [first_line.encode() + b"\n", *self._stored("table")])
             if shape.table_is_label:
                 self._spool("digests", digest_line(name, digest))
+        for spool in sorted({*self._kept, *self._spools}):
+            if spool.startswith(_LINES):
+                path = unquote(spool.removeprefix(_LINES))
+                self._spool("digests", digest_line(path, self._assemble(path, self._stored(spool))))
         for path, data in shape.closing:
             self._write(path, data)
         manifest = self._manifest(subsets, remarks)
@@ -247,7 +264,7 @@ class TreeWriter:
         digest = hashlib.sha256()
         for line in sorted(_DIGEST.findall(b"".join(self._stored("digests")))):
             digest.update(line)
-        skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
+        skipped, excluded = self._listed("skipped"), self._listed("excluded")
         totals = self._totals
         manifest: JsonObject = {
             "schema": 2,
@@ -267,12 +284,17 @@ class TreeWriter:
             "fidelity": self._fidelity(),
             "options": self._settings.described(),
             "images": self._images(),
+            **({"left_out": excluded} if excluded else {}),
             "labels_sha256": digest.hexdigest(),
             **remarks,
         }
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
+
+    def _listed(self, name: str) -> list[JsonObject]:
+        """The lines of a spool."""
+        return [orjson.loads(line) for line in b"".join(self._stored(name)).splitlines()]
 
     def _images(self) -> JsonObject:
         """How many image files were put into the tree, their bytes, and the copies that stand upright, if any."""
@@ -290,4 +312,5 @@ class TreeWriter:
             "images": compared,
             **({"rectangles": rectangles} if rectangles else {}),
             **({"covered": covered} if covered["pixels"] else {}),
+            **({"dropped": dict(sorted(self._dropped.items()))} if self._dropped else {}),
         }

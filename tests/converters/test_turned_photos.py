@@ -17,7 +17,7 @@ from toolkit.imaging.images import read_image
 from toolkit.imaging.orientation import turn
 
 SUFFIXES = ("jpg", "png", "webp", "tif")
-COPYING = ("coco", "masks", "yolo-classify")
+COPYING = ("coco", "masks", "voc", "yolo-classify")
 SPOT = (6, 11, 4, 9)  # x0, x1, y0, y1 in the upright picture of 20 x 30 pixels
 
 
@@ -59,8 +59,10 @@ def test_readers_that_do_not_turn_get_copies_and_the_others_links(report: Conver
     assert {name for name in FORMATS if not find_format(name).turns_photos} == set(COPYING)
     for name in FORMATS:
         kept_apart = {"labels", "masks", "ground_truth", "panoptic_train"}  # where label files of that name stand
+        kept_apart |= {"Annotations", "SegmentationClass", "SegmentationObject"}
         files = [path.relative_to(report.out / name) for path in (report.out / name).rglob("*of_*")]
-        pictures = [report.out / name / path for path in files if not kept_apart & set(path.parts[:-1])]
+        shown = (path for path in files if path.suffix != ".json" and not kept_apart & set(path.parts[:-1]))
+        pictures = [report.out / name / path for path in shown]
         linked = {path.name for path in pictures if path.stat().st_nlink > 1 and not is_shared_copy(path, report.out)}
         assert len(pictures) == 5, name
         assert len(linked) == (1 if name in COPYING else 5), (name, linked)
@@ -76,7 +78,7 @@ def is_shared_copy(path: Path, out: Path) -> bool:
 def test_it_is_said(report: ConvertReport) -> None:
     said = [note for note in report.notes if "upright copies" in note]
     assert said == [
-        "4 photo(s) have an EXIF orientation: in yolo-classify, coco, masks they are upright copies (PNG), "
+        "4 photo(s) have an EXIF orientation: in yolo-classify, coco, masks, voc they are upright copies (PNG), "
         "since not all readers turn them"
     ]
 
@@ -116,7 +118,8 @@ def test_copies_come_from_label_trees_too(report: ConvertReport, tmp_path: Path)
 @pytest.mark.parametrize("name", COPYING)
 def test_a_bare_pillow_sees_the_defect(report: ConvertReport, name: str) -> None:
     """As anomalib, torchvision and Hugging Face's image folders open images."""
-    found = [path for path in (report.out / name).rglob("*of_*.png") if "ground_truth" not in path.parts]
+    labels = {"ground_truth", "SegmentationClass", "SegmentationObject"}
+    found = [path for path in (report.out / name).rglob("*of_*.png") if not labels & {*path.parts}]
     assert len(found) == 5
     for path in found:
         with Image.open(path) as image:

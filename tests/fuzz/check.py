@@ -18,6 +18,8 @@ CHECKS = (
     "images",
     "labels",
     "coco",
+    "labelme",
+    "voc",
     "layouts",
     "names",
     "runs",
@@ -29,7 +31,9 @@ CHECKS = (
     "gallery",
     "kill",
 )
-"""Names of modules in `tests.fuzz.checks`; each ends in `CHECK = Check(...)`."""
+"""Names of modules in `tests.fuzz.checks`, or in its `formats`; each ends in `CHECK = Check(...)`."""
+
+_FORMATS = Path(__file__).with_name("checks") / "formats"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Check:
 
 def find_check(name: str) -> Check:
     """The check of a name out of `CHECKS`."""
-    check = import_module(f"tests.fuzz.checks.{name}").CHECK
+    place = "checks.formats" if (_FORMATS / f"{name}.py").is_file() else "checks"
+    check = import_module(f"tests.fuzz.{place}.{name}").CHECK
     assert isinstance(check, Check)
     return check

@@ -182,5 +182,5 @@ def damage_file(rng: random.Random, path: Path) -> None:
     elif path.suffix == ".yaml":
         data = rng.choice(YAMLS) + (data if rng.random() < 0.2 else b"")
     else:
-        data = damage_words(rng, data, "," if path.suffix == ".csv" else " ")
+        data = damage_words(rng, data, {".csv": ",", ".xml": ">"}.get(path.suffix, " "))
     path.write_bytes(data)

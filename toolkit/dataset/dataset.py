@@ -130,14 +130,14 @@ class Dataset(Sequence[Sample]):
             examples=self.examples,
         )
 
-    def with_problems(self, problems: Iterable[Problem]) -> Dataset:
-        """The dataset with further faults of its layout."""
+    def with_problems(self, problems: Iterable[Problem], notes: Iterable[str] = ()) -> Dataset:
+        """The dataset with further faults of its layout, and notes."""
         return Dataset(
             self._samples,
             root=self.root,
             layout=self.layout,
             layout_problems=[*self.layout_problems, *problems],
-            notes=self.notes,
+            notes=[*self.notes, *notes],
             unmasked=self.unmasked,
             description=self.description,
             examples=self.examples,

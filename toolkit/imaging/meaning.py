@@ -96,7 +96,7 @@ def _way(values: list[int], lossy: bool) -> str:
     if lossy:
         return "they come of lossy compression: say with --threshold 128 which count as defect"
     if len(values) == 1:
-        return f"say with --values nonzero that {values[0]} marks the defect"
+        return f"say with --values nonzero that {values[0]} marks the defect, or with --values ids that it is a class"
     if _are_ids(values):
         return _as_ids(values)
     half = 1 << (max(values).bit_length() - 1)

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from converters.formats.coco.document import shown, whole_number
 from converters.formats.label_tree import InstanceList, LabelRecord
-from converters.rasterize import Crop, Rounding, fill_edges_crop, paint_rle_crop
+from converters.rasterize import Crop, Rounding, fill_edges_crop, fill_pixels, paint_rle_crop, to_pixels
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
 
-__all__ = ["annotations_shown", "given_box", "load_coco", "rings_of"]
+__all__ = [
+    "CROWD",
+    "annotations_shown",
+    "crowds_note",
+    "given_box",
+    "is_crowd",
+    "load_coco",
+    "load_filled",
+    "rings_of",
+]
+
+CROWD = "iscrowd"
+"""Attribute of an instance that stands for many objects; its value is "1"."""
 
 _FARTHEST = 1e6
 """Pixels that a coordinate may lie from the image's corner: filling takes memory by the length of an outline."""
@@ -35,6 +49,23 @@ def load_coco(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     read = [(annotation, _instance(annotation, entry)) for annotation in entry.payload[1]]
     nothing = (f"annotation {shown(one.get('id'))} marks no pixel of the image" for one, found in read if found is None)
     return InstanceList((found for _, found in read if found is not None), nothing)
+
+
+def load_filled(entry: LabelRecord, rounding: Rounding) -> InstanceList:
+    """Instances of an image as supervision sees them: polygons are rounded to pixels and filled, outline included.
+
+    Source: `coco_annotations_to_masks` of supervision 0.31. What has a box alone has no pixel there.
+    """
+    width, height = entry.image_size()
+    found = []
+    for annotation in entry.payload[1]:
+        one, segmentation = _instance(annotation, entry), annotation.get("segmentation")
+        if isinstance(segmentation, list) and segmentation not in ([], [[]]):
+            rings = [to_pixels(ring, "round") for ring in rings_of(segmentation)]
+            label = entry.names[int(annotation["category_id"])]
+            one = crop_to_bbox(fill_pixels(rings, height, width), label, (0, 0))
+        found += [one] if one is not None else []
+    return InstanceList(found, settled=True)
 
 
 def annotations_shown(entry: LabelRecord, count: int) -> list[JsonObject]:
@@ -57,9 +88,23 @@ def _instance(annotation: JsonObject, entry: LabelRecord) -> Instance | None:
         known = ", ".join(map(str, sorted(entry.names)[:10]))
         raise ToolkitError(place, f"has an unknown category {shown(category)}", f"correct it; known are {known}")
     try:
-        return _pixels(annotation, entry.image_size(), entry.names[number])
+        found = _pixels(annotation, entry.image_size(), entry.names[number])
     except (ValueError, TypeError, OverflowError) as error:
         raise ToolkitError(place, f"has a malformed segmentation ({error})", "correct or remove it") from error
+    return replace(found, attributes={CROWD: "1"}) if found is not None and is_crowd(annotation) else found
+
+
+def is_crowd(annotation: JsonObject) -> bool:
+    """Whether an annotation, or a panoptic segment, stands for many objects: `iscrowd` 1, however it is written."""
+    value = annotation.get(CROWD)
+    return value is True or bool(whole_number(value))
+
+
+def crowds_note(annotations: Iterable[JsonObject]) -> list[str]:
+    """What to say of annotations, or panoptic segments, that stand for many objects."""
+    crowds = sum(map(is_crowd, annotations))
+    told = "each is read as one object, and is a crowd again where a format has crowds"
+    return [f"{crowds} annotation(s) are of crowds (iscrowd 1): {told}"] if crowds else []
 
 
 def _pixels(annotation: JsonObject, size: Size, label: str) -> Instance | None:

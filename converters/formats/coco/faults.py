@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from converters.formats.boxes import TOLERANCE, shown_box
-from converters.formats.coco.annotations import annotations_shown, given_box, rings_of
+from converters.formats.coco.annotations import annotations_shown, given_box, is_crowd, rings_of
 from converters.formats.coco.document import shown
 from converters.formats.label_tree import LabelRecord
 from toolkit.aliases import JsonObject
@@ -40,15 +40,17 @@ def self_faults(record: LabelRecord, instances: Sequence[Instance]) -> list[str]
 
 def _own_faults(annotation: JsonObject, instance: Instance) -> list[str]:
     faults = []
-    tight, box = _tight(instance), annotation.get("bbox") or ()
-    if len(box) != 4 or max(abs(a - b) for a, b in zip(box, tight, strict=True)) > TOLERANCE:
+    tight, box = _tight(instance), given_box(annotation)
+    if box is None:
+        faults.append(f"bbox {shown(annotation.get('bbox'))} is no box")
+    elif max(abs(a - b) for a, b in zip(box, tight, strict=True)) > TOLERANCE:
         faults.append(f"bbox {shown_box(box)} is not the tight box {shown_box(tight)}")
     area, given = float(instance.area) if instance.mask is not None else tight[2] * tight[3], annotation.get("area")
     if not isinstance(given, int | float) or abs(given - area) > (0 if instance.mask is not None else TOLERANCE * area):
         what = "pixel count" if instance.mask is not None else "area of the box,"
         faults.append(f"area {given} is not the {what} {area:g}")
-    if annotation.get("iscrowd"):
-        faults.append("is marked as a crowd, which training and evaluation pass over")
+    if is_crowd(annotation) and isinstance(annotation.get("segmentation"), list) and annotation["segmentation"]:
+        faults.append("is marked as a crowd, which training and evaluation pass over, and is a polygon, as no crowd is")
     return faults
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from converters.formats.base import AsWritten, Encoded, Pixels, Settings, TreeShape, image_name
-from converters.formats.coco.annotations import annotations_shown, given_box
+from converters.formats.coco.annotations import CROWD, annotations_shown, given_box, load_filled
 from converters.formats.coco.categories import coco_categories
 from converters.formats.coco.faults import self_faults
 from converters.formats.coco.files import speaks_of
@@ -24,7 +24,7 @@ __all__ = ["FORMAT"]
 
 
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
-    """One annotation for each instance: `iscrowd` 0, `area` the pixel count, `bbox` the tight box."""
+    """One annotation for each instance: `area` the pixel count, `bbox` the tight box; a crowd is one again."""
     name = image_name(image)
     annotations = []
     intersection = union = 0
@@ -53,8 +53,9 @@ def _annotation(instance: Instance, segmentation: bytes, settings: Settings) -> 
     x0, y0, x1, y1 = instance.bbox
     box = (x0, y0, x1 - x0, y1 - y0)
     area = instance.area if instance.mask is not None else box[2] * box[3]
-    return b'"category_id":%d,"iscrowd":0,"area":%b,"bbox":[%b],"segmentation":%b' % (
+    return b'"category_id":%d,"iscrowd":%d,"area":%b,"bbox":[%b],"segmentation":%b' % (
         settings.class_id(instance.label) + 1,
+        CROWD in instance.attributes,
         _number(area),
         b",".join(map(_number, box)),
         segmentation,
@@ -71,7 +72,7 @@ def _segmentation(instance: Instance, image: LabelledImage, settings: Settings) 
     mask = instance.mask
     if mask is None:
         return b"[]", Pixels(0, 0)
-    if settings.segmentation == "rle":
+    if settings.segmentation == "rle" or CROWD in instance.attributes:  # crowds are run lengths, as COCO has them
         counts = uncompressed_rle(mask, instance.window[:2], image.height, image.width)
         size = [image.height, image.width]
         packed = {"size": size, "counts": compress_rle(counts, image.height, image.width)}
@@ -110,10 +111,12 @@ FORMAT = Format(
     label_files=("annotations/*.json",),
     rank=0,
     takes_boxes=True,
+    keeps=(CROWD,),
     recognise=_recognise,
     recognise_file=_recognise,
     count=lambda image, settings: len(image.instances),
     as_written=_as_written,
     self_faults=self_faults,
+    seen_by={"pycocotools": None, "cvat": None, "supervision": load_filled},
     turns_photos=False,  # torchvision opens them with a bare Pillow
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from converters.formats.base import Reading
-from converters.formats.coco.annotations import load_coco
+from converters.formats.coco.annotations import crowds_note, load_coco
 from converters.formats.coco.box_forms import check_boxes
 from converters.formats.coco.categories import read_categories
 from converters.formats.coco.document import image_id, image_places, shown, whole_number
@@ -37,7 +37,8 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
     """
     files = read_coco_files(root, "instances")
     manifest, ours = read_manifest(root), read_manifest(files.home) is not None
-    used = Counter(_category(one) for _, document in files.documents for one in document["annotations"])
+    every = [one for _, document in files.documents for one in document["annotations"]]
+    used = Counter(map(_category, every))
     categories = read_categories(files.documents, used, ours=ours)
     images = TreeImages(ImageFinder(files.home), ours)
     folders = Folders()
@@ -64,14 +65,8 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
         make_records(found, load_coco, names, ours=ours, kind=kind, payloads=payloads),
         manifest=manifest,
         layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
-        notes=[*files.notes, *categories.notes, *(() if ours else (*images_note(images), *_crowds_note(files)))],
+        notes=[*files.notes, *categories.notes, *(() if ours else (*images_note(images), *crowds_note(every)))],
     )
-
-
-def _crowds_note(files: CocoFiles) -> list[str]:
-    """What to say of annotations that stand for many objects."""
-    crowds = sum(bool(one.get("iscrowd")) for _, document in files.documents for one in document["annotations"])
-    return [f"{crowds} annotation(s) are of crowds (iscrowd 1): each is read as one object"] if crowds else []
 
 
 def _category(annotation: JsonObject) -> int:

@@ -60,4 +60,5 @@ FORMAT = Format(
     rank=60,
     takes_boxes=True,
     as_written=_as_written,
+    seen_by=dict.fromkeys(("ultralytics", "supervision", "cvat")),
 )

@@ -100,4 +100,5 @@ FORMAT = Format(
     label_files=("labels/*/*.txt",),
     rank=50,
     as_written=_as_written,
+    seen_by={"ultralytics": None},
 )

@@ -15,7 +15,7 @@ from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
 
-__all__ = ["load_obb", "load_yolo", "read_corners", "read_rows"]
+__all__ = ["load_edges", "load_obb", "load_rounded", "load_truncated", "load_yolo", "read_corners", "read_rows"]
 
 
 def load_yolo(entry: LabelRecord, rounding: Rounding) -> InstanceList:
@@ -26,6 +26,31 @@ def load_yolo(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     """
     read = list(_read_rows(entry, rounding))
     return _taken(entry, ((row, found) for row, found, _ in read), settled=all(same for _, _, same in read))
+
+
+def load_truncated(entry: LabelRecord, rounding: Rounding) -> InstanceList:
+    """Instances of an image as ultralytics sees them, which truncates: `polygon2mask` of ultralytics 8.4."""
+    return _taken(entry, read_rows(entry, "truncate"), settled=True)
+
+
+def load_rounded(entry: LabelRecord, rounding: Rounding) -> InstanceList:
+    """Instances of an image as supervision sees them, which rounds: `yolo_annotations_to_detections` of 0.31."""
+    return _taken(entry, read_rows(entry, "round"), settled=True)
+
+
+def load_edges(entry: LabelRecord, rounding: Rounding) -> InstanceList:
+    """Instances of an image as CVAT sees them: polygons in continuous coordinates, filled by pycocotools.
+
+    Source: datumaro's YOLO reader, and its `polygons_to_masks`.
+    """
+    width, height = size = entry.image_size()
+    found = []
+    for row, one in read_rows(entry, rounding):
+        if len(row.values) > 4 and one is not None:
+            filled, offset = fill_edges_crop([pixel_corners(row.values, size)], height, width)
+            one = crop_to_bbox(filled, one.label, offset)
+        found += [one] if one is not None else []
+    return InstanceList(found, settled=True)
 
 
 def load_obb(entry: LabelRecord, rounding: Rounding) -> InstanceList:

@@ -12,6 +12,7 @@ from converters.formats.yolo.data_yaml import find_data_yaml, read_document
 from converters.formats.yolo.description import holds_labels, is_described
 from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import Row, pixel_rings, polygon_rows
+from converters.formats.yolo.reader import load_edges, load_rounded, load_truncated
 from converters.formats.yolo.writer import encoded_rows, yolo_shape
 from converters.rasterize import ROUNDINGS, compare_pixels
 from toolkit.geometry.labels import Instance, LabelledImage
@@ -86,4 +87,5 @@ FORMAT = Format(
     suspect=holds_labels,
     roundings=ROUNDINGS,
     count=_count,
+    seen_by={"ultralytics": load_truncated, "supervision": load_rounded, "cvat": load_edges},
 )

@@ -37,7 +37,8 @@ def find_photo(tree: Path) -> Path:
     """The image of scratch/000 in a tree."""
     if tree.name == "masks":
         return tree / "part/test/scratch/000.png"
-    return tree / ("test/scratch" if tree.name == "yolo-classify" else "images/test") / f"{NAME}.png"
+    places = {"yolo-classify": "test/scratch", "voc": "JPEGImages"}
+    return tree / places.get(tree.name, "images/test") / f"{NAME}.png"
 
 
 def lengthen(photo: Path) -> None:

@@ -14,7 +14,7 @@ from tests.fuzz.making.trees import FORMATS, copy_tree, make_dataset, make_trees
 from tests.fuzz.mutations import damage_file, damage_text, mutate
 from toolkit import Dataset, load_dataset, read_split
 
-_TEXTS = (".json", ".txt", ".yaml", ".csv")
+_TEXTS = (".json", ".txt", ".yaml", ".csv", ".xml")
 _SPLIT_LINES = (
     *('"', '"a', "a,b,c", "," * 500, "x" * 200_000 + ",train", "\0,train", '"' + "x" * 140_000 + '",train', "#"),
     *("é,train", "# strategy=uniform samples=²", "# samples=" + "9" * 5000 + " strategy=uniform", ",", "a,"),
@@ -22,7 +22,7 @@ _SPLIT_LINES = (
 _SAMPLES = ("²", "9" * 5000, "-1", "1.5", "٣", "nan", "")
 
 
-class _World(NamedTuple):
+class World(NamedTuple):
     home: Path
     trees: dict[str, Path]
     dataset: Dataset
@@ -36,12 +36,12 @@ class _Tree(NamedTuple):
     save: Save
 
 
-def prepare(home: Path) -> _World:
+def prepare(home: Path) -> World:
     root = make_dataset(home / "data")
-    return _World(home, make_trees(home, root), load_dataset(root))
+    return World(home, make_trees(home, root), load_dataset(root))
 
 
-def attempt(world: _World, judge: Judge, rng: random.Random) -> None:
+def attempt(world: World, judge: Judge, rng: random.Random) -> None:
     if rng.random() < 0.06:
         _split(world, judge, rng)
         return
@@ -61,7 +61,7 @@ def attempt(world: _World, judge: Judge, rng: random.Random) -> None:
         judge.run(lambda: diff(tree.root, sound), f"diff {tree.what}", tree.save)
 
 
-def _damaged(world: _World, rng: random.Random) -> _Tree:
+def _damaged(world: World, rng: random.Random) -> _Tree:
     name = rng.choice(sorted(world.trees))
     root = copy_tree(world.trees[name], world.home / "now")
     files = sorted(path for path in root.rglob("*") if path.is_file())
@@ -81,7 +81,7 @@ def _damaged(world: _World, rng: random.Random) -> _Tree:
     return _Tree(root, f"{kind} {victims[0].suffix}: {name} {place}", save)
 
 
-def _convert(world: _World, judge: Judge, rng: random.Random, tree: _Tree) -> None:
+def _convert(world: World, judge: Judge, rng: random.Random, tree: _Tree) -> None:
     """What an error leaves behind, and whether what was written passes its own proof."""
     out = world.home / "out"
     shutil.rmtree(out, ignore_errors=True)
@@ -106,7 +106,7 @@ def _convert(world: _World, judge: Judge, rng: random.Random, tree: _Tree) -> No
             judge.find(f"convert succeeds, verify fails: {kind}", f"{told.value.failures[:2]} {tree.what}", tree.save)
 
 
-def _split(world: _World, judge: Judge, rng: random.Random) -> None:
+def _split(world: World, judge: Judge, rng: random.Random) -> None:
     rows = [f"{sample.key},{rng.choice(('train', 'val', 'test'))}" for sample in world.dataset]
     lines = [f"# strategy=stratified seed=0 samples={len(rows)}", "key,subset", *rows]
     way = rng.randrange(4)

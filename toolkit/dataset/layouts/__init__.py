@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.dataset.dataset import Dataset
+from toolkit.dataset.foreign import label_like, shown_labels
 from toolkit.dataset.layouts.builtins import built_in_names, every_description, find_description
-from toolkit.dataset.layouts.described import index_described
+from toolkit.dataset.layouts.described import index_described, is_good
 from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
-from toolkit.dataset.layouts.files import FileList, list_files, unread_pictures
+from toolkit.dataset.layouts.files import FileList, hidden_notes, list_files, unread_notes, unread_pictures
 from toolkit.dataset.layouts.guessing import candidates, guess, signed
+from toolkit.dataset.layouts.guessing.pairs import holds_masks
 from toolkit.dataset.layouts.layout import Layout
-from toolkit.dataset.layouts.resolving import resolve
+from toolkit.dataset.layouts.places import MaskPlaces, plain_pattern
+from toolkit.dataset.layouts.resolving import Resolution, resolve, subset_of
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.reach import check_links, following_links
 
@@ -83,7 +86,8 @@ def index_root(root: Path) -> Dataset:
     for folder in (root, *children):
         layout = detect_layout(folder)
         if layout is not None:
-            return _whole(layout.index(folder), folder)
+            dataset = _whole(layout.index(folder), folder)
+            return dataset if folder == root else _with_beside(dataset, root, folder)
     place = root.resolve()
     for folder in place.parents[:2]:
         layout = detect_layout(folder)
@@ -92,6 +96,21 @@ def index_root(root: Path) -> Dataset:
     if not any(root.iterdir()):
         raise ToolkitError(root, "the folder is empty", "name the folder that holds the dataset")
     return _guessed(root, children)
+
+
+def _with_beside(dataset: Dataset, root: Path, folder: Path) -> Dataset:
+    """The dataset that one folder of a root is, and what lies beside that: images there would be lost."""
+    whole = list_files(root)
+    images, hidden, passed = (
+        tuple(path for path in paths if path.split("/")[0] != folder.name)
+        for paths in (whole.images, whole.hidden, whole.passed_over)
+    )
+    problems = []
+    if images:
+        shown = ", ".join(images[:_LISTED]) + (", ..." if len(images) > _LISTED else "")
+        what = f"{len(images)} image file(s) lie beside the dataset {folder.name}: {shown}"
+        problems.append(Problem(str(root), what, f"name {folder} itself, or each dataset of several"))
+    return dataset.with_problems(problems, hidden_notes(replace(whole, hidden=hidden, passed_over=passed)))
 
 
 def _whole(dataset: Dataset, root: Path) -> Dataset:
@@ -106,7 +125,7 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     if not left:
         if not len(dataset) and not dataset.layout_problems:
             raise _holds_no_images(files)
-        return dataset
+        return dataset.with_problems(_masks_among_photos(dataset, files))
     found = guess(files)
     if found is not None:
         return index_described(files, found.description, resolution=found.resolution)
@@ -118,10 +137,20 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     return dataset.with_problems([Problem(str(root), what, f"{remedy}; 'defectkit layouts --guess {root}' drafts one")])
 
 
+def _masks_among_photos(dataset: Dataset, files: FileList) -> Iterator[Problem]:
+    """That some photos of a dataset of classes are masks of others, by their names or values."""
+    if dataset.holds == "class" and holds_masks(files):
+        remedy = "say with --image and --mask where both are, or take the masks out"
+        yield Problem(str(files.root), "some of its images look like masks of others, and would be photos", remedy)
+
+
 def _with_unread(dataset: Dataset, files: FileList) -> Dataset:
-    """A dataset that tells of pictures below its root that are of kinds that are not read."""
+    """A dataset that tells of files below its root that nobody reads: pictures of other kinds, and what is hidden."""
     further = [one for one in unread_pictures(files.root, files.others) if one not in dataset.layout_problems]
-    return dataset.with_problems(further) if further else dataset
+    notes = hidden_notes(files) if dataset.layout in LAYOUTS else []  # a description has said itself
+    if dataset.layout == "mvtec":
+        notes += unread_notes(files)
+    return dataset.with_problems(further, notes) if further or notes else dataset
 
 
 def _holds_no_images(files: FileList) -> ToolkitError:
@@ -151,20 +180,35 @@ def _guessed(root: Path, children: list[Path]) -> Dataset:
     whole = list_files(root)
     if not whole.images:
         raise _holds_no_images(whole)
-    inner = [replace(list_files(folder), others=whole.others) for folder in children]
-    alone = [files for files in inner if files.images]
+    alone = [files for folder in children if (files := list_files(folder)).images]
     found = guess(whole)
     only = alone[0] if len(alone) == 1 and len(alone[0].images) == len(whole.images) else None
     if only is not None and (found is None or not found.description.single):
-        nested = guess(only)
+        nested = guess(replace(only, others=whole.others))
         if nested is not None and nested.description.name != "photos":
-            return index_described(only, nested.description, resolution=nested.resolution)
+            return _with_beside(
+                index_described(only, nested.description, resolution=nested.resolution), root, only.root
+            )
     if found is not None:
         return index_described(whole, found.description, resolution=found.resolution)
-    near = [one.told for one in candidates(whole)][:_LISTED]
-    shown = f" ({'; '.join(near)})" if near else ""
+    raise _unknown(whole)
+
+
+def _unknown(files: FileList) -> ToolkitError:
+    """What a folder of no known layout looks like."""
+    labels = shown_labels(files.root, label_like(files.images, files.others))
+    near = candidates(files)
+    if labels:  # which is why nothing else has it, where all images have their places
+        near = [one for one in near if one.leaves_any]
+    reasons = [*([f"holds {labels}, which were not read"] if labels else []), *(one.told for one in near)]
+    shown = f" ({'; '.join(reasons[:_LISTED])})" if reasons else ""
     ways = "describe it with --image PATTERN --mask PATTERN, or with --layout FILE.yaml"
-    raise ToolkitError(root, f"unknown layout{shown}", f"{ways}; 'defectkit layouts --guess {root}' drafts one")
+    lacking = next((one for one in near if one.lacks_good), None)
+    if lacking is not None:
+        words = ", ".join(lacking.words[:_LISTED]) + (", ..." if len(lacking.words) > _LISTED else "")
+        ways = f"say which folder ({words}) is good with --layout '{lacking.description.name}' --good NAME, or {ways}"
+    remedy = f"{ways}; 'defectkit layouts --guess {files.root}' drafts one"
+    return ToolkitError(files.root, f"unknown layout{shown}", remedy)
 
 
 def chosen_layout(
@@ -290,9 +334,29 @@ def _as_told(root: Path, description: Description) -> Dataset:
     if below is not None and not resolution.names_any:
         description, resolution = below, resolve(below, files.images, united=united)
     if not resolution.names_any:
-        wanted = ", ".join([*description.images, *description.unlabelled][:2])
+        wanted = ", ".join(map(plain_pattern, [*description.images, *description.unlabelled][:2]))
         raise ToolkitError(root, f"has no image that the layout names ({wanted})", "correct the layout, or the path")
+    _check_masks(root, description, resolution)
     return index_described(files, description, resolution=resolution, told=True)
+
+
+def _check_masks(root: Path, description: Description, found: Resolution) -> None:
+    """Refuse a layout whose masks are nowhere: a slip in a pattern would make all images good, or classes alone.
+
+    Raises:
+        ToolkitError: no file is a mask, and not all images are good by their folders.
+    """
+    if not description.mask or found.paired or found.orphans or found.shared:
+        return
+    for one in found.images:
+        subset = one.groups.get("split", "train")
+        missing = description.without_mask(subset_of(subset, description) or subset)
+        if not one.labelled or missing == "unlabelled" or is_good(one.groups.get("class", ""), description):
+            continue
+        wanted = MaskPlaces(root, description, []).of(one)
+        what = f"no file is a mask of the layout: that of {one.path} would be {wanted}"
+        remedy = "correct the pattern of the masks, or leave it out where there are none"
+        raise ToolkitError(root, what, remedy)
 
 
 def find_layout(layout: str | Path | Mapping[str, Any]) -> Description:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.description import Description
 from toolkit.dataset.layouts.files import FileList
-from toolkit.dataset.layouts.meanings import Meaning, Meanings, named_values, value_problems
+from toolkit.dataset.layouts.meanings import Meaning, Meanings, named_values, value_problems, with_class_names
+from toolkit.dataset.layouts.places import MaskPlaces
 from toolkit.dataset.layouts.published import compare_with_published
 from toolkit.dataset.layouts.remarks import name_problems, notes_of
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve, subset_of
@@ -89,11 +90,12 @@ def index_described(
     found = resolve(description, files.images) if resolution is None else resolution
     if told:
         _check_good(files, description, {file.groups["class"] for file in found.images if "class" in file.groups})
+    description, unnamed = with_class_names(files, description, found.images)
     keys = _keys(found.images, description)
     table = read_tables(files, description, found.images)
     made = _made(files.root, description, found.images, keys, table.splits)
     samples = [one.sample for one in made if one.sample is not None]
-    problems = [*files.problems, *name_problems(files.root, description, found, keys), *table.problems]
+    problems = [*files.problems, *name_problems(files.root, description, found, keys), *table.problems, *unnamed]
     problems += (problem for one in made for problem in one.problems)
     name = layout or description.name or "described"
     notes = notes_of(
@@ -158,7 +160,7 @@ def _made(
     """What becomes of each image. Several threads look into masks, where names do not tell all."""
     meanings = Meanings(root, description)
     name = root.resolve().name
-    folder = cache(lambda inner: root / inner)
+    folder, places = cache(lambda inner: root / inner), MaskPlaces(root, description, images)
     made: list[_Made] = []
     waiting: list[tuple[int, _Named, list[Path], Meaning, Sequence[str]]] = []
     for file, key in zip(images, keys, strict=True):
@@ -170,7 +172,7 @@ def _made(
             made.append(_Made(known.sample("unlabelled")))
         elif not masks:
             needed = description.mask_folder.format_map(file.groups)
-            made.append(_without_mask(known, description, needed and folder(needed)))
+            made.append(_without_mask(known, description, needed and folder(needed), partial(places.of, file)))
         else:
             meaning = meanings.of(file.groups)
             if meaning.tells_classes or file.classes or _empty(known, description) == "good":
@@ -216,25 +218,30 @@ def is_good(word: str, description: Description) -> bool:
     return word in description.good or word == GOOD  # no class of defects can have the name that good images have
 
 
-def _without_mask(known: _Named, description: Description, place: Path | str) -> _Made:
-    """An image that has no mask: good, or a class alone, or at fault; `place` is where its mask would be, or ""."""
+def _without_mask(known: _Named, description: Description, folder: Path | str, wanted: Callable[[], str]) -> _Made:
+    """An image that has no mask: good, or a class alone, or at fault.
+
+    Args:
+        known, description: the image and the layout.
+        folder: without which it is not good, or "".
+        wanted: says where its mask would be.
+    """
     if known.defect == GOOD:
         return _Made(known.sample("good"))
     if not description.mask:
         return _Made(known.sample("class" if known.defect else "unlabelled"))
     missing = description.without_mask(known.split)
-    if missing == "good" and isinstance(place, Path) and not _is_folder(place):
+    if missing == "good" and isinstance(folder, Path) and not _is_folder(folder):
         what = "no such folder, without which no image beside it is known to be good"
-        return _Made(None, (Problem(str(place), what, "put the masks there, or take the images out"),))
+        return _Made(None, (Problem(str(folder), what, "put the masks there, or take the images out"),))
     if missing == "good":
         return _Made(known.sample("good", GOOD), presumed=True)
     if missing == "unlabelled":
         return _Made(known.sample("unlabelled"))
-    wanted = " or ".join(description.mask[:2])
     if known.defect:
-        problem = Problem(str(known.image), "a defect image without a mask", f"put its mask at {wanted}")
+        problem = Problem(str(known.image), "a defect image without a mask", f"put its mask at {wanted()}")
         return _Made(known.sample("class"), (), problem)
-    remedy = f"put its mask at {wanted}, or say 'missing_mask: good' in the layout"
+    remedy = f"put its mask at {wanted()}, or say --without-label good (missing_mask: good in a layout)"
     return _Made(None, (Problem(str(known.image), "an image without a mask", remedy),))
 
 

@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from toolkit.dataset.class_names import NAMES_FILES, numberings, read_names
 from toolkit.dataset.layouts.description import Description, ValuesFile, check_class_name, colour_of
+from toolkit.dataset.layouts.files import FileList
 from toolkit.dataset.layouts.records import read_json, read_table
+from toolkit.dataset.layouts.resolving import FoundFile
 from toolkit.dataset.samples import is_background_word
 from toolkit.errors import Problem, ToolkitError
-from toolkit.imaging.masks import MaskReading
+from toolkit.imaging.masks import MaskReading, present_values
 
-__all__ = ["IGNORED", "Meaning", "Meanings", "named_values", "value_problems"]
+__all__ = ["IGNORED", "Meaning", "Meanings", "named_values", "value_problems", "with_class_names"]
 
 IGNORED = 255
 """Value in class maps of what training and evaluation pass over."""
 
 _MANY = 5
+_LOOKED_AT = 16  # masks
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,51 @@ def _read_names(path: Path, values: ValuesFile) -> dict[int, str]:
         problem = f"does not name the values in masks ({type(error).__name__}: {error})"
         raise ToolkitError(path, problem, remedy) from error
     return names
+
+
+def with_class_names(
+    files: FileList, description: Description, images: Sequence[FoundFile]
+) -> tuple[Description, list[Problem]]:
+    """The description with the values of class maps, where a file beside these names the classes.
+
+    Masks of 0 and 255 are no maps, and stay masks. A file that does not tell which of its classes the values are is a
+    problem.
+    """
+    tells = description.values is not None or description.source or description.masks_tell_classes
+    beside = [path for path in files.others if path.rpartition("/")[2].lower() in NAMES_FILES]
+    if tells or not beside or any("class" in file.groups for file in images):
+        return description, []
+    named = [(path, names) for path in beside if (names := read_names(files.root / path))]
+    masks = [mask for file in images for mask in file.masks]
+    values = _some_values(files.root, masks) if named else frozenset()
+    if not values or any(names != named[0][1] for _, names in named):
+        return description, []
+    path, names = named[0]
+    ways = [way for way in numberings(names) if values <= way.keys()]
+    if len(ways) == 1 and any(value in ways[0] for value in values):
+        told = ", ".join(f"{value} {name}" for value, name in list(ways[0].items())[:_MANY])
+        more = ", ..." if len(ways[0]) > _MANY else ""
+        note = f"values in masks are classes as {path} names them: {told}{more}"
+        return description.model_copy(update={"values": dict(ways[0]), "notes": [*description.notes, note]}), []
+    offered = " or ".join(f"--values '{','.join(f'{v}={n}' for v, n in list(way.items())[:_MANY])}'" for way in ways)
+    shown = ", ".join(map(str, sorted(values)[:_MANY]))
+    problem = f"names classes, and does not tell which of them the values in masks are ({shown})"
+    remedy = f"say {offered}" if offered else "correct it, or say --values '1=NAME,2=NAME', or --values nonzero"
+    return description, [Problem(str(files.root / path), problem, remedy)]
+
+
+def _some_values(root: Path, masks: Sequence[str]) -> frozenset[int]:
+    """Values in some masks that mark something, without 255; nothing where those hold that alone, or cannot be read."""
+    step = max(1, len(masks) // _LOOKED_AT)
+    found: set[int] = set()
+    for number, mask in enumerate([*masks[::step], *masks]):
+        if number >= _LOOKED_AT and found:
+            break
+        try:
+            found.update(present_values(root / mask, "values"))
+        except ToolkitError:
+            return frozenset()
+    return frozenset(found - {0, IGNORED})
 
 
 def named_values(present: Iterable[int], meaning: Meaning) -> tuple[list[tuple[int, str]], list[int]]:

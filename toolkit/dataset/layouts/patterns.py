@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import IMAGE_SUFFIXES
 
-__all__ = ["ANY_ENDING", "Matcher", "Pattern", "compile_pattern"]
+__all__ = ["ANY_ENDING", "Matcher", "Pattern", "compile_pattern", "pieces_of"]
 
 ANY_ENDING = "ext"
 """Group that stands for the ending of any image file, and is no part of a key."""
@@ -112,18 +112,39 @@ def compile_pattern(text: str, known: Mapping[str, str] | None = None, *, place:
     """
     if text.startswith("/") or "\\" in text.split("{")[0] or ".." in text.split("/"):
         raise ToolkitError(place, f"the pattern {text!r} leaves the dataset", "write it from the root on, with '/'")
-    pieces: list[tuple[str, str]] = []
     bindings: dict[str, str] = {}
-    position = 0
-    while position < len(text):
-        piece, after = _next_piece(text, position, bindings, known or {}, place)
-        pieces.append((text[position:after], piece))
-        position = after
+    pieces = pieces_of(text, bindings, known, place=place)
     regex = _loose_ending("".join(piece for _, piece in pieces), text)
     try:
         return Pattern(text, tuple(bindings), bindings, re.compile(regex + r"\Z", re.DOTALL), _halves(pieces, text))
     except re.error as error:
         raise ToolkitError(place, f"the pattern {text!r} does not compile ({error})", "correct it") from error
+
+
+def pieces_of(
+    text: str,
+    bindings: dict[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
+    *,
+    place: str = "the layout",
+) -> list[tuple[str, str]]:
+    """The pieces of a pattern, each as it is written and as a regular expression.
+
+    Args:
+        text, known, place: as for `compile_pattern`.
+        bindings: takes up the groups of the pattern, and the regular expressions of what they may be.
+
+    Raises:
+        ToolkitError: a brace is not closed, or a name is none.
+    """
+    pieces: list[tuple[str, str]] = []
+    bindings = {} if bindings is None else bindings
+    position = 0
+    while position < len(text):
+        piece, after = _next_piece(text, position, bindings, known or {}, place)
+        pieces.append((text[position:after], piece))
+        position = after
+    return pieces
 
 
 def _halves(pieces: Sequence[tuple[str, str]], text: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
-from toolkit.dataset.layouts.description import SUBSET_WORDS, Description
-from toolkit.dataset.layouts.files import FileList
+from toolkit.dataset.class_names import NAMES_FILES
+from toolkit.dataset.layouts.description import SUBSET_WORDS, Description, ValuesFile
+from toolkit.dataset.layouts.files import FileList, hidden_notes, unread_notes
 from toolkit.dataset.layouts.meanings import IGNORED
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution
 from toolkit.dataset.samples import Sample
@@ -19,8 +23,9 @@ __all__ = ["name_problems", "notes_of", "subset_problem"]
 def name_problems(root: Path, description: Description, found: Resolution, keys: Sequence[str]) -> Iterator[Problem]:
     """Faults that names alone tell of; `keys` are those of the images found."""
     if found.leftover:
+        name = f" {description.name}" if description.name else ""
         shown = ", ".join(found.leftover[:3]) + (", ..." if len(found.leftover) > 3 else "")
-        what = f"{len(found.leftover)} image file(s) are matched by nothing in the layout {description.name}: {shown}"
+        what = f"{len(found.leftover)} image file(s) are matched by nothing in the layout{name}: {shown}"
         yield Problem(str(root), what, "name them in a pattern, or under `exclude`, of a --layout file")
     for mask, images in found.shared.items():
         shown = " and ".join(images[:3])
@@ -83,9 +88,17 @@ def notes_of(
         notes.append(f"{several} image(s) have several masks: what any of them marks is marked")
     if found.excluded:
         notes.append(f"{len(found.excluded)} image file(s) are left out, as the layout {description.name} says")
-    if files.passed_over:
-        shown = ", ".join(files.passed_over[:3]) + (", ..." if len(files.passed_over) > 3 else "")
-        notes.append(f"{len(files.passed_over)} folder(s) were not looked into: {shown}")
+    notes += (*hidden_notes(files), *unread_notes(files, partial(_belongs, description)))
     if ignored:
         notes.append(f"{ignored} mask(s) hold {IGNORED}, which means 'ignore' and is left out")
     return notes
+
+
+def _belongs(description: Description, path: str) -> bool:
+    """Whether a file that is no image is one that the layout names: of values, or a table."""
+    named = [table.file for table in description.tables]
+    if isinstance(description.values, ValuesFile):
+        named.append(description.values.file)
+    if description.tells_classes and path.rpartition("/")[2].lower() in NAMES_FILES:
+        return True
+    return any(fnmatchcase(path, re.sub(r"\{\w*\}", "*", name)) for name in (*named, *description.sign))

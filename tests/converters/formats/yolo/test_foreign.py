@@ -427,3 +427,30 @@ def test_trees_of_ours_are_told_nothing(trees: Path) -> None:
     for kind in ("yolo-detect", "yolo-segment", "yolo-obb"):
         tree = read_labels(trees / kind)
         assert (tree.notes, tree.layout_problems) == ((), ())
+
+
+@pytest.mark.parametrize("names", [("a.png", "a.jpg"), ("a.png", "A.bmp"), ("a.png", "a.jpg", "a.tif")], ids=str)
+@pytest.mark.parametrize("rows", [BOX, ""])
+def test_one_label_of_several_images_is_of_none(tmp_path: Path, names: Sequence[str], rows: str) -> None:
+    root = yolo_tree(tmp_path, {"images/train/a.png": rows, "images/train/b.png": BOX}, train="images/train")
+    for name in names[1:]:
+        (root / "images/train" / name).write_bytes((root / "images/train/a.png").read_bytes())
+    tree = read_labels(root)
+    (problem,) = tree.layout_problems
+    assert problem.file == str(root / "labels/train/a.txt")
+    assert problem.problem.startswith(f"one label for {len(names)} images: ")
+    assert all(str(root / "images/train" / name) in problem.problem for name in names)
+    assert [image.key for image in tree] == ["b"]
+
+
+def test_images_without_a_label_share_none(tmp_path: Path) -> None:
+    root = yolo_tree(tmp_path, {"images/train/b.png": BOX, "images/train/a.png": None}, train="images/train")
+    (root / "images/train/a.bmp").write_bytes((root / "images/train/a.png").read_bytes())
+    assert (len(read_labels(root)), read_labels(root).layout_problems) == (3, ())
+
+
+@pytest.mark.parametrize("name", ["a_mask.png", "mask-a.png", "a.gt.png"])
+def test_masks_among_the_images_are_no_background(tmp_path: Path, name: str) -> None:
+    images = {"images/train/a.png": BOX, f"images/train/{name}": None, "images/train/b.png": None}
+    (problem,) = read_labels(yolo_tree(tmp_path, images, train="images/train")).layout_problems
+    assert f"1 image(s) without a label are called as masks of others: images/train/{name}" in problem.problem

@@ -60,8 +60,9 @@ def test_what_an_image_without_a_mask_is_can_depend_on_its_subset(
     tmp_path: Path, missing: Any, expected: Facts
 ) -> None:
     layout = {"images": "{split}/{name}.png", "mask": "masks/{split}/{name}.png", "missing_mask": missing}
-    dataset = load_dataset(plant(tmp_path, {"train/a.png": IMAGE, "test/b.png": IMAGE}), layout=layout)
-    assert facts(dataset) == expected
+    tree: Tree = {"train/a.png": IMAGE, "test/b.png": IMAGE, "val/c.png": IMAGE, "masks/val/c.png": 255}
+    dataset = load_dataset(plant(tmp_path, tree), layout=layout)
+    assert facts(dataset) == {**expected, "val/c": (("defect",), "val", "masks")}
     assert len(told(dataset)) == 2 - len(expected)
 
 
@@ -273,3 +274,30 @@ def test_the_same_is_said_with_flags_and_converted(tmp_path: Path) -> None:
     assert done.status == 0, done.err
     assert defectkit("verify", tmp_path / "out").status == 0
     assert defectkit("describe", root, *words, "--json").json()["classes"] == {"dent": 2, "good": 1, "rust": 2}
+
+
+@pytest.mark.parametrize("missing", ["error", "good"])
+@pytest.mark.parametrize("image", ["images/{name}.png", "images/{class}/{name}.png"])
+def test_masks_that_are_nowhere_are_refused(tmp_path: Path, image: str, missing: str) -> None:
+    tree: Tree = {"images/a.png": IMAGE, "images/dent/b.png": IMAGE, "masks/a.png": 255}
+    layout = {"images": image, "mask": "mask/{name:.*}_{:[mM]ask}.{ext}", "missing_mask": missing}
+    with pytest.raises(ToolkitError, match=r"no file is a mask of the layout: .* would be .*/mask/(a|b)_mask\.png; "):
+        load_dataset(plant(tmp_path, tree), layout=layout)
+
+
+def test_where_a_mask_should_be_is_said_as_a_path(tmp_path: Path) -> None:
+    tree: Tree = {"Photos/a.png": IMAGE, "Photos/b.png": IMAGE, "Label_Images/a-seg.bmp": 255}
+    (problem,) = load_dataset(plant(tmp_path, tree)).layout_problems
+    assert problem.remedy.startswith(f"put its mask at {tmp_path}/Label_Images/b-seg.bmp, or say --without-label good")
+    tree = {"Photos/a.png": IMAGE, "Photos/b.png": IMAGE, "masks/a.png": 255}
+    (problem,) = load_dataset(
+        plant(tmp_path / "two", tree),
+        layout={"images": "Photos/{name}.png", "mask": ["masks/{name:.}.png", "m/{name}{:(?=.)}*.{ext}"]},
+    ).layout_problems
+    assert problem.remedy.startswith(f"put its mask at {tmp_path}/two/masks/b.png, or ")
+
+
+def test_a_class_is_written_without_its_mask_and_said_so(tmp_path: Path) -> None:
+    tree: Tree = {"p/test/dent/a.png": IMAGE, "p/test/dent/b.png": IMAGE, "p/ground_truth/dent/a_mask.png": 255}
+    done = defectkit("convert", plant(tmp_path / "in", tree), tmp_path / "out", "--to", "yolo-classify")
+    assert "1 defect image(s) have no mask where the layout has one: p/test/dent/b" in done.err

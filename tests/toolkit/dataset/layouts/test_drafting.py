@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from converters.sources import open_source
+from tests.commands import defectkit
 from tests.toolkit.dataset.layouts.stand_ins import IMAGE, Tree, plant, told
+from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts import load_dataset
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.guessing import draft
@@ -86,3 +89,88 @@ def check(folder: Path, tree: Tree, count: int) -> None:
     assert told(dataset) == [], file.read_text()
     assert len(dataset) == count
     assert all(len(sample.masks) == 1 for sample in dataset), file.read_text()
+
+
+TWO = ("Scratch", "Dent")
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("Images/*.jpg", "Masks/@/*.png"),
+        ("Images/*.jpg", "Masks/@/*_mask.png"),
+        ("Bilder/*.jpg", "Masken/@/m_*.png"),
+        ("raw/*.png", "@/gt/*.png"),
+        ("Images/train/*.png", "Masks/train/@/*.png"),
+        ("train/Images/*.png", "train/Masks/@/*.png"),
+        ("set/Images/*.png", "set/Masks/@/*.png"),
+    ],
+)
+@pytest.mark.parametrize("subsets", [("train",), ("train", "valid")])
+def test_a_draft_of_a_folder_of_masks_for_each_class_works(
+    tmp_path: Path, image: str, mask: str, subsets: tuple[str, ...]
+) -> None:
+    tree: Tree = {}
+    for subset in subsets if "train" in image else subsets[:1]:
+        for number, name in enumerate("abc"):
+            own = f"{subset}-{name}" if len(subsets) > 1 else name
+            tree = {**tree, image.replace("train", subset).replace("*", own): IMAGE}
+            for word in TWO[: number + 1]:
+                tree = {**tree, mask.replace("train", subset).replace("@", word).replace("*", own): 255}
+    dataset = drafted(tmp_path, tree)
+    assert told(dataset) == []
+    assert sorted(len(one.labels) for one in dataset) == [1, 2, 2] * (len(tree) // 8) or len(tree) > 8
+    assert sorted({one.labels for one in dataset}) == [("Dent", "Scratch"), ("Scratch",)]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("Pass", "Fail"), ("pass", "reject"), ("合格", "不合格"), ("OK", "NG"), ("good", "defect")]
+)
+@pytest.mark.parametrize("masks", [(), ("Masks/*.png",), ("{bad}_masks/*.png",), ("Masks/{bad}/*.png",)], ids=str)
+def test_a_draft_knows_the_good_images(tmp_path: Path, good: str, bad: str, masks: tuple[str, ...]) -> None:
+    tree: Tree = {f"{good}/g{name}.png": IMAGE for name in NAMES} | {f"{bad}/b{name}.png": IMAGE for name in NAMES}
+    for mask in masks:
+        tree = {**tree, **{mask.format(bad=bad).replace("*", f"b{name}"): 255 for name in NAMES}}
+    dataset = drafted(tmp_path, tree)
+    assert told(dataset) == []
+    marked = "masks" if masks else "class"
+    assert [(one.defect, one.kind) for one in dataset if one.defect == "good"] == [("good", "good")] * 3
+    assert {(one.defect, one.kind) for one in dataset if one.defect != "good"} == {(bad, marked)}
+
+
+def test_a_draft_asks_where_nothing_seems_good(tmp_path: Path) -> None:
+    tree: Tree = {f"{word}/{name}.png": IMAGE for name in NAMES for word in ("A", "B")}
+    assert "# If one of the folders (A, B) holds images without a defect" in draft(list_files(plant(tmp_path, tree)))
+    tree = {**pairs("Bilder/*.png", "Masken/*.png"), "Bilder/x.png": IMAGE}
+    text = draft(list_files(plant(tmp_path / "two", tree)))
+    assert "# 1 image(s) have no mask (Bilder/x.png): if they show no defect, say missing_mask: good" in text
+
+
+def drafted(folder: Path, tree: Tree) -> Dataset:
+    root = plant(folder / "data", tree)
+    file = folder / "mine.yaml"
+    file.write_text(draft(list_files(root)))
+    return load_dataset(root, file)
+
+
+@pytest.mark.parametrize("mask", ["*_mask", "mask-*", "*.gt", "*_x"])
+@pytest.mark.parametrize("folder", ["{}", "train/{}"])
+def test_masks_beside_photos_are_no_photos_of_a_class(tmp_path: Path, mask: str, folder: str) -> None:
+    tree: Tree = {f"{folder.format('good')}/g{name}.png": IMAGE for name in NAMES}
+    tree = {**tree, **pairs(f"{folder.format('dent')}/*.png", f"{folder.format('dent')}/{mask}.png")}
+    root = plant(tmp_path / "data", tree)
+    outcome = defectkit("convert", root, tmp_path / "out", "--to", "yolo-classify")
+    assert outcome.status == 2
+    assert "unknown layout" in outcome.err or "look like masks of others" in outcome.err
+
+
+def test_photos_called_alike_are_photos(tmp_path: Path) -> None:
+    tree: Tree = {f"train/{word}/{name}{end}.png": IMAGE for name in NAMES for word in "ab" for end in ("", "_1", "_2")}
+    assert len(open_source(plant(tmp_path, tree)).members) == 18
+
+
+def test_masks_in_a_folder_of_their_own_are_no_class(tmp_path: Path) -> None:
+    tree: Tree = {f"Train/Good/{name}.png": IMAGE for name in NAMES}
+    tree = {**tree, **pairs("Test/Dent/*.png", "Ground_Truth/Dent/*.png")}
+    with pytest.raises(ToolkitError, match="unknown layout"):
+        open_source(plant(tmp_path, tree))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from re import match as match_start
 
+from toolkit.dataset.foreign import label_like
 from toolkit.dataset.layouts.builtins import every_description
 from toolkit.dataset.layouts.described import is_good
 from toolkit.dataset.layouts.description import Description
 from toolkit.dataset.layouts.files import FileList
-from toolkit.dataset.layouts.guessing.pairs import drafted_pairs, takes_masks_for_photos
+from toolkit.dataset.layouts.guessing.pairs import drafted_pairs, seems_good, takes_masks_for_photos
 from toolkit.dataset.layouts.resolving import FoundFile, Resolution, resolve
 
 __all__ = ["Candidate", "candidates", "draft", "fits", "guess", "signed"]
@@ -28,16 +29,37 @@ class Candidate:
     resolution: Resolution
 
     @property
+    def words(self) -> list[str]:
+        """Names of the classes of images."""
+        return sorted({file.groups["class"] for file in self.resolution.images if "class" in file.groups})
+
+    @property
+    def leaves_any(self) -> bool:
+        """Whether it leaves images over, or finds no masks for them."""
+        return bool(_left(self.resolution) or self._unmasked)
+
+    @property
+    def lacks_good(self) -> bool:
+        """Whether all that it lacks is a folder of good images."""
+        told = any(is_good(word, self.description) for word in self.words)
+        return self.description.needs == "good" and bool(self.words) and not told and not self.leaves_any
+
+    @property
+    def _unmasked(self) -> list[str]:
+        return [file.path for file in self.resolution.images if _lacks_mask(file, self.description)]
+
+    @property
     def told(self) -> str:
         """What it leaves over, in a line."""
         left = [*self.resolution.leftover, *self.resolution.orphans, *self.resolution.shared]
-        missing = [file.path for file in self.resolution.images if _lacks_mask(file, self.description)]
+        missing = self._unmasked
         if left:
             shown = ", ".join(left[:_SHOWN]) + (", ..." if len(left) > _SHOWN else "")
             return f"{self.description.name} leaves {len(left)} of the images over ({shown})"
         if missing:
-            return f"{self.description.name} finds no mask for {len(missing)} images ({', '.join(missing[:_SHOWN])})"
-        if self.description.needs == "good":
+            shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+            return f"{self.description.name} finds no mask for {len(missing)} images ({shown})"
+        if self.lacks_good:
             return f"{self.description.name} finds no folder of good images"
         return f"{self.description.name} fits, as others do"
 
@@ -75,7 +97,7 @@ def fits(found: Candidate, files: FileList) -> bool:
     needs = description.needs or ("masks" if description.mask else "nothing")
     if needs == "masks":
         return resolution.paired > 0
-    if _other_labels(files):
+    if label_like(files.images, files.others):
         return False  # labels of a kind that a description does not read would be lost
     if needs == "good":
         if not description.mask and takes_masks_for_photos(files):
@@ -84,13 +106,6 @@ def fits(found: Candidate, files: FileList) -> bool:
         some = bool(resolution.paired) or not description.mask
         return some and any(is_good(word, description) for word in words) and len(words) > 1
     return bool(resolution.images)
-
-
-def _other_labels(files: FileList) -> list[str]:
-    """Files that look like the labels of some of the images: annotations of another tool, or a table."""
-    stems = {PurePosixPath(path).stem for path in files.images}
-    labels = (path for path in files.others if path.lower().endswith((".json", ".xml", ".txt", ".csv", ".mat")))
-    return [path for path in labels if PurePosixPath(path).stem in stems or path.lower().endswith((".csv", ".json"))]
 
 
 def candidates(files: FileList) -> list[Candidate]:
@@ -167,8 +182,25 @@ def draft(files: FileList) -> str:
         lines += ["images: 'images/{name}.{ext}'", "mask: 'masks/{name}.{ext}'", "# values: nonzero"]
         return "\n".join(lines) + "\n"
     best = near[0]
-    lines.append(f"# {best.told}" if best.description.name else "# Two folders whose files have the same names")
+    lines.append(f"# {best.told}" if best.description.name else "# Folders whose files have the same names")
     left = [*best.resolution.leftover, *best.resolution.orphans]
     lines += [f"#   not accounted for: {path}" for path in left[:20]]
+    lines += _questions(best)
+    good = [word for word in best.words if seems_good(word)]
     told = best.description.model_copy(update={"name": "", "about": "", "source": ""})
+    if not all(is_good(word, told) for word in good):
+        told = told.model_copy(update={"good": good})
     return "\n".join(lines) + "\n" + told.as_yaml()
+
+
+def _questions(best: Candidate) -> Iterator[str]:
+    """What a draft asks where it is not known which images are good."""
+    bare = [file for file in best.resolution.images if _lacks_mask(file, best.description)]
+    bare = [file for file in bare if not seems_good(file.groups.get("class", ""))]
+    if bare:
+        shown = ", ".join(file.path for file in bare[:_SHOWN]) + (", ..." if len(bare) > _SHOWN else "")
+        yield f"# {len(bare)} image(s) have no mask ({shown}): if they show no defect, say missing_mask: good"
+    words = best.words
+    if words and not any(map(seems_good, words)):
+        shown = ", ".join(words[:_SHOWN]) + (", ..." if len(words) > _SHOWN else "")
+        yield f"# If one of the folders ({shown}) holds images without a defect, name it here: good: [NAME]"

@@ -1,0 +1,1 @@
+"""LabelMe: a JSON file for each image, and what `labelme2voc` makes of them."""

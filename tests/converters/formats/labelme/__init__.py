@@ -1,0 +1,1 @@
+"""LabelMe: drawing, reading, writing."""

@@ -1,0 +1,1 @@
+"""Damaged labels of other tools: a module a format."""
