@@ -34,7 +34,7 @@ def class_attribute(root: Path, regions: Iterable[JsonObject]) -> str:
         ToolkitError: nothing tells which it is.
     """
     used = Counter(name for region in regions for name in region["region_attributes"])
-    names = sorted(used)
+    names: list[str] = sorted(used)
     if len(names) < 2:
         return names[0] if names else ""
     for words in ((_FIRST,), _OTHERS):

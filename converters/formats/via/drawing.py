@@ -1,7 +1,7 @@
 """VIA's shapes -> pixels. VIA has no rasteriser of its own: what its users draw shapes with is scikit-image.
 
-The rules of `skimage.draw` (0.26): a pixel is of a polygon if its centre, a point of whole coordinates, lies within it by
-the even-odd rule, on an edge, or on a vertex; of a disk or an ellipse if its centre lies within, and not on its border.
+The rules of `skimage.draw` (0.26): a pixel is of a polygon if its centre, a point of whole coordinates, lies within it
+by the even-odd rule, on an edge, or on a vertex; of a disk or an ellipse if it lies within, and not on its border.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def fill_polygon(points: Points, size: Size) -> Crop:
     if right <= left or bottom <= top:
         return _NOTHING
     rows, floors, ceils, upper, lower = _crossings(points, top, bottom)
-    # A pixel has crossings to its right and to its left; it lies within where both counts are odd, on an edge where one is.
+    # Of crossings to its right and to its left a pixel within has odd numbers both; one on an edge has one of them.
     shape = bottom - top, right - left
     to_right = _parity(rows[upper] - top, np.full(int(upper.sum()), left), ceils[upper], left, shape)
     to_left = _parity(rows[lower] - top, floors[lower] + 1, np.full(int(lower.sum()), right), left, shape)
