@@ -127,7 +127,10 @@ def _take(listing: Listing, path: Path, item: Item, names: dict[int, str], *, by
     subset = subset_of_name(path.stem) or "train"
     payload = (str(path), item.place, item.annotations)
     told = Labels(label, payload, classes, kind, subset, item.size, item.annotations)
-    listing.take(told, image, item.path or item.name, f"in images/{path.stem}, and by its name below {listing.root}")
+    name = item.path or item.name
+    if image is None and not listing.files.images:
+        name = posixpath.join("images", path.stem, name)
+    listing.take(told, image, name, f"in images/{path.stem}, and by its name below {listing.root}")
 
 
 def _told(

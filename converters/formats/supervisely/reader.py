@@ -96,7 +96,8 @@ def _take(listing: Listing, one: _Read, *, by_tags: bool) -> None:
     except ToolkitError as error:
         listing.withhold(error, one.image)
         return
-    old = {thing.label: thing.kind for thing in one.told.things if "geometryType" not in thing.told}
+    used = {thing.label for thing in one.told.things if "geometryType" not in thing.told}
+    old = {label: shape for label, shape in one.shapes.items() if label in used}
     payload = (path, old, file_digest(Path(path))) if old else path
     subsets = [name for name, _ in one.told.tags if _is_subset(name)]
     dataset = posixpath.dirname(posixpath.dirname(one.label))

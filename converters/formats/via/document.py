@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from converters.formats.coco.document import open_json, shown
+from converters.formats.coco.document import open_json, shown, whole_number
 from converters.formats.foreign.values import members
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -34,6 +34,7 @@ class ViaImage(NamedTuple):
     Attributes:
         place: where it stands, for messages.
         name: of its file, or a path or an address.
+        length: of its file in bytes; None where that is not known.
         prefix: folder that the project finds its images in; "" where it does not say.
         regions: as they stand, `shape_attributes` and `region_attributes` each.
         attributes: names of what is said of the image as a whole.
@@ -41,6 +42,7 @@ class ViaImage(NamedTuple):
 
     place: str
     name: str
+    length: int | None
     prefix: str
     regions: list[JsonObject]
     attributes: tuple[str, ...]
@@ -95,7 +97,13 @@ def _image(place: str, told: object, prefix: str) -> ViaImage:
     if not isinstance(regions, list):
         raise ToolkitError(place, f"has the regions {shown(regions)}, no list", _REMEDY)
     found = [_region(f"{place}: regions[{number}]", one) for number, one in enumerate(regions)]
-    return ViaImage(place, name, prefix, found, _said(image.get("file_attributes")))
+    return ViaImage(place, name, _length(image.get("size")), prefix, found, _said(image.get("file_attributes")))
+
+
+def _length(value: object) -> int | None:
+    """The length of a file; -1 stands for that of an address."""
+    number = whole_number(value)
+    return number if number is not None and number > 0 else None
 
 
 def _number(key: str) -> tuple[int, str]:
@@ -140,7 +148,8 @@ def _read_table(path: Path) -> list[ViaImage] | None:
             if not row["filename"]:
                 raise ToolkitError(f"{path}:{line}", "names no file", "correct or remove it")
             key = row["filename"], row.get("file_size", "")
-            image = ViaImage(f"{path}:{line}", row["filename"], "", [], _said(said))
+            length = _length(row.get("file_size"))
+            image = ViaImage(f"{path}:{line}", row["filename"], length, "", [], _said(said))
             regions = found.setdefault(key, image).regions
             if shape or told:
                 regions.append({"shape_attributes": shape, "region_attributes": told})

@@ -109,8 +109,9 @@ def _read(listing: Listing, label: str, *, alone: bool) -> Sequence[ViaImage]:
 def _take(listing: Listing, label: str, image: ViaImage, attribute: str) -> None:
     """Take in an image of a file."""
     folder = posixpath.dirname(label)
-    told = posixpath.join(image.prefix.replace("\\", "/"), image.name)
-    place = listing.image_of(folder, told) or listing.image_of(folder, image.name)
+    place = _found(listing, folder, image)
+    if place is not None and image.length not in (None, _length(listing.root / place)):
+        listing.remark("{} image(s) are not as long in bytes as VIA saw them: are they the same pictures", image.name)
     if image.attributes:
         listing.remark("what {} image(s) say of themselves (file attributes) is not read", image.attributes[0])
     try:
@@ -131,6 +132,23 @@ def _take(listing: Listing, label: str, image: ViaImage, attribute: str) -> None
     payload = (str(listing.root / label), image.place, attribute, image.regions)
     marks = classes if kind in ("masks", "boxes") else ()
     listing.take(Labels(label, payload, marks, kind, says=image.regions), place, image.name, f"below {listing.root}")
+
+
+def _found(listing: Listing, folder: str, image: ViaImage) -> str | None:
+    """The file of an image; of several of one name the one of the length that VIA saw."""
+    told = posixpath.join(image.prefix.replace("\\", "/"), image.name)
+    place = listing.image_of(folder, told) or listing.image_of(folder, image.name)
+    if place is not None or image.length is None:
+        return place
+    alike = [path for path in listing.alike(image.name) if _length(listing.root / path) == image.length]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _length(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _kind(listing: Listing, image: ViaImage) -> LabelKind | None:
