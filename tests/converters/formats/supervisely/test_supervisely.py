@@ -70,9 +70,9 @@ def project(root: Path, annotations: dict[str, Any], tags: Any = (), meta: Any =
 def sdk_polygon(exterior: Any, interior: Any) -> Bools:
     """`Polygon._draw_impl`."""
     canvas = np.zeros((HEIGHT, WIDTH), np.uint8)
-    cv2.fillPoly(canvas, pts=[np.array(exterior, np.int32)], color=1)  # type: ignore[call-overload]
+    cv2.fillPoly(canvas, pts=[np.array(exterior, np.int32)], color=1)
     if interior:
-        cv2.fillPoly(canvas, pts=[np.array(hole, np.int32) for hole in interior], color=0)  # type: ignore[call-overload]
+        cv2.fillPoly(canvas, pts=[np.array(hole, np.int32) for hole in interior], color=0)
     return canvas.astype(bool)
 
 
@@ -280,7 +280,7 @@ def test_labels_without_images(tmp_path: Path) -> None:
 
 
 def test_a_dataset_of_a_project_and_nested_ones(tmp_path: Path) -> None:
-    root = project(tmp_path, dict.fromkeys(("ds/a.png", "ds/datasets/in/b.png"), [shape("polygon", SQUARE)]))
+    root = project(tmp_path, {name: [shape("polygon", SQUARE)] for name in ("ds/a.png", "ds/datasets/in/b.png")})
     assert len(read_labels(root)) == 2
     assert read_labels(root / "ds/datasets/in").kind == "supervisely"
 

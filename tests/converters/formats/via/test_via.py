@@ -97,7 +97,7 @@ def test_ellipses_are_what_lies_within(centre: Any, radii: Any, turn: float) -> 
 
 def test_a_polygon_without_end_is_refused() -> None:
     points = np.array([[0, 0], [5, 20_000]] * 900, float)
-    with pytest.raises(ValueError, match="a polygon whose outline crosses [0-9]+ rows"):
+    with pytest.raises(ValueError, match=r"a polygon whose outline crosses [0-9]+ rows"):
         fill_polygon(points, (10, 20_000))
 
 
@@ -168,9 +168,7 @@ def as_table(root: Path, *, mark: str = "") -> Path:
 @pytest.mark.parametrize("mark", ["", "#"])
 def test_the_table_says_the_same(tmp_path: Path, mark: str) -> None:
     entries = (
-        entry(
-            "a.png", region(TRIANGLE, type="dent"), region({"name": "rect", "x": 1, "y": 1, "width": 2, "height": 2})
-        ),
+        entry("a.png", region(TRIANGLE, type="dent"), region(RECT, type="rust")),
         entry("b.png", caption="é"),
         entry("c.png", region(TRIANGLE, type="rust")),
     )
