@@ -149,7 +149,7 @@ def _told(
         classes = tuple(label_of(place, one, names) for place, one in areas.items())
         if {*labels} - {*classes}:
             listing.remark("{} image(s) have a label beside their objects, which is not read", item.name)
-        return classes, "boxes" if {one.get("type") for one in areas.values()} == {"bbox"} else "masks"
+        return classes, "boxes" if all(one.get("type") == "bbox" for one in areas.values()) else "masks"
     if len(labels) > 1:
         raise ToolkitError(item.place, f"has several labels: {few(labels)}", "keep the one of its class")
     if labels:
