@@ -27,6 +27,7 @@ class Item(NamedTuple):
         path: of its image; "" where none is told.
         size: width and height where they are told.
         annotations: as they stand.
+        said: names of what is said of it as a whole.
     """
 
     place: str
@@ -34,6 +35,7 @@ class Item(NamedTuple):
     path: str
     size: tuple[int, int] | None
     annotations: list[JsonObject]
+    said: tuple[str, ...] = ()
 
 
 class DatumaroFile(NamedTuple):
@@ -108,7 +110,8 @@ def item_of(path: Path, number: int, told: object) -> Item:
         raise ToolkitError(place, f"has the annotations {shown(annotations)}, no list", _REMEDY)
     found = [members(f"{place}: annotations[{place_in}]", one, "it") for place_in, one in enumerate(annotations)]
     sides = side_lengths(place, size[1], size[0]) if size is not None else None
-    return Item(place, name, given, sides, found)
+    said = members(place, item.get("attr") or {}, "its attr")
+    return Item(place, name, given, sides, found, tuple(said))
 
 
 def label_of(place: str, annotation: JsonObject, names: dict[int, str]) -> str:

@@ -52,7 +52,7 @@ def index_datumaro(root: Path, reading: Reading) -> LabelTree:
         _take(listing, path, item, names, by_labels=by_labels)
     listing.nothing_marked(root, "no item has an annotation", "name the folder of those that have some")
     listing.unread(path.relative_to(home).as_posix() for path, _ in files)
-    found = listing.found(_BARE)
+    found = listing.found(_BARE, "images" if (home / "images").is_dir() else "")
     _note_unused(listing, labels)
     return LabelTree(
         root,
@@ -118,6 +118,8 @@ def _image(listing: Listing, path: Path, name: str, told: str) -> str | None:
 def _take(listing: Listing, path: Path, item: Item, names: dict[int, str], *, by_labels: bool) -> None:
     """Take in an item; by its label where no item of the tree has anything else."""
     image = _image(listing, path, item.name, item.path)
+    if item.said:
+        listing.remark("what {} item(s) say of themselves (attr) is not read", item.said[0])
     try:
         classes, kind = _told(listing, item, names, by_labels=by_labels)
     except ToolkitError as error:

@@ -93,7 +93,9 @@ class Listing:
     def notes(self) -> list[str]:
         """All that was remarked."""
         lost = f"no image was found below {self.root}: the labels of {self._lost} images are read without them"
-        told = [f"{what.format(len(things))}: {few(things)}" for what, things in self.remarks.items()]
+        told = [
+            f"{what.format(len(things))}: {few(list(dict.fromkeys(things)))}" for what, things in self.remarks.items()
+        ]
         return [*([lost] if self._lost else []), *told]
 
     def image_of(self, folder: str, told: str) -> str | None:
@@ -149,16 +151,20 @@ class Listing:
         )
         self._faulty.add(image)
 
-    def found(self, remark: str) -> list[FoundImage]:
+    def found(self, remark: str, home: str = "") -> list[FoundImage]:
         """The images of the tree, sorted.
 
         Args:
             remark: what to say of images that no label is of, with {} for their number.
+            home: folder, at whatever depth, outside of which pictures that no label is of are no images.
         """
         bare = [image for image in self.files.images if image not in self._taken and image not in self._faulty]
+        outside = [image for image in bare if home and home not in image.split("/")[:-1]]
+        for image in outside:
+            self.remark(f"{{}} picture(s) outside of {home} are not read", image)
         return [
-            *(self._labelled(image, labels) for image, labels in sorted(self._taken.items())),
-            *(self._unlabelled(image, remark) for image in bare),
+            *(self._labelled(image, labels) for image, labels in sorted(self.labels.items())),
+            *(self._unlabelled(image, remark) for image in sorted({*bare} - {*outside})),
         ]
 
     def _labelled(self, image: str, labels: Labels) -> FoundImage:
@@ -179,8 +185,8 @@ class Listing:
 
     @property
     def classes(self) -> list[str]:
-        """Classes of the images that were taken, in the order in which they are met by name."""
-        return sorted({name for image, one in self._taken.items() if image not in self._faulty for name in one.classes})
+        """Classes of the images that were taken, sorted."""
+        return sorted({name for one in self.labels.values() for name in one.classes})
 
     @property
     def labels(self) -> Mapping[str, Labels]:

@@ -73,9 +73,10 @@ def _polygons(thing: Thing, size: Size) -> Crop:
         holes = part.get("interior") or []
         if not isinstance(holes, list):
             raise ToolkitError(thing.place, f"has the interior {shown(holes)}, no list", _REMEDY)
-        exterior = _ring(thing.place, part.get("exterior"))
+        exterior, interior = _ring(thing.place, part.get("exterior")), [_ring(thing.place, hole) for hole in holes]
+        if any(len(hole) < 3 for hole in interior):
+            raise ToolkitError(thing.place, "has a hole of fewer than three points", _REMEDY)
         if len(exterior) >= 3:
-            interior = [ring for ring in (_ring(thing.place, hole) for hole in holes) if len(ring) >= 3]
             rings.append((exterior, interior))
     return _drawn(rings, size) if rings else _NOTHING
 

@@ -50,7 +50,7 @@ def index_supervisely(root: Path, reading: Reading) -> LabelTree:
         _take(listing, one, by_tags=by_tags)
     listing.nothing_marked(root, "no annotation has an object, nor its image a tag", "name the project that has some")
     listing.unread([*labels, *meta_of(listing.files), *(path for path in listing.files.others if _is_known(path))])
-    found = listing.found(_BARE)
+    found = listing.found(_BARE, "img")
     names = _class_names(listing, metas.values(), by_tags=by_tags)
     return LabelTree(
         root,
@@ -121,6 +121,8 @@ def _by_objects(listing: Listing, one: _Read) -> tuple[tuple[str, ...], LabelKin
     areas = [thing for thing in one.told.things if thing.kind not in FLAT]
     if areas:
         kinds = {thing.kind for thing in areas}
+        if tags := _telling(one.told.tags):
+            listing.remark("tags of {} image(s) that have objects are not read", tags[0][0])
         return tuple(thing.label for thing in areas), "boxes" if kinds == {"rectangle"} else "masks"
     if one.told.things:
         listing.remark("{} image(s) show nothing but points, lines and graphs, and are unlabelled", one.label)

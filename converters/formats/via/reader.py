@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def is_via_tree(root: Path) -> bool:
     """Whether a folder holds files of VIA's, and no masks of more images than they list."""
     if not root.is_dir():
         return False
-    found = [path for number, path in enumerate(files_near(root, _ENDINGS)) if number < _TRIED and is_via_file(path)]
+    found = [path for path in islice(files_near(root, _ENDINGS), _TRIED) if is_via_file(path)]
     return bool(found) and tells_more_than_masks(root, lambda: _listed(found))
 
 

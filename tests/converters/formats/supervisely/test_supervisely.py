@@ -223,6 +223,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         shape("polygon", ((1e9, 1), (2, 2), (3, 1))),
         "has the coordinate 1000000000.0, beyond all images; correct or remove it",
     ),
+    "half a hole": (shape("polygon", SQUARE, [((3, 3), (4, 4))]), f"has a hole of fewer than three points; {AGAIN}"),
     "one corner": (shape("rectangle", ((1, 1),)), f"is a rectangle of 1 points, and takes 2; {AGAIN}"),
     "another geometry": (
         shape("alpha_mask", ()),
@@ -269,6 +270,7 @@ def test_files_that_do_not_fit(tmp_path: Path, change: str) -> None:
         write(file, {"shapes": []})
         expected = "is no annotation of Supervisely's (objects and size); replace it, or remove it"
     assert problems(root) == [f"ds/ann/a.png.json: {expected}"]
+    assert "ds/img/a.png" not in kinds(root)
     assert "unlabelled" not in {kind for _, kind, _ in kinds(root).values()}
 
 
@@ -283,6 +285,14 @@ def test_a_dataset_of_a_project_and_nested_ones(tmp_path: Path) -> None:
     root = project(tmp_path, {name: [shape("polygon", SQUARE)] for name in ("ds/a.png", "ds/datasets/in/b.png")})
     assert len(read_labels(root)) == 2
     assert read_labels(root / "ds/datasets/in").kind == "supervisely"
+
+
+def test_pictures_of_masks_beside_img_are_no_images(tmp_path: Path) -> None:
+    """As its exports with masks have them."""
+    root = project(tmp_path, {"ds/a.png": [shape("polygon", SQUARE)]})
+    photo(root / "ds/masks_machine/a.png")
+    assert [*kinds(root, without_label="good")] == ["ds/img/a.png"]
+    assert read_labels(root).notes == ("1 picture(s) outside of img are not read: ds/masks_machine/a.png",)
 
 
 def test_it_is_not_written(tmp_path: Path) -> None:

@@ -298,6 +298,7 @@ def test_files_that_say_the_same_and_files_that_do_not(tmp_path: Path) -> None:
     write(root / "again.json", entry("a.png", region(RECT | {"x": 2}, type="dent")))
     expected = "via.json: is of the image a.png, as again.json is; remove one of the two, or make them equal"
     assert problems(root) == [expected]
+    assert kinds(root) == {}
 
 
 def test_an_image_that_is_not_there(tmp_path: Path) -> None:
