@@ -61,7 +61,7 @@ def load_datumaro(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     """
     if entry.payload is None or entry.sample.kind == "class":
         return InstanceList()
-    place, annotations = entry.payload[1:]
+    place, annotations = entry.payload[1]
     size = entry.image_size()
     marks: list[_Mark] = []
     left_out: list[str] = []

@@ -127,7 +127,7 @@ def _take(listing: Listing, path: Path, item: Item, names: dict[int, str], *, by
         return
     label = path.relative_to(listing.root).as_posix()
     subset = subset_of_name(path.stem) or "train"
-    payload = (str(path), item.place, item.annotations)
+    payload = (str(path), (item.place, item.annotations))
     told = Labels(label, payload, classes, kind, subset, item.size, item.annotations)
     name = item.path or item.name
     if image is None and not listing.files.images:

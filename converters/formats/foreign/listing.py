@@ -38,7 +38,7 @@ class Labels:
 
     Attributes:
         label: the file, as a path below the root, and the place in it.
-        payload: what loads its objects, as in `LabelRecord`.
+        payload: what loads its objects, as in `LabelRecord`: the path of the file, or this and what stands in it.
         classes: those of its objects, or that of the image.
         kind: what they consist of.
         subset: "" for that of the folders.
@@ -93,9 +93,8 @@ class Listing:
     def notes(self) -> list[str]:
         """All that was remarked."""
         lost = f"no image was found below {self.root}: the labels of {self._lost} images are read without them"
-        told = [
-            f"{what.format(len(things))}: {few(list(dict.fromkeys(things)))}" for what, things in self.remarks.items()
-        ]
+        once = {what: list(dict.fromkeys(things)) for what, things in self.remarks.items()}
+        told = [f"{what.format(len(self.remarks[what]))}: {few(things)}" for what, things in once.items()]
         return [*([lost] if self._lost else []), *told]
 
     def image_of(self, folder: str, told: str) -> str | None:
@@ -142,6 +141,9 @@ class Listing:
             self._lost += image not in self._taken
         other = self._taken.setdefault(image, labels)
         if other is labels or image in self._faulty:
+            for name in dict.fromkeys(labels.classes) if labels.kind != "class" else ():
+                if is_good_word(name):
+                    self.remark("{} image(s) have objects of a class that is called as good images are", name)
             return
         if labels.says is not None and labels.says == other.says:
             self.remark("{} file(s) say of an image what another one says, and are passed over", labels.label)

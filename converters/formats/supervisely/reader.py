@@ -98,7 +98,7 @@ def _take(listing: Listing, one: _Read, *, by_tags: bool) -> None:
         return
     used = {thing.label for thing in one.told.things if "geometryType" not in thing.told}
     old = {label: shape for label, shape in one.shapes.items() if label in used}
-    payload = (path, old, file_digest(Path(path))) if old else path
+    payload = (path, (old, file_digest(Path(path)))) if old else path
     subsets = [name for name, _ in one.told.tags if _is_subset(name)]
     dataset = posixpath.dirname(posixpath.dirname(one.label))
     told = posixpath.join(dataset, "img", one.name)
@@ -184,7 +184,7 @@ def load_supervisely(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     """
     if entry.payload is None or entry.sample.kind == "class":
         return InstanceList()
-    path, shapes = entry.payload[:2] if isinstance(entry.payload, tuple) else (entry.payload, {})
+    path, (shapes, _) = entry.payload if isinstance(entry.payload, tuple) else (entry.payload, ({}, ""))
     told = read_annotation(Path(path), shapes)
     size = entry.image_size()
     found, left_out = [], []

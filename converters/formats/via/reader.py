@@ -130,7 +130,7 @@ def _take(listing: Listing, label: str, image: ViaImage, attribute: str) -> None
     elif kind is None and image.regions:
         kind = "unlabelled"
         listing.remark("{} image(s) show nothing but points and lines, and are unlabelled", image.name)
-    payload = (str(listing.root / label), image.place, attribute, image.regions)
+    payload = (str(listing.root / label), (image.place, attribute, image.regions))
     marks = classes if kind in ("masks", "boxes") else ()
     listing.take(Labels(label, payload, marks, kind, says=image.regions), place, image.name, f"below {listing.root}")
 
@@ -175,7 +175,7 @@ def load_via(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     """
     if entry.payload is None:
         return InstanceList()
-    _, where, attribute, regions = entry.payload
+    where, attribute, regions = entry.payload[1]
     size = entry.image_size() if regions else (1, 1)
     found: list[Instance] = []
     left_out: list[str] = []

@@ -72,7 +72,7 @@ def filled(*points: float) -> Bools:
 
 def loaded(annotations: list[dict[str, Any]], size: tuple[int, int] = (WIDTH, HEIGHT)) -> Any:
     sample = Sample("a", Path("a.png"), (), "product", "dent", "train", kind="masks")
-    payload = ("a.json", "a.json: item", annotations)
+    payload = ("a.json", ("a.json: item", annotations))
     return load_datumaro(LabelRecord(sample, load_datumaro, payload, {0: "dent", 1: "rust"}, size), "truncate")
 
 

@@ -148,6 +148,14 @@ def test_one_vertex_that_is_moved_is_found(tmp_path: Path) -> None:
     assert not verify(tmp_path / "out", against=root).passed
 
 
+def test_it_is_viewed_and_described_and_a_class_called_good_is_said(tmp_path: Path) -> None:
+    root = tree(tmp_path / "in", entry("a.png", region(TRIANGLE, type="dent"), region(RECT, type="OK")))
+    assert defectkit("view", root, "--out", tmp_path / "gallery").status == 0
+    told = defectkit("describe", root, "--json").json()
+    assert (told["layout"], told["images"], told["instances"]) == ("via", 1, 2)
+    assert "1 image(s) have objects of a class that is called as good images are: OK" in read_labels(root).notes
+
+
 def as_table(root: Path, *, mark: str = "") -> Path:
     """The CSV export of a tree, in place of its JSON."""
     images = json.loads((root / "via.json").read_text())
