@@ -14,8 +14,10 @@ from typing import TypeVar
 import numpy as np
 
 from converters.formats.base import Settings
-from converters.formats.registry import find_format, read_manifest
-from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
+from converters.formats.registry import find_format
+from converters.merging import is_ours
+from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
+from converters.writing.selection import selection_of, selection_words
 from toolkit.dataset.splits import Split, load_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -128,7 +130,7 @@ def diff(
         if not Path(other).exists():
             raise ToolkitError(other, "no such file or folder", "check the path")
         raise ToolkitError(other, "is no split, and is compared with one", "name two splits, or two datasets or trees")
-    if layout is not None and _is_ours(before) and _is_ours(after):
+    if layout is not None and is_ours(before) and is_ours(after):
         raise ToolkitError("--layout", "stands beside two label trees, which say how they are laid out", "leave it out")
     opened = _opened(before, layout), _opened(after, layout)
     return _of_sources(names, opened, workers, progress)
@@ -157,7 +159,7 @@ def _opened(one: SourceLike | Split, layout: LayoutLike) -> Source:
 
 def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
     """A source; a label tree, which says itself how it is laid out, is read as one whatever the layout of the other."""
-    if layout is None or _is_ours(one):
+    if layout is None or is_ours(one):
         return open_source(one)
     try:
         return open_source(one, layout)
@@ -167,16 +169,6 @@ def _as_laid_out(one: SourceLike, layout: LayoutLike) -> Source:
             if other.tree is not None:
                 return other
         raise
-
-
-def _is_ours(one: SourceLike | Split) -> bool:
-    """Whether a path leads to a label tree that we wrote, a folder of one, or a label file."""
-    if not isinstance(one, str | Path):
-        return False
-    root = Path(one)
-    if not root.is_dir():
-        return is_label_file(root)
-    return any(read_manifest(folder) is not None for folder in (root, *trees_in(root)))
 
 
 def _of_splits(names: tuple[str, str], before: Split, after: Split) -> DiffReport:
@@ -260,15 +252,11 @@ def _compared(
     return found
 
 
-def _attributes(sources: tuple[Source, Source]) -> frozenset[str]:
-    """Names of the attributes that both can hold: what a format does not keep is no change."""
-    every, kept = set(), []
-    for source in sources:
-        boxes = (box for sample in source.dataset for box in sample.boxes) if source.tree is None else ()
-        every |= {name for box in boxes for name, _ in box.attributes}
-        kept.append(None if source.tree is None else set(find_format(source.tree.kind).keeps))
-        every |= kept[-1] or set()
-    return frozenset(name for name in every if all(names is None or name in names for names in kept))
+def _attributes(sources: tuple[Source, Source]) -> frozenset[str] | None:
+    """Names of the attributes that both can hold, None for any: what a format does not keep is no change."""
+    kept = (None if source.tree is None else find_format(source.tree.kind).keeps for source in sources)
+    told = [frozenset(names) for names in kept if names is not None]
+    return frozenset.intersection(*told) if told else None
 
 
 def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tuple[str, ...]:
@@ -276,6 +264,10 @@ def _notes(sources: tuple[Source, Source], found: Mapping[str, _Compared]) -> tu
     holds = [source.holds for source in sources]
     if holds[0] != holds[1]:
         notes.append(f"the labels of the one are {holds[0]}, those of the other {holds[1]}")
+    for source in sources:
+        manifest = source.tree.manifest if source.tree is not None else None
+        if manifest is not None and (asked := selection_of(manifest["options"])):
+            notes.append(f"{source.root} was converted with {selection_words(asked)}")
     missing = sum(one.picture is None for one in found.values())
     if missing:
         notes.append(f"{missing} image file(s) are not there on both sides, and were not compared")
@@ -309,27 +301,31 @@ def _digest(path: Path) -> str:
         raise ToolkitError(path, f"cannot be read ({error.strerror})", "check the file") from error
 
 
-def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[str]) -> _Compared:
+def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[str] | None) -> _Compared:
     """One image before and after. Runs in a worker."""
     images: list[LabelledImage] = []
     problems: tuple[Problem, ...] = ()
     for member, how in zip(pair, settings, strict=True):
         try:
-            image = member.read(how).image
-            images.append(replace(image, instances=tuple(_with(one, attributes) for one in image.instances)))
+            images.append(member.read(how).image)
         except ToolkitError as error:
             problems += error.problems
     if problems:
         return _Compared(problems=problems)
     before, after = images
     classes = _class(pair[0], before), _class(pair[1], after)
-    change = None if _same_labels(before, after) else _label_change(pair[1].sample.key, before, after)
+    change = None
+    for told in (frozenset[str](), attributes):  # attributes are told of where nothing else differs
+        ones = [replace(image, instances=tuple(_with(one, told) for one in image.instances)) for image in images]
+        if change is None and not _same_labels(*ones):
+            change = _label_change(pair[1].sample.key, *ones)
     return _Compared(classes if classes[0] != classes[1] else None, change, _other_bytes(pair))
 
 
-def _with(instance: Instance, attributes: frozenset[str]) -> Instance:
+def _with(instance: Instance, attributes: frozenset[str] | None) -> Instance:
     """An instance without attributes that are not compared."""
-    kept = {name: value for name, value in sorted(instance.attributes.items()) if name in attributes}
+    every = sorted(instance.attributes.items())
+    kept = {name: value for name, value in every if attributes is None or name in attributes}
     return replace(instance, attributes=kept) if instance.attributes else instance
 
 

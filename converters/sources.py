@@ -23,8 +23,8 @@ from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class,
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
 from toolkit.files.reach import check_links, following_links
-from toolkit.geometry.instances import box_instances, find_instances
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.instances import Found, box_instances, find_instances, not_too_large
+from toolkit.geometry.labels import LabelledImage
 
 __all__ = [
     "DatasetSource",
@@ -144,29 +144,28 @@ class MaskedSample:
         """Read the masks and find their instances; those of several classes follow each other by class."""
         sample = self.sample
         inspected = read_sample(sample, settings.threshold)
-        instances: tuple[Instance, ...] = ()
-        too_small: tuple[int, ...] = ()
-        components = 0
+        found, asked = Found((), 0, ()), settings.selection
         for label, mask in inspected.masks.items():
             name = instance_class(sample, settings.scheme, label)
-            found = find_instances(mask, name, settings.grouping, settings.min_area)
-            instances, too_small = instances + found.instances, too_small + found.too_small
-            components += found.components
+            # Of what is left out each component is counted, whichever would make an instance.
+            grouping = settings.grouping if asked.keeps(asked.name_of(name)) else None
+            found += find_instances(mask, name, grouping, settings.min_area, asked.max_area)
         size = inspected.header.width, inspected.header.height
         boxes = box_instances(sample, size, partial(instance_class, sample, settings.scheme))
-        instances, components = instances + boxes, components + len(boxes)
+        found += not_too_large(boxes, asked.max_area)
         label = image_class(sample, settings.scheme)
         image = LabelledImage(
-            sample.key, sample.image, *size, instances, subset or sample.split, label, sample.kind or "masks"
+            sample.key, sample.image, *size, found.instances, subset or sample.split, label, sample.kind or "masks"
         )
         return Labelled(
             image,
-            components,
-            too_small,
+            found.components,
+            found.too_small,
             inspected.turned,
             _looks_inverted(inspected),
             inspected.fits_both_ways,
             inspected.header.turned,
+            found.too_large,
         )
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
@@ -360,12 +359,13 @@ def _suspected(root: Path) -> str | None:
     return next((found.name for found in ranked if found.suspect(root)), None)
 
 
-def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
+def open_source(source: SourceLike, layout: LayoutLike = None, *, strict: bool = True) -> Source:
     """What `load_dataset` or `read_labels` makes of a folder or file, as a source; a source is passed on.
 
     Args:
         source: a folder, or what was made of one.
         layout: how a folder is laid out that is no label tree; found by itself if None.
+        strict: whether what a layout says of labels is an error where it says nothing of these.
 
     Raises:
         ToolkitError: it is neither, or has links that lead out of it.
@@ -381,8 +381,9 @@ def open_source(source: SourceLike, layout: LayoutLike = None) -> Source:
     with following_links(root.is_dir()):
         told = Reading.of_layout(layout)
         if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
-            return TreeSource(read_labels(root, reading=told))
-        return DatasetSource(load_dataset(root, layout))
+            return TreeSource(read_labels(root, reading=told, strict=strict))
+        heeded = None if told is None or strict else told.only(("without_label",)).described()
+        return DatasetSource(load_dataset(root, layout if heeded is None else {"labels": heeded} if heeded else None))
 
 
 def _is_tree(root: Path) -> bool:

@@ -83,14 +83,16 @@ def test_help_comes_at_once() -> None:
         ((), ()),
         (("foo",), ("defectkit: ", "'foo'", "defectkit --help")),
         (("--bogus",), ("defectkit: ", "--bogus", "defectkit --help")),
-        (("convert",), ("defectkit convert: ", "'ROOT'", "defectkit convert --help")),
-        (("convert", "a"), ("defectkit convert: ", "'OUT'")),
+        (("convert",), ("defectkit convert: ", "'ROOT [ROOT...] OUT'", "defectkit convert --help")),
+        (("convert", "a"), ("defectkit convert: ", "'--to'")),
         (("convert", "a", "b"), ("defectkit convert: ", "'--to'")),
         (("convert", "a", "b", "--to"), ("defectkit convert: ", "'--to'")),
         (("convert", "a", "b", "--to", "coco", "--bogus"), ("--bogus",)),
         (("convert", "a", "b", "--tp", "coco"), ("--tp", "--to")),
         (("convert", "a", "b", "--to", "coco", "yolo-segment"), ("unexpected", "--to coco,yolo-segment")),
-        (("convert", "a", "b", "c", "--to", "coco"), ("unexpected", "(c)")),
+        (("convert", "a", "b", "c", "--to", "coco"), ("a: no such folder",)),
+        (("convert", "a", "--to", "coco"), ("defectkit convert: ", "'OUT'")),
+        (("split", "a", "--strategy", "kfold"), ("defectkit split: ", "'OUT'")),
         (("convert", "a", "b", "--to", "coco", "--classes", "x"), ("--classes", "'binary'", "'category-defect'")),
         (("convert", "a", "b", "--to", "coco", "--images", "x"), ("--images", "'symlink'")),
         (("convert", "a", "b", "--to", "coco", "--on-problem", "x"), ("--on-problem", "'skip'")),
@@ -404,7 +406,7 @@ def test_memory_that_ends_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp
     def full(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("toolkit.cli.labels.open_root", full)
+    monkeypatch.setattr("toolkit.cli.labels.open_roots", full)
     told = defectkit("convert", tmp_path, tmp_path / "out", "--to", "coco")
     assert (told.status, len(told.errors)) == (2, 1)
     assert "needs more memory than there is; use fewer --workers, or smaller images" in told.err

@@ -130,6 +130,18 @@ def finished(out: Path) -> list[str]:
     return sorted(path.parent.name for path in out.glob("*/manifest.json"))
 
 
+def test_what_was_left_out_before_a_kill_is_counted_once(runs: Runs) -> None:
+    asked = ["--only", "dent", "--drop-empty", "--max-area", "1000"]
+    assert defectkit(*runs.words(*asked)).status == 0
+    undisturbed = snapshot(runs.out)
+    runs.out.rename(runs.out.with_name("undisturbed"))
+    runs.stop(signal.SIGKILL, *asked)
+    assert runs.run("--resume", *asked).status == 0
+    assert snapshot(runs.out) == undisturbed
+    left_out = json.loads((runs.out / "coco/manifest.json").read_bytes())["left_out"]
+    assert len({one["key"] for one in left_out}) == len(left_out) > 0
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_killed_run_leaves_nothing_that_looks_finished_and_the_next_cleans_up(
     runs: Runs, undisturbed: dict[str, bytes | None], workers: str

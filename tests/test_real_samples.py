@@ -95,3 +95,19 @@ def test_labels_of_each_format_give_the_same_labels_again(real: Real, tmp_path: 
         convert(root, tmp_path / kind, kind)
         again = convert(tmp_path / kind / kind, tmp_path / f"{kind}-again", "coco").manifests["coco"]
         assert again["labels_sha256"] == first["labels_sha256"], kind
+
+
+def test_several_are_merged_renamed_and_proven(tmp_path: Path) -> None:
+    roots = [DATA / name for name in ("neu_seg", "kolektorsdd", "mpdd_pairs", "mvtec_ad/bottle")]
+    if not all(root.is_dir() for root in roots):
+        pytest.skip(f"{DATA} does not hold them all: name the folder of real samples in DEFECT_DATA")
+    convert(roots, tmp_path / "all", PIXELS, images="none")
+    rename = {"broken_large": "broken", "broken_small": "broken"}
+    convert(roots, tmp_path / "some", PIXELS, images="none", rename=rename, only=["broken"], drop_empty=True)
+    for out in ("all", "some"):
+        proof = verify(tmp_path / out)
+        assert proof.passed, proof.failures
+        assert not [note for note in proof.notes if "not in this tree" in note]
+    broken = {image.key: [one.label for one in image.instances] for image in read_labels(tmp_path / "some/coco")}
+    assert len(broken) == sum(sample.defect.startswith("broken") for sample in load_dataset(roots[-1]))
+    assert {label for labels in broken.values() for label in labels} == {"broken"}

@@ -35,7 +35,7 @@ _HEADER = """
 | program | {} | images | classes | objects | exact | mean IoU | |
 |---|---|---|---|---|---|---|---|"""
 _FOLDER = Path(__file__).parent
-_OPTIONS = {"coco": {"segmentation": "rle"}}
+_OPTIONS = {"coco": {"segmentation": "rle"}, "panoptic": {"panoptic_layout": "coco"}}
 """How trees are written for programs that need it so."""
 
 _QUIET = {

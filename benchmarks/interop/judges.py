@@ -78,7 +78,6 @@ def datumaro(tree: Path, kind: str) -> Seen:
     dataset = Dataset.import_from(str(tree), kind)
     names = [label.name for label in dataset.categories()[AnnotationType.label]]
     for item in dataset:
-        height, width = item.media.size
         objects = []
         drawn = any(one.type in (AnnotationType.mask, AnnotationType.polygon) for one in item.annotations)
         for one in item.annotations:
@@ -86,6 +85,7 @@ def datumaro(tree: Path, kind: str) -> Seen:
             if one.type == AnnotationType.mask:
                 mask = np.asarray(one.image, bool)
             elif one.type == AnnotationType.polygon:
+                height, width = item.media.size
                 mask = coco_mask.decode(coco_mask.frPyObjects([list(one.points)], height, width))[..., 0].astype(bool)
             elif one.type == AnnotationType.bbox and not drawn:
                 x, y, w, h = one.get_bbox()
@@ -93,7 +93,8 @@ def datumaro(tree: Path, kind: str) -> Seen:
             else:
                 continue
             objects.append(Object(names[one.label], mask, box))
-        path = Path(item.media.path)
+        # Beside class maps in folders of subsets it finds no images.
+        path = Path(item.media.path if item.media is not None else f"{item.id}.png")
         # Where folders are classes, names of files recur: those of the folders stand before them.
         name = "__".join(path.relative_to(tree.parent).parts) if kind.startswith("mvtec") else path.name
         yield name, [one for one in objects if one.label != "background"]
@@ -213,7 +214,7 @@ JUDGES: dict[tuple[str, str], Callable[[Path], Seen]] = {
     ("supervision", "voc"): supervision_voc,
     ("datumaro", "coco"): of_datumaro("coco"),
     ("datumaro", "panoptic"): of_datumaro("coco_panoptic"),
-    ("datumaro", "semantic"): of_datumaro("common_semantic_segmentation_with_subset_dirs"),
+    ("datumaro", "semantic"): of_datumaro("common_semantic_segmentation"),
     ("datumaro", "masks"): of_datumaro("mvtec_segmentation"),
     ("datumaro", "cvat"): of_datumaro("cvat"),
     ("datumaro", "voc"): of_datumaro("voc_instance_segmentation"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, get_args
@@ -27,8 +27,10 @@ __all__ = [
     "Holds",
     "ImageMode",
     "Labelled",
+    "PanopticLayout",
     "Pixels",
     "Reading",
+    "Selection",
     "Settings",
     "TreeShape",
     "as_folder",
@@ -41,6 +43,50 @@ __all__ = [
 
 Holds = Literal["pixels", "boxes", "oriented boxes", "classes"]
 """What the labels of a format consist of."""
+
+
+PanopticLayout = Literal["flat", "coco"]
+"""Maps in panoptic_<subset>/ beside annotations/, or in annotations/panoptic_<subset>/, as COCO's archives unpack."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which objects and images of a source are asked for, and under which names.
+
+    Attributes:
+        rename: pairs of a class and its new name.
+        only: classes, by their new names, whose objects are kept; none for all.
+        drop_empty: whether images that show no object are left out.
+        max_area: components of more pixels are left out.
+        scheme: how the classes were named that it speaks of.
+    """
+
+    rename: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] = ()
+    drop_empty: bool = False
+    max_area: int | None = None
+    scheme: ClassScheme = "defect"
+
+    def __bool__(self) -> bool:
+        return bool(self.described())
+
+    def name_of(self, label: str) -> str:
+        """What a class is called from now on."""
+        return dict(self.rename).get(label, label)
+
+    def keeps(self, name: str) -> bool:
+        """Whether objects of a class, by its new name, are kept."""
+        return not self.only or name in self.only
+
+    def described(self) -> JsonObject:
+        """What of it is told, as it stands in a manifest."""
+        told: JsonObject = {
+            "rename": dict(self.rename),
+            "only": list(self.only),
+            "drop_empty": self.drop_empty,
+            "max_area": self.max_area,
+        }
+        return {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True)
@@ -57,6 +103,8 @@ class Settings:
         segmentation: COCO segmentations as polygons or as run lengths.
         images: how images get into the trees.
         threshold: grey values of this or more are defect; None: masks must be binary.
+        selection: which objects and images are asked for.
+        panoptic_layout: where the maps of panoptic trees lie: in folders of the tree, or of its annotations.
     """
 
     classes: tuple[str, ...]
@@ -68,10 +116,23 @@ class Settings:
     segmentation: Literal["polygon", "rle"] = "polygon"
     images: ImageMode = "hardlink"
     threshold: int | None = None
+    selection: Selection = field(default_factory=Selection)
+    panoptic_layout: PanopticLayout = "flat"
 
     def class_id(self, name: str) -> int:
         """Index of a class, from 0."""
         return self._class_ids[name]
+
+    def fits(self, area: int) -> bool:
+        """Whether a component of so many pixels is kept."""
+        most = self.selection.max_area
+        return area >= self.min_area and (most is None or area <= most)
+
+    def beyond(self, areas: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of some areas those that are too small, and those that are too large."""
+        others = [area for area in areas if not self.fits(area)]
+        small = tuple(area for area in others if area < self.min_area)
+        return small, tuple(area for area in others if area >= self.min_area)
 
     @cached_property
     def _class_ids(self) -> dict[str, int]:
@@ -89,6 +150,8 @@ class Settings:
             "segmentation": self.segmentation,
             "images": self.images,
             "threshold": self.threshold,
+            **self.selection.described(),  # what is not told is left out: older trees do not speak of it
+            **({"panoptic_layout": self.panoptic_layout} if self.panoptic_layout != "flat" else {}),
         }
 
 
@@ -232,6 +295,7 @@ class AsWritten(NamedTuple):
 class Labelled:
     """An image and its instances, the components in its mask, and the areas of those below the minimum area.
 
+    `too_large`: areas of those above the largest area that is asked for.
     `turned`: a mask was made for the pixels as stored, and turned as the image's EXIF orientation says.
     `inverted`: more than half of the image is marked, its corners included.
     `both_ways`: its masks fit the upright picture and the pixels as stored, which are not the same.
@@ -245,6 +309,7 @@ class Labelled:
     inverted: bool = False
     both_ways: bool = False
     lies: bool | None = None
+    too_large: tuple[int, ...] = ()
 
 
 def digest_line(path: str, digest: str) -> bytes:

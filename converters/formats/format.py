@@ -69,7 +69,7 @@ class Format:
         as_written: boxes as they stand in the file.
         self_faults: what labels say wrongly of their own instances (or of those that they were simplified from).
         takes_boxes: whether it can show an object of which there is a box alone.
-        keeps: names of the attributes of objects that it writes and reads again.
+        keeps: names of the attributes of objects that it writes and reads again; None: any.
         tells_classes: whether the labels themselves, and not the folders, say which class is marked.
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
@@ -96,7 +96,7 @@ class Format:
     as_written: Callable[[LabelRecord, LabelledImage], AsWritten] = _nothing_written
     self_faults: Callable[[LabelRecord, Sequence[Instance]], list[str]] = _no_faults
     takes_boxes: bool = False
-    keeps: tuple[str, ...] = ()
+    keeps: tuple[str, ...] | None = ()
     tells_classes: bool = True
     tells_good: bool = True
     counts_instances: bool = True
@@ -118,7 +118,10 @@ class Format:
 
     def drops(self, image: LabelledImage) -> Counter[str]:
         """Of each attribute that it does not keep, how many objects of an image have it."""
-        return Counter(name for one in image.instances for name in one.attributes if name not in self.keeps)
+        kept = self.keeps
+        if kept is None:
+            return Counter()
+        return Counter(name for one in image.instances for name in one.attributes if name not in kept)
 
     def holds_in(self, tree: LabelTree) -> Holds:
         """What the labels of a tree of this format consist of: of a format of pixels they may be boxes, or classes."""

@@ -143,17 +143,17 @@ class LabelRecord:
         """Read the labels as a conversion takes them: instances stand as they are labelled.
 
         Args:
-            settings: those below its minimum area are left out, and reported.
+            settings: those below its minimum area, or above its maximum, are left out, and reported.
             subset: of the image from now on; "" for its own.
 
         Raises:
             ToolkitError: the label or the image is at fault.
         """
         image = self.labelled(settings.scheme)
-        kept = tuple(instance for instance in image.instances if instance.area >= settings.min_area)
-        too_small = tuple(instance.area for instance in image.instances if instance.area < settings.min_area)
+        kept = tuple(instance for instance in image.instances if settings.fits(instance.area))
+        small, large = settings.beyond(instance.area for instance in image.instances)
         told = replace(image, instances=kept, subset=subset or image.subset)
-        return Labelled(told, len(image.instances) + len(image.left_out), too_small)
+        return Labelled(told, len(image.instances) + len(image.left_out), small, too_large=large)
 
     def inspect(self, settings: Settings) -> tuple[Problem, ...]:
         """Everything that is wrong with its files."""

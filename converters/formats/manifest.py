@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from converters.formats.base import PanopticLayout
 from toolkit.aliases import JsonObject
 from toolkit.dataset.samples import ClassScheme
 from toolkit.errors import ToolkitError
@@ -34,6 +35,11 @@ class _Skipped(Record):
     key: str
     reason: str
     area: int | float
+
+
+class _LeftOut(Record):
+    key: str
+    reason: str
 
 
 class _Components(Record):
@@ -65,6 +71,11 @@ class _Options(Record):
     join_parts: bool
     images: ImageMode
     threshold: Annotated[int, Field(ge=1, le=65535)] | None
+    rename: dict[str, str] = Field(default={})
+    only: list[str] = Field(default=[])
+    drop_empty: bool = False
+    max_area: Annotated[int, Field(ge=1)] | None = None
+    panoptic_layout: PanopticLayout = "flat"
 
 
 class _Images(Record):
@@ -78,6 +89,9 @@ class Manifest(Record):
     Attributes:
         source: where the images came from, from the folder that the tree is in.
         layout: how that was laid out, where it was told.
+        sources, layouts: these of several roots.
+        prefixes: what stands before the keys of each of them, where keys of two would meet.
+        left_out: images without what was asked for.
     """
 
     tool: Literal["defectkit"]
@@ -92,6 +106,10 @@ class Manifest(Record):
     source: PathText | None = None
     input_sha256: str | None = None
     layout: PathText | dict[str, Any] | None = None
+    sources: Annotated[list[PathText], Field(min_length=2)] | None = None
+    layouts: list[PathText | dict[str, Any] | None] | None = None
+    prefixes: list[Name] | None = None
+    left_out: list[_LeftOut] = Field(default=[])
     version: str | None = None
 
     def as_json(self) -> JsonObject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
@@ -46,11 +46,12 @@ class _Place(NamedTuple):
     stem: str
 
 
-def mvtec_place(image: LabelledImage) -> _Place:
+def mvtec_place(image: LabelledImage, renamed: Collection[str] = ()) -> _Place:
     """Place of an image by its key, "category/split/defect/stem"; labels of other tools get one made up.
 
     There, `category` is "product" and the defect the image's class; the stem is the file name of the key. The layout
-    has masks for its test folder only, so defects of other folders move there, under a name of their own.
+    has masks for its test folder only, so defects of other folders move there, under a name of their own; so do those
+    of a class in `renamed`, whose folder was another.
 
     Raises:
         ToolkitError: the class cannot be a folder's name, or would be read as good.
@@ -61,18 +62,30 @@ def mvtec_place(image: LabelledImage) -> _Place:
         if not image.instances:
             stem = parts[3] if parts[2] == GOOD else f"{parts[2]}__{parts[3]}"  # all of its components were left out
             return _Place(parts[0], parts[1], GOOD, stem)
+        if image.image_label in renamed and image.image_label != parts[2]:
+            return _Place(parts[0], "test", _folder_of(image), file_name(image.key))
         return _Place(parts[0], "test", parts[2], parts[3] if parts[1] == "test" else f"{parts[1]}__{parts[3]}")
     subset = "train" if image.subset == "train" and not image.instances else "test"
     label = GOOD
     if image.instances:
-        label = as_folder(image.image_label, image.key)
-        check_defect_folder(label, image.key)
+        label = _folder_of(image)
     return _Place("product", subset, label, file_name("/".join(part for part in parts if part)))
+
+
+def _folder_of(image: LabelledImage) -> str:
+    """The folder of an image's class.
+
+    Raises:
+        ToolkitError: it cannot be a folder's name, or would be read as good.
+    """
+    label = as_folder(image.image_label, image.key)
+    check_defect_folder(label, image.key)
+    return label
 
 
 def _encode(image: LabelledImage, settings: Settings) -> Encoded:
     """The mask of all instances of an image, 0 and 255; a good image has none."""
-    place = mvtec_place(image)
+    place = mvtec_place(image, [new for _, new in settings.selection.rename])
     suffix = image_name(image).rpartition(".")[2]
     target = f"{place.category}/{place.split}/{place.defect}/{place.stem}.{suffix}"
     if not image.instances:

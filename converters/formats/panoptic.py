@@ -1,4 +1,8 @@
-"""COCO panoptic: `panoptic_<subset>/NAME.png` of segment ids in base 256 (R first), and a JSON that lists them."""
+"""COCO panoptic: `panoptic_<subset>/NAME.png` of segment ids in base 256 (R first), and a JSON that lists them.
+
+Readers differ in where they look for the maps: detectron2 beside `annotations/`, where they stand unless told;
+datumaro, CVAT and mmdetection's own configurations in `annotations/panoptic_<subset>/`, as COCO's archives unpack.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +51,13 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
             skipped.append(("hidden by another instance", instance.area))
         else:
             segments.append(segment)
-    name = label_name(image)
+    name, folder = label_name(image), "annotations/" if settings.panoptic_layout == "coco" else ""
+    png = _encode_ids(ids) if values else encode_blank_map((*ids.shape, 3))
     described = b'"file_name":%b,"segments_info":%b' % (orjson.dumps(name), orjson.dumps(segments))
     size = b'"width":%d,"height":%d' % (image.width, image.height)
     return Encoded(
         f"images/{image.subset}/{image_name(image)}",
-        ((f"panoptic_{image.subset}/{name}", _encode_ids(ids) if values else encode_blank_map((*ids.shape, 3))),),
+        ((f"{folder}panoptic_{image.subset}/{name}", png),),
         annotations=(described,),
         header=b'"file_name":%b,%b' % (orjson.dumps(image_name(image)), size),
         objects=len(segments),
@@ -227,7 +232,7 @@ FORMAT = Format(
     encode=_encode,
     shape=_shape,
     index=_index,
-    label_files=("annotations/*.json", "panoptic_*/*.png"),
+    label_files=("annotations/*.json", "panoptic_*/*.png", "annotations/panoptic_*/*.png"),
     rank=10,
     recognise=_recognise,
     recognise_file=_recognise,

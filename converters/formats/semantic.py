@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from converters.formats.base import Encoded, Settings, TreeShape, image_name
 from converters.formats.class_maps import index_class_maps
@@ -20,6 +21,7 @@ from toolkit.imaging.images import encode_blank_map, encode_map
 __all__ = ["FORMAT", "IGNORE"]
 
 
+_META = "dataset_meta.json"
 _MOST_CLASSES = 254
 
 
@@ -39,7 +41,7 @@ def _encode(image: LabelledImage, settings: Settings) -> Encoded:
 
 
 def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
-    """The dataset file that ultralytics' semantic task reads.
+    """The dataset file that ultralytics' semantic task reads, and datumaro's.
 
     Raises:
         ToolkitError: more classes than a byte has values.
@@ -48,7 +50,15 @@ def _shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
         problem = f"holds {_MOST_CLASSES} classes at most, and there are {len(settings.classes)}"
         raise ToolkitError("semantic", problem, "use --to coco, which holds any number of them, or --classes binary")
     document = data_yaml(["background", *settings.classes], subsets, masks_dir="masks")
-    return TreeShape(closing=(("data.yaml", document),))
+    return TreeShape(closing=(("data.yaml", document), (_META, _dataset_meta(settings.classes))))
+
+
+def _dataset_meta(classes: Sequence[str]) -> bytes:
+    """What datumaro's common_semantic_segmentation asks for: the value of each class. It takes equal names for one."""
+    words = ("background", "unlabelled", *(f"background {number}" for number in range(len(classes))))
+    nothing = next(word for word in words if word not in classes)
+    labels = {str(value): name for value, name in enumerate([nothing, *classes])}
+    return orjson.dumps({"label_map": labels, "background_label": "0"}, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def _recognise(root: Path) -> bool:

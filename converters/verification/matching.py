@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from pathlib import Path
 from converters.formats.base import Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
-from converters.sources import LayoutLike, Member, Source, SourceLike, open_source
+from converters.merging import SourcesLike, open_sources
+from converters.origins import named_roots, open_named
+from converters.sources import LayoutLike, Member, Source
+from converters.writing.selection import read_selected, selection_of
 from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 
-__all__ = ["Match", "Matches", "find_source", "match_records", "settings_of", "unsaid_images"]
+__all__ = ["Match", "Matches", "find_source", "match_records", "omissions", "settings_of", "unsaid_images"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +29,12 @@ class Match:
     Attributes:
         member: the image in the source; None for labels whose image is not in the source.
         records: number of the tree and record, for each tree that labels the image.
+        left_out: numbers of the trees whose manifests say that nothing of it was asked for.
     """
 
     member: Member | None
     records: tuple[tuple[int, LabelRecord], ...]
+    left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +43,7 @@ class Matches:
 
     Attributes:
         found: images of the source by key, then the labels of images that are not in it.
-        missing: for each tree the keys of the source that it does not label, sorted.
+        missing: for each tree the keys of the source that it does not label, nor was told to leave out, sorted.
         images: number of images in the source.
     """
 
@@ -46,7 +52,7 @@ class Matches:
     images: int
 
 
-def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: LayoutLike = None) -> Source | None:
+def find_source(against: SourcesLike | None, trees: Sequence[LabelTree], layout: LayoutLike = None) -> Source | None:
     """What to compare trees with: what was named, or what the first manifest that names a source does; else None.
 
     Raises:
@@ -54,19 +60,20 @@ def find_source(against: SourceLike | None, trees: Sequence[LabelTree], layout: 
     """
     layout = _not_heeded(layout, trees)
     if against is not None:
-        told = next((tree.manifest["layout"] for tree in trees if tree.manifest and "layout" in tree.manifest), None)
-        if layout is None and told is not None and isinstance(against, str | Path):
+        roots = list(against) if isinstance(against, list | tuple) else [against]
+        told = next((one for tree in trees if (one := tree.manifest) and ("layout" in one or "sources" in one)), None)
+        paths = [root for root in roots if isinstance(root, str | Path)]
+        if told is not None and len(paths) == len(roots):
             with suppress(ToolkitError):  # another source than the one that was laid out so
-                return open_source(against, told)
-        source = open_source(against, layout)
+                return open_named(told, paths, layout)
+        source = open_sources(against, layout)
         if all(member.sample.kind == "unlabelled" for member in source.members):
             raise ToolkitError(source.root, "carries no labels to compare with", "name the dataset with its masks")
         return source
     for tree in trees:
-        named = (tree.manifest or {}).get("source")
-        root = (tree.root.resolve().parent / str(named)).resolve()
-        if named and root.exists() and tree.manifest is not None and tree.manifest.get("input_sha256"):
-            return open_source(root, tree.manifest.get("layout"))
+        named = named_roots(tree.manifest, tree.root.resolve().parent)
+        if named and all(root.exists() for root in named) and tree.manifest and tree.manifest.get("input_sha256"):
+            return open_named(tree.manifest, named)
     return None
 
 
@@ -98,6 +105,8 @@ def settings_of(tree: LabelTree, source: Source | None) -> Settings:
         min_iou=options["min_iou"],
         join_parts=options["join_parts"],
         threshold=options["threshold"],
+        selection=selection_of(options),
+        panoptic_layout=options.get("panoptic_layout", "flat"),
     )
 
 
@@ -118,9 +127,43 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
                 unmatched.append(Match(None, ((number, record),)))
             else:
                 found[match].append((number, record))
-        missing.append(tuple(sorted(key for key, records in found.items() if all(n != number for n, _ in records))))
-    matched = [Match(by_key[key], tuple(records)) for key, records in sorted(found.items()) if records]
+        here = {key for key, records in found.items() if any(n == number for n, _ in records)} | _left_out_of(tree)
+        missing.append(tuple(sorted(found.keys() - here)))
+    dropped: dict[str, list[int]] = defaultdict(list)
+    for number, tree in enumerate(trees):
+        for key in _left_out_of(tree):
+            dropped[key].append(number)
+    matched = [
+        Match(by_key[key], tuple(records), tuple(dropped[key]))
+        for key, records in sorted(found.items())
+        if records or key in dropped
+    ]
     return Matches((*matched, *unmatched), tuple(missing), len(by_key))
+
+
+def _left_out_of(tree: LabelTree) -> set[str]:
+    """Keys of the images of which nothing was asked for, by a tree's manifest."""
+    return {one["key"] for one in (tree.manifest or {}).get("left_out", ())}
+
+
+def omissions(match: Match, settings: Sequence[Settings]) -> list[tuple[int, str]]:
+    """The trees that left an image out of which something was asked for, and what to say of that.
+
+    Args:
+        match: the image.
+        settings: of each tree.
+    """
+    found: list[tuple[int, str]] = []
+    if match.member is None:
+        return found
+    for number in match.left_out:
+        try:
+            right = read_selected(match.member, settings[number]).excluded
+            told = "" if right else "was left out, and shows what was asked for"
+        except ToolkitError as error:
+            told = error.with_flags
+        found += [(number, f"{match.member.sample.key}: {told}")] if told else []
+    return found
 
 
 def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[str]:

@@ -22,12 +22,14 @@ from converters.formats.base import Holds, Reading, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
-from converters.sources import LayoutLike, Member, Source, SourceLike, read_labels, trees_in
+from converters.merging import SourcesLike, roots_of, shared_paths
+from converters.sources import LayoutLike, Member, Source, read_labels, trees_in
 from converters.verification.as_seen import as_seen, formats_of
 from converters.verification.comparison import ImageFidelity, compare_image
-from converters.verification.matching import Match, find_source, match_records, settings_of, unsaid_images
+from converters.verification.matching import Match, find_source, match_records, omissions, settings_of, unsaid_images
 from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
+from converters.writing.selection import read_selected
 from converters.writing.summary import covered_note
 from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
@@ -96,7 +98,7 @@ class _Checked(NamedTuple):
 
 def verify(
     out: str | Path,
-    against: SourceLike | None = None,
+    against: SourcesLike | None = None,
     *,
     layout: LayoutLike = None,
     min_iou: float = 1.0,
@@ -109,8 +111,8 @@ def verify(
 
     Args:
         out: a label tree, or the folder that `convert` wrote trees into.
-        against: the source; by default the one that the manifests name. Without a source only counts, classes, boxes,
-            hashes and whether the images can be read are checked.
+        against: the source, or a list of several; by default what the manifests name. Without a source only counts,
+            classes, boxes, hashes and whether the images can be read are checked.
         layout: how `against` is laid out, where it is a folder; what the manifests say of it if None. What it says of
             labels is said of `out`, where another tool wrote that.
         min_iou: every image must reach this.
@@ -127,14 +129,15 @@ def verify(
     unseen: tuple[str, ...] = ()
     if seen_by is not None:
         trees, unseen = _as_seen(trees, seen_by)
-    source = find_source(shared_path(against, cluster), [one.tree for one in trees], layout)
+    given = None if against is None else shared_paths(against, cluster)
+    source = find_source(given, [one.tree for one in trees], layout)
     known = any(one.tree.manifest is not None for one in trees)
     notes = unseen if source is not None else (*unseen, _NO_SOURCE if known else _NEITHER)
     work = _work(trees, source)
     ways = [_way(one.tree, source, seen_by) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)
     checked: list[list[_Checked]] = [[] for _ in trees]
-    reads = [*(one.tree.root for one in trees), *([] if source is None else [source.root])]
+    reads = [*(one.tree.root for one in trees), *(() if source is None else roots_of(source))]
     spread = ordered_map(check, work, workers=workers, cluster=cluster, reads=reads)
     for result in chain.from_iterable(reported(spread, len(work), progress)):
         checked[result.tree].append(result)
@@ -256,7 +259,8 @@ def _images_said(tree: LabelTree) -> int | None:
 def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: float) -> list[_Checked]:
     """Check all the labels of one image, and its image files."""
     expected: _Truths = {}
-    results = []
+    omitted = omissions(match, [way.settings for way in ways])
+    results = [_Checked(number, 0, (told,)) for number, told in omitted]
     for number, record in match.records:
         way = ways[number]
         truth = _truth(match.member, way.settings, expected) if match.member is not None else None
@@ -278,13 +282,13 @@ _Truths = dict[tuple[Any, ...], LabelledImage | str]
 
 def _truth(member: Member, settings: Settings, known: _Truths) -> LabelledImage | str:
     """What the labels of an image should say. The image is read once for all trees whose settings allow it."""
-    how = (settings.grouping, settings.min_area, settings.threshold)
+    how = (settings.grouping, settings.min_area, settings.threshold, settings.selection)
     named, own = known.get(("defect", *how)), (settings.scheme, *how)
     if own not in known and settings.scheme == "binary" and named is not None:
         known[own] = named if isinstance(named, str) else named.binary()
     if own not in known:
         try:
-            known[own] = member.read(settings).image
+            known[own] = read_selected(member, settings).labelled.image
         except ToolkitError as error:
             known[own] = "; ".join(str(problem) for problem in error.problems)
     return known[own]
@@ -310,6 +314,8 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     failures = [] if way.seen_by else found.self_faults(record, described)
     if truth is None:
         return _Checked(number, objects, tuple(failures))
+    if not found.tells_classes:
+        truth = truth.binary()
     if (shown.width, shown.height) != (truth.width, truth.height):
         sizes = f"{shown.width} x {shown.height} pixels, the source is {truth.width} x {truth.height}"
         return _wrong(number, record, way, objects, (*failures, f"{key}: labelled as {sizes}"))
@@ -349,8 +355,8 @@ def _check_closing(one: _Tree, way: _Way) -> None:
         return
     shape = way.format.shape(way.settings, [name for name in SUBSETS if name in manifest["subsets"]])
     for name, content in shape.closing:
-        if name.endswith(".yaml"):
-            path = one.tree.root / name
+        path = one.tree.root / name
+        if name.endswith(".yaml") or (name.endswith(".json") and path.is_file()):  # older trees have no JSON
             try:
                 written, there = yaml.safe_load(content), parse_yaml(path, "convert again")
             except ToolkitError as error:

@@ -10,6 +10,7 @@ from converters.formats.label_tree import LabelRecord
 from converters.formats.registry import find_format
 from converters.sources import Member
 from converters.verification.comparison import box_faults, drawn_as_masks, masked, pixel_difference
+from converters.writing.selection import read_selected
 from toolkit.errors import Problem, ToolkitError
 from toolkit.gallery.items import Difference, Shown
 from toolkit.geometry.labels import LabelledImage
@@ -38,8 +39,9 @@ def read_shown(
         problem = Problem(record.sample.key, "is not in the source", "name the right one with --against ROOT")
         return Shown(shown, boxes, corners, problems=(problem,))
     try:
-        truth = member.read(replace(settings, min_area=0)).image
-        wanted = truth if not settings.min_area or holds == "pixels" else member.read(settings).image
+        every = replace(settings, min_area=0, selection=replace(settings.selection, max_area=None))
+        truth = read_selected(member, every).labelled.image
+        wanted = truth if settings == every or holds == "pixels" else read_selected(member, settings).labelled.image
     except ToolkitError as error:
         told = "; ".join(str(problem) for problem in error.problems)
         return Shown(shown, boxes, corners, problems=(Problem("the source", told),))
@@ -51,6 +53,7 @@ def read_shown(
     if holds != "pixels":
         return Shown(shown, boxes, corners, true, problems=problems)
     alike = [reading.binary() if settings.scheme == "binary" else reading for reading in readings]
+    truth = truth.binary() if settings.scheme == "binary" else truth  # whatever its one class was named
     place, difference = _difference(alike, truth, rectangles=drawn_as_masks(found, truth) > 0)
     return Shown(readings[place], boxes, corners, true, difference, problems=problems)
 

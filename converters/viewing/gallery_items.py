@@ -15,9 +15,11 @@ from pathlib import Path
 from converters.formats.base import Holds, Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
+from converters.merging import SourcesLike, roots_of, shared_paths
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
 from converters.viewing.as_written import read_shown
+from converters.writing.selection import selection_words
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import shared_path
@@ -72,7 +74,7 @@ def view(
     out: str | Path | None = None,
     *,
     limit: int | None = None,
-    against: str | Path | None = None,
+    against: SourcesLike | None = None,
     categories: Sequence[str] = (),
     sheet: str | Path | None = None,
     layout: LayoutLike = None,
@@ -88,7 +90,7 @@ def view(
         path: a dataset root, a label tree, or a folder of trees, of which the one that tells the most is shown.
         out: folder of the gallery; by default the name of `path` and "-gallery", in the current folder.
         limit: show an even sample of this many images over classes and subsets.
-        against: the source of a tree; by default the one that its manifest names.
+        against: the source of a tree, or a list of several; by default what its manifest names.
         categories: show these products only.
         sheet: also draw a contact sheet, a PNG.
         layout: how a dataset is laid out, `path` or what it is compared with; found by itself if None.
@@ -100,7 +102,8 @@ def view(
     Raises:
         ToolkitError: there is nothing to show at `path`, or `out` or `sheet` is in the way or cannot be written.
     """
-    views = open_views(shared_path(path, cluster), shared_path(against, cluster), categories, layout)
+    given = None if against is None else shared_paths(against, cluster)
+    views = open_views(shared_path(path, cluster), given, categories, layout)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     if sheet is not None:
@@ -123,7 +126,7 @@ def view(
 
 def open_views(
     path: str | Path,
-    against: str | Path | None = None,
+    against: SourcesLike | None = None,
     categories: Sequence[str] = (),
     layout: LayoutLike = None,
 ) -> Views:
@@ -191,7 +194,7 @@ def _masks_of(member: Member, settings: Settings) -> Shown:
 
 
 def _of_tree(
-    shown: Source, tree: LabelTree, against: str | Path | None, categories: Sequence[str], layout: LayoutLike
+    shown: Source, tree: LabelTree, against: SourcesLike | None, categories: Sequence[str], layout: LayoutLike
 ) -> Views:
     source, notes = _source(tree, against, layout)
     settings = settings_of(tree, source)
@@ -224,14 +227,14 @@ def _of_tree(
     items += _faulty(tree.layout_problems, tree.root)
     layers = _layers(shapes, source)
     told = (*_remarks(settings, tree, source, layers), *((_IMAGELESS,) if borrowed else ()))
-    compared = _name(source.root) if source is not None else ""
+    compared = " and ".join(map(_name, roots_of(source))) if source is not None else ""
     words = Words(_name(tree.root, 2), f"{tree.kind} labels", compared, told)
-    roots = (tree.root,) if source is None else (tree.root, source.root)
+    roots = (tree.root, *(() if source is None else roots_of(source)))
     page = GalleryPage(words, tuple(tree.names), shapes, layers, roots)
     return Views(shown, page, _sorted(items), (*notes, *told, *tree.notes))
 
 
-def _source(tree: LabelTree, against: str | Path | None, layout: LayoutLike) -> tuple[Source | None, tuple[str, ...]]:
+def _source(tree: LabelTree, against: SourcesLike | None, layout: LayoutLike) -> tuple[Source | None, tuple[str, ...]]:
     """What to compare a tree with, and a note where that is nothing."""
     try:
         source = find_source(against, [tree], layout)
@@ -252,6 +255,10 @@ def _remarks(settings: Settings, tree: LabelTree, source: Source | None, layers:
         found.append(f"{drawn} objects have a box and no mask in the source: their rectangles are exact to nothing")
     if settings.min_area:
         found.append(f"converted with --min-area {settings.min_area}: smaller components show as lost")
+    if settings.selection:
+        told = f"converted with {selection_words(settings.selection)}"
+        lost = "larger components show as lost" if settings.selection.max_area else ""
+        found.append(": ".join(part for part in (told, lost) if part))
     if settings.join_parts:
         found.append("converted with --join-parts: bridges between parts show as gained")
     if settings.min_iou < 1:

@@ -20,12 +20,11 @@ from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.sources import Member
 from converters.writing.checkpoint import Checkpoint, KeptProblem, dump_checkpoint, load_checkpoint
-from converters.writing.tree_writer import TreeWriter
+from converters.writing.tree_writer import LeftOut, TreeWriter
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.links import link_or_copy
-from toolkit.files.portable import relative_path
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
@@ -53,6 +52,8 @@ class Rendered:
         both_ways: whether its masks fit the picture upright and as stored, which are not the same.
         left_out: what its labels list and what marks nothing, one line each.
         copy: the image as a file that stands upright, where a format needs one.
+        not_asked_for: reason and area of the components that were not asked for.
+        excluded: why the image is left out, though nothing is wrong with it; "" if it is not.
     """
 
     sample: Sample
@@ -66,6 +67,8 @@ class Rendered:
     both_ways: bool = False
     left_out: tuple[str, ...] = ()
     copy: bytes = b""
+    not_asked_for: tuple[LeftOut, ...] = ()
+    excluded: str = ""
 
 
 def fingerprint(items: Iterable[tuple[Member, str]]) -> str:
@@ -150,6 +153,9 @@ class Conversion:
                 saved = time.monotonic()
         if self.problems and (fail or not self._written):
             raise BadInputError(sorted(self.problems))
+        if self._seen["excluded"] and not self._written:
+            what = f"nothing is asked for of any of its {self._seen['excluded']} images"
+            raise ToolkitError("--only", what, "name other classes, or leave out --drop-empty and --max-area")
         if self._seen["both"] and self._seen["turned"]:
             where = f"{self._seen['turned']} other mask(s) were drawn on the pixels as stored"
             what = f"has an EXIF orientation and a mask that fits both ways, and {where}"
@@ -158,13 +164,17 @@ class Conversion:
             )
 
     def _write(self, rendered: Rendered) -> None:
+        if rendered.excluded:
+            self._seen["excluded"] += 1
+            for writer in self._writers:
+                writer.exclude(rendered.sample.key, rendered.excluded, rendered.found, _left_out(rendered))
+            return
         self._written += 1
         if rendered.both_ways and not self._seen["both"]:
             self._doubtful = rendered.sample.image
         self._seen.update(turned=rendered.turned, inverted=rendered.inverted, both=int(rendered.both_ways))
         self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
-        nothing = ((reason, 0) for reason in rendered.left_out)
-        left_out = (*(("smaller than --min-area", area) for area in rendered.too_small), *nothing)
+        left_out = _left_out(rendered)
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
             writer.add(
                 encoded,
@@ -193,16 +203,18 @@ class Conversion:
                 write_whole(copy, rendered.copy)
             writer.count_image(len(rendered.copy) if encoded.upright else size, upright=encoded.upright)
 
-    def finish(
-        self, left_out: Sequence[Problem], root: Path, layout: Mapping[str, Any] | None = None
-    ) -> dict[str, JsonObject]:
-        """Complete the trees, move them into place, and return their manifests; `layout` is what a user said of it."""
+    def finish(self, left_out: Iterable[tuple[str, Problem]], origin: Mapping[str, Any]) -> dict[str, JsonObject]:
+        """Complete the trees, move them into place, and return their manifests.
+
+        Args:
+            left_out: faults of the samples that were left out, each with the file as the manifest names it.
+            origin: what the manifest says of where the images come from.
+        """
         self.notes += self._remarks()
         remarks = {
-            "problems": [{"file": _relative(p.file, root), "problem": p.problem} for p in left_out],
+            "problems": [{"file": file, "problem": problem.problem} for file, problem in left_out],
             "input_sha256": self._inputs,
-            "source": relative_path(root.resolve(), self._out.resolve()),
-            **({"layout": dict(layout)} if layout is not None else {}),
+            **origin,
         }
         manifests = {}
         for writer in self._writers:
@@ -318,7 +330,7 @@ def _check_unfinished(out: Path, formats: Iterable[str]) -> None:
             raise ToolkitError(out / name, "is complete, but was made from other files or settings", _REPEAT)
 
 
-def _relative(file: str, root: Path) -> str:
-    if root.is_file():
-        root = root.parent
-    return relative_path(Path(file), root) if Path(file).is_relative_to(root) else file
+def _left_out(rendered: Rendered) -> tuple[LeftOut, ...]:
+    """Why components of an image are in no tree, and their areas."""
+    small = (("smaller than --min-area", area) for area in rendered.too_small)
+    return (*small, *rendered.not_asked_for, *((reason, 0) for reason in rendered.left_out))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from converters.formats.base import Reading, Settings
 from converters.formats.registry import find_format, read_manifest
+from converters.origins import named_roots
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
@@ -35,7 +36,12 @@ class Growth:
 
 
 def find_growth(
-    out: Path, formats: Sequence[str], settings: Settings, inputs: str, source: Path, subsets: Mapping[str, str]
+    out: Path,
+    formats: Sequence[str],
+    settings: Settings,
+    inputs: str,
+    roots: Sequence[Path],
+    subsets: Mapping[str, str],
 ) -> Growth:
     """Which complete trees in `out` were made from fewer files of the same source, with the same settings.
 
@@ -44,7 +50,7 @@ def find_growth(
         formats: which of them.
         settings: of this conversion.
         inputs: fingerprint of its files.
-        source: what it reads.
+        roots: what it reads.
         subsets: key -> subset of its images.
 
     Raises:
@@ -56,7 +62,7 @@ def find_growth(
     notes: list[str] = []
     for name in formats:
         manifest = read_manifest(out / name)
-        if manifest is None or manifest.get("input_sha256") == inputs or not _alike(manifest, settings, out, source):
+        if manifest is None or manifest.get("input_sha256") == inputs or not _alike(manifest, settings, out, roots):
             continue
         found = find_format(name)
         samples = [record.sample for record in found.index(out / name, Reading()).records]
@@ -69,14 +75,14 @@ def find_growth(
         classes = [*old, *(one for one in classes if one not in old)]
         grown.append(name)
         there = sum(int(counts["images"]) for counts in manifest["subsets"].values())
+        there += len(manifest.get("left_out", ()))
         notes.append(f"{name}: {len(subsets) - there} image(s) added to {there}")
     return Growth(replace(settings, classes=tuple(classes)), tuple(grown), tuple(notes))
 
 
-def _alike(manifest: JsonObject, settings: Settings, out: Path, source: Path) -> bool:
+def _alike(manifest: JsonObject, settings: Settings, out: Path, roots: Sequence[Path]) -> bool:
     """Whether a tree was made from the same source with the same settings."""
-    told = manifest.get("source")
-    same = told is not None and (out.resolve() / str(told)).resolve() == source.resolve()
+    same = named_roots(manifest, out) == [root.resolve() for root in roots]
     return same and manifest.get("options") == settings.described()
 
 

@@ -13,26 +13,29 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from converters.formats.base import Encoded, Holds, ImageMode, Settings, check_defect_folder
+from converters.formats.base import Encoded, ImageMode, PanopticLayout, Settings
 from converters.formats.label_tree import image_header
-from converters.formats.registry import FORMATS, check_formats, find_format
-from converters.sources import Member, Source, SourceLike, open_source
+from converters.formats.registry import check_formats, find_format
+from converters.merging import SourcesLike, open_sources, roots_of, shared_images, shared_paths
+from converters.origins import name_in_roots, source_remarks
+from converters.sources import Source
+from converters.writing.checks import check_class_folders, check_kind, check_kinds
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
+from converters.writing.items import Item, find_items, split_advice
+from converters.writing.selection import Selected, make_selection, read_selected, selected_classes, selection_notes
 from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows, unmasked_note
 from toolkit.aliases import JsonObject, Progress
-from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, image_class, is_good_word
+from toolkit.dataset.samples import ClassScheme, Sample
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.files.parallel import ordered_map, shared_path
+from toolkit.files.parallel import ordered_map
 from toolkit.files.staging import check_apart, check_free
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.copies import upright_copy
 
 __all__ = ["ConvertReport", "convert", "write_labels"]
-
-_Item = tuple[Member, str]  # what to read, and its subset
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,22 @@ class ConvertReport:
 
 
 def convert(
-    dataset: SourceLike,
+    dataset: SourcesLike,
     out: str | Path,
     formats: str | Iterable[str],
     *,
     split: Mapping[str, str] | None = None,
     classes: ClassScheme = "defect",
+    rename: Mapping[str, str] | None = None,
+    only: Iterable[str] = (),
+    drop_empty: bool = False,
     instances: str = "components",
     min_area: int = 0,
+    max_area: int | None = None,
     min_iou: float = 1.0,
     join_parts: bool = False,
     segmentation: Literal["polygon", "rle"] = "polygon",
+    panoptic_layout: PanopticLayout = "flat",
     images: ImageMode = "hardlink",
     on_problem: Literal["fail", "skip"] = "fail",
     threshold: int | None = None,
@@ -85,16 +93,18 @@ def convert(
     """Write a dataset, or the labels of any label tree, in one or more formats.
 
     Args:
-        dataset: what `load_dataset` or `read_labels` gave, a source, or a folder.
+        dataset: what `load_dataset` or `read_labels` gave, a source, or a folder; or a list of these, to be merged.
         out: folder to write into; each format gets a folder in it, which appears whole or not at all.
         formats: names out of `converters.FORMATS`, or one of them.
         split: key -> subset, as `split_dataset` makes it; without it the dataset's own subsets.
         classes: how to name classes.
+        rename, only: class -> its new name; names of the classes whose objects are kept, and the rest left out.
+        drop_empty: leave out images that show no object.
         instances: "components", "image" or "merge:GAP"; instances of a label tree stay as they are labelled.
-        min_area: components of fewer pixels are left out, and listed in the manifest.
+        min_area, max_area: components of fewer, or more, pixels are left out, and listed in the manifest.
         min_iou: 1 is exact; below 1, polygons get the fewest vertices that keep that IoU.
         join_parts: join parts of an instance that do not touch into one YOLO row, over counted bridges.
-        segmentation: COCO segmentations as polygons or run lengths.
+        segmentation, panoptic_layout: COCO segmentations as polygons or run lengths; panoptic maps as "flat" or "coco".
         images: how images get into the trees.
         on_problem: "fail" stops at faulty files, after listing them all; "skip" leaves those samples out.
         threshold: grey values of this or more are defect.
@@ -105,16 +115,13 @@ def convert(
     Raises:
         ToolkitError: the settings, the output folder or the files are at fault. Nothing is left behind.
     """
-    source = open_source(shared_path(dataset, cluster))
-    names, grouping = tuple(source.classes(classes)), parse_grouping(instances)
-    settings = Settings(
-        names, classes, grouping, min_area, min_iou, join_parts, segmentation, images=images, threshold=threshold
-    )
-    wanted, out = check_formats(formats), Path(out)
-    _check(settings, on_problem, wanted, source)
-    check_apart(out, source.root)
-    check_free(out, wanted, overwrite=overwrite, resume=resume)
-    order = _Order(source, split, out, wanted, settings, on_problem == "fail", overwrite=overwrite, resume=resume)
+    source, grouping = open_sources(shared_paths(dataset, cluster)), parse_grouping(instances)
+    known = source.classes(classes)
+    asked = make_selection(known, classes, rename, only, drop_empty, (min_area, max_area))
+    how = (min_area, min_iou, join_parts, segmentation, images, threshold, asked, panoptic_layout)
+    settings = Settings(tuple(selected_classes(known, asked)), classes, grouping, *how)
+    order = _Order(source, split, Path(out), check_formats(formats), settings, on_problem, overwrite, resume)
+    _check(order)
     return _carry_out(order, workers, cluster, progress)
 
 
@@ -127,20 +134,25 @@ class _Order:
     out: Path
     formats: Sequence[str]
     settings: Settings
-    fail: bool
+    on_problem: str
     overwrite: bool
     resume: bool
+
+    @property
+    def fail(self) -> bool:
+        """Whether faulty files stop it."""
+        return self.on_problem == "fail"
 
 
 def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progress | None) -> ConvertReport:
     """Inspect, render, encode, write, report: each once."""
     started = time.monotonic()
     source, settings = order.source, order.settings
-    items = _items(source, order.split)
+    items = find_items(source, order.split)
     bare = settings.images != "none" and not any(item.sample.image.is_file() for item, _ in items)
     if bare:  # then sizes stand in the tables that trees without images have
         settings = replace(settings, images="none")
-    _check_words(order.formats, settings, items)
+    check_class_folders(order.formats, settings, items)
     if source.layout_problems and (order.fail or not items):
         found = (problem for item in items for problem in _faults(item, order.formats, settings))
         raise BadInputError([*source.layout_problems, *sorted(found)])
@@ -150,30 +162,35 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     growth = Growth(settings, (), ())
     if order.resume and not order.overwrite:
         subsets = {item.sample.key: subset for item, subset in items}
-        growth = find_growth(order.out, missing, settings, inputs, source.root, subsets)
+        growth = find_growth(order.out, missing, settings, inputs, roots_of(source), subsets)
         settings = growth.settings
     job = Conversion(order.out, missing, settings, len(items), inputs)
     if missing:
         with job.staged(resume=order.resume, anew=order.overwrite or bool(growth.formats)) as done:
             render = partial(_render, formats=missing, settings=settings)
-            results = ordered_map(render, items[done:], workers=workers, cluster=cluster, reads=[source.root])
+            results = ordered_map(render, items[done:], workers=workers, cluster=cluster, reads=roots_of(source))
             job.consume(results, fail=order.fail, progress=progress)
-            manifests |= job.finish((*source.layout_problems, *job.problems), source.root, source.dataset.description)
+            problems = [(name_in_roots(one.file, source), one) for one in (*source.layout_problems, *job.problems)]
+            manifests |= job.finish(problems, source_remarks(source, order.out))
     manifests = {name: manifests[name] for name in order.formats}
     told = (*manifest_notes(manifests), *good_as_defects(items, settings.scheme), *unmasked_note(items))
+    told += tuple(selection_notes(source.classes(settings.scheme), settings.selection, manifests))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
-    own = (*source.notes, *without, *getattr(order.split, "notes", ()), *_advice(source, items))
+    alike = (*shared_images(source, items), *getattr(order.split, "notes", ()))
+    own = (*source.notes, *without, *alike, *split_advice(source, items))
     notes = (*own, *growth.notes, *job.notes, *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
 
 
-def _check(settings: Settings, on_problem: str, formats: Sequence[str], source: Source) -> None:
-    """Refuse settings that mean nothing."""
+def _check(order: _Order) -> None:
+    """Refuse settings that mean nothing, and to write where something else stands."""
+    source, settings = order.source, order.settings
     choices = {
         "--images": (settings.images, get_args(ImageMode)),
         "--segmentation": (settings.segmentation, ("polygon", "rle")),
-        "--on-problem": (on_problem, ("fail", "skip")),
+        "--panoptic-layout": (settings.panoptic_layout, get_args(PanopticLayout)),
+        "--on-problem": (order.on_problem, ("fail", "skip")),
     }
     for flag, (value, allowed) in choices.items():
         if value not in allowed:
@@ -187,111 +204,30 @@ def _check(settings: Settings, on_problem: str, formats: Sequence[str], source: 
     blank = next((name for name in settings.classes if not name.strip()), None)
     if blank is not None:
         raise ToolkitError(source.root, f"the class {blank!r} has a name that nobody can read", "rename the class")
-    _check_kinds(formats, source)
+    check_kinds(order.formats, source)
+    for root in roots_of(source):
+        check_apart(order.out, root)
+    check_free(order.out, order.formats, overwrite=order.overwrite, resume=order.resume)
 
 
-_TOLD: Mapping[Holds, tuple[LabelKind, str]] = {
-    "classes": ("class", "its labels are classes of whole images and say nothing of where defects are"),
-    "boxes": ("boxes", "its labels are boxes, and none of its objects has a mask"),
-    "oriented boxes": ("boxes", "its labels are oriented boxes, and none of its objects has a mask"),
-}
-
-
-def _check_kinds(formats: Sequence[str], source: Source) -> None:
-    """Refuse formats that say more than the source knows, with what else is wrong with it: that may be the reason.
-
-    Raises:
-        BadInputError: one of them does.
-    """
-    if source.holds == "pixels":
-        return
-    kind, told = _TOLD[source.holds]
-    within = [name for name in FORMATS if find_format(name).can_show(kind) or name == source.layout]
-    beyond = [name for name in formats if name not in within]
-    if beyond:
-        problem = Problem(str(source.root), f"{told}: no {', '.join(beyond)}", f"use --to {','.join(within)}")
-        raise BadInputError([*source.layout_problems, problem])
-
-
-def _check_words(formats: Sequence[str], settings: Settings, items: Sequence[_Item]) -> None:
-    """Refuse classes whose folders would be read as good, before anything is written.
-
-    Raises:
-        ToolkitError: an image of defects is of such a class.
-    """
-    if settings.scheme == "category" or not any(find_format(name).class_folders for name in formats):
-        return
-    for member, _ in items:
-        sample = member.sample
-        if sample.labels and is_good_word(label := image_class(sample, settings.scheme)):
-            check_defect_folder(label, sample.key)
-
-
-def _check_kind(member: Member, formats: Sequence[str]) -> None:
-    """Refuse an image that lacks what a format is to show.
-
-    Raises:
-        BadInputError: it has no mask, or is of a kind that a format cannot show.
-    """
-    kind = member.sample.kind or "masks"
-    if kind == "boxes" or all(find_format(name).can_show(kind) for name in formats):
-        return  # a box among masks becomes a rectangle, and is called so
-    remedy = "give it a mask, or move it to the good images"
-    missing = Problem(str(member.sample.image), "a defect image without a mask", remedy)
-    raise BadInputError([member.missing or missing])
-
-
-def _faults(item: _Item, formats: Sequence[str], settings: Settings) -> tuple[Problem, ...]:
+def _faults(item: Item, formats: Sequence[str], settings: Settings) -> tuple[Problem, ...]:
     """Everything that is wrong with one image."""
     try:
-        _check_kind(item[0], formats)
+        check_kind(item[0], formats)
     except BadInputError as error:
         return error.problems
     return item[0].inspect(settings)
 
 
-def _items(source: Source, split: Mapping[str, str] | None) -> list[_Item]:
-    """What to convert, and the subset of each."""
-    own = {one.sample.key: one.sample.split for one in source.members if one.sample.kind != "unlabelled"}
-    subsets = own if split is None else split
-    unknown = sorted(set(subsets.values()) - set(SUBSETS))
-    if unknown:
-        raise ToolkitError(source.root, f"unknown subset {unknown[0]!r}", f"use {', '.join(SUBSETS)}")
-    labelled = [one for one in source.members if one.sample.kind != "unlabelled"]
-    items = [(one, subsets[one.sample.key]) for one in labelled if one.sample.key in subsets]
-    if split is not None and len(items) < len(split):
-        strange = sorted(set(split) - {one.sample.key for one, _ in items})
-        raise ToolkitError("the split", f"names {strange[0]!r}, which is not in the dataset", "make the split again")
-    if not labelled and source.members and not source.layout_problems:
-        remedy = "name the folder that holds its masks too, or say where they are with --image and --mask"
-        raise ToolkitError(source.root, f"none of its {len(source.members)} images carries a label", remedy)
-    if not items and not source.layout_problems:
-        raise ToolkitError(source.root, "nothing to convert", "check --category and the split")
-    return items
-
-
-def _advice(source: Source, items: Sequence[_Item]) -> tuple[str, ...]:
-    """What to know of a split that gives a detector nothing to learn from."""
-    defects = {subset for item, subset in items if item.sample.defect != GOOD}
-    if {subset for _, subset in items} == {"train"}:
-        remedy = "--strategy stratified draws train, val and test"
-        return (f"all images are train, since no other subset is named; {remedy}",)
-    if not defects or "train" in defects:
-        return ()
-    where = " and ".join(name for name in SUBSETS if name in defects)
-    trained = any(subset == "train" for _, subset in items)
-    what = "train holds good images only" if trained else "there are no train images"
-    why = ", as MVTec AD is split for anomaly detection" if source.layout == "mvtec" else ""
-    remedy = f"--strategy stratified draws the images of {where} into train, val and test"
-    return (f"{what}, all defects are in {where}{why}; to train a detector or segmenter, {remedy}",)
-
-
-def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered:
+def _render(item: Item, formats: Sequence[str], settings: Settings) -> Rendered:
     """One image in every format, or what is wrong with it. Runs in a worker; pure but for reading the files."""
     member, subset = item
     try:
-        labelled = member.read(settings, subset)
-        _check_kind(member, formats)
+        selected = read_selected(member, settings, subset)
+        labelled = selected.labelled
+        if selected.excluded:
+            return _excluded(member.sample, subset, selected)
+        check_kind(member, formats)
         encoded = _encoded(labelled.image, formats, settings, labelled.lies)
         copy = _copied(labelled.image, encoded)
     except ToolkitError as error:
@@ -308,6 +244,23 @@ def _render(item: _Item, formats: Sequence[str], settings: Settings) -> Rendered
         labelled.both_ways,
         labelled.image.left_out,
         copy,
+        selected.left_out,
+    )
+
+
+def _excluded(sample: Sample, subset: str, selected: Selected) -> Rendered:
+    """An image that is not asked for: what its mask holds is counted, and nothing of it is written."""
+    labelled = selected.labelled
+    return Rendered(
+        sample,
+        subset,
+        (),
+        (),
+        labelled.found,
+        labelled.too_small,
+        left_out=labelled.image.left_out,
+        not_asked_for=selected.left_out,
+        excluded=selected.excluded,
     )
 
 
@@ -372,7 +325,7 @@ def write_labels(
             fail=True,
             progress=None,
         )
-        return job.finish((), out)
+        return job.finish((), {"source": "."})
 
 
 def _checked(images: Iterable[LabelledImage], settings: Settings) -> Iterator[LabelledImage]:

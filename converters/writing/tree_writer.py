@@ -26,7 +26,7 @@ from toolkit import __version__
 from toolkit.aliases import JsonObject
 from toolkit.files.publish import write_json
 
-__all__ = ["TreeWriter"]
+__all__ = ["LeftOut", "TreeWriter"]
 
 _BLOCK = 1 << 20
 _DIGEST = re.compile(rb"[^\0]*\0[0-9a-f]{64}\n")  # a line of `digest_line`; names may hold line ends
@@ -88,7 +88,8 @@ class TreeWriter:
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
         if found:
-            self._count_components(encoded, key, found, left_out)
+            self._count_components(key, found, (*left_out, *encoded.skipped))
+            self._totals["bridges"] += encoded.bridges
         self._totals["rectangles"] += encoded.rectangles
         self._totals["covered"] += encoded.covered
         self._totals["covered_images"] += encoded.covered > 0
@@ -105,13 +106,16 @@ class TreeWriter:
             self.owners.claim(path, key)
             self._spool("owners", orjson.dumps([path, key]) + b"\n")
 
-    def _count_components(self, encoded: Encoded, key: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
-        skipped = (*left_out, *encoded.skipped)
+    def exclude(self, key: str, reason: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
+        """Leave an image out, for a reason that is no fault of it; its components count as found and not written."""
+        self._spool("excluded", orjson.dumps({"key": key, "reason": reason}) + b"\n")
+        self._count_components(key, found, left_out)
+
+    def _count_components(self, key: str, found: int, skipped: tuple[LeftOut, ...]) -> None:
         for reason, area in skipped:
             self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
         self._totals["found"] += found
         self._totals["skipped"] += len(skipped)
-        self._totals["bridges"] += encoded.bridges
 
     def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int], shape: TreeShape) -> None:
         image_id = counts["images"] + 1
@@ -249,7 +253,7 @@ class TreeWriter:
 
     def _manifest(self, subsets: list[str], remarks: JsonObject) -> JsonObject:
         lines = _DIGEST.findall(b"".join(self._stored("digests")))
-        skipped = [orjson.loads(line) for line in b"".join(self._stored("skipped")).splitlines()]
+        skipped, excluded = self._listed("skipped"), self._listed("excluded")
         totals = self._totals
         manifest: JsonObject = {
             "schema": 2,
@@ -269,12 +273,17 @@ class TreeWriter:
             "fidelity": self._fidelity(),
             "options": self._settings.described(),
             "images": self._images(),
+            **({"left_out": excluded} if excluded else {}),
             "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
             **remarks,
         }
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
+
+    def _listed(self, name: str) -> list[JsonObject]:
+        """The lines of a spool."""
+        return [orjson.loads(line) for line in b"".join(self._stored(name)).splitlines()]
 
     def _images(self) -> JsonObject:
         """How many image files were put into the tree, their bytes, and the copies that stand upright, if any."""

@@ -135,7 +135,7 @@ def _told(error: Exception, command: str) -> ToolkitError | None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else command
         problem = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # type: ignore[attr-defined]
-        return ToolkitError(command, problem, f"{_remedy(problem)}see '{command} --help'")
+        return ToolkitError(command, problem, f"see '{command} --help'")
     if isinstance(error, MemoryError):
         problem = "needs more memory than there is"
         return ToolkitError(command, problem, "use fewer --workers, or smaller images (cut them into tiles)")
@@ -150,12 +150,3 @@ def _told(error: Exception, command: str) -> ToolkitError | None:
 def _extra(package: str) -> str:
     """The extra of this project that brings a package."""
     return {"ultralytics": "yolo", "open_clip": "yolo", "onnx": "yolo", "distributed": "cluster"}.get(package, "train")
-
-
-def _remedy(problem: str) -> str:
-    """A hint for the mistake that is made most: formats with spaces between them."""
-    from converters.formats.registry import FORMATS
-
-    extra = problem.partition("unexpected extra argument")[2].partition("(")[2]
-    named = [word for word in extra.strip("s() ").replace(",", " ").split() if word.rstrip(")") in FORMATS]
-    return "put commas between formats, no spaces (--to coco,yolo-segment); " if named else ""

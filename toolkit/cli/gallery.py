@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import CategoryOpt, ClusterOpt, JsonOpt, OverwriteOpt, ResumeOpt, WorkersOpt
+from toolkit.cli.options import (
+    AgainstOpt,
+    CategoryOpt,
+    ClusterOpt,
+    JsonOpt,
+    OverwriteOpt,
+    ResumeOpt,
+    WorkersOpt,
+    one_or_several,
+)
 from toolkit.cli.terminal import print_json, print_notes, progress_bar, say
 
 if TYPE_CHECKING:
@@ -28,7 +37,6 @@ _Out = Annotated[
 _Limit = Annotated[
     int | None, typer.Option(metavar="N", help="Only N images, an even sample over classes and subsets.")
 ]
-_Against = Annotated[Path | None, typer.Option(metavar="ROOT", help="The source; by default the one in the manifest.")]
 _Sheet = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="Also draw a contact sheet, an even sample of 24 (or N).")
 ]
@@ -39,7 +47,7 @@ def view(
     path: _Path,
     out: _Out = None,
     limit: _Limit = None,
-    against: _Against = None,
+    against: AgainstOpt = None,
     category: CategoryOpt = None,
     sheet: _Sheet = None,
     workers: WorkersOpt = 0,
@@ -57,7 +65,7 @@ def view(
             path,
             out,
             limit=limit,
-            against=against,
+            against=one_or_several(against),
             categories=category or (),
             layout=layout,
             sheet=sheet,

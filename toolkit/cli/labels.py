@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.layouts import open_root, with_layout
+from toolkit.cli.layouts import open_roots, with_layout
 from toolkit.cli.options import (
+    AgainstOpt,
     CategoryOpt,
     Classes,
     ClusterOpt,
@@ -17,13 +19,17 @@ from toolkit.cli.options import (
     JsonOpt,
     OnProblem,
     OverwriteOpt,
+    PanopticLayout,
+    PlacesArg,
     ResumeOpt,
-    RootArg,
     Segmentation,
     SplitOpt,
     StrategyOpt,
     WorkersOpt,
+    one_or_several,
+    roots_and_out,
     with_numbers,
+    with_selection,
 )
 from toolkit.cli.terminal import (
     print_failures,
@@ -34,6 +40,7 @@ from toolkit.cli.terminal import (
     progress_bar,
     say,
 )
+from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
     from converters.writing.pipeline import ConvertReport
@@ -67,30 +74,32 @@ _JoinParts = Annotated[
     bool, typer.Option("--join-parts", help="YOLO: one row for an instance in parts; bridges are counted.")
 ]
 _SegmentationOpt = Annotated[Segmentation, typer.Option(help="COCO: polygons or run lengths.")]
+_PanopticOpt = Annotated[
+    PanopticLayout, typer.Option(help="Panoptic: maps beside annotations, or in them, as in COCO's archives.")
+]
 _OnProblemOpt = Annotated[OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")]
 _Threshold = Annotated[int | None, typer.Option(metavar="N", help="Grey values from N on are defect.")]
 _ImagesOpt = Annotated[Images, typer.Option(help="How images get into the trees.")]
-_LabelsOut = Annotated[
-    Path, typer.Argument(metavar="OUT", help="Folder to write into; each format gets a folder in it.")
-]
 
 
 @with_layout
 @with_numbers
+@with_selection
 def convert(
-    root: RootArg,
-    out: _LabelsOut,
+    places: PlacesArg,
     to: _Formats,
     split_file: SplitOpt = None,
     strategy: StrategyOpt = None,
     numbers: Any = None,
     category: CategoryOpt = None,
     classes: _ClassesOpt = Classes.defect,
+    selection: Any = None,
     instances: _InstancesOpt = "components",
     min_area: _MinArea = 0,
     min_iou: _MinIou = 1.0,
     join_parts: _JoinParts = False,
     segmentation: _SegmentationOpt = Segmentation.polygon,
+    panoptic_layout: _PanopticOpt = PanopticLayout.flat,
     images: _ImagesOpt = Images.hardlink,
     on_problem: _OnProblemOpt = OnProblem.fail,
     threshold: _Threshold = None,
@@ -101,11 +110,12 @@ def convert(
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:
-    """Write a dataset, or any label tree, in one or more label formats."""
+    """Write a dataset, or any label tree, or several, into OUT; each format gets a folder in it."""
     from converters.writing.pipeline import convert as run
     from toolkit.cli.splits import choose_split
 
-    source = open_root(root, category, layout, cluster)
+    roots, out = roots_and_out(places, "convert")
+    source = open_roots(roots, category, layout, cluster)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
     with progress_bar("converting") as progress:
         report = run(
@@ -114,11 +124,13 @@ def convert(
             [name.strip() for text in to for name in text.split(",") if name.strip()],
             split=chosen,
             classes=classes.value,
+            **read_selection(selection, source.classes(classes.value)),
             instances=instances,
             min_area=min_area,
             min_iou=min_iou,
             join_parts=join_parts,
             segmentation=segmentation.value,
+            panoptic_layout=panoptic_layout.value,
             images=images.value,
             on_problem=on_problem.value,
             threshold=threshold,
@@ -129,6 +141,25 @@ def convert(
             progress=progress,
         )
     _print_conversion(report, as_json)
+
+
+def read_selection(given: dict[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """The arguments that the options of a selection stand for; OLD=NEW is parted where OLD is a class.
+
+    Raises:
+        ToolkitError: a text is none of these, or gives a class two names.
+    """
+    if "rename" not in given:
+        return given
+    renamed: dict[str, str] = {}
+    for text in given["rename"]:
+        ways = [(text[:place], text[place + 1 :]) for place, sign in enumerate(text) if sign == "="]
+        if not ways:
+            raise ToolkitError("--rename", f"{text!r} has no '='", "write it as OLD=NEW")
+        old, new = next((way for way in ways if way[0] in known), ways[0])
+        if renamed.setdefault(old, new) != new:
+            raise ToolkitError("--rename", f"gives {old!r} two names, {renamed[old]!r} and {new!r}", "give it one")
+    return {**given, "rename": renamed}
 
 
 def _print_conversion(report: ConvertReport, as_json: bool) -> None:
@@ -144,9 +175,7 @@ def _print_conversion(report: ConvertReport, as_json: bool) -> None:
 @with_layout
 def verify(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A label tree, or a folder of them.")],
-    against: Annotated[
-        Path | None, typer.Option(metavar="ROOT", help="The source; by default the one in the manifests.")
-    ] = None,
+    against: AgainstOpt = None,
     min_iou: Annotated[float, typer.Option(metavar="IOU", help="Every image must reach this.")] = 1.0,
     seen_by: Annotated[
         str | None,
@@ -164,7 +193,7 @@ def verify(
         threads = workers or os.cpu_count() or 1
         report = run(
             out,
-            against,
+            one_or_several(against),
             layout=layout,
             min_iou=min_iou,
             seen_by=seen_by,

@@ -18,7 +18,7 @@ from toolkit.errors import ToolkitError
 if TYPE_CHECKING:
     from converters.sources import LayoutLike, Source
 
-__all__ = ["layouts", "open_root", "with_layout"]
+__all__ = ["layouts", "open_root", "open_roots", "with_layout"]
 
 
 class WithoutLabel(StrEnum):
@@ -139,6 +139,20 @@ def layouts(
     print_table("", ["layout", "of what"], [[one, about] for one, about in sorted(told.items())], texts=2)
 
 
+def open_roots(
+    roots: list[Path], categories: list[str] | None, layout: LayoutLike = None, cluster: str | None = None
+) -> Source:
+    """Open folders as one source, as `open_root` opens each.
+
+    Raises:
+        ToolkitError: as `open_root`; or a root is named twice, or lies in another.
+    """
+    from converters.merging import open_sources, shared_paths
+
+    source = open_sources(shared_paths(roots, cluster), layout)
+    return source.only(categories) if categories else source
+
+
 def open_root(
     root: Path, categories: list[str] | None, layout: LayoutLike = None, cluster: str | None = None
 ) -> Source:
@@ -147,8 +161,4 @@ def open_root(
     Raises:
         ToolkitError: it is neither, it has no such product, or products are asked of a label tree.
     """
-    from converters.sources import open_source
-    from toolkit.files.parallel import shared_path
-
-    source = open_source(shared_path(root, cluster), layout)
-    return source.only(categories) if categories else source
+    return open_roots([root], categories, layout, cluster)

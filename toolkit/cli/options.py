@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -11,7 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from toolkit.errors import ToolkitError
+
 __all__ = [
+    "AgainstOpt",
     "CategoryOpt",
     "Classes",
     "ClusterOpt",
@@ -19,6 +22,8 @@ __all__ = [
     "JsonOpt",
     "OnProblem",
     "OverwriteOpt",
+    "PanopticLayout",
+    "PlacesArg",
     "ResumeOpt",
     "RootArg",
     "Segmentation",
@@ -26,9 +31,35 @@ __all__ = [
     "Strategy",
     "StrategyOpt",
     "WorkersOpt",
+    "one_or_several",
+    "roots_and_out",
     "with_links",
     "with_numbers",
+    "with_selection",
 ]
+
+
+def roots_and_out(places: list[Path], command: str) -> tuple[list[Path], Path]:
+    """What a command reads, and what it writes.
+
+    Raises:
+        ToolkitError: one of them is missing, or a format stands where OUT should, behind a comma that was forgotten.
+    """
+    from converters.formats.registry import FORMATS
+
+    help_remedy = f"see 'defectkit {command} --help'"
+    if len(places) < 2:
+        raise ToolkitError(f"defectkit {command}", "Missing argument 'OUT'", help_remedy)
+    *roots, out = places
+    if len(roots) > 1 and str(out) in FORMATS:
+        remedy = f"put commas between formats, no spaces (--to coco,yolo-segment), or call OUT otherwise; {help_remedy}"
+        raise ToolkitError(f"defectkit {command}", f"unexpected '{out}', which is a format", remedy)
+    return roots, out
+
+
+def one_or_several(given: list[Path] | None) -> Path | list[Path] | None:
+    """A path that may be given several times, as the packages take it."""
+    return given[0] if given is not None and len(given) == 1 else given or None
 
 
 class Strategy(StrEnum):
@@ -56,6 +87,13 @@ class Segmentation(StrEnum):
     rle = "rle"
 
 
+class PanopticLayout(StrEnum):
+    """Where the maps of panoptic trees lie."""
+
+    flat = "flat"
+    coco = "coco"
+
+
 class Images(StrEnum):
     """How images get into label trees."""
 
@@ -73,6 +111,16 @@ class OnProblem(StrEnum):
 
 
 RootArg = Annotated[Path, typer.Argument(metavar="ROOT", help="A dataset root, one category folder, or a label tree.")]
+PlacesArg = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="ROOT [ROOT...] OUT", help="Dataset roots or label trees, which are merged; last, what to write."
+    ),
+]
+AgainstOpt = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="ROOT", help="The source; by default the one in the manifests. Repeat it for several."),
+]
 CategoryOpt = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this product; may be repeated.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
@@ -107,23 +155,45 @@ _SPLIT_NUMBERS: dict[str, Any] = {
 }
 
 
+_SELECTION: dict[str, Any] = {
+    "rename": Annotated[
+        list[str] | None, typer.Option(metavar="OLD=NEW", help="Another name for a class; may be repeated.")
+    ],
+    "only": Annotated[
+        list[str] | None, typer.Option(metavar="CLASS", help="Only objects of this class; may be repeated.")
+    ],
+    "drop_empty": Annotated[bool | None, typer.Option("--drop-empty", help="Leave out images without objects.")],
+    "max_area": Annotated[int | None, typer.Option(metavar="PX", help="Leave larger components out, and list them.")],
+}
+
+
 def with_numbers(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of the strategies, in the place of `numbers`; it gets those that are given as that."""
+    return _with(command, "numbers", _SPLIT_NUMBERS)
+
+
+def with_selection(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which objects are asked for, in the place of `selection`, as above."""
+    return _with(command, "selection", _SELECTION)
+
+
+def _with(command: Callable[..., None], place: str, options: Mapping[str, Any]) -> Callable[..., None]:
+    """Give a command options in the place of one parameter; it gets those that are given as that, by their names."""
 
     @wraps(command)
     def told(**given: Any) -> None:
-        values = {name: given.pop(name) for name in _SPLIT_NUMBERS}
-        command(**given, numbers={name: value for name, value in values.items() if value not in (None, [])})
+        values = {name: given.pop(name) for name in options}
+        command(**given, **{place: {name: value for name, value in values.items() if value not in (None, [])}})
 
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for name, one in signature.parameters.items():
         kept = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
-        options = [
+        added = [
             inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for option, annotation in _SPLIT_NUMBERS.items()
+            for option, annotation in options.items()
         ]
-        parameters += options if name == "numbers" else kept
+        parameters += added if name == place else kept
     told.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     told.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
     return told

@@ -167,20 +167,30 @@ def _sources_of(folder: str, base: str) -> tuple[str, ...]:
 
 
 def _sources(tree: Path, generations: int) -> tuple[str, ...]:
-    """The source that the manifest of a folder names, and the sources of that; none where there is no manifest.
+    """The sources that the manifest of a folder names, and the sources of these; none where there is no manifest."""
+    found: dict[str, None] = {}
+    waiting = [tree]
+    for _ in range(generations + 1):
+        named = dict.fromkeys(source for place in waiting for source in _named_sources(place))
+        waiting = [Path(source) for source in named if source not in found]
+        found |= named
+    return tuple(found)
 
-    A source that holds the tree itself is none that `convert` would have written there, and allows nothing.
-    """
+
+def _named_sources(tree: Path) -> Iterator[str]:
+    """The sources that a manifest names. One that holds the tree itself is none that `convert` would have written."""
     try:
         manifest = json.loads((tree / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return ()
-    named = manifest.get("source") if isinstance(manifest, dict) and manifest.get("tool") == "defectkit" else None
-    if not isinstance(named, str) or not named or "\0" in named:
-        return ()
-    source = Path(os.path.realpath(tree.parent / named))
-    if source.is_file():
-        source = source.parent.parent if source.parent.name.lower() == "annotations" else source.parent
-    if tree.is_relative_to(source):
-        return ()
-    return (str(source), *(_sources(source, generations - 1) if generations else ()))
+        return
+    if not isinstance(manifest, dict) or manifest.get("tool") != "defectkit":
+        return
+    several = manifest.get("sources")
+    for named in several if isinstance(several, list) else [manifest.get("source")]:
+        if not isinstance(named, str) or not named or "\0" in named:
+            continue
+        source = Path(os.path.realpath(tree.parent / named))
+        if source.is_file():
+            source = source.parent.parent if source.parent.name.lower() == "annotations" else source.parent
+        if not tree.is_relative_to(source):
+            yield str(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -16,7 +16,15 @@ from toolkit.geometry.labels import Instance
 from toolkit.geometry.parts import Part, Parts
 from toolkit.imaging.masks import Mask
 
-__all__ = ["Found", "Grouping", "box_instances", "crop_to_bbox", "find_instances", "parse_grouping"]
+__all__ = [
+    "Found",
+    "Grouping",
+    "box_instances",
+    "crop_to_bbox",
+    "find_instances",
+    "not_too_large",
+    "parse_grouping",
+]
 
 
 _OUTSIDE = 1.0  # pixels by which a box may leave its image, as rounding makes it
@@ -44,11 +52,21 @@ class Found:
         instances: ordered by the first pixel of each, row by row.
         components: number of 8-connected components in the mask.
         too_small: areas of the components that were left out, in pixels.
+        too_large: areas of those that were left out as too large.
     """
 
     instances: tuple[Instance, ...]
     components: int
     too_small: tuple[int, ...]
+    too_large: tuple[int, ...] = ()
+
+    def __add__(self, other: Found) -> Found:
+        return Found(
+            self.instances + other.instances,
+            self.components + other.components,
+            self.too_small + other.too_small,
+            self.too_large + other.too_large,
+        )
 
 
 def parse_grouping(text: str) -> Grouping:
@@ -67,41 +85,48 @@ def parse_grouping(text: str) -> Grouping:
     return Grouping("merge", int(match[1]))
 
 
-def find_instances(mask: Mask, label: str, grouping: Grouping | None = None, min_area: int = 0) -> Found:
+def find_instances(
+    mask: Mask, label: str, grouping: Grouping | None = None, min_area: int = 0, max_area: int | None = None
+) -> Found:
     """Split a mask into instances.
 
     Args:
         mask: what is marked.
         label: class name of the instances.
         grouping: which 8-connected components belong together; each its own if None.
-        min_area: components of fewer pixels are left out and reported.
+        min_area, max_area: components of fewer, or of more, pixels are left out and reported.
     """
     crop, offset = mask.crop, (mask.x, mask.y)
     if not crop.size:
         return Found((), 0, ())
     if grouping is None or grouping.kind == "components":
-        return _find_parts(crop != 0, offset, label, min_area)
+        return _find_parts(crop != 0, offset, label, min_area, max_area)
     count, found_components, found_stats, _ = cv2.connectedComponentsWithStats(crop, connectivity=8, ltype=cv2.CV_32S)
     components, stats = np.asarray(found_components, np.int32), np.asarray(found_stats, np.int32)
     areas = stats[1:, cv2.CC_STAT_AREA]
     small = areas < min_area
-    too_small = tuple(int(area) for area in areas[small])
-    if small.any():
-        keep = np.concatenate([[False], ~small])
+    large = areas > (areas.max(initial=0) if max_area is None else max_area)
+    kept = ~(small | large)
+    if not kept.all():
+        keep = np.concatenate([[False], kept])
         components = np.where(keep[components], components, 0).astype(np.int32)
-    groups = _group(components, np.flatnonzero(~small) + 1, grouping)
+    groups = _group(components, np.flatnonzero(kept) + 1, grouping)
     found = [_cut_out(components, members, stats, offset, label) for members in groups if len(members)]
-    return Found(tuple(sorted(found, key=_first_pixel)), count - 1, too_small)
+    too_small, too_large = (tuple(int(area) for area in areas[which]) for which in (small, large))
+    return Found(tuple(sorted(found, key=_first_pixel)), count - 1, too_small, too_large)
 
 
 _MOST_TRACED = 20_000  # parts of a mask whose common outline is kept: of more it takes too much memory
 
 
-def _find_parts(marked: npt.NDArray[np.bool_], offset: tuple[int, int], label: str, min_area: int) -> Found:
+def _find_parts(
+    marked: npt.NDArray[np.bool_], offset: tuple[int, int], label: str, min_area: int, max_area: int | None
+) -> Found:
     """Each 8-connected part of what is marked, from `offset` (x, y) on, as an instance."""
     parts = Parts(marked)
     found: list[Instance] = []
     too_small: list[int] = []
+    too_large: list[int] = []
     dx, dy = offset
     keep = len(parts) <= _MOST_TRACED
     for number, (x0, y0, x1, y1) in enumerate(parts.boxes):
@@ -109,10 +134,12 @@ def _find_parts(marked: npt.NDArray[np.bool_], offset: tuple[int, int], label: s
         area = int(np.count_nonzero(mask))
         if area < min_area:
             too_small.append(area)
+        elif max_area is not None and area > max_area:
+            too_large.append(area)
         else:
             box = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
             found.append(Instance(label, box, mask, area, part=Part(parts, number) if keep else None))
-    return Found(tuple(found), len(parts), tuple(too_small))
+    return Found(tuple(found), len(parts), tuple(too_small), tuple(too_large))
 
 
 def _placed(crop: npt.NDArray[np.generic], offset: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -187,3 +214,10 @@ def box_instances(sample: Sample, size: tuple[int, int], name: Callable[[str], s
             raise ToolkitError(sample.image, problem, "correct its labels")
         found.append(instance)
     return tuple(found)
+
+
+def not_too_large(instances: Iterable[Instance], max_area: int | None) -> Found:
+    """Of some instances those of at most `max_area` pixels; the others are reported."""
+    every = tuple(instances)
+    large = tuple(one.area for one in every if max_area is not None and one.area > max_area)
+    return Found(tuple(one for one in every if max_area is None or one.area <= max_area), len(every), (), large)

@@ -48,9 +48,11 @@ Map = npt.NDArray[np.int64]
 
 
 def is_voc_output(root: Path) -> bool:
-    """Whether a folder is what labelme2voc.py writes."""
+    """Whether a folder is what labelme2voc.py writes, and has none of what Pascal VOC says beside it."""
     names = root / _NAMES
     if not names.is_file() or not (root / _IMAGES).is_dir():
+        return False
+    if any((root / folder).is_dir() for folder in ("Annotations", "ImageSets")):
         return False
     folders = {place.partition("/")[0] for place in _CLASSES}
     if not any((root / folder).is_dir() for folder in folders):

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from toolkit.errors import ToolkitError
 from toolkit.files.xml_files import parse_xml, text_of
 
-__all__ = ["OURS", "Annotation", "Corners", "VocObject", "read_annotation"]
+__all__ = ["OURS", "USUAL", "Annotation", "Corners", "VocObject", "read_annotation"]
 
 OURS = "defectkit"
 """What stands in <source><annotation> of files of ours, whose corners are pixels from 1."""
@@ -26,13 +26,18 @@ _FARTHEST = 1e6
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_KEPT = ("pose", "truncated", "difficult", "occluded")
+USUAL = {"pose": "unspecified", "truncated": "0", "difficult": "0", "occluded": "0"}
+"""What stands where nothing is said of an object."""
+
 _OUTLINES = ("polygon", "segmentation", "segm")
 
 
 @dataclass(frozen=True)
 class VocObject:
-    """An object of an image: its class, its corners (None where it has no upright box), and what is said of it."""
+    """An object of an image: its class, its corners (None where it has no upright box), and what is said of it.
+
+    Attributes that say what is usual (not truncated, not difficult, of no pose) are left out.
+    """
 
     label: str
     corners: Corners | None
@@ -104,7 +109,7 @@ def _object(place: str, element: Element) -> VocObject:
     if boxes:
         x0, y0, x1, y1 = (_number(place, f"<{name}>", text_of(boxes[0], name)) for name in _CORNERS)
         corners = (x0, y0, x1, y1)
-    told = [(name, text_of(element, name)) for name in _KEPT]
+    told = [(name, text) for name, usual in USUAL.items() if (text := text_of(element, name)).lower() != usual]
     told += [(text_of(one, "name"), text_of(one, "value")) for one in element.findall("attributes/attribute")]
     return VocObject(label, corners, tuple((name, text) for name, text in told if name and text))
 

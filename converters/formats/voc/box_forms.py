@@ -16,7 +16,7 @@ from toolkit.errors import ToolkitError
 
 __all__ = ["Evidence", "as_box", "form_note"]
 
-_FEW = 20  # boxes that begin at 1 for each one that begins at 0, where the latter are slips
+_FEW = 20  # boxes that begin at 1 for each one that begins at 0, or has fractions, where the latter are slips
 _SEVERAL = 3
 _FLAGS = "--voc-boxes inclusive1 (pixels from 1) or --voc-boxes edges0 (edges from 0)"
 
@@ -32,14 +32,12 @@ class Evidence:
     """What the corners of a tree tell: how many sides lie at 0, at 1, at the last pixel from 0 on, and at the size."""
 
     boxes: int = 0
-    unsized: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("part", "zero", "one", "last", "full"), 0))
 
     def add(self, corners: Corners, size: tuple[int, int] | None) -> None:
         """Take in a box; `size` is the width and height of its image, None where nothing tells."""
         x0, y0, x1, y1 = corners
         self.boxes += 1
-        self.unsized += size is None
         self._count("part", any(side != int(side) for side in corners))
         self._count("zero", x0 == 0 or y0 == 0)
         self._count("one", x0 == 1 or y0 == 1)
@@ -57,6 +55,11 @@ class Evidence:
             ToolkitError: nothing tells, or what tells contradicts itself.
         """
         zero, one, last, full = (self.counts[name] for name in ("zero", "one", "last", "full"))
+        if self.counts["part"] and not zero and full and one >= _FEW * self.counts["part"]:
+            what = f"{self.counts['part']} of its {self.boxes} boxes have fractions"
+            raise self._unclear(
+                root, f"{what}, none begins at 0, {one} begin at 1 and {full} end at their image's size"
+            )
         if self.counts["part"]:
             return "edges0", f"{self.counts['part']} of {self.boxes} have fractions"
         if zero and full and one >= _FEW * zero:

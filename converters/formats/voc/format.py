@@ -61,5 +61,6 @@ FORMAT = Format(
     count=objects_shown,
     self_faults=_self_faults,
     takes_boxes=True,
+    keeps=None,
     turns_photos=False,  # torchvision opens them with a bare Pillow
 )

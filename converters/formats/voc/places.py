@@ -27,7 +27,7 @@ MAP_FOLDERS = {
 }
 """Folders of label maps, in lower case, and what these tell; others that begin alike hold pictures of labels."""
 
-_PICTURES = re.compile(r"segmentation(class|object)(npy|vis\w*|jpg|color\w*)")
+_PICTURES = re.compile(r"(annotations|segmentationclass|segmentationobject)(npy|vis\w*|jpg|color\w*)")
 _STRUCTURAL = re.compile(
     r"jpe?gimages?|images?|imgs?|pictures?|pics|photos?|rgb|data(set)?|source|original"
     r"|ann(s|o|os|otations?|otation_?xmls?)?|xmls?|labels?|lables?|bbox(es)?|box(es)?|voc(\d{4})?"
@@ -114,6 +114,9 @@ class TreeFiles:
         if not found:
             named = f" {label.stem} or {name}" if name and PurePosixPath(name).stem != label.stem else f" {label.stem}"
             return None, f"no image{named} was found"
+        beside = [path for path in found if path.parent == label.parent]
+        if len(beside) == 1:
+            return beside[0], ""
         here = self.inner(label)
         scores = {path: _score(here, hints, self.inner(path)) for path in found}
         best = [path for path, score in scores.items() if score == max(scores.values())]

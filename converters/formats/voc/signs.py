@@ -18,7 +18,7 @@ __all__ = ["is_voc", "looks_like_voc"]
 
 _ENTRIES = 1000  # of a folder that are looked at
 _FOLDERS = 100  # that are looked into
-_DEEP = 3
+_DEEP, _DEEPER = 3, 8  # levels below a root
 _TRIED = 3  # XML files of a folder that are opened
 _SHARE = 20  # images for each XML file, where a tree has few of these
 _ENOUGH = 200
@@ -43,19 +43,22 @@ def is_voc(root: Path) -> bool:
     names = {name.casefold() for name in _children(root)}
     if names & MAP_FOLDERS.keys() and (names & {"jpegimages", "imagesets", "annotations"} or _has_tables(root)):
         return True
-    folders = list(_folders(root))
+    folders = list(_folders(root, _DEEP))
     with_labels = [one for one in folders if one.xmls and _are_annotations(root, one)]
-    count, images = sum(len(one.xmls) for one in with_labels), sum(one.images for one in folders)
-    if count < min(_ENOUGH, max(1, images / _SHARE)):
-        return False
-    return not _stand_apart(with_labels, folders)
+    return _are_many(with_labels, folders) and not _stand_apart(with_labels, folders)
 
 
 def looks_like_voc(root: Path) -> bool:
-    """Whether there is any annotation in a folder, or label maps, in a tree that nothing else has been made of."""
-    folders = list(_folders(root))
+    """Whether label maps, or annotations of no few images, lie anywhere below a folder that nothing else knows."""
+    folders = list(_folders(root, _DEEPER)) if root.is_dir() else []
     has_maps = any(part.casefold() in MAP_FOLDERS for one in folders for part in one.parts)
-    return has_maps or any(one.xmls and _are_annotations(root, one) for one in folders)
+    return has_maps or _are_many([one for one in folders if one.xmls and _are_annotations(root, one)], folders)
+
+
+def _are_many(with_labels: list[_Folder], folders: list[_Folder]) -> bool:
+    """Whether there are annotations enough for the images that were seen."""
+    count, images = sum(len(one.xmls) for one in with_labels), sum(one.images for one in folders)
+    return count >= min(_ENOUGH, max(1, images / _SHARE))
 
 
 def _has_tables(root: Path) -> bool:
@@ -100,11 +103,11 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     return sorted((one for one in found if not one.name.startswith(".")), key=lambda one: one.name)
 
 
-def _folders(root: Path) -> Iterator[_Folder]:
+def _folders(root: Path, deep: int) -> Iterator[_Folder]:
     """A folder and those below it, level by level; trees of ours are passed over."""
     level: list[tuple[str, ...]] = [()]
     left = _FOLDERS
-    for _ in range(_DEEP + 1):
+    for _ in range(deep + 1):
         below: list[tuple[str, ...]] = []
         for parts in level[:left]:
             here = _Folder(parts)

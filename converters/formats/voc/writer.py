@@ -14,7 +14,7 @@ import numpy as np
 from converters.formats.base import Encoded, Settings, TreeShape, image_name
 from converters.formats.label_tree import image_header
 from converters.formats.painting import pixels_kept
-from converters.formats.voc.annotation import OURS
+from converters.formats.voc.annotation import OURS, USUAL
 from converters.formats.voc.class_values import colour_map, labelmap_text
 from converters.formats.voc.subsets import list_line
 from toolkit.errors import ToolkitError
@@ -26,7 +26,9 @@ __all__ = ["encode_voc", "objects_shown", "voc_shape"]
 _MOST = 254
 _HIDDEN = "hidden by another instance"
 _UNSAYABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u2028\u2029]")
-_USUAL = (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0"))
+_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # in XML
+_BREAKS = {"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+_ALWAYS = (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0"))
 _IHDR_COLOUR, _IHDR_END = 25, 33  # places in a PNG: of the colour type, and behind the first chunk
 _PALETTE = 3
 
@@ -129,13 +131,15 @@ def _xml(image: LabelledImage, name: str, shown: Sequence[Instance], *, segmente
 
 def _object(one: Instance) -> list[str]:
     told = dict(one.attributes)
+    # What is said and is usual stands among the other attributes, where it is read as said.
+    more = {name: text for name, text in told.items() if USUAL.get(name, text.lower()) == text.lower()}
     lines = ["  <object>", f"    <name>{escape(one.label)}</name>"]
-    lines += [f"    <{name}>{_text(told.pop(name, usual))}</{name}>" for name, usual in _USUAL]
+    lines += [f"    <{name}>{_text(told.get(name, usual))}</{name}>" for name, usual in _ALWAYS]
     if "occluded" in told:
-        lines.append(f"    <occluded>{_text(told.pop('occluded'))}</occluded>")
+        lines.append(f"    <occluded>{_text(told['occluded'])}</occluded>")
     sides = zip(("xmin", "ymin", "xmax", "ymax"), _corners(one.bbox), strict=True)
     lines.append(f"    <bndbox>{''.join(f'<{name}>{side}</{name}>' for name, side in sides)}</bndbox>")
-    return [*lines, *_attributes(told), "  </object>"]
+    return [*lines, *_attributes(more), "  </object>"]
 
 
 def _attributes(told: Mapping[str, str]) -> list[str]:
@@ -151,7 +155,7 @@ def _attributes(told: Mapping[str, str]) -> list[str]:
 
 def _text(text: str) -> str:
     """What XML can hold of a text, which tells nothing by itself."""
-    return escape(_UNSAYABLE.sub("\ufffd", text).strip())
+    return escape(_ILLEGAL.sub("\ufffd", text), _BREAKS)
 
 
 def _corners(box: Box) -> tuple[str, str, str, str]:

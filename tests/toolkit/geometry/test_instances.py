@@ -117,6 +117,16 @@ def test_a_part_that_is_left_out_joins_no_others() -> None:
     assert len(found_in(mask, "merge:1", min_area=2).instances) == 2
 
 
+@pytest.mark.parametrize("grouping", ["components", "image", "merge:9"])
+def test_large_components_are_left_out_and_reported(grouping: str) -> None:
+    mask = np.zeros((8, 20), np.uint8)
+    mask[1:3, 1:3] = mask[1:5, 5:9] = mask[0:6, 12:18] = 1
+    found = find_instances(Mask.of(mask, 20, 8), "dent", parse_grouping(grouping), 0, 16)
+    assert (sum(one.area for one in found.instances), found.components, found.too_large) == (20, 3, (36,))
+    every = find_instances(Mask.of(mask, 20, 8), "dent", parse_grouping(grouping), 5, 36)
+    assert (every.too_small, every.too_large) == ((4,), ())
+
+
 def test_one_component_alone_can_be_too_small() -> None:
     found = found_in(picture(".#.", ".#."), min_area=3)
     assert (found.instances, found.components, found.too_small) == ((), 1, (2,))

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from converters import convert, read_labels, verify
+from converters import read_labels, verify
 from converters.formats.base import Reading
+from converters.formats.labelme.voc_output import is_voc_output
 from tests.commands import defectkit, save
 from tests.converters.formats.labelme.judge import picture_of, region
 
@@ -147,12 +148,8 @@ def test_wrong_maps_are_problems(tmp_path: Path, what: str) -> None:
     assert WRONG[what] in told.replace(f"{root}/", "")
 
 
-def test_voc_with_annotations_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "JPEGImages").mkdir()
-    (tmp_path / "Annotations").mkdir()
-    (tmp_path / "class_names.txt").write_text("_background_\ndent\n")
-    save(tmp_path / "JPEGImages/a.jpg", picture_of(1))
-    from converters.formats.labelme.voc_output import is_voc_output
-
+@pytest.mark.parametrize("folder", ["Annotations", "ImageSets"])
+def test_what_pascal_voc_says_more_of_is_left_to_it(tmp_path: Path, folder: str) -> None:
+    assert is_voc_output(make(tmp_path))
+    (tmp_path / folder).mkdir()
     assert not is_voc_output(tmp_path)
-    assert convert is not None

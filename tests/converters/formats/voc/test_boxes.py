@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from converters import convert, read_labels, verify
+from converters import convert, read_labels, verify, write_labels
 from converters.formats.base import Reading
 from tests.commands import defectkit, snapshot
 from tests.converters.formats.voc.stand_ins import BORDER, EDGES, SIZE, by_element_tree, dent, photo, text, write
 from toolkit import ToolkitError
+from toolkit.geometry.labels import Instance, LabelledImage
 
 
 def boxes(root: Path, reading: Reading | None = None) -> list[tuple[float, ...]]:
@@ -50,6 +51,10 @@ def test_what_corners_are_is_decided_for_the_whole_tree(
         (
             [dent(0, 5, 29, 7)] * 3,
             "3 of its boxes begin at 0, 3 end at the last pixel counted from 0 and none bey",
+        ),
+        (
+            [BORDER] * 20 + [dent(2, 2, 8.5, 9)],
+            "1 of its 21 boxes have fractions, none begins at 0, 20 begin at 1 an",
         ),
         ([BORDER] * 20 + [dent(0, 2, 8, 9)], "1 of its boxes begin at 0 and 20 at 1"),
     ],
@@ -127,11 +132,25 @@ def test_what_is_said_of_an_object_stays(tmp_path: Path) -> None:
     convert(tmp_path / "in", tmp_path / "out", ["voc"])
     for root in (tmp_path / "in", tmp_path / "out"):
         (image,) = read_labels(root)
-        told = {"pose": "Left", "truncated": "1", "difficult": "0", "occluded": "1", "depth": "3 < 4"}
+        told = {"pose": "Left", "truncated": "1", "occluded": "1", "depth": "3 < 4"}
         assert dict(image.instances[0].attributes) == told
     file = (tmp_path / "out/voc/Annotations/a.xml").read_text()
     assert file.count("<pose>Unspecified</pose>") == 1
     assert by_element_tree(tmp_path / "out/voc/Annotations/a.xml") == [("dent", (1, 1, 30, 20))] * 2
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"pose": "Unspecified", "truncated": "0"}, {"occluded": "0"}, {"occluded": "1", "note": "a\n\t<b> & c"}],
+)
+def test_attributes_of_any_source_come_back(tmp_path: Path, told: dict[str, str]) -> None:
+    boxed = Instance.of_box("dent", (2, 3, 8, 9), SIZE, told)
+    assert boxed is not None
+    image = LabelledImage("a", None, *SIZE, (boxed,), "train", "dent", "boxes")
+    write_labels([image], tmp_path, ["voc"], classes=["dent"], image_mode="none")
+    (read,) = read_labels(tmp_path / "voc")
+    assert dict(read.instances[0].attributes) == told
+    assert read.instances[0].bbox == (2, 3, 8, 9)
 
 
 def test_fractions_come_back(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def tree(root: Path, values: npt.NDArray[np.uint8], numbers: npt.NDArray[np.uint
 
 
 def shown(root: Path) -> list[tuple[str, tuple[float, ...], int]]:
-    (image,) = read_labels(root)
+    found = read_labels(root)
+    assert found.kind == "voc"
+    (image,) = found
     return [(one.label, one.bbox, one.area) for one in image.instances]
 
 
@@ -104,7 +106,7 @@ OBJECTS = [("dent", 4, 3, 9, 6), ("dent", 10, 3, 12, 6), ("rust", 1, 11, 30, 20)
 
 @pytest.mark.parametrize(("table", "told"), [("labelmap.txt", LABELMAP), ("class_names.txt", NAMES)])
 def test_objects_are_numbers_and_classes_are_values(tmp_path: Path, table: str, told: str) -> None:
-    root = tree(tmp_path, VALUES, NUMBERS, labelmap=told, table=table)
+    root = tree(tmp_path, VALUES, NUMBERS, labelmap=told, table=table, objects=OBJECTS)
     assert shown(root) == APART
     assert read_labels(root).names == ["dent", "rust"]
 
@@ -112,7 +114,7 @@ def test_objects_are_numbers_and_classes_are_values(tmp_path: Path, table: str, 
 def test_borders_are_void(tmp_path: Path) -> None:
     values, numbers = VALUES.copy(), NUMBERS.copy()
     values[9, 19:29] = numbers[9, 19:29] = 255
-    assert shown(tree(tmp_path, values, numbers, labelmap=NAMES, table="class_names.txt")) == APART
+    assert shown(tree(tmp_path, values, numbers, labelmap=LABELMAP)) == APART
 
 
 def test_without_numbers_parts_are_objects(tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_colours_are_told_by_the_table(tmp_path: Path) -> None:
 
 
 def test_grey_maps_hold_values(tmp_path: Path) -> None:
-    root = tree(tmp_path, VALUES, NUMBERS, labelmap=NAMES, table="class_names.txt")
+    root = tree(tmp_path, VALUES, NUMBERS, labelmap=LABELMAP)
     for name, pixels in (("SegmentationClass", VALUES), ("SegmentationObject", NUMBERS)):
         Image.fromarray(pixels).save(root / name / "a.png")
     assert shown(root) == APART
@@ -260,6 +262,7 @@ def test_maps_of_another_size_and_without_an_image_are_refused(tmp_path: Path) -
 def test_pictures_of_labels_are_no_images(tmp_path: Path) -> None:
     root = tree(tmp_path, VALUES, labelmap=LABELMAP)
     photo(root / "SegmentationClassVisualization/a.jpg")
+    photo(root / "AnnotationsVisualization/a.jpg")
     found = read_labels(root)
     assert (len(found), found.layout_problems) == (1, ())
     assert "SegmentationClassVisualization: 1 picture(s) of labels, which are not read" in found.notes
