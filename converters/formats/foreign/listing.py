@@ -105,6 +105,8 @@ class Listing:
             told: the name, with or without folders; what would lead out of the root is not followed.
         """
         found = self._names.named(folder, told)
+        if found is not None and found.way == "name" and ("/" in told or "\\" in told):
+            self.remark("{} name(s) lead elsewhere; images of their bare names are taken", told)
         return found.image if found is not None else None
 
     def beside(self, folder: str, name: str) -> str | None:

@@ -289,6 +289,10 @@ def test_images_are_found_by_their_names(tmp_path: Path) -> None:
     write(tmp_path / "via.json", images)
     marked = {name for name, (_, kind, _) in kinds(tmp_path).items() if kind == "boxes"}
     assert marked == {*names} - {"x/d.png"}
+    said = (
+        "2 name(s) lead elsewhere; images of their bare names are taken: C:\\work\\a.png, https://host/p/é <script>.png"
+    )
+    assert said in read_labels(tmp_path).notes
     assert not read_labels(tmp_path).layout_problems
 
 
