@@ -138,7 +138,9 @@ def test_a_tree_is_read(tmp_path: Path, project: bool) -> None:
     )
     convert(root, tmp_path / "out", ["coco"])
     assert verify(tmp_path / "out", against=root).passed
-    assert read_labels(root / "via.json").kind == "via"
+    alone = read_labels(root / "via.json")
+    assert (alone.kind, len(alone)) == ("via", 5)
+    assert "1 image(s) that the file does not list are not read: f.png" in alone.notes
 
 
 def test_one_vertex_that_is_moved_is_found(tmp_path: Path) -> None:
