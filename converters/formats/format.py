@@ -132,10 +132,10 @@ class Format:
 
     def labels_sha256(self, root: Path) -> str:
         """SHA-256 over lines of path, NUL and SHA-256 of each label file below `root`, sorted."""
+        whole = hashlib.sha256()
         files = (path for pattern in self.label_files for path in root.glob(pattern))
-        lines = [
-            digest_line(path.relative_to(root).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
-            for path in files
-            if path.is_file()
-        ]
-        return hashlib.sha256(b"".join(sorted(lines))).hexdigest()
+        # A line begins with its path, which NUL ends: lines in order are paths in order.
+        for name in sorted(path.relative_to(root).as_posix() for path in files if path.is_file()):
+            with open(root / name, "rb") as file:
+                whole.update(digest_line(name, hashlib.file_digest(file, "sha256").hexdigest()))
+        return whole.hexdigest()
