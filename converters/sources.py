@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from converters.formats.base import Holds, Labelled, Reading, Settings
 from converters.formats.label_tree import LabelTree
-from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
+from converters.formats.registry import FORMATS, READ_ONLY, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
@@ -303,12 +303,12 @@ def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -
         return _indexed(trees[0], kind, reading, strict=strict)
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
-    raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(FORMATS)}")
+    raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join((*FORMATS, *READ_ONLY))}")
 
 
 def is_label_file(root: Path) -> bool:
     """Whether a path is a file that may hold the labels of many images."""
-    return root.suffix.lower() in (".json", ".xml") and root.is_file()
+    return root.suffix.lower() in (".json", ".xml", ".csv") and root.is_file()
 
 
 def _read_file(path: Path, reading: Reading, *, strict: bool) -> LabelTree:

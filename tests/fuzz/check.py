@@ -20,6 +20,7 @@ CHECKS = (
     "coco",
     "labelme",
     "voc",
+    "read_only",
     "layouts",
     "names",
     "runs",
