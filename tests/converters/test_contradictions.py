@@ -1,4 +1,4 @@
-"""Folders that are labelled twice: labels stand where they say what the masks say, and nothing is taken from either where not."""
+"""Folders that are labelled twice: labels stand where masks say no more than they do; else neither is taken."""
 
 from __future__ import annotations
 

@@ -310,9 +310,7 @@ def _of_masks(root: Path, told: Mapping[str, Any]) -> Mapping[str, Any]:
     if "labels" not in told:
         return told
     if told["labels"].get("alone"):
-        raise ToolkitError(
-            root, "is no label tree of a known format", "leave --layout labels out, or name another layout"
-        )
+        raise ToolkitError(root, "is no label tree of a known format", "leave --layout labels out")
     if told["labels"].get("voc_boxes"):
         raise ToolkitError(root, "holds no Pascal VOC boxes, of which --voc-boxes speaks", "leave it out")
     return {"missing_mask": told["labels"]["without_label"]}
