@@ -80,6 +80,9 @@ class TreeWriter:
             counts = self._subsets[subset] = {"images": 0, "instances": 0, "background": 0, "annotations": 0}
         if shape.json_file is not None:
             self._add_json(encoded, subset, counts, shape)
+        if encoded.entry is not None:
+            before, after = encoded.entry
+            self._spool(f"entries.{subset}", b"%b%d%b" % (before, counts["images"], after))
         if encoded.row:
             self._spool("table", encoded.row + b"\n")
         for path, line in encoded.lines:
@@ -191,6 +194,9 @@ class TreeWriter:
         shape = shape_of(subsets)
         for subset in subsets if shape.json_file is not None else []:
             self._close_json(shape, subset)
+        for subset, file in shape.subset_files.items():
+            digest = self._assemble(file.path, [file.head, *self._stored(f"entries.{subset}"), file.tail])
+            self._spool("digests", digest_line(file.path, digest))
         if shape.table is not None:
             name, first_line = shape.table
             digest = self._assemble(name, [first_line.encode() + b"\n", *self._stored("table")])
