@@ -80,13 +80,7 @@ class TreeWriter:
             counts = self._subsets[subset] = {"images": 0, "instances": 0, "background": 0, "annotations": 0}
         if shape.json_file is not None:
             self._add_json(encoded, subset, counts, shape)
-        if encoded.entry is not None:
-            before, after = encoded.entry
-            self._spool(f"entries.{subset}", b"%b%d%b" % (before, counts["images"], after))
-        if encoded.row:
-            self._spool("table", encoded.row + b"\n")
-        for path, line in encoded.lines:
-            self._spool(_LINES + quote(path, safe=""), line + b"\n")
+        self._add_shared(encoded, subset, counts["images"])
         counts["images"] += 1
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
@@ -119,6 +113,16 @@ class TreeWriter:
             self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
         self._totals["found"] += found
         self._totals["skipped"] += len(skipped)
+
+    def _add_shared(self, encoded: Encoded, subset: str, number: int) -> None:
+        """Keep what an image has in files that it shares with others."""
+        if encoded.entry is not None:
+            before, after = encoded.entry
+            self._spool(f"entries.{subset}", b"%b%d%b" % (before, number, after))
+        if encoded.row:
+            self._spool("table", encoded.row + b"\n")
+        for path, line in encoded.lines:
+            self._spool(_LINES + quote(path, safe=""), line + b"\n")
 
     def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int], shape: TreeShape) -> None:
         image_id = counts["images"] + 1

@@ -14,7 +14,7 @@ from converters.formats.base import Encoded, Settings, TreeShape, image_name
 from converters.formats.label_tree import image_header
 from converters.formats.painting import pixels_kept
 from converters.formats.voc.annotation import OURS, USUAL
-from converters.formats.voc.class_values import colour_map
+from converters.formats.voc.class_values import colour_map, labelmap_text
 from converters.formats.voc.subsets import list_line
 from toolkit.errors import ToolkitError
 from toolkit.files.xml_files import check_class_name, xml_text
