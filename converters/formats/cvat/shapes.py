@@ -10,17 +10,17 @@ import cv2
 import numpy as np
 
 from converters.formats.cvat.document import AREAS, Shape, place_of
-from converters.formats.cvat.values import corners_of, number, points, run_lengths, whole
+from converters.formats.cvat.values import number, points, run_lengths, whole
 from converters.formats.label_tree import InstanceList, LabelRecord
 from converters.rasterize import Crop, Rounding, fill_edges_crop
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, paint, window_of
+from toolkit.geometry.oriented import turned_box, turned_corners
 
 __all__ = ["is_upright", "load_cvat"]
 
 Size = tuple[int, int]
-_QUARTER = 90
 _NOTHING: Crop = (np.zeros((0, 0), np.bool_), (0, 0))
 
 
@@ -64,7 +64,7 @@ def is_upright(shape: Shape) -> bool:
     if shape.kind != "box":
         return False
     try:
-        return _angle(shape.told[4]) % _QUARTER == 0
+        return turned_box((0, 0, 1, 1), _angle(shape.told[4])) is not None
     except ValueError:
         return True
 
@@ -86,9 +86,10 @@ def _instance(shape: Shape, size: Size) -> Instance | None:
         angle = _angle(shape.told[4])
         if x1 < x0 or y1 < y0:
             raise ValueError(f"is a box {x1 - x0:g} wide and {y1 - y0:g} high")
-        if angle % _QUARTER == 0:
-            return Instance.of_box(shape.label, _turned(x0, y0, x1, y1, angle), size)
-        crop = fill_edges_crop([corners_of(x0, y0, x1, y1, angle)], size[1], size[0])
+        upright = turned_box((x0, y0, x1, y1), angle)
+        if upright is not None:
+            return Instance.of_box(shape.label, upright, size)
+        crop = fill_edges_crop([turned_corners((x0, y0, x1, y1), angle)], size[1], size[0])
     elif shape.kind == "polygon":
         ring = points(shape.told[0])
         crop = fill_edges_crop([ring], size[1], size[0]) if len(ring) >= 3 else _NOTHING
@@ -97,14 +98,6 @@ def _instance(shape: Shape, size: Size) -> Instance | None:
     else:
         crop = _ellipse(shape.told, size)
     return crop_to_bbox(crop[0], shape.label, crop[1])
-
-
-def _turned(x0: float, y0: float, x1: float, y1: float, angle: float) -> tuple[float, float, float, float]:
-    """A box after quarter turns about its middle."""
-    if angle % (2 * _QUARTER) == 0:
-        return x0, y0, x1, y1
-    x, y, half_width, half_height = (x0 + x1) / 2, (y0 + y1) / 2, (y1 - y0) / 2, (x1 - x0) / 2
-    return x - half_width, y - half_height, x + half_width, y + half_height
 
 
 def _mask(told: Sequence[str], size: Size) -> Crop:

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["corners_of", "number", "points", "run_lengths", "whole"]
+__all__ = ["number", "points", "run_lengths", "whole"]
 
 _WHOLE = re.compile(r"\s*[+-]?\d{1,15}\s*", re.ASCII)
 _RUNS = re.compile(r"[\d\s,]*", re.ASCII)
@@ -64,11 +64,3 @@ def run_lengths(text: str, pixels: int) -> npt.NDArray[np.int64]:
     if sum(runs) != pixels:
         raise ValueError(f"has run lengths (rle) of {sum(runs)} pixels, and its box has {pixels}")
     return np.array(runs, np.int64)
-
-
-def corners_of(x0: float, y0: float, x1: float, y1: float, degrees: float) -> npt.NDArray[np.float64]:
-    """Corners (4, 2) of a box that is turned about its middle, clockwise as it is seen, as CVAT draws it."""
-    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64) - middle
-    return np.asarray(corners @ np.array([(cos, sin), (-sin, cos)]) + middle, np.float64)
