@@ -25,14 +25,14 @@ _BESIDE = frozenset({"annotations", "data", "images", "img", "imgs"})
 
 def is_cvat_file(path: Path) -> bool:
     """Whether a file is one of CVAT's, by its beginning."""
-    if path.suffix.lower() != ".xml" or first_element(path) != "annotations":
-        return False
+    if path.suffix.lower() != ".xml" or first_element(path) not in ("annotations", None):
+        return False  # none is told of a file that declares a document type, which is refused by that name
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD).replace(b"\0", b"")
     except OSError:
         return False
-    return any(sign in head for sign in _SIGNS)
+    return b"<annotations" in head and any(sign in head for sign in _SIGNS)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

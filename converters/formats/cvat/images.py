@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from converters.formats.coco.files import shown_folders
 from converters.formats.cvat.document import CvatImage
@@ -104,7 +104,7 @@ class TreeImages:
         """
         if not self.ours and not self.finder.empty:
             alike = self.finder.namesakes(name)
-            told = f"looked in {shown_folders(self.finder, self._folders(path, image))}, and by its name below it"
+            told = f"looked in {shown_folders(self.finder, self._folders(path, image))}, and by its name below {self.finder.root}"
             if alike:
                 told = f"{len(alike)} files of that name are there: {shown_folders(self.finder, alike[:3])}"
             raise ToolkitError(f"{path}: {image.name}", f"no such image ({told})", "put it there, or correct its name")
@@ -120,4 +120,4 @@ def _places(folder: Path, root: Path, image: CvatImage, subset: str) -> Iterator
     subsets = [name for name in (image.subset, subset) if name and "/" not in name and name not in (".", "..")]
     for home in homes:
         for images in ("images", "data", "img", "imgs", ""):
-            yield from (str(PurePosixPath(home, images, name)).removeprefix("./") for name in [*subsets, ""])
+            yield from ("/".join(part for part in (home, images, name) if part) for name in [*subsets, ""])
