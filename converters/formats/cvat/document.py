@@ -200,6 +200,6 @@ def _attributes(element: Element) -> dict[str, str]:
     }
     for one in element.findall("attribute"):
         name = one.get("name", "")
-        if name:
+        if name.strip():
             found[name if name not in found else f"{name} (attribute)"] = one.text or ""
     return found

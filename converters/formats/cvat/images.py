@@ -102,9 +102,10 @@ class TreeImages:
         Raises:
             ToolkitError: others are.
         """
-        if not self.ours and not self.finder.empty:
+        if not self.finder.empty:
             alike = self.finder.namesakes(name)
-            told = f"looked in {shown_folders(self.finder, self._folders(path, image))}, and by its name below {self.finder.root}"
+            places = shown_folders(self.finder, self._folders(path, image))
+            told = f"looked in {places}, and by its name below {self.finder.root}"
             if alike:
                 told = f"{len(alike)} files of that name are there: {shown_folders(self.finder, alike[:3])}"
             raise ToolkitError(f"{path}: {image.name}", f"no such image ({told})", "put it there, or correct its name")

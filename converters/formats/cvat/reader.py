@@ -24,10 +24,14 @@ __all__ = ["index_cvat"]
 
 @dataclass(eq=False)
 class _Tree:
-    """A tree that is being indexed: where its images are, how it is read, and what was found in it."""
+    """A tree that is being indexed: where its images are, how it is read, and what was found in it.
+
+    `known`: the classes that the manifest of a tree of ours names; None for trees of others.
+    """
 
     images: TreeImages
     reading: Reading
+    known: frozenset[str] | None
     seen: Seen = field(default_factory=Seen)
     found: list[FoundImage] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -45,7 +49,8 @@ def index_cvat(root: Path, reading: Reading) -> LabelTree:
         home = home.parent
     manifest = read_manifest(root) if root.is_dir() else None
     ours = manifest is not None
-    tree = _Tree(TreeImages(ImageFinder(home), ours), reading)
+    known = frozenset(manifest["classes"]) if manifest else None
+    tree = _Tree(TreeImages(ImageFinder(home), ours), reading, known)
     labels: dict[str, None] = {}
     for path in paths:
         file = read_cvat(path)
@@ -53,7 +58,7 @@ def index_cvat(root: Path, reading: Reading) -> LabelTree:
         labels |= dict.fromkeys(file.labels)
         for name in file.withheld:
             tree.images.withhold(path, name)
-        _take_in(tree, file, root)
+        _take_in(tree, file)
     if not ours:
         _take_unlisted(tree, whole=root.is_dir())
         tree.problems += _nothing_marked(root, tree)
@@ -70,12 +75,16 @@ def index_cvat(root: Path, reading: Reading) -> LabelTree:
     )
 
 
-def _take_in(tree: _Tree, file: CvatFile, root: Path) -> None:
+def _take_in(tree: _Tree, file: CvatFile) -> None:
     """The images of a file."""
     for image in file.images:
         try:
             place = tree.images.claim(file.path, image)
             kind, classes = _kind(tree, file.path, image)
+            unknown = [label for label in classes if tree.known is not None and label not in tree.known]
+            if unknown:
+                problem = f"shows the class {unknown[0]!r:.60}, which the manifest does not name"
+                raise ToolkitError(f"{file.path}: {image.name}", problem, "convert again")
         except ToolkitError as error:
             tree.problems += error.problems
             continue

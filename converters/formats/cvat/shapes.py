@@ -162,6 +162,8 @@ def _one_object(members: Sequence[_Drawn], size: Size, left_out: list[str]) -> I
     """What several shapes make up: the pixels of all, or, of boxes alone, the box that holds them."""
     label = members[0].shape.label
     told = _told([one.instance.attributes for one in members])
+    top = max(one.shape.depth for one in members)
+    told |= {"z_order": str(top)} if "z_order" in told else {}
     masked = [one.instance for one in members if one.instance.mask is not None]
     if not masked:
         lefts, tops, rights, bottoms = zip(*(one.instance.bbox for one in members), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -51,7 +51,12 @@ def encode_cvat(image: LabelledImage, settings: Settings) -> Encoded:
     """An <image>. Objects stay whole where they overlap, and keep their order; boxes keep their fractions."""
     name = image_name(image)
     groups = Counter((one.label, one.attributes.get("group_id")) for one in image.instances)
-    shapes = [_shape(one, alone=groups[one.label, one.attributes.get("group_id")] == 1) for one in image.instances]
+    depths = [_depth(one) for one in image.instances]
+    aside = set() if depths == sorted(depths) else {"z_order"}  # it would be read in another order
+    shapes = []
+    for one in image.instances:
+        alone = groups[one.label, one.attributes.get("group_id")] == 1
+        shapes.append(_shape(one, aside if alone else aside | {"group_id"}))
     area = sum(one.area for one in image.instances if one.mask is not None)
     told = f'name="{xml_text(name, quoted=True)}" subset="{xml_text(image.subset, quoted=True)}"'
     start = f'" {told} width="{image.width}" height="{image.height}">\n'
@@ -63,9 +68,14 @@ def encode_cvat(image: LabelledImage, settings: Settings) -> Encoded:
     )
 
 
-def _shape(one: Instance, *, alone: bool) -> str:
-    """An object; `alone`: whether it is the only one of its class and group, which would be read as one."""
-    own, others = _attributes(one, alone=alone)
+def _depth(one: Instance) -> int:
+    value = one.attributes.get("z_order", "0")
+    return int(value) if _is_built_in("z_order", value) else 0
+
+
+def _shape(one: Instance, aside: Collection[str]) -> str:
+    """An object; what is said of it under the names in `aside` must not mean what it does to CVAT."""
+    own, others = _attributes(one, aside)
     said = f'label="{xml_text(one.label, quoted=True)}" source="{own["source"]}" occluded="{own["occluded"]}"'
     rest = f'z_order="{own["z_order"]}"' + (f' group_id="{own["group_id"]}"' if own["group_id"] != "0" else "")
     if one.mask is None:
@@ -87,11 +97,11 @@ def _shape(one: Instance, *, alone: bool) -> str:
     return f"{start}>\n{''.join(lines)}    </{kind}>\n"
 
 
-def _attributes(one: Instance, *, alone: bool) -> tuple[dict[str, str], dict[str, str]]:
+def _attributes(one: Instance, aside: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
     """What CVAT has a place for of what is said of an object, and the rest, which are attributes of its class."""
     own, others = dict(BUILT_IN), {}
     for name, value in one.attributes.items():
-        if _is_built_in(name, value) and (name != "group_id" or alone):
+        if _is_built_in(name, value) and name not in aside:
             own[name] = value
         else:
             others[name] = value

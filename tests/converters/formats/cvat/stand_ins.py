@@ -74,7 +74,8 @@ def document(*images: str, labels: Sequence[str] = ("dent", "rust"), subset: str
     """A file as CVAT exports a task."""
     listed = "".join(f"<label><name>{escape(one)}</name><color>#fa3253</color></label>" for one in labels)
     task = f"<task><id>1</id><mode>annotation</mode><subset>{subset}</subset><labels>{listed}</labels></task>"
-    return f"<?xml version='1.0'?><annotations><version>1.1</version><meta>{task}</meta>{''.join(images)}{more}</annotations>"
+    inner = f"<version>1.1</version><meta>{task}</meta>{''.join(images)}{more}"
+    return f"<?xml version='1.0'?><annotations>{inner}</annotations>"
 
 
 def write(root: Path, text: str, *images: str, name: str = "annotations.xml") -> Path:

@@ -221,11 +221,11 @@ def test_what_is_wrong_with_a_tree_is_said_of_it(tmp_path: Path, way: str) -> No
 def test_an_image_of_two_files_and_namesakes(tmp_path: Path) -> None:
     root = write(tmp_path / "in", document(image("a.png", DENT)), "a.png", name="one.xml")
     write(root, document(image("a.png", DENT)), name="two.xml")
-    told = "two.xml: a.png: is of a.png, as another image of one.xml is; keep one of the two, with the shapes of both"
-    assert problems(root) == [told]
+    told = "two.xml: a.png: is of a.png, as another image of one.xml is; keep one of the two"
+    assert problems(root) == [f"{told}, with the shapes of both"]
     other = write(tmp_path / "other", document(image("a.png", DENT)), "x/a.png", "y/a.png")
-    told = "annotations.xml: a.png: no such image (2 files of that name are there: images/x/a.png, images/y/a.png); put it there, "
-    assert problems(other) == [f"{told}or correct its name"]
+    told = "annotations.xml: a.png: no such image (2 files of that name are there: images/x/a.png, images/y/a.png)"
+    assert problems(other) == [f"{told}; put it there, or correct its name"]
 
 
 @pytest.mark.parametrize(

@@ -188,3 +188,23 @@ def test_classes_that_xml_cannot_hold_are_refused(tmp_path: Path, name: str, tol
         write_labels([labelled()], tmp_path / "out", ["cvat"], classes=[name], image_mode="none")
     assert told in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_order_that_depths_would_change_is_kept(tmp_path: Path) -> None:
+    """Depths of another tool, for instance, which say nothing of the order that its objects have."""
+    first = part("dent", 3, 4, np.ones((4, 4), np.bool_), {"z_order": "5"})
+    second = part("rust", 5, 5, np.ones((4, 4), np.bool_), {"z_order": "1"})
+    write_labels([labelled(first, second)], tmp_path, ["cvat"], classes=["dent", "rust"], image_mode="none")
+    (read,) = read_labels(tmp_path)
+    told = [(one.label, one.attributes["z_order"]) for one in read.instances]
+    assert told == [("dent", "5"), ("rust", "1")]
+
+
+def test_a_class_that_the_manifest_does_not_name_is_a_problem(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(tree, tmp_path / "home")
+    path = tmp_path / "home/out/cvat/annotations_train.xml"
+    path.write_text(path.read_text().replace('label="dent"', 'label="pit"'))
+    (problem,) = read_labels(path.parent).layout_problems
+    assert str(problem) == f"{path}: a.png: shows the class 'pit', which the manifest does not name; convert again"
+    with pytest.raises(ToolkitError, match="pit"):
+        convert(path.parent, tmp_path / "again", ["coco"])
