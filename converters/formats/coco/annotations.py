@@ -110,7 +110,7 @@ def crowds_note(annotations: Iterable[JsonObject]) -> list[str]:
         turned += bool(turn_of(one))
     told = "each is read as one object, and is a crowd again where a format has crowds"
     notes = [f"{crowds} annotation(s) are of crowds (iscrowd 1): {told}"] if crowds else []
-    said = "box(es) are turned (attributes.rotation, as CVAT has it), and are read as polygons of their corners"
+    said = "box(es) are turned (attributes.rotation, as CVAT has it), and are read as they stand"
     return [*notes, f"{turned} {said}"] if turned else notes
 
 

@@ -187,8 +187,8 @@ PROBLEMS = {
     ),
     "missing": (
         [image("a.png", DENT), image("x/gone.png", number=1)],
-        "annotations.xml: x/gone.png: no such image (looked in images, ROOT, and by its name below ROOT); put it there, "
-        "or correct its name",
+        "annotations.xml: x/gone.png: no such image (looked in images, ROOT, and by its name below ROOT); put it "
+        "there, or correct its name",
     ),
     "no name": (
         [image("a.png", DENT), image(" ")],
