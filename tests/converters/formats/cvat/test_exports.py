@@ -65,11 +65,22 @@ def box(number: int, angle: float) -> dict[str, Any]:
 POLYGON = [5.0, 5.0, 15.0, 5.0, 10.0, 15.5]
 OTHERS: list[dict[str, Any]] = [
     {
-        "id": 2, "image_id": 1, "category_id": 2, "segmentation": [POLYGON], "area": 50.0, "iscrowd": 0,
-        "bbox": [5.0, 5.0, 10.0, 10.5], "attributes": {"occluded": True},
+        "id": 2,
+        "image_id": 1,
+        "category_id": 2,
+        "segmentation": [POLYGON],
+        "area": 50.0,
+        "iscrowd": 0,
+        "bbox": [5.0, 5.0, 10.0, 10.5],
+        "attributes": {"occluded": True},
     },
     {
-        "id": 3, "image_id": 2, "category_id": 2, "area": 24.0, "bbox": [4.0, 3.0, 5.0, 5.0], "iscrowd": 1,
+        "id": 3,
+        "image_id": 2,
+        "category_id": 2,
+        "area": 24.0,
+        "bbox": [4.0, 3.0, 5.0, 5.0],
+        "iscrowd": 1,
         "segmentation": {"counts": [83, 5, 15, 5, 15, 2, 1, 2, 15, 5, 15, 5, 432], "size": [HEIGHT, WIDTH]},
     },
 ]
