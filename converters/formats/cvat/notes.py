@@ -24,6 +24,7 @@ class Seen:
         tagged: images that have a class as a whole, and nothing else.
         without_area: images that show nothing but shapes without an area.
         unlisted: images that no file lists.
+        files: XML files that are not read, paths below the root.
         passed_over: whether these are not read.
         others: shapes without an area, by their kind.
         tags_beside: tags of images that have shapes.
@@ -37,6 +38,7 @@ class Seen:
     tagged: list[str] = field(default_factory=list)
     without_area: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     passed_over: bool = False
     others: Counter[str] = field(default_factory=Counter)
     tags_beside: int = 0
@@ -69,6 +71,8 @@ def _of_images(seen: Seen, home: Path, images: TreeImages, reading: Reading) -> 
         rest = "unlabelled: --without-label good takes them as good"
         taken = "not read" if seen.passed_over else "good" if reading.without_label == "good" else rest
         yield f"{len(seen.unlisted)} image(s) that no XML file lists are {taken}: {_few(seen.unlisted)}"
+    if seen.files:
+        yield f"{len(seen.files)} XML file(s) of another kind, or in other folders, are not read: {_few(seen.files)}"
     if images.lost:
         yield f"no image was found below {home}: the labels of {images.lost} images are read without them"
     if images.moved:

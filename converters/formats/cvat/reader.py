@@ -43,7 +43,7 @@ def index_cvat(root: Path, reading: Reading) -> LabelTree:
     Raises:
         ToolkitError: a file is no XML, or of a video.
     """
-    paths = cvat_files(root)
+    paths, others = cvat_files(root)
     home = root if root.is_dir() else root.parent
     if root.is_file() and home.name.casefold() == "annotations":
         home = home.parent
@@ -51,6 +51,7 @@ def index_cvat(root: Path, reading: Reading) -> LabelTree:
     ours = manifest is not None
     known = frozenset(manifest["classes"]) if manifest else None
     tree = _Tree(TreeImages(ImageFinder(home), ours), reading, known)
+    tree.seen.files = [path.relative_to(home).as_posix() for path in others]
     labels: dict[str, None] = {}
     for path in paths:
         file = read_cvat(path)

@@ -89,6 +89,10 @@ def test_several_files_and_several_tasks(tmp_path: Path) -> None:
     beside = write(tmp_path / "beside", document(image("a.png", DENT)), "a.png", name="annotations_train.xml")
     write(beside, document(image("b.png", DENT)), "b.png", name="annotations_test.xml")
     assert {key: told[2] for key, told in kinds(beside).items()} == {"a": "train", "b": "test"}
+    write(beside, "<other/>", name="z.xml")
+    write(beside / "annotations", document(image("c.png", DENT)))
+    note = "2 XML file(s) of another kind, or in other folders, are not read: z.xml, annotations/annotations.xml"
+    assert note in read_labels(beside).notes
     apart = tmp_path / "apart"
     for number, subset in enumerate(("train", "val")):
         write(apart / subset, document(image("a.png", DENT)))
