@@ -21,6 +21,7 @@ CHECKS = (
     "labelme",
     "voc",
     "cvat",
+    "read_only",
     "layouts",
     "names",
     "runs",
