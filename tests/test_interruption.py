@@ -17,7 +17,7 @@ import pytest
 from tests.commands import IMAGES, PATIENCE, ROOT, Outcome, defectkit, make_dataset, save, snapshot, stain
 from toolkit.files.staging import STAGING
 
-FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panoptic,masks"
+FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panoptic,masks,cvat"
 CATEGORIES = 4
 TOTAL = IMAGES * CATEGORIES
 

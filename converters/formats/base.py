@@ -33,6 +33,7 @@ __all__ = [
     "Reading",
     "Selection",
     "Settings",
+    "SubsetFile",
     "TreeShape",
     "as_folder",
     "check_defect_folder",
@@ -246,6 +247,7 @@ class Encoded:
         covered: pixels of objects that a map of one value a pixel gives to another object.
         upright: whether the image is put there as a copy that stands upright.
         dropped: of each attribute that the format does not keep, how many objects have it.
+        entry: its part of the file of its subset: what stands before and after its number there, which is from 0.
     """
 
     image: str
@@ -262,6 +264,15 @@ class Encoded:
     upright: bool = False
     lines: tuple[tuple[str, bytes], ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
+    entry: tuple[bytes, bytes] | None = None
+
+
+class SubsetFile(NamedTuple):
+    """A file with the labels of a subset: its path, and what stands before and after the entries of its images."""
+
+    path: str
+    head: bytes
+    tail: bytes
 
 
 @dataclass(frozen=True)
@@ -275,6 +286,7 @@ class TreeShape:
         json_lists: for such a file, the members that are not the lists of images and annotations.
         numbered: whether annotations in it have ids of their own, counted from 1.
         closing: files written last: path and content.
+        subset_files: of each subset the file that the entries of its images are in, one after the other.
     """
 
     table: tuple[str, str] | None = None
@@ -283,6 +295,7 @@ class TreeShape:
     json_lists: JsonObject = field(default_factory=dict)
     numbered: bool = True
     closing: tuple[tuple[str, bytes], ...] = ()
+    subset_files: Mapping[str, SubsetFile] = field(default_factory=dict)
 
 
 class AsWritten(NamedTuple):

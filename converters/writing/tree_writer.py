@@ -80,10 +80,7 @@ class TreeWriter:
             counts = self._subsets[subset] = {"images": 0, "instances": 0, "background": 0, "annotations": 0}
         if shape.json_file is not None:
             self._add_json(encoded, subset, counts, shape)
-        if encoded.row:
-            self._spool("table", encoded.row + b"\n")
-        for path, line in encoded.lines:
-            self._spool(_LINES + quote(path, safe=""), line + b"\n")
+        self._add_shared(encoded, subset, counts["images"])
         counts["images"] += 1
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
@@ -116,6 +113,16 @@ class TreeWriter:
             self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
         self._totals["found"] += found
         self._totals["skipped"] += len(skipped)
+
+    def _add_shared(self, encoded: Encoded, subset: str, number: int) -> None:
+        """Keep what an image has in files that it shares with others."""
+        if encoded.entry is not None:
+            before, after = encoded.entry
+            self._spool(f"entries.{subset}", b"%b%d%b" % (before, number, after))
+        if encoded.row:
+            self._spool("table", encoded.row + b"\n")
+        for path, line in encoded.lines:
+            self._spool(_LINES + quote(path, safe=""), line + b"\n")
 
     def _add_json(self, encoded: Encoded, subset: str, counts: dict[str, int], shape: TreeShape) -> None:
         image_id = counts["images"] + 1
@@ -191,6 +198,9 @@ class TreeWriter:
         shape = shape_of(subsets)
         for subset in subsets if shape.json_file is not None else []:
             self._close_json(shape, subset)
+        for subset, file in shape.subset_files.items():
+            digest = self._assemble(file.path, [file.head, *self._stored(f"entries.{subset}"), file.tail])
+            self._spool("digests", digest_line(file.path, digest))
         if shape.table is not None:
             name, first_line = shape.table
             digest = self._assemble(name, [first_line.encode() + b"\n", *self._stored("table")])

@@ -20,6 +20,7 @@ CHECKS = (
     "coco",
     "labelme",
     "voc",
+    "cvat",
     "read_only",
     "layouts",
     "names",

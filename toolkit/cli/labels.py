@@ -60,7 +60,7 @@ _Formats = Annotated[
     list[str],
     typer.Option(
         metavar="FORMAT[,FORMAT...]",
-        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks, labelme, voc.",
+        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks, labelme, voc, cvat.",
         autocompletion=_complete_formats,
     ),
 ]

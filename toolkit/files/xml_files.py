@@ -1,4 +1,4 @@
-"""XML files of strangers, read safely: no document types, no entities, and no more than memory holds."""
+"""XML files of strangers, read safely: no document types, no entities, no more than memory holds; and text for XML."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import codecs
 import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.sax.saxutils import escape
 
 from defusedxml.common import DefusedXmlException, DTDForbidden
 from defusedxml.ElementTree import DefusedXMLParser
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["first_element", "parse_xml", "text_of"]
+__all__ = ["check_class_name", "first_element", "parse_xml", "text_of", "xml_text"]
 
 _MOST_BYTES = 1 << 28
 _MOST_ELEMENTS = 5_000_000
@@ -25,6 +26,10 @@ _PYTHONS = frozenset(
 )
 """Encodings of several bytes a letter, which expat does not know and annotation tools write."""
 _FIRST = re.compile(r"^\ufeff?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*<([^\s<>/!?]+)(?=[\s/>])", re.DOTALL)
+
+_UNSAYABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u2028\u2029]")
+_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # in XML
+_BREAKS = {"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
 
 class _TooMuchError(ValueError):
@@ -135,3 +140,22 @@ def text_of(element: Element | None, name: str = "") -> str:
     """The text of an element, or of its first child of this name, without blanks around it; "" where there is none."""
     found = element.find(name) if element is not None and name else element
     return (found.text or "").strip() if found is not None else ""
+
+
+def xml_text(text: str, *, quoted: bool = False) -> str:
+    """What XML can hold of a text, as it is written: between two tags, or between the quotes of an attribute."""
+    return escape(_ILLEGAL.sub("\ufffd", text), {**_BREAKS, '"': "&quot;"} if quoted else _BREAKS)
+
+
+def check_class_name(kind: str, name: str) -> None:
+    """Refuse the name of a class that XML files of a format cannot hold, or would read otherwise.
+
+    Raises:
+        ToolkitError: it holds such a letter, or begins or ends with a blank.
+    """
+    found = _UNSAYABLE.search(name)
+    if found is not None:
+        problem = f"the class {name!r} holds {found[0]!a}, which no XML file can"
+        raise ToolkitError(kind, problem, "rename the class")
+    if name != name.strip():
+        raise ToolkitError(kind, f"the class {name!r} begins or ends with a blank", "rename the class")

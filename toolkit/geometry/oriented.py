@@ -1,7 +1,8 @@
-"""The smallest rectangle at any angle that holds a mask."""
+"""Rectangles at any angle: the smallest that holds a mask, and boxes that are turned."""
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import cv2
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from toolkit.aliases import BoolArray, FloatArray
 
-__all__ = ["oriented_box", "square_corners"]
+__all__ = ["oriented_box", "square_corners", "turned_box", "turned_corners"]
 
 _SMALL = 64  # pixels: where an image has thousands of parts, most are smaller, and many alike
 
@@ -58,3 +59,30 @@ def square_corners(mask: BoolArray) -> npt.NDArray[np.int64]:
     points[:2, :, 0], points[2:, :, 0] = first, last
     points[::2, :, 1], points[1::2, :, 1] = rows, rows + 1
     return points.reshape(-1, 2)
+
+
+_QUARTER = 90
+
+
+def turned_corners(box: tuple[float, float, float, float], degrees: float) -> FloatArray:
+    """Corners of a box (x0, y0, x1, y1) that is turned about its middle, clockwise as it is seen.
+
+    Returns:
+        float64 (4, 2), x, y corners in order round the rectangle.
+    """
+    x0, y0, x1, y1 = box
+    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64) - middle
+    return np.asarray(corners @ np.array([(cos, sin), (-sin, cos)]) + middle, np.float64)
+
+
+def turned_box(box: tuple[float, float, float, float], degrees: float) -> tuple[float, float, float, float] | None:
+    """A box (x0, y0, x1, y1) after quarter turns about its middle; None where it does not stand upright then."""
+    x0, y0, x1, y1 = box
+    if degrees % _QUARTER != 0:
+        return None
+    if degrees % (2 * _QUARTER) == 0:
+        return box
+    x, y, half_width, half_height = (x0 + x1) / 2, (y0 + y1) / 2, (y1 - y0) / 2, (x1 - x0) / 2
+    return x - half_width, y - half_height, x + half_width, y + half_height

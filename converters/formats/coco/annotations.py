@@ -16,6 +16,7 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
+from toolkit.geometry.oriented import turned_box, turned_corners
 
 __all__ = [
     "CROWD",
@@ -26,6 +27,7 @@ __all__ = [
     "load_coco",
     "load_filled",
     "rings_of",
+    "turn_of",
 ]
 
 CROWD = "iscrowd"
@@ -101,10 +103,29 @@ def is_crowd(annotation: JsonObject) -> bool:
 
 
 def crowds_note(annotations: Iterable[JsonObject]) -> list[str]:
-    """What to say of annotations, or panoptic segments, that stand for many objects."""
-    crowds = sum(map(is_crowd, annotations))
+    """What to say of annotations, or panoptic segments, that stand for many objects; and of boxes that are turned."""
+    crowds = turned = 0
+    for one in annotations:
+        crowds += is_crowd(one)
+        turned += bool(turn_of(one))
     told = "each is read as one object, and is a crowd again where a format has crowds"
-    return [f"{crowds} annotation(s) are of crowds (iscrowd 1): {told}"] if crowds else []
+    notes = [f"{crowds} annotation(s) are of crowds (iscrowd 1): {told}"] if crowds else []
+    said = "box(es) are turned (attributes.rotation, as CVAT has it), and are read as they stand"
+    return [*notes, f"{turned} {said}"] if turned else notes
+
+
+def turn_of(annotation: JsonObject) -> float:
+    """Degrees by which the box of an annotation is turned about its middle, clockwise; 0 for an upright one.
+
+    CVAT's COCO export says it among the attributes that it gives each annotation, and leaves the box as it was before.
+    """
+    attributes = annotation.get("attributes")
+    if annotation.get("segmentation") not in (None, [], [[]]) or not isinstance(attributes, dict):
+        return 0.0
+    angle = attributes.get("rotation")
+    if "occluded" not in attributes or isinstance(angle, bool) or not isinstance(angle, int | float):
+        return 0.0
+    return angle % 360.0 if math.isfinite(angle) else 0.0
 
 
 def _pixels(annotation: JsonObject, size: Size, label: str) -> Instance | None:
@@ -119,7 +140,11 @@ def _pixels(annotation: JsonObject, size: Size, label: str) -> Instance | None:
     x, y, w, h = _numbers(box, "the box", 4)
     if w < 0 or h < 0:
         raise ValueError(f"a box {w:g} wide and {h:g} high")
-    return Instance.of_box(label, (x, y, x + w, y + h), size)
+    told, angle = (x, y, x + w, y + h), turn_of(annotation)
+    upright = turned_box(told, angle)
+    if upright is None:
+        return _cropped(fill_edges_crop([turned_corners(told, angle)], size[1], size[0]), label)
+    return Instance.of_box(label, upright, size)
 
 
 def rings_of(segmentation: object) -> Rings:

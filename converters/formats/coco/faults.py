@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from converters.formats.boxes import TOLERANCE, shown_box
-from converters.formats.coco.annotations import annotations_shown, given_box, is_crowd, rings_of
+from converters.formats.coco.annotations import annotations_shown, given_box, is_crowd, rings_of, turn_of
 from converters.formats.coco.document import shown
 from converters.formats.label_tree import LabelRecord
 from toolkit.aliases import JsonObject
@@ -65,7 +65,7 @@ def _foreign_faults(annotation: JsonObject, instance: Instance) -> list[str]:
         (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
         boxes.append((x0, y0, x1 - x0, y1 - y0))
         areas.append(sum(_shoelace(ring) for ring in rings))
-    elif instance.mask is None and box is not None:
+    elif box is not None and (instance.mask is None or turn_of(annotation)):
         boxes.append((box[0], box[1], box[2], box[3]))
         areas.append(box[2] * box[3])
     if box is None and annotation.get("bbox"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from converters.formats.base import AsWritten, Encoded, Pixels, Settings, TreeShape, image_name
-from converters.formats.coco.annotations import CROWD, annotations_shown, given_box, load_filled
+from converters.formats.coco.annotations import CROWD, annotations_shown, given_box, load_filled, turn_of
 from converters.formats.coco.categories import coco_categories
 from converters.formats.coco.faults import self_faults
 from converters.formats.coco.files import speaks_of
@@ -93,7 +93,7 @@ def _recognise(root: Path) -> bool:
 
 
 def _as_written(record: LabelRecord, shown: LabelledImage) -> AsWritten:
-    given = [given_box(one) for one in annotations_shown(record, len(shown.instances))]
+    given = [given_box(one) if not turn_of(one) else None for one in annotations_shown(record, len(shown.instances))]
     return AsWritten(
         boxes=tuple(
             (box[0], box[1], box[0] + box[2], box[1] + box[3]) if box is not None else one.bbox

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from converters.formats.base import Reading
-from converters.formats.coco.annotations import crowds_note, load_coco
+from converters.formats.coco.annotations import crowds_note, load_coco, turn_of
 from converters.formats.coco.box_forms import check_boxes
 from converters.formats.coco.categories import read_categories
 from converters.formats.coco.document import image_id, image_places, shown, whole_number
@@ -55,7 +55,7 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
             classes = tuple(categories.names.get(_category(one), "") for one in annotations)
             payload = (str(path), annotations)
             found.append(FoundImage(image.subset, image.stem, image.path, payload, classes, image.size))
-    drawn = any(one.get("segmentation") for image in found for one in image.payload[1])
+    drawn = any(one.get("segmentation") or turn_of(one) for image in found for one in image.payload[1])
     kind: LabelKind = "masks" if drawn else "boxes"
     names = categories.names
     return LabelTree(

@@ -76,14 +76,15 @@ def read_annotation(path: Path) -> Annotation:
         what = f"is no Pascal VOC annotation: it begins with <{root.tag:.40}>, not <annotation>"
         raise ToolkitError(path, what, _REMEDY)
     found = root.findall("object")  # those of <part> lie deeper, and are no objects
+    ours = text_of(root, "source/annotation") == OURS
     return Annotation(
         filename=text_of(root, "filename"),
         folder=text_of(root, "folder"),
         place=text_of(root, "path"),
         size=_size(path, root.find("size")),
-        objects=tuple(_object(f"{path}: object {number}", one) for number, one in enumerate(found, 1)),
+        objects=tuple(_object(f"{path}: object {number}", one, ours=ours) for number, one in enumerate(found, 1)),
         outlines=sum(any(one.find(name) is not None for name in _OUTLINES) for one in found),
-        ours=text_of(root, "source/annotation") == OURS,
+        ours=ours,
     )
 
 
@@ -98,7 +99,8 @@ def _size(path: Path, size: Element | None) -> tuple[int, int] | None:
     return (sides[0], sides[1]) if min(sides) > 0 else None
 
 
-def _object(place: str, element: Element) -> VocObject:
+def _object(place: str, element: Element, *, ours: bool) -> VocObject:
+    """An object; of ours attributes stand as they were, blanks around them and empty ones too."""
     label = text_of(element, "name")
     if not label:
         raise ToolkitError(place, "has no <name>", "name its class, or remove it")
@@ -110,8 +112,14 @@ def _object(place: str, element: Element) -> VocObject:
         x0, y0, x1, y1 = (_number(place, f"<{name}>", text_of(boxes[0], name)) for name in _CORNERS)
         corners = (x0, y0, x1, y1)
     told = [(name, text) for name, usual in USUAL.items() if (text := text_of(element, name)).lower() != usual]
-    told += [(text_of(one, "name"), text_of(one, "value")) for one in element.findall("attributes/attribute")]
-    return VocObject(label, corners, tuple((name, text) for name, text in told if name and text))
+    told = [(name, text) for name, text in told if text]
+    for one in element.findall("attributes/attribute"):
+        name, text = one.findtext("name") or "", one.findtext("value") or ""
+        if ours and name:
+            told.append((name, text))
+        elif name.strip() and text.strip():
+            told.append((name.strip(), text.strip()))
+    return VocObject(label, corners, tuple(told))
 
 
 def _number(place: str | Path, name: str, text: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from converters.formats.voc.annotation import OURS, USUAL
 from converters.formats.voc.class_values import colour_map, labelmap_text
 from converters.formats.voc.subsets import list_line
 from toolkit.errors import ToolkitError
+from toolkit.files.xml_files import check_class_name, xml_text
 from toolkit.geometry.labels import Box, Instance, LabelledImage
 from toolkit.imaging.images import encode_map
 
@@ -25,9 +25,6 @@ __all__ = ["encode_voc", "objects_shown", "voc_shape"]
 
 _MOST = 254
 _HIDDEN = "hidden by another instance"
-_UNSAYABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u2028\u2029]")
-_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # in XML
-_BREAKS = {"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 _ALWAYS = (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0"))
 _IHDR_COLOUR, _IHDR_END = 25, 33  # places in a PNG: of the colour type, and behind the first chunk
 _PALETTE = 3
@@ -100,18 +97,8 @@ def voc_shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
         problem = f"holds {_MOST} classes at most, and there are {len(settings.classes)}"
         raise ToolkitError("voc", problem, "use --to coco, which holds any number of them, or --classes binary")
     for name in settings.classes:
-        _check_class(name)
-        if name != name.strip():
-            raise ToolkitError("voc", f"the class {name!r} begins or ends with a blank", "rename the class")
+        check_class_name("voc", name)
     return TreeShape(closing=(("labelmap.txt", labelmap_text(settings.classes)),))
-
-
-def _check_class(name: str) -> None:
-    """Refuse what no XML file can hold, or would break a line."""
-    found = _UNSAYABLE.search(name)
-    if found is not None:
-        problem = f"the class {name!r} holds {found[0]!a}, which no XML file can"
-        raise ToolkitError("voc", problem, "rename the class")
 
 
 def _xml(image: LabelledImage, name: str, shown: Sequence[Instance], *, segmented: bool) -> bytes:
@@ -119,7 +106,7 @@ def _xml(image: LabelledImage, name: str, shown: Sequence[Instance], *, segmente
     lines = [
         "<annotation>",
         "  <folder>JPEGImages</folder>",
-        f"  <filename>{_text(name)}</filename>",
+        f"  <filename>{xml_text(name)}</filename>",
         f"  <source><database>Unknown</database><annotation>{OURS}</annotation></source>",
         f"  <size><width>{image.width}</width><height>{image.height}</height><depth>{depth}</depth></size>",
         f"  <segmented>{int(segmented)}</segmented>",
@@ -134,9 +121,9 @@ def _object(one: Instance) -> list[str]:
     # What is said and is usual stands among the other attributes, where it is read as said.
     more = {name: text for name, text in told.items() if USUAL.get(name, text.lower()) == text.lower()}
     lines = ["  <object>", f"    <name>{escape(one.label)}</name>"]
-    lines += [f"    <{name}>{_text(told.get(name, usual))}</{name}>" for name, usual in _ALWAYS]
+    lines += [f"    <{name}>{xml_text(told.get(name, usual))}</{name}>" for name, usual in _ALWAYS]
     if "occluded" in told:
-        lines.append(f"    <occluded>{_text(told['occluded'])}</occluded>")
+        lines.append(f"    <occluded>{xml_text(told['occluded'])}</occluded>")
     sides = zip(("xmin", "ymin", "xmax", "ymax"), _corners(one.bbox), strict=True)
     lines.append(f"    <bndbox>{''.join(f'<{name}>{side}</{name}>' for name, side in sides)}</bndbox>")
     return [*lines, *_attributes(more), "  </object>"]
@@ -147,15 +134,10 @@ def _attributes(told: Mapping[str, str]) -> list[str]:
     if not told:
         return []
     each = (
-        f"<attribute><name>{_text(name)}</name><value>{_text(value)}</value></attribute>"
+        f"<attribute><name>{xml_text(name)}</name><value>{xml_text(value)}</value></attribute>"
         for name, value in told.items()
     )
     return [f"    <attributes>{''.join(each)}</attributes>"]
-
-
-def _text(text: str) -> str:
-    """What XML can hold of a text, which tells nothing by itself."""
-    return escape(_ILLEGAL.sub("\ufffd", text), _BREAKS)
 
 
 def _corners(box: Box) -> tuple[str, str, str, str]:
