@@ -110,8 +110,10 @@ class Format:
         return Counter(name for one in image.instances for name in one.attributes if name not in kept)
 
     def holds_in(self, tree: LabelTree) -> Holds:
-        """What the labels of a tree of this format consist of: a format of pixels may be given boxes alone."""
+        """What the labels of a tree of this format consist of: one of pixels may be given boxes alone, or classes."""
         kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
+        if kinds == {"class"}:
+            return "classes"
         return "boxes" if self.holds == "pixels" and kinds == {"boxes"} else self.holds
 
     def labels_sha256(self, root: Path) -> str:

@@ -27,6 +27,7 @@ FORMATS: dict[str, str] = {
     "masks": "converters.formats.masks",
     "labelme": "converters.formats.labelme.format",
     "voc": "converters.formats.voc.format",
+    "label-studio": "converters.formats.label_studio.format",
 }
 """Name -> module, whose `FORMAT` it is. Outputs are made in this order; the first that recognises a tree has it."""
 
