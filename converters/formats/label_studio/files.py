@@ -12,7 +12,7 @@ from toolkit.dataset.layouts import detect_layout
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.guessing import guess
 
-__all__ = ["is_dataset", "is_label_studio", "is_tasks_file", "json_files"]
+__all__ = ["home_of", "is_dataset", "is_label_studio", "is_tasks_file", "json_files"]
 
 _HEAD = 1 << 16  # bytes at either end in which the members of a task are looked for
 _FOLDERS = ("annotations", "labels", "json", "exports")  # in which JSON files may lie, whatever their letter case
@@ -40,18 +40,22 @@ def is_tasks_file(path: Path) -> bool:
 def _told(data: bytes, begin: bytes) -> bool | None:
     """Whether some bytes name what tasks have; None where they name some of it."""
     if begin == b"{":
-        return _has(data, "data", "result") and (_has(data, "task") or _has(data, "from_name") or _has(data, "id"))
+        return _has(data, "data", "result") and (_has(data, "task", "completed_by") or _has(data, "from_name"))
     if _has(data, "annotation_id", "annotator", "lead_time"):
         return True
     lists = _has(data, "annotations") or _has(data, "completions")
-    signs = any(_has(data, name) for name in ("result", "completed_by", "total_annotations", "predictions"))
-    if lists and _has(data, "data") and signs:
-        return True
-    return None if lists or signs else False
+    return True if lists and _has(data, "data") else None if lists or _has(data, "annotator") else False
 
 
 def _has(data: bytes, *names: str) -> bool:
     return all(b'"%b"' % name.encode() in data for name in names)
+
+
+def home_of(root: Path) -> Path:
+    """The folder that the images of a root, or of one file, lie below."""
+    if root.is_dir():
+        return root
+    return root.parent.parent if root.parent.name.lower() in _FOLDERS else root.parent
 
 
 def json_files(root: Path) -> list[Path]:

@@ -46,13 +46,16 @@ def told_image(place: str, data: Mapping[str, Any], tags: Sequence[str]) -> str:
         told = data.get(name)
         if isinstance(told, list) and len(told) > 1 and all(isinstance(one, str) for one in told):
             raise ToolkitError(place, f"is of {len(told)} images", "make a task of each image")
-        if name in found or (isinstance(told, str) and told.strip()):
-            return str(told)
+        if name in found:
+            return found[name]
     if len(found) == 1:
         return next(iter(found.values()))
     if found:
-        named = " and ".join(list(found)[:3])
-        raise ToolkitError(place, f"may be of several images, by {named}", "name the column of the image 'image'")
+        listed = " and ".join(list(found)[:3])
+        raise ToolkitError(place, f"may be of several images, by {listed}", "name the column of the image 'image'")
+    for told in (data.get(name) for name in (*tags, *_USUAL)):
+        if isinstance(told, str) and told.strip():
+            return told
     raise ToolkitError(place, f"names no image: its data are {shown(dict(data))}", "name it under 'image'")
 
 
@@ -88,6 +91,7 @@ def _names(text: str) -> Iterator[str]:
     if parts.scheme in ("http", "https") or (parts.path.startswith("/data/") and not parts.scheme):
         yield unquote(parts.path)
         yield parts.path
+        yield "" if parts.scheme else text
     elif len(parts.scheme) > 1:  # a letter is a drive
         bucket, _, inner = text.partition("://")[2].partition("/")  # names in a bucket may hold ? and #
         yield inner or bucket

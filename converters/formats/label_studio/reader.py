@@ -14,7 +14,7 @@ from converters.formats.image_files import ImageFinder, plain_name
 from converters.formats.label_studio.classes import decide
 from converters.formats.label_studio.document import Task, chosen, read_tasks
 from converters.formats.label_studio.drawing import load_label_studio
-from converters.formats.label_studio.files import json_files
+from converters.formats.label_studio.files import home_of, is_tasks_file, json_files
 from converters.formats.label_studio.notes import Seen, notes_of
 from converters.formats.label_studio.places import names_of, place_of, told_image
 from converters.formats.label_studio.regions import Said, read_results
@@ -54,11 +54,11 @@ def index_label_studio(root: Path, reading: Reading) -> LabelTree:
     Raises:
         ToolkitError: a file is damaged, or its choices answer several questions.
     """
-    home = root if root.is_dir() else root.parent
+    home = home_of(root)
     manifest = read_manifest(home)
     tree = _Tree(ImageFinder(home), manifest is not None)
     for path in json_files(root):
-        tasks = read_tasks(path)
+        tasks = read_tasks(path) if path == root or is_tasks_file(path) else None
         if tasks is None:
             tree.seen.strange.append(path.name)
         for task in tasks or ():

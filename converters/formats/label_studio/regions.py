@@ -99,15 +99,16 @@ def _take_in(said: Said, place: str, name: str, group: Sequence[JsonObject]) -> 
     kinds = {shape for _, shape in drawn}
     if len(kinds) > 1:
         raise ToolkitError(place, f"is a {' and a '.join(sorted(kinds))}", "give each an id of its own")
+    if any(_geometry(one) != _geometry(drawn[0][0]) for one, _ in drawn):
+        raise ToolkitError(place, "is drawn twice, in different places", "give each an id of its own")
     _check_picture(said, place, group)
     about = {name: text for one in group if _kind(one) in _ABOUT for name, text in _told(one)}
     first, shape = drawn[0]
     score = next((one["score"] for one in group if _is_number(one.get("score"))), None)
     about |= {"score": repr(score)} if score is not None else {}
-    value = next((_value(one) for one, _ in drawn if shape != "brush" or "rle" in _value(one)), _value(first))
     attributes = tuple(sorted({**_meta(group), **about}.items()))
     region = Region(name, shape, _label(place, group), attributes=attributes)
-    said.regions.append(_placed(place, region, value))
+    said.regions.append(_placed(place, region, _value(first)))
 
 
 def _take_in_unplaced(said: Said, place: str, result: JsonObject) -> None:
@@ -120,6 +121,10 @@ def _take_in_unplaced(said: Said, place: str, result: JsonObject) -> None:
     if not isinstance(texts, list) or not all(isinstance(one, str) and one.strip() for one in texts):
         raise ToolkitError(place, f"has the choices {shown(texts)}, no list of texts", _CORRECT)
     said.choices.setdefault(question if isinstance(question, str) else "choices", []).extend(texts)
+
+
+def _geometry(result: JsonObject) -> JsonObject:
+    return {name: told for name, told in _value(result).items() if not name.endswith("labels")}
 
 
 def _kind(result: JsonObject) -> str:
@@ -154,7 +159,7 @@ def _shape(place: str, result: JsonObject) -> Shape | None:
         return "ellipse"
     if "points" in value:
         return "polygon"
-    return "rectangle" if {"x", "y", "width", "height"} <= value.keys() and value["height"] else None
+    return "rectangle" if {"x", "y", "width", "height"} <= value.keys() else None
 
 
 def _label(place: str, group: Sequence[JsonObject]) -> str:
