@@ -19,7 +19,6 @@ from toolkit.geometry.labels import Instance, LabelledImage
 __all__ = ["encode_label_studio", "label_config", "label_studio_shape"]
 
 _MOST_VALUES = 1 << 32  # of a buffer, four for each pixel
-_TRIED = 3  # neighbours of a number, in which one may give a side again exactly
 
 
 def label_studio_shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
@@ -115,17 +114,4 @@ def _score(attributes: dict[str, str]) -> JsonObject:
 def _rectangle(box: Sequence[float], size: tuple[int, int]) -> dict[str, float]:
     x0, y0, x1, y1 = box
     sides = {"x": (x0, size[0]), "y": (y0, size[1]), "width": (x1 - x0, size[0]), "height": (y1 - y0, size[1])}
-    return {name: _per_cent(length, whole) for name, (length, whole) in sides.items()}
-
-
-def _per_cent(length: float, whole: int) -> float:
-    """Per cent of a side, such that `per_cent / 100 * whole` is the length again, wherever a number has that."""
-    first = length * 100 / whole
-    below = above = first
-    for _ in range(_TRIED):
-        if below / 100 * whole == length:
-            return below
-        if above / 100 * whole == length:
-            return above
-        below, above = math.nextafter(below, -math.inf), math.nextafter(above, math.inf)
-    return first
+    return {name: length * 100 / whole for name, (length, whole) in sides.items()}

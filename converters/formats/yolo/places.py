@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 from toolkit.imaging.images import is_image
 
@@ -124,12 +125,15 @@ class TreeFiles:
         self.images: list[str] = []
         self.texts: list[str] = []
         self._texts: defaultdict[str, list[str]] = defaultdict(list)
+        self._decoded: defaultdict[str, list[str]] = defaultdict(list)  # Label Studio may call them as in addresses
         for path in _walk(root):
             if is_image(path):
                 self.images.append(path)
             elif path.lower().endswith(".txt") and path.rpartition("/")[2].lower() not in NAMES_FILES:
                 self.texts.append(path)
                 self._texts[path[:-4].lower()].append(path)
+                if "%" in path:
+                    self._decoded[unquote(path[:-4]).lower()].append(path)
         self.images.sort()
         self.texts.sort()
         self._known = frozenset(self.images)
@@ -166,7 +170,7 @@ class TreeFiles:
 
     def _text(self, stem: str) -> str | None:
         """The text file of a name without ending: in whatever letter case if only one fits."""
-        same = self._texts.get(stem.lower(), [])
+        same = self._texts.get(stem.lower()) or self._decoded.get(stem.lower(), [])
         exact = [path for path in same if path[:-4] == stem]
         fitting = exact or same
         return fitting[0] if len(fitting) == 1 else None

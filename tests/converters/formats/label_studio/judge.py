@@ -1,6 +1,6 @@
 """Label Studio's own rules, and files as it exports them: no code is shared with ours.
 
-`decode_rle`, `encode_rle` and the corners of rotated rectangles are those of label-studio-sdk 2.1 (Apache 2.0), said anew.
+`decode_rle`, `encode_rle` and the corners of rotated rectangles are those of label-studio-sdk 2.1, said anew.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def region(kind: str, label: str | None = "dent", **told: Any) -> dict[str, Any]
     return {**sizes, **names, "type": f"{kind}labels", "value": value, **given}
 
 
-def rectangle(x: float = 10, y: float = 20, width: float = 30, height: float = 40, **told: Any) -> dict[str, Any]:
+def rectangle(x: Any = 10, y: Any = 20, width: Any = 30, height: Any = 40, **told: Any) -> dict[str, Any]:
     """An upright rectangle, in per cent: by default the pixels 4 to 16 and 4 to 12."""
     label = told.pop("label", "dent")
     return region("rectangle", label, x=x, y=y, width=width, height=height, **{"rotation": 0, **told})
@@ -134,6 +134,4 @@ def plant(root: Path, tasks: Sequence[Any], *, images: Sequence[str] = ("a.png",
 def pixels(tree: LabelTree | Path) -> dict[str, list[tuple[str, Bools]]]:
     """Key -> class and pixels of each object."""
     read = read_labels(tree) if isinstance(tree, Path) else tree
-    return {
-        image.key: [(one.label, one.whole(image.width, image.height)) for one in image.instances] for image in read
-    }
+    return {image.key: [(one.label, one.whole(image.width, image.height)) for one in image.instances] for image in read}

@@ -91,7 +91,10 @@ def packed(bits: str) -> bytes:
         (b"", "run lengths that are cut short"),
         (packed(header(24)), "run lengths that are cut short"),
         (packed(header(24) + "100" + "111" + f"{255:08b}"), "run lengths that are cut short"),
-        (packed(header(20) + "110" + f"{19:08b}" + f"{255:08b}"), "run lengths of 20 values, and the image has 3 x 2 x 4"),
+        (
+            packed(header(20) + "110" + f"{19:08b}" + f"{255:08b}"),
+            "run lengths of 20 values, and the image has 3 x 2 x 4",
+        ),
         (packed(header(24, 16) + "110" + f"{23:08b}" + f"{255:016b}"), "run lengths of values of 16 bits, and not 8"),
         (packed(header(24) + "110" + f"{24:08b}" + f"{255:08b}"), "run lengths that hold more values than they say"),
         (packed(header(24) + "010" + f"{23:08b}" + f"{255:08b}"), "run lengths that are cut short"),
