@@ -20,6 +20,7 @@ CHECKS = (
     "coco",
     "labelme",
     "voc",
+    "label_studio",
     "layouts",
     "names",
     "runs",
