@@ -307,15 +307,18 @@ def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[st
     problems: tuple[Problem, ...] = ()
     for member, how in zip(pair, settings, strict=True):
         try:
-            image = member.read(how).image
-            images.append(replace(image, instances=tuple(_with(one, attributes) for one in image.instances)))
+            images.append(member.read(how).image)
         except ToolkitError as error:
             problems += error.problems
     if problems:
         return _Compared(problems=problems)
     before, after = images
     classes = _class(pair[0], before), _class(pair[1], after)
-    change = None if _same_labels(before, after) else _label_change(pair[1].sample.key, before, after)
+    change = None
+    for told in (frozenset[str](), attributes):  # attributes are told of where nothing else differs
+        ones = [replace(image, instances=tuple(_with(one, told) for one in image.instances)) for image in images]
+        if change is None and not _same_labels(*ones):
+            change = _label_change(pair[1].sample.key, *ones)
     return _Compared(classes if classes[0] != classes[1] else None, change, _other_bytes(pair))
 
 

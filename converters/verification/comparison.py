@@ -111,7 +111,9 @@ def _attribute_faults(found: Format, record: LabelRecord, shown: LabelledImage, 
     """Attributes that a tree of ours should have kept, and that it gives to other objects than the truth."""
     if not record.ours or len(shown.instances) != len(truth.instances):
         return []
-    here, there = (_attributes(image.instances, found.keeps) for image in (shown, truth))
+    told = {name for one in truth.instances for name in one.attributes}
+    names = told if found.keeps is None else {*found.keeps}
+    here, there = (_attributes(image.instances, names) for image in (shown, truth))
     return [
         f"{truth.key}: {here[pair]} object(s) have the {pair[0]} {pair[1]}, the source has it of {there[pair]}"
         for pair in sorted(here | there)

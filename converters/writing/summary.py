@@ -87,7 +87,9 @@ def _sum(manifest: Mapping[str, Any], part: str) -> int:
 
 def unmasked_note(items: Items) -> list[str]:
     """What to say of defect images whose masks are not there, and that are written: a class is all that is asked."""
-    keys = [member.sample.key for member, _ in items if member.missing is not None]
+    members = [member for member, _ in items]
+    some = any(member.sample.kind == "masks" for member in members)  # else no mask was ever meant
+    keys = [member.sample.key for member in members if some and member.missing is not None]
     shown = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
     return [f"{len(keys)} defect image(s) have no mask where the layout has one: {shown}"] if keys else []
 

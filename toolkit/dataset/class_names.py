@@ -20,21 +20,22 @@ NAMES_FILES = frozenset(
 
 _MOST_BYTES = 1 << 16
 _NUMBERED = re.compile(r"(\d{1,5})\s*[:;,=\t ]\s*([^:;,=\t]+?)[\s,;]*")
+_OF_IMAGES = re.compile(r"(?im)\.(png|jpe?g|bmp|tiff?|webp)\b")  # then it lists images
 _PLAIN = re.compile(r"[^,;:=\t]{1,100}")
 
 
 def read_names(path: Path) -> Sequence[str] | Mapping[int, str] | None:
     """The names in a file, in their order or by their numbers; None where it holds none.
 
-    A first line that heads columns is passed over.
+    A first line that heads columns is passed over, and so are lines that begin with #.
     """
     try:
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines or len(data) > _MOST_BYTES or "\0" in text:
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines or len(data) > _MOST_BYTES or "\0" in text or _OF_IMAGES.search(text):
         return None
     for rows in (lines, lines[1:]):
         found = [match for row in rows if (match := _NUMBERED.fullmatch(row))]

@@ -42,6 +42,7 @@ def check_boxes(path: Path, images: Mapping[int | str, ListedImage], of_image: A
     Raises:
         ToolkitError: they are not x, y, width and height in pixels.
     """
+    _check_polygons(path, images, of_image)
     alone, owners = [], []
     for number, image in images.items():
         for annotation in of_image.get(number, ()):
@@ -63,6 +64,19 @@ def check_boxes(path: Path, images: Mapping[int | str, ListedImage], of_image: A
         raise ToolkitError(
             path, f"its boxes look like corners x1, y1, x2, y2: {wrong}", f"{remedy} at the border of their images"
         )
+
+
+def _check_polygons(path: Path, images: Mapping[int | str, ListedImage], of_image: Annotations) -> None:
+    """Raise where all polygons of a file are shares of their images, which would mark nothing.
+
+    Raises:
+        ToolkitError: they are.
+    """
+    ends = (_ends(one.get("segmentation")) for number in images for one in of_image.get(number, ()))
+    known = np.array([one for one in islice(ends, _COMPARED) if one is not None], np.float64).reshape(-1, 4)
+    if len(known) and (known >= 0).all() and (known <= 1.001).all() and (known != np.rint(known)).any():
+        problem = "its polygons are shares of their images, not pixels: no coordinate is larger than 1"
+        raise ToolkitError(path, problem, "multiply each x by the image's width, and each y by its height")
 
 
 def _are_shares(boxes: Boxes) -> bool:

@@ -35,6 +35,7 @@ FORMAT = Format(
     recognise=_recognise,
     recognise_file=is_labelme_file,
     takes_boxes=True,
+    keeps=None,
     seen_by={"labelme": None},
     count=lambda image, settings: len(image.instances),
 )

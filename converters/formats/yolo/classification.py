@@ -30,6 +30,8 @@ from converters.formats.manifest import ClassRow
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.placement import where_they_stand
 from converters.rasterize import Rounding
+from toolkit.dataset.layouts.files import list_files
+from toolkit.dataset.layouts.guessing.pairs import holds_masks
 from toolkit.dataset.samples import GOOD, is_good_word
 from toolkit.errors import Problem
 from toolkit.files.typed import read_rows
@@ -58,7 +60,8 @@ def _suspect(root: Path) -> bool:
     folders = [folder for _, folder in _class_folders(root)]
     if any(folder.name.lower() in _NO_CLASSES for folder in folders):
         return False
-    return any(is_image(file.name) for folder in folders for file in walk_files(folder))
+    some = any(is_image(file.name) for folder in folders for file in walk_files(folder))
+    return some and not holds_masks(list_files(root))  # which would be photos of a class
 
 
 _NO_CLASSES = ("images", "labels", "masks", "annotations", "ground_truth")

@@ -17,6 +17,7 @@ from converters.formats.yolo.places import TreeFiles
 from converters.formats.yolo.reader import load_obb, load_yolo
 from converters.formats.yolo.rows import LabelFile, RowCounts, count_rows, looks_like_row
 from converters.rasterize import Rounding
+from toolkit.dataset.layouts.guessing.pairs import named_as_masks
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem
 from toolkit.files.typed import read_rows
@@ -39,6 +40,7 @@ class _Tally:
         labels: label files that are there, paths below the root.
         places: folders in which label files were looked for.
         bare: folder -> images in it without a label file.
+        unlabelled: these images.
         images: folder -> images in it.
         ids: class ids that occur.
         counts: sums over all files.
@@ -48,6 +50,7 @@ class _Tally:
     labels: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
     bare: Counter[str] = field(default_factory=Counter)
+    unlabelled: list[str] = field(default_factory=list)
     images: Counter[str] = field(default_factory=Counter)
     ids: set[int] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
@@ -62,6 +65,7 @@ class _Tally:
             self.labels.add(label)
         else:
             self.bare[folder] += 1
+            self.unlabelled.append(image)
         self.ids.update(counts.ids)
         self.mixed += bool(counts.boxes and counts.polygons)
         for name in ("boxes", "polygons", "quads", "posed", "repeated", "rows"):
@@ -86,6 +90,7 @@ def index_yolo(root: Path, reading: Reading) -> LabelTree:
     shared = _shared_labels(found, files.root, tally)
     found = [one for one in found if one.payload.path not in shared]
     problems = [*_unread_labels(files, claims, tally), *(_shared(label, images) for label, images in shared.items())]
+    problems += _masks_among(files, tally) if manifest is None else ()
     if found and not tally.labels:
         problems.append(_unlabelled(root, len(found), tally))
         found = [replace(one, kind="unlabelled") for one in found]
@@ -125,6 +130,15 @@ def _shared(label: str, images: Sequence[Path]) -> Problem:
     return Problem(
         label, f"one label for {len(images)} images: {shown}", "rename one of them, and give it its own label"
     )
+
+
+def _masks_among(files: TreeFiles, tally: _Tally) -> Iterator[Problem]:
+    """That images without a label are called as the masks of others: as background they would be good images."""
+    masks = set(named_as_masks(files.images)).intersection(tally.unlabelled)
+    if masks:
+        shown = ", ".join(_first(sorted(masks)))
+        what = f"{len(masks)} image(s) without a label are called as masks of others: {shown}"
+        yield Problem(str(files.root), what, "take them out, or give each a label file")
 
 
 def _classes(counts: RowCounts, told: TreeDescription) -> tuple[str, ...]:

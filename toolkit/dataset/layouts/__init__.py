@@ -15,6 +15,7 @@ from toolkit.dataset.layouts.described import index_described, is_good
 from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
 from toolkit.dataset.layouts.files import FileList, hidden_notes, list_files, unread_notes, unread_pictures
 from toolkit.dataset.layouts.guessing import candidates, guess, signed
+from toolkit.dataset.layouts.guessing.pairs import holds_masks
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.layouts.places import MaskPlaces, plain_pattern
 from toolkit.dataset.layouts.resolving import Resolution, resolve, subset_of
@@ -124,7 +125,7 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     if not left:
         if not len(dataset) and not dataset.layout_problems:
             raise _holds_no_images(files)
-        return dataset
+        return dataset.with_problems(_masks_among_photos(dataset, files))
     found = guess(files)
     if found is not None:
         return index_described(files, found.description, resolution=found.resolution)
@@ -134,6 +135,13 @@ def _whole(dataset: Dataset, root: Path) -> Dataset:
     what = f"{len(left)} image file(s) have no place in the layout {dataset.layout}: {shown}"
     remedy = "take them out, or say how the folder is laid out with --layout FILE.yaml"
     return dataset.with_problems([Problem(str(root), what, f"{remedy}; 'defectkit layouts --guess {root}' drafts one")])
+
+
+def _masks_among_photos(dataset: Dataset, files: FileList) -> Iterator[Problem]:
+    """That some photos of a dataset of classes are masks of others, by their names or values."""
+    if dataset.holds == "class" and holds_masks(files):
+        remedy = "say with --image and --mask where both are, or take the masks out"
+        yield Problem(str(files.root), "some of its images look like masks of others, and would be photos", remedy)
 
 
 def _with_unread(dataset: Dataset, files: FileList) -> Dataset:

@@ -100,3 +100,11 @@ def test_boxes_inside_their_images_are_never_refused(
     boxes = [[x0, y0, x1 - x0 + 1, y1 - y0 + 1] for (x0, x1), (y0, y1) in drawn]
     (found,) = read_labels(boxed(tmp_path_factory.getbasetemp() / "inside", boxes))
     assert [list(one.bbox) for one in found.instances] == [[x, y, x + w, y + h] for x, y, w, h in boxes]
+
+
+def test_polygons_in_shares_of_an_image_are_refused(tmp_path: Path) -> None:
+    shares = annotation(segmentation=[[0.1, 0.1, 0.3, 0.1, 0.3, 0.3]])
+    with pytest.raises(ToolkitError, match="its polygons are shares of their images, not pixels"):
+        read_labels(coco_tree(tmp_path, coco(shares)))
+    for sound in (ring(0, 0, 1, 1), ring(3, 4, 12, 9)):
+        assert len(read_labels(coco_tree(tmp_path, coco(annotation(segmentation=[sound]))))) == 1

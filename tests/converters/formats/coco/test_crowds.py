@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from converters import convert, diff, read_labels, verify
-from tests.converters.formats.coco.stand_ins import RUNS, SIZE, annotation, coco, coco_tree, ring
+from tests.converters.formats.coco.stand_ins import RUNS, SIZE, annotation, coco, coco_tree, image, ring
 
 MASK = annotation(segmentation={"counts": RUNS, "size": list(SIZE)}, iscrowd=1)
 CROWDS = {
@@ -73,3 +73,16 @@ def test_a_tree_of_ours_that_lost_a_crowd_fails(tmp_path: Path) -> None:
     path = tmp_path / "out/coco/annotations/instances_train.json"
     path.write_text(path.read_text().replace('"iscrowd":1', '"iscrowd":0'))
     assert any("iscrowd" in one for one in verify(tmp_path / "out", against=root).failures)
+
+
+@pytest.mark.parametrize("name", ["labelme", "voc"])
+def test_formats_of_attributes_keep_crowds(tmp_path: Path, name: str) -> None:
+    root = coco_tree(tmp_path / "tree", coco(MASK, annotation(id=2, segmentation=[ring(20, 4, 24, 9)])))
+    image(root / "images/a.png")
+    report = convert(root, tmp_path / "one", [name])
+    assert "dropped" not in report.manifests[name]["fidelity"]
+    assert verify(tmp_path / "one", against=root).passed
+    assert diff(root, tmp_path / "one" / name).labels == ()
+    convert(tmp_path / "one" / name, tmp_path / "two", ["coco", "voc", "labelme"])
+    assert crowds(tmp_path / "two/coco") == [1, 0]
+    assert diff(tmp_path / "two/voc", tmp_path / "two/labelme").labels == ()

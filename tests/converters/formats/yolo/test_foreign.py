@@ -447,3 +447,10 @@ def test_images_without_a_label_share_none(tmp_path: Path) -> None:
     root = yolo_tree(tmp_path, {"images/train/b.png": BOX, "images/train/a.png": None}, train="images/train")
     (root / "images/train/a.bmp").write_bytes((root / "images/train/a.png").read_bytes())
     assert (len(read_labels(root)), read_labels(root).layout_problems) == (3, ())
+
+
+@pytest.mark.parametrize("name", ["a_mask.png", "mask-a.png", "a.gt.png"])
+def test_masks_among_the_images_are_no_background(tmp_path: Path, name: str) -> None:
+    images = {"images/train/a.png": BOX, f"images/train/{name}": None, "images/train/b.png": None}
+    (problem,) = read_labels(yolo_tree(tmp_path, images, train="images/train")).layout_problems
+    assert f"1 image(s) without a label are called as masks of others: images/train/{name}" in problem.problem

@@ -35,6 +35,8 @@ FOUND = {
     "numbered": ((7, 3), "3: scratch\n7: dent\n", [("dent",), ("scratch",)]),
     "a table": ((7, 3), "Pixel Value, Class\n0, background\n3, scratch\n7, big dent\n", [("big dent",), ("scratch",)]),
     "binary": ((255, 255), WITH_BACKGROUND, [("defect",), ("defect",)]),
+    "a remark": ((2,), "# ids\n" + WITH_BACKGROUND, [("dent",)]),
+    "a list of images": ((1,), "0.png\n1.png\n", [("defect",)]),
     "other text": ((1,), "see the file = here, and there\n", [("defect",)]),
 }
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from converters.sources import open_source
+from tests.commands import defectkit
 from tests.toolkit.dataset.layouts.stand_ins import IMAGE, Tree, plant, told
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts import load_dataset
@@ -149,3 +151,26 @@ def drafted(folder: Path, tree: Tree) -> Dataset:
     file = folder / "mine.yaml"
     file.write_text(draft(list_files(root)))
     return load_dataset(root, file)
+
+
+@pytest.mark.parametrize("mask", ["*_mask", "mask-*", "*.gt", "*_x"])
+@pytest.mark.parametrize("folder", ["{}", "train/{}"])
+def test_masks_beside_photos_are_no_photos_of_a_class(tmp_path: Path, mask: str, folder: str) -> None:
+    tree: Tree = {f"{folder.format('good')}/g{name}.png": IMAGE for name in NAMES}
+    tree = {**tree, **pairs(f"{folder.format('dent')}/*.png", f"{folder.format('dent')}/{mask}.png")}
+    root = plant(tmp_path / "data", tree)
+    outcome = defectkit("convert", root, tmp_path / "out", "--to", "yolo-classify")
+    assert outcome.status == 2
+    assert "unknown layout" in outcome.err or "look like masks of others" in outcome.err
+
+
+def test_photos_called_alike_are_photos(tmp_path: Path) -> None:
+    tree: Tree = {f"train/{word}/{name}{end}.png": IMAGE for name in NAMES for word in "ab" for end in ("", "_1", "_2")}
+    assert len(open_source(plant(tmp_path, tree)).members) == 18
+
+
+def test_masks_in_a_folder_of_their_own_are_no_class(tmp_path: Path) -> None:
+    tree: Tree = {f"Train/Good/{name}.png": IMAGE for name in NAMES}
+    tree = {**tree, **pairs("Test/Dent/*.png", "Ground_Truth/Dent/*.png")}
+    with pytest.raises(ToolkitError, match="unknown layout"):
+        open_source(plant(tmp_path, tree))

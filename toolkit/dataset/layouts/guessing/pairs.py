@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from toolkit.dataset.samples import is_good_word
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image
 
-__all__ = ["drafted_pairs", "seems_good", "takes_masks_for_photos"]
+__all__ = ["drafted_pairs", "holds_masks", "named_as_masks", "seems_good", "takes_masks_for_photos"]
 
 _MASK_WORDS = re.compile(r"(?i)mask|label|truth|annot|segment|(?<![a-z])(gts?|segs?)(?![a-z])|(?<![a-z])(m|lbl)\Z")
 _GOOD_ENOUGH = frozenset(
@@ -63,21 +63,61 @@ def seems_good(word: str) -> bool:
 
 def takes_masks_for_photos(files: FileList) -> bool:
     """Whether a folder, taken for photos of a class, holds masks: by its name, or by its files' names and values."""
-    return _takes_masks(files.root, files.images)
+    folders = (path.rpartition("/")[0] for path in files.images)
+    return any(_MASK_WORDS.search(folder) for folder in folders) or holds_masks(files)
+
+
+def holds_masks(files: FileList) -> bool:
+    """Whether some images are masks of others: by their values, and the names of their folders or their own."""
+    return _holds_masks(files.root, files.images)
 
 
 @lru_cache(maxsize=4)
-def _takes_masks(root: Path, images: Sequence[str]) -> bool:
+def _holds_masks(root: Path, images: Sequence[str]) -> bool:
     stems: dict[tuple[str, ...], dict[str, str]] = {}
     for path in images:
         folders, stem = _split(path)
         stems.setdefault(folders, {})[stem] = path
-    if any(_MASK_WORDS.search(part) for folders in stems for part in folders):
+    masks = cache(lambda folders: _all_masks(root, stems[folders].values()))
+    if any(_MASK_WORDS.search("/".join(one)) and masks(one) for one in stems):
+        return True
+    if any(_has_masks_beside(root, found) for found in stems.values()):
         return True
     return any(
-        stems[one].keys() <= stems[other].keys() and _all_masks(root, stems[one].values())
+        stems[one].keys() <= stems[other].keys() and masks(one) and not masks(other)
         for one, other in permutations(sorted(stems)[:_MOST_FOLDERS], 2)
     )
+
+
+def _has_masks_beside(root: Path, stems: Mapping[str, str]) -> bool:
+    """Whether images of a folder are called as others of it, and as masks: a, a_mask; or hold two values."""
+    alone: dict[File, str] = {((), stem): path for stem, path in stems.items()}
+    count, before, after = _affix(alone, alone)
+    if not count:
+        return False
+    if _MASK_WORDS.search((before + after).strip(_DIVIDERS)):
+        return True
+    named = {stem for stem in stems if stem.startswith(before) and stem.endswith(after)}
+    those, others = ([path for stem, path in stems.items() if (stem in named) == told] for told in (True, False))
+    return _all_masks(root, those) and not _all_masks(root, others)
+
+
+def named_as_masks(images: Iterable[str]) -> list[str]:
+    """Of some images those that are called as others beside them, and as masks: a_mask.png beside a.jpg."""
+    paths = [*images]
+    known = {path.rpartition(".")[0] for path in paths}
+    return [path for path in paths if any(one in known for one in _without_mask_word(path.rpartition(".")[0]))]
+
+
+def _without_mask_word(stem: str) -> Iterator[str]:
+    """What a path without its ending may be without a word for masks before or behind its name."""
+    folder, slash, name = stem.rpartition("/")
+    for place, sign in enumerate(name):
+        if sign in _DIVIDERS:
+            if _MASK_WORDS.search(name[place + 1 :]):
+                yield folder + slash + name[:place]
+            if _MASK_WORDS.search(name[:place]):
+                yield folder + slash + name[place + 1 :]
 
 
 def _all_masks(root: Path, paths: Iterable[str]) -> bool:
