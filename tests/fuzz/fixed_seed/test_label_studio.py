@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 
 def test_label_studio(findings: Callable[..., list[str]]) -> None:
-    assert findings("label_studio", 60) == []
+    assert findings("label_studio", 20) == []
