@@ -22,7 +22,6 @@ _CHANNELS = 4
 _WORD = 8  # bits of a value
 _LENGTHS = (3, 4, 8, 16)  # bits of lengths, as Label Studio writes them
 _HEADER = 32 + 5 + 4 * len(_LENGTHS)
-_MOST_A_BIT = (1 << 16) / (1 + 2 + 16 + _WORD)  # values that a bit can stand for
 _CUT = "run lengths that are cut short"
 
 
@@ -51,7 +50,7 @@ def decode_brush(rle: bytes, width: int, height: int) -> Crop:
     """The pixels that are opaque, of an image of `width` and `height`.
 
     Raises:
-        ValueError: they are run lengths of something else, or damaged. Memory is asked for after that is known.
+        ValueError: they are run lengths of something else, or damaged. Memory is asked for when that is known.
     """
     bits = _Bits(rle)
     if 8 * len(rle) < _HEADER:
@@ -59,8 +58,6 @@ def decode_brush(rle: bytes, width: int, height: int) -> Crop:
     values = bits.take(32)
     if values != _CHANNELS * width * height:
         raise ValueError(f"run lengths of {values} values, and the image has {width} x {height} x {_CHANNELS}")
-    if values > 8 * len(rle) * _MOST_A_BIT:
-        raise ValueError(_CUT)
     word = bits.take(5) + 1
     if word != _WORD:
         raise ValueError(f"run lengths of values of {word} bits, and not {_WORD}")

@@ -81,7 +81,7 @@ def _pixels(region: Region, size: Size) -> Points:
     points = np.array(region.numbers, np.float64).reshape(-1, 2) / 100 * np.array(size, np.float64)
     if points.size and np.abs(points).max() > _FARTHEST:
         raise ValueError("a coordinate beyond all images")
-    return np.round(points, _DIGITS)
+    return points
 
 
 def corners_of(region: Region, size: Size) -> Points:
@@ -94,9 +94,7 @@ def corners_of(region: Region, size: Size) -> Points:
 
 
 def _turn(degrees: float) -> tuple[float, float]:
-    """Cosine and sine, exact for quarters."""
-    if degrees % 90 == 0:
-        return ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[int(degrees // 90) % 4]
+    """Cosine and sine."""
     return math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
 
 

@@ -11,6 +11,7 @@ from converters.formats.coco.files import find_coco_files
 from toolkit.dataset.layouts import detect_layout
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.guessing import guess
+from toolkit.errors import ToolkitError
 
 __all__ = ["home_of", "is_dataset", "is_label_studio", "is_tasks_file", "json_files"]
 
@@ -88,8 +89,12 @@ def is_label_studio(root: Path) -> bool:
 
 
 def is_dataset(root: Path) -> bool:
-    """Whether a folder with tasks holds masks, or classes in folders, as well: these tell more."""
-    if detect_layout(root) is not None:
-        return True
+    """Whether a folder with tasks is a dataset that has masks or boxes as well."""
+    layout = detect_layout(root)
+    if layout is not None:
+        try:
+            return any(sample.masks or sample.boxes for sample in layout.index(root))
+        except ToolkitError:
+            return True  # which is said where it is read
     found = guess(list_files(root))
     return found is not None and found.resolution.paired > 0

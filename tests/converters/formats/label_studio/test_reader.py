@@ -146,6 +146,13 @@ def test_images_are_found(tmp_path: Path, told: str) -> None:
     assert [sample.image for sample in read_labels(root).samples] == [tmp_path / NAMES[told]]
 
 
+def test_an_image_that_is_where_its_link_says_needs_no_note(tmp_path: Path) -> None:
+    link, place = "/data/upload/1/ab12cd34-a%20b.png", "data/upload/1/ab12cd34-a b.png"
+    assert read_labels(plant(tmp_path / "here", [task(link, rectangle())], images=[place])).notes == ()
+    (note,) = read_labels(plant(tmp_path / "there", [task(link, rectangle())], images=["ab12cd34-a b.png"])).notes
+    assert note == f"1 image(s) are not where their tasks say; those of their names are taken: {place}"
+
+
 def test_an_image_of_another_upload_of_its_name_is_taken_and_said(tmp_path: Path) -> None:
     tree = read_labels(plant(tmp_path, [task("/data/upload/1/ab12cd34-a.png", rectangle())]))
     assert any("1 image(s) have their tasks' names without the digits" in note for note in tree.notes)
@@ -263,6 +270,9 @@ def test_choices_beside_regions_mark_nothing(tmp_path: Path) -> None:
     tasks = [task("a.png", rectangle(), choice("dent")), task("b.png", choice("good")), task("c.png", choice("dent"))]
     root = plant(tmp_path, tasks, images=["a.png", "b.png", "c.png"])
     assert kinds(root) == {"a": "boxes", "b": "good", "c": "unlabelled"}
+    notes = read_labels(root).notes
+    assert "choices for 1 image(s) that have regions are not read" in notes
+    assert any("1 image(s) whose annotations mark no area: c.png" in note for note in notes)
 
 
 def test_choices_of_two_questions_are_no_class(tmp_path: Path) -> None:
@@ -564,6 +574,8 @@ def test_other_trees_are_not_taken(tmp_path: Path) -> None:
     save(pairs / "masks/a.png", mask)
     (pairs / "tasks.json").write_text(json.dumps([task("a.png", rectangle())]))
     assert open_source(pairs).layout != "label-studio"
+    classes = plant(tmp_path / "classes", [task("bad/b.png", rectangle())], images=["bad/b.png", "good/g.png"])
+    assert open_source(classes).layout == "label-studio"
     assert (
         open_source(plant(tmp_path / "own", [task("a.png", rectangle())], images=["images/a.png"])).layout
         == "label-studio"
