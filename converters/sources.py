@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from converters.formats.base import Holds, Labelled, Reading, Settings
 from converters.formats.label_tree import LabelTree
-from converters.formats.registry import FORMATS, every_format, find_format, read_manifest
+from converters.formats.registry import FORMATS, READ_ONLY, every_format, find_format, read_manifest
 from toolkit.dataset.dataset import Dataset
-from toolkit.dataset.inspection import Inspected, inspect_sample, read_sample
+from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
 from toolkit.dataset.layouts.files import hidden_notes, list_files
 from toolkit.dataset.samples import ClassScheme, LabelKind, Sample, image_class, instance_class
@@ -25,6 +25,7 @@ from toolkit.files.digests import file_digest
 from toolkit.files.reach import check_links, following_links
 from toolkit.geometry.instances import Found, box_instances, find_instances, not_too_large
 from toolkit.geometry.labels import LabelledImage
+from toolkit.packed import Mapped
 
 __all__ = [
     "DatasetSource",
@@ -162,7 +163,7 @@ class MaskedSample:
             found.components,
             found.too_small,
             inspected.turned,
-            _looks_inverted(inspected),
+            inspected.looks_inverted,
             inspected.fits_both_ways,
             inspected.header.turned,
             found.too_large,
@@ -184,14 +185,11 @@ class MaskedSample:
         return None if self.sample.kind in ("class", "unlabelled") else read_sample(self.sample).marked()
 
 
-def _looks_inverted(inspected: Inspected) -> bool:
-    """Whether more than half of an image is marked, its corners included: the background may be what is marked."""
-    size = inspected.header.height, inspected.header.width
-    crops = (mask.crop for mask in inspected.masks.values() if mask.crop.shape == size)
-    return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop != 0) * 2 > crop.size for crop in crops)
-
-
 _HOLDS: dict[LabelKind, Holds] = {"masks": "pixels", "boxes": "boxes", "class": "classes"}
+
+
+def _masked(missing: Mapping[str, Problem], sample: Sample) -> MaskedSample:
+    return MaskedSample(sample, missing.get(sample.key))
 
 
 class DatasetSource:
@@ -206,7 +204,7 @@ class DatasetSource:
         self.root, self.layout = dataset.root, dataset.layout
         self.layout_problems, self.notes = dataset.layout_problems, dataset.notes
         self.holds = _HOLDS[dataset.holds]
-        self.members = [MaskedSample(sample, dataset.unmasked.get(sample.key)) for sample in dataset]
+        self.members = Mapped(dataset, partial(_masked, dataset.unmasked))
 
     def classes(self, scheme: ClassScheme = "defect") -> list[str]:
         """As `Dataset.classes`."""
@@ -305,12 +303,12 @@ def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -
         return _indexed(trees[0], kind, reading, strict=strict)
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
-    raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join(FORMATS)}")
+    raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join((*FORMATS, *READ_ONLY))}")
 
 
 def is_label_file(root: Path) -> bool:
     """Whether a path is a file that may hold the labels of many images."""
-    return root.suffix.lower() in (".json", ".xml") and root.is_file()
+    return root.suffix.lower() in (".json", ".xml", ".csv") and root.is_file()
 
 
 def _read_file(path: Path, reading: Reading, *, strict: bool) -> LabelTree:

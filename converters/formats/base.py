@@ -19,13 +19,14 @@ from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.links import ImageMode
 from toolkit.geometry.instances import Grouping
-from toolkit.geometry.labels import LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
     "AsWritten",
     "Encoded",
     "Holds",
     "ImageMode",
+    "InstanceList",
     "Labelled",
     "PanopticLayout",
     "Pixels",
@@ -361,3 +362,19 @@ def csv_line(*cells: str | int) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(cells)  # with these two, both are quoted within a cell
     return text.getvalue().removesuffix("\r\n").encode()
+
+
+class InstanceList(list[Instance]):
+    """Instances of an image, and what else there is to say of them.
+
+    Attributes:
+        left_out: a line for each thing that the labels list and that marks none of the image's pixels.
+        settled: whether any rounding of the labels' coordinates gives the same pixels.
+    """
+
+    def __init__(
+        self, instances: Iterable[Instance] = (), left_out: Iterable[str] = (), *, settled: bool = False
+    ) -> None:
+        super().__init__(instances)
+        self.left_out = tuple(left_out)
+        self.settled = settled

@@ -12,6 +12,7 @@ from converters.formats.base import AsWritten, Encoded, Holds, Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.rasterize import ROUNDINGS, Rounding
 from toolkit.dataset.samples import LabelKind
+from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = ["Format", "Load"]
@@ -32,6 +33,14 @@ def _no_faults(record: LabelRecord, instances: Sequence[Instance]) -> list[str]:
     return []
 
 
+def _not_written(image: LabelledImage, settings: Settings) -> Encoded:
+    raise ToolkitError("--to", "names a format that is read, and not written", "use another one")
+
+
+def _no_shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
+    return TreeShape()
+
+
 def _never(root: Path) -> bool:
     return False
 
@@ -45,9 +54,9 @@ class Format:
     Attributes:
         name: as `--to` and manifests have it.
         holds: what its labels consist of.
-        encode: one image's labels as bytes.
-        shape: the files around them; it is told the subsets that hold images, in the order train, val, test.
         index: a tree of this format below a folder, or in a file, read as told.
+        encode: one image's labels as bytes; a format that is only read has no such function.
+        shape: the files around them; it is told the subsets that hold images, in the order train, val, test.
         reads: what it heeds of a `Reading`.
         label_files: patterns of the files that `labels_sha256` is over.
         rank: of several trees of one conversion the gallery shows the one of the lowest rank, which tells the most.
@@ -72,11 +81,11 @@ class Format:
 
     name: str
     holds: Holds
-    encode: Callable[[LabelledImage, Settings], Encoded]
-    shape: Callable[[Settings, Sequence[str]], TreeShape]
     index: Callable[[Path, Reading], LabelTree]
-    label_files: tuple[str, ...]
     rank: int
+    encode: Callable[[LabelledImage, Settings], Encoded] = _not_written
+    shape: Callable[[Settings, Sequence[str]], TreeShape] = _no_shape
+    label_files: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     recognise: Callable[[Path], bool] = _never
     recognise_file: Callable[[Path], bool] = _never
@@ -96,6 +105,11 @@ class Format:
     keeps_subsets: bool = True
     turns_photos: bool = True
 
+    @property
+    def writes(self) -> bool:
+        """Whether it is written, and not only read."""
+        return self.encode is not _not_written
+
     def can_show(self, kind: LabelKind) -> bool:
         """Whether its labels can say what labels of this kind say."""
         if self.holds == "classes" or kind in ("masks", "good"):
@@ -110,18 +124,18 @@ class Format:
         return Counter(name for one in image.instances for name in one.attributes if name not in kept)
 
     def holds_in(self, tree: LabelTree) -> Holds:
-        """What the labels of a tree of this format consist of: one of pixels may be given boxes alone, or classes."""
+        """What the labels of a tree of this format consist of: of a format of pixels they may be boxes, or classes."""
         kinds = {record.sample.kind for record in tree.records} - {"good", "unlabelled"}
-        if kinds == {"class"}:
-            return "classes"
-        return "boxes" if self.holds == "pixels" and kinds == {"boxes"} else self.holds
+        if self.holds == "pixels" and kinds in ({"boxes"}, {"class"}):
+            return "boxes" if kinds == {"boxes"} else "classes"
+        return self.holds
 
     def labels_sha256(self, root: Path) -> str:
         """SHA-256 over lines of path, NUL and SHA-256 of each label file below `root`, sorted."""
+        whole = hashlib.sha256()
         files = (path for pattern in self.label_files for path in root.glob(pattern))
-        lines = [
-            digest_line(path.relative_to(root).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
-            for path in files
-            if path.is_file()
-        ]
-        return hashlib.sha256(b"".join(sorted(lines))).hexdigest()
+        # A line begins with its path, which NUL ends: lines in order are paths in order.
+        for name in sorted(path.relative_to(root).as_posix() for path in files if path.is_file()):
+            with open(root / name, "rb") as file:
+                whole.update(digest_line(name, hashlib.file_digest(file, "sha256").hexdigest()))
+        return whole.hexdigest()

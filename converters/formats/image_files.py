@@ -6,13 +6,17 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from toolkit.imaging.images import is_image
 
-__all__ = ["ImageFinder", "plain_name"]
+if TYPE_CHECKING:
+    from toolkit.imaging.images import ImageHeader
+
+__all__ = ["ImageFinder", "image_header", "plain_name", "subset_of_name"]
 
 _LONGEST = 255  # bytes of a name that file systems take
 _DRIVE = re.compile(r"^[A-Za-z]:(?=[/\\])")
@@ -148,3 +152,47 @@ def _shared(wanted: Sequence[str], there: Sequence[str]) -> int:
             break
         count += 1
     return count
+
+
+def image_header(image: Path) -> ImageHeader:
+    """What an image file declares, read once for all who ask.
+
+    Raises:
+        ToolkitError: it cannot be read.
+    """
+    try:
+        told = os.stat(image)
+    except OSError:
+        return _read_header(image, 0, 0)
+    return _read_header(image, told.st_size, told.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)  # a conversion asks when it looks at an image and when it writes it, a proof for each reading
+def _read_header(image: Path, length: int, changed: int) -> ImageHeader:
+    from toolkit.imaging.images import read_header
+
+    return read_header(image)
+
+
+_SUBSET_WORDS = {
+    "train": ("train", "training", "trainset", "trainval"),
+    "val": ("val", "valid", "validation", "valset"),
+    "test": ("test", "testing", "testset"),
+}
+_SUBSETS = {word: subset for subset, words in _SUBSET_WORDS.items() for word in words}
+_NEUTRAL = re.compile(
+    r"v?\d*|all|ann(s|otated|otations?)?|bbox|boxes|coco|data(set)?|detection|final|folder|full|images?|imgs?|instances?"
+    r"|json|label(s|led)?|masks?|new|of|panoptic|segm(entation)?|set|split|subset"
+)
+"""Words that stand beside the name of a subset and mean nothing."""
+
+
+def subset_of_name(name: str) -> str | None:
+    """Subset that a folder or file name speaks of, for instance "valid" or "instances_train2017"; None if none.
+
+    Whole words count, the last of those that mean something: "crash_train" is of train, "test piece" and "valve" are
+    not of any subset.
+    """
+    words = re.split(r"[\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    telling = [word for word in words if not _NEUTRAL.fullmatch(word)]
+    return _SUBSETS.get(telling[-1].rstrip("0123456789")) if telling else None

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import Labelled, Reading, Settings
+from converters.formats.base import InstanceList, Labelled, Reading, Settings
+from converters.formats.image_files import image_header, subset_of_name
 from converters.rasterize import Rounding
 from toolkit.dataset.keys import key_of_file_name
-from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_of_image
+from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_of_image, pack_sample, unpack_sample
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
 from toolkit.files.reach import JUNK, check_files
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.imaging.limits import check_claimed_size
-
-if TYPE_CHECKING:
-    from toolkit.imaging.images import ImageHeader
+from toolkit.packed import Folders, Packed, Plain
 
 __all__ = [
     "FoundImage",
@@ -36,25 +34,11 @@ __all__ = [
     "assign_keys",
     "image_header",
     "make_records",
+    "packed_images",
+    "packed_records",
     "subset_of_name",
     "walk_files",
 ]
-
-
-class InstanceList(list[Instance]):
-    """Instances of an image, and what else there is to say of them.
-
-    Attributes:
-        left_out: a line for each thing that the labels list and that marks none of the image's pixels.
-        settled: whether any rounding of the labels' coordinates gives the same pixels.
-    """
-
-    def __init__(
-        self, instances: Iterable[Instance] = (), left_out: Iterable[str] = (), *, settled: bool = False
-    ) -> None:
-        super().__init__(instances)
-        self.left_out = tuple(left_out)
-        self.settled = settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,24 +191,30 @@ def _file_size(image: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
-def image_header(image: Path) -> ImageHeader:
-    """What an image file declares, read once for all who ask.
+class _RecordPacking:
+    """Records as plain values. What those of a tree share is kept once."""
 
-    Raises:
-        ToolkitError: it cannot be read.
-    """
-    try:
-        told = os.stat(image)
-    except OSError:
-        return _read_header(image, 0, 0)
-    return _read_header(image, told.st_size, told.st_mtime_ns)
+    def __init__(self, payloads: Plain | None = None) -> None:
+        self._payloads, self._folders = payloads or Plain(), Folders()
+        self._shared: list[tuple[Any, ...]] = []
+
+    def pack(self, record: LabelRecord) -> tuple[Any, ...]:
+        shared = (record.load, record.names, record.ours)
+        if not self._shared or any(one is not other for one, other in zip(self._shared[-1], shared, strict=True)):
+            self._shared.append(shared)
+        sample, payload = pack_sample(self._folders, record.sample), self._payloads.told(record.payload)
+        return sample, payload, record.size, len(self._shared) - 1
+
+    def unpack(self, told: tuple[Any, ...]) -> LabelRecord:
+        sample, payload, size, shared = told
+        load, names, ours = self._shared[shared]
+        return LabelRecord(unpack_sample(self._folders, sample), load, self._payloads.of(payload), names, size, ours)
 
 
-@lru_cache(maxsize=4096)  # a conversion asks when it looks at an image and when it writes it, a proof for each reading
-def _read_header(image: Path, length: int, changed: int) -> ImageHeader:
-    from toolkit.imaging.images import read_header
-
-    return read_header(image)
+def packed_records(records: Iterable[LabelRecord], payloads: Plain | None = None) -> Packed[LabelRecord]:
+    """Records in a sequence that takes little memory: see `toolkit.packed`."""
+    packing = _RecordPacking(payloads)
+    return Packed(packing.pack, packing.unpack, records, key=lambda told: str(told[0][0]))
 
 
 class LabelTree:
@@ -234,7 +224,7 @@ class LabelTree:
         root: the tree.
         kind: its format.
         names: class names, in the order of their ids.
-        records: one for each image, sorted by key.
+        records: one for each image, sorted by key; each is a new object whenever it is asked for.
         manifest: its manifest; None where another tool wrote the tree.
         layout_problems, notes: as in `toolkit.dataset.samples.Dataset`.
         reading: how it was read, where that was told or found out; it goes into manifests.
@@ -255,14 +245,15 @@ class LabelTree:
         self.root = root
         self.kind = kind
         self.names = list(names)
-        self.records = sorted(records, key=lambda record: record.sample.key)
+        self.records = records if isinstance(records, Packed) else packed_records(records)
+        self.records.sort()
         self.manifest = manifest
         self.layout_problems = tuple(sorted(layout_problems))
         self.notes = tuple(notes)
         self.reading = reading or Reading()
-        twice = [key for key, count in Counter(record.sample.key for record in self.records).items() if count > 1]
-        if twice:
-            raise ToolkitError(root, f"two images share the name {twice[0]!r}", "rename one of them")
+        twice = next((key for key, after in pairwise(self.records.keys()) if key == after), None)
+        if twice is not None:
+            raise ToolkitError(root, f"two images share the name {twice!r}", "rename one of them")
 
     def __len__(self) -> int:
         return len(self.records)
@@ -305,30 +296,6 @@ class LabelTree:
         )
 
 
-_SUBSET_WORDS = {
-    "train": ("train", "training", "trainset", "trainval"),
-    "val": ("val", "valid", "validation", "valset"),
-    "test": ("test", "testing", "testset"),
-}
-_SUBSETS = {word: subset for subset, words in _SUBSET_WORDS.items() for word in words}
-_NEUTRAL = re.compile(
-    r"v?\d*|all|ann(s|otated|otations?)?|bbox|boxes|coco|data(set)?|detection|final|folder|full|images?|imgs?|instances?"
-    r"|json|label(s|led)?|masks?|new|of|panoptic|segm(entation)?|set|split|subset"
-)
-"""Words that stand beside the name of a subset and mean nothing."""
-
-
-def subset_of_name(name: str) -> str | None:
-    """Subset that a folder or file name speaks of, for instance "valid" or "instances_train2017"; None if none.
-
-    Whole words count, the last of those that mean something: "crash_train" is of train, "test piece" and "valve" are
-    not of any subset.
-    """
-    words = re.split(r"[\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-    telling = [word for word in words if not _NEUTRAL.fullmatch(word)]
-    return _SUBSETS.get(telling[-1].rstrip("0123456789")) if telling else None
-
-
 def assign_keys(names: Sequence[tuple[str, str, str]], *, ours: bool) -> list[str]:
     """Unique keys for (subset, name without ending, ending) triples.
 
@@ -368,6 +335,21 @@ class FoundImage:
     kind: LabelKind | None = None
 
 
+def packed_images(payloads: Plain) -> Packed[FoundImage]:
+    """No images yet, in a sequence that takes little memory: see `toolkit.packed`."""
+    folders = Folders()
+
+    def pack(one: FoundImage) -> tuple[Any, ...]:
+        image, payload = folders.told(one.image), payloads.told(one.payload)
+        return one.subset, one.stem, image, payload, one.classes, one.size, one.kind
+
+    def unpack(told: tuple[Any, ...]) -> FoundImage:
+        subset, stem, image, payload, classes, size, kind = told
+        return FoundImage(subset, stem, folders.path(image), payloads.of(payload), classes, size, kind)
+
+    return Packed(pack, unpack)
+
+
 def make_records(
     found: Sequence[FoundImage],
     load: Callable[[LabelRecord, Rounding], Sequence[Instance]],
@@ -375,11 +357,25 @@ def make_records(
     *,
     ours: bool,
     kind: LabelKind = "masks",
-) -> list[LabelRecord]:
-    """Records of the images of a tree, with unique keys; `kind` says what the labels of defects consist of."""
-    records = []
-    names_of = [(one.subset, one.stem, one.image.suffix) for one in found]
-    for one, key in zip(found, assign_keys(names_of, ours=ours), strict=True):
+    payloads: Plain | None = None,
+) -> Packed[LabelRecord]:
+    """Records of the images of a tree, with unique keys; `kind` says what the labels of defects consist of.
+
+    With `payloads` what `load` needs is kept as that tells.
+    """
+    return packed_records(_records_of(found, load, names, ours, kind), payloads)
+
+
+def _records_of(
+    found: Sequence[FoundImage],
+    load: Callable[[LabelRecord, Rounding], Sequence[Instance]],
+    names: dict[int, str],
+    ours: bool,
+    kind: LabelKind,
+) -> Iterator[LabelRecord]:
+    names_of = [] if ours else [(one.subset, one.stem, one.image.suffix) for one in found]
+    keys = map(_own_key, found) if ours else assign_keys(names_of, ours=False)
+    for one, key in zip(found, keys, strict=True):
         parts = key.split("/")
         category = parts[0] if ours and len(parts) == 4 else "product"
         defect = class_of_image(one.classes)
@@ -389,8 +385,11 @@ def make_records(
         elif defect == GOOD and kind != "class":
             told = "good"
         sample = Sample(key, one.image, (), category, defect, one.subset, kind=told)
-        records.append(LabelRecord(sample, load, one.payload, names, one.size, ours))
-    return records
+        yield LabelRecord(sample, load, one.payload, names, one.size, ours)
+
+
+def _own_key(one: FoundImage) -> str:
+    return key_of_file_name(one.stem.rpartition("/")[2])
 
 
 def walk_files(folder: Path) -> Iterator[Path]:

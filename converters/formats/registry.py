@@ -14,7 +14,7 @@ from toolkit.errors import ToolkitError
 if TYPE_CHECKING:
     from converters.formats.format import Format
 
-__all__ = ["FORMATS", "check_formats", "every_format", "find_format", "read_manifest"]
+__all__ = ["FORMATS", "READ_ONLY", "check_formats", "every_format", "find_format", "read_manifest"]
 
 FORMATS: dict[str, str] = {
     "yolo-detect": "converters.formats.yolo.detect",
@@ -31,6 +31,13 @@ FORMATS: dict[str, str] = {
 }
 """Name -> module, whose `FORMAT` it is. Outputs are made in this order; the first that recognises a tree has it."""
 
+READ_ONLY: dict[str, str] = {
+    "supervisely": "converters.formats.supervisely.format",
+    "via": "converters.formats.via.format",
+    "datumaro": "converters.formats.datumaro.format",
+}
+"""Likewise, of formats that are read and not written. Those of `FORMATS` are asked first."""
+
 
 @lru_cache  # asked for every image
 def find_format(name: str) -> Format:
@@ -39,28 +46,31 @@ def find_format(name: str) -> Format:
     Raises:
         ToolkitError: there is none.
     """
-    if name not in FORMATS:
+    module = FORMATS.get(name) or READ_ONLY.get(name)
+    if module is None:
         raise ToolkitError("--to", f"unknown format {name!r}", f"use one or more of {', '.join(FORMATS)}")
-    found: Format = import_module(FORMATS[name]).FORMAT
+    found: Format = import_module(module).FORMAT
     return found
 
 
 def every_format() -> Iterator[Format]:
-    """All formats, in the order of `FORMATS`."""
-    return (find_format(name) for name in FORMATS)
+    """All formats, in the order of `FORMATS` and then of `READ_ONLY`."""
+    return (find_format(name) for name in (*FORMATS, *READ_ONLY))
 
 
 def check_formats(names: str | Iterable[str]) -> list[str]:
     """The formats asked for, each once, in the order of `FORMATS`; a string is one format.
 
     Raises:
-        ToolkitError: none, or an unknown one.
+        ToolkitError: none, an unknown one, or one that is not written.
     """
     asked = [names] if isinstance(names, str) else list(names)
     if not asked:
         raise ToolkitError("--to", "no format asked for", f"use one or more of {', '.join(FORMATS)}")
     for name in asked:
-        find_format(name)
+        if not find_format(name).writes:
+            use = ", ".join(FORMATS)
+            raise ToolkitError("--to", f"{name} is read, and not written", f"use one or more of {use}")
     return [name for name in FORMATS if name in asked]
 
 

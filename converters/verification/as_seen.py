@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
-from converters.formats.label_tree import LabelTree
+from converters.formats.label_tree import LabelTree, packed_records
 from converters.formats.registry import every_format, find_format
 from toolkit.errors import ToolkitError
 
@@ -40,5 +40,5 @@ def as_seen(tree: LabelTree, program: str) -> LabelTree | None:
     if load is None:
         return tree
     seen = copy.copy(tree)
-    seen.records = [replace(record, load=load) for record in tree.records]
+    seen.records = packed_records(replace(record, load=load) for record in tree.records)
     return seen

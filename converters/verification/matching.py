@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
 
 from converters.formats.base import Reading, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
@@ -20,6 +23,9 @@ from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
 
 __all__ = ["Match", "Matches", "find_source", "match_records", "omissions", "settings_of", "unsaid_images"]
+
+_Numbers = npt.NDArray[np.int64]
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +48,12 @@ class Matches:
     """All labels of some trees by the image that they are of.
 
     Attributes:
-        found: images of the source by key, then the labels of images that are not in it.
+        found: images of the source by key, then the labels of images that are not in it; each made when asked for.
         missing: for each tree the keys of the source that it does not label, nor was told to leave out, sorted.
         images: number of images in the source.
     """
 
-    found: tuple[Match, ...]
+    found: Sequence[Match]
     missing: tuple[tuple[str, ...], ...]
     images: int
 
@@ -115,30 +121,76 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
 
     A record is matched as `toolkit.dataset.keys.key_finder` says.
     """
-    by_key = {member.sample.key: member for member in (() if source is None else source.members)}
-    find = key_finder(by_key)
-    found: dict[str, list[tuple[int, LabelRecord]]] = {key: [] for key in by_key}
-    unmatched: list[Match] = []
-    missing = []
-    for number, tree in enumerate(trees):
-        for record in tree.records:
-            match = find(record.sample.key)
-            if match is None:
-                unmatched.append(Match(None, ((number, record),)))
-            else:
-                found[match].append((number, record))
-        here = {key for key, records in found.items() if any(n == number for n, _ in records)} | _left_out_of(tree)
-        missing.append(tuple(sorted(found.keys() - here)))
-    dropped: dict[str, list[int]] = defaultdict(list)
-    for number, tree in enumerate(trees):
-        for key in _left_out_of(tree):
-            dropped[key].append(number)
-    matched = [
-        Match(by_key[key], tuple(records), tuple(dropped[key]))
-        for key, records in sorted(found.items())
-        if records or key in dropped
-    ]
-    return Matches((*matched, *unmatched), tuple(missing), len(by_key))
+    members: Sequence[Member] = () if source is None else source.members
+    places = {member.sample.key: place for place, member in enumerate(members)}
+    find = key_finder(places)
+    owners = []
+    for tree in trees:
+        keys = map(find, tree.records.keys())
+        owners.append(np.fromiter((-1 if key is None else places[key] for key in keys), np.int64, len(tree)))
+    missing, left_out = [], []
+    for tree, owner in zip(trees, owners, strict=True):
+        dropped = np.array([places[key] for key in sorted(_left_out_of(tree)) if key in places], np.int64)
+        left_out.append(dropped)
+        lacks = np.ones(len(members), np.bool_)
+        lacks[owner[owner >= 0]] = False
+        lacks[dropped] = False
+        missing.append(tuple(sorted(key for key, place in places.items() if lacks[place])))
+    rank = np.empty(len(members), np.int64)
+    rank[np.array([place for _, place in sorted(places.items())], np.int64)] = np.arange(len(places))
+    return Matches(_Found(members, trees, owners, left_out, rank), tuple(missing), len(places))
+
+
+class _Found(Sequence[Match]):
+    """What `Matches.found` is, as numbers of members and records."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        trees: Sequence[LabelTree],
+        owners: Sequence[_Numbers],
+        left_out: Sequence[_Numbers],
+        rank: _Numbers,
+    ) -> None:
+        """As for `match_records`.
+
+        Args:
+            members: the images of the source.
+            trees: the label trees.
+            owners: for each tree the member that each record is of; -1 for none.
+            left_out: for each tree the members of which nothing was asked for.
+            rank: the place of each member among all, by its key.
+        """
+        self._members, self._trees = members, trees
+        owner = np.concatenate([*owners, *left_out, _NONE])
+        tree = np.repeat(np.tile(np.arange(len(owners)), 2), [len(one) for one in (*owners, *left_out)])
+        record = np.full(len(owner), -1, np.int64)  # of what is left out there is none
+        record[: sum(map(len, owners))] = np.concatenate([*(np.arange(len(one)) for one in owners), _NONE])
+        # Those that are of no member follow, each by itself, in the order of the trees.
+        alone = owner < 0
+        group = np.where(alone, len(members) + np.cumsum(alone), rank[owner] if len(members) else 0)
+        order = np.argsort(group, kind="stable")
+        self._owner, self._tree, self._record = owner[order], tree[order].astype(np.uint16), record[order]
+        self._starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Match: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Match]: ...
+    def __getitem__(self, index: int | slice) -> Match | list[Match]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        start = int(self._starts[index])
+        place = range(len(self))[index] + 1
+        end = int(self._starts[place]) if place < len(self) else len(self._owner)
+        pairs = [(int(self._tree[at]), int(self._record[at])) for at in range(start, end)]
+        owner = int(self._owner[start])
+        member = self._members[owner] if owner >= 0 else None
+        records = tuple((number, self._trees[number].records[at]) for number, at in pairs if at >= 0)
+        return Match(member, records, tuple(number for number, at in pairs if at < 0))
 
 
 def _left_out_of(tree: LabelTree) -> set[str]:
@@ -183,12 +235,12 @@ def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[
     # A problem names an image, a mask or label file, "FILE:LINE", or "FILE: annotation 1 of IMAGE".
     words = (word for one in tree.manifest["problems"] for word in (one["file"].split(":")[0], one["file"].split()[-1]))
     faulty = {Path(word).stem for word in words}
-    samples = {member.sample.key: member.sample for member in source.members}
+    wanted = set(lost)
+    samples = (member.sample for member in source.members if member.sample.key in wanted)
     unsaid = []
-    for key in lost:
-        sample = samples[key]
+    for sample in sorted(samples, key=lambda sample: sample.key):
         files = (sample.image, *(mask.path for mask in sample.masks))
         good = traceless and sample.kind == "good"
         if sample.kind != "unlabelled" and not good and not any(file.stem in faulty for file in files):
-            unsaid.append(key)
+            unsaid.append(sample.key)
     return unsaid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.copies import is_copy
 from toolkit.imaging.images import read_header
 
-__all__ = ["Photo", "check_photo", "expects_photos", "photo_faults"]
+__all__ = ["Photo", "PhotoTally", "check_photo", "expects_photos", "photo_faults"]
 
 _BLOCK = 1 << 20
 _NAMED = 5
@@ -91,24 +91,51 @@ def _difference(path: Path, other: Path) -> str:
     return ""
 
 
-def photo_faults(tree: LabelTree, photos: Sequence[Photo]) -> tuple[list[str], str]:
+@dataclass(eq=False)
+class PhotoTally:
+    """What was found of the image files of a tree.
+
+    Attributes:
+        count: files that were looked for.
+        missing: those that are not there.
+        first: where the first few of these should be.
+        elsewhere: whether the source has all that are missing.
+        faults: what is wrong with those that are there.
+    """
+
+    count: int = 0
+    missing: int = 0
+    first: list[Path] = field(default_factory=list)
+    elsewhere: bool = True
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, photo: Photo) -> None:
+        """Count one."""
+        self.count += 1
+        if photo.fault:
+            self.faults.append(photo.fault)
+        if photo.missing:
+            self.missing += 1
+            self.elsewhere &= photo.elsewhere
+            self.first += [photo.path] if len(self.first) < _NAMED else []
+
+
+def photo_faults(tree: LabelTree, photos: PhotoTally) -> tuple[list[str], str]:
     """What is wrong with the image files of a tree, and a note on those that nobody expected; "" for none."""
-    faults = [photo.fault for photo in photos if photo.fault]
-    missing = [photo for photo in photos if photo.missing]
-    if not missing:
-        return faults, ""
-    if len(missing) == len(photos) and (note := _excused(tree, missing)):
-        return faults, note
+    if not photos.missing:
+        return photos.faults, ""
+    if photos.missing == photos.count and (note := _excused(tree, elsewhere=photos.elsewhere)):
+        return photos.faults, note
     root = tree.root if tree.root.is_dir() else tree.root.parent
-    names = [os.path.relpath(photo.path, root) for photo in missing[:_NAMED]]
-    shown = ", ".join(names) + (", ..." if len(missing) > _NAMED else "")
-    return [f"{tree.root}: {len(missing)} of its {len(photos)} image files are missing: {shown}", *faults], ""
+    names = [os.path.relpath(path, root) for path in photos.first]
+    shown = ", ".join(names) + (", ..." if photos.missing > _NAMED else "")
+    told = f"{tree.root}: {photos.missing} of its {photos.count} image files are missing: {shown}"
+    return [told, *photos.faults], ""
 
 
-def _excused(tree: LabelTree, missing: Sequence[Photo]) -> str:
+def _excused(tree: LabelTree, *, elsewhere: bool) -> str:
     """Why a tree may be without any image; "" if it may not."""
     if tree.manifest is not None:
         put = tree.manifest.get("images", {}).get("count")
         return f"{tree.root}: its source had no image files when it was converted, and it has none" if put == 0 else ""
-    every = all(photo.elsewhere for photo in missing)
-    return f"{tree.root}: has no image files; those of the source were not looked at" if every else ""
+    return f"{tree.root}: has no image files; those of the source were not looked at" if elsewhere else ""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from heapq import nsmallest
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +26,9 @@ from converters.sources import LayoutLike, Member, Source, read_labels, trees_in
 from converters.verification.as_seen import as_seen, formats_of
 from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, omissions, settings_of, unsaid_images
-from converters.verification.photos import Photo, check_photo, expects_photos, photo_faults
+from converters.verification.photos import PhotoTally, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
+from converters.verification.results import WORST, Checked, Results
 from converters.writing.selection import read_selected
 from converters.writing.summary import covered_note
 from toolkit.dataset.samples import ClassScheme
@@ -41,7 +41,6 @@ from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
 
-_WORST = 5
 _NO_SOURCE = "no source to compare with: counts, classes, boxes and hashes were checked; name it with --against ROOT"
 _NEITHER = "no source to compare with: what labels say of themselves was checked; name it with --against ROOT"
 _NO_MANIFEST = "no manifest: no counts and hashes to check"
@@ -72,28 +71,6 @@ class _Way(NamedTuple):
     def format(self) -> Format:
         """The format."""
         return find_format(self.kind)
-
-
-class _Checked(NamedTuple):
-    """One image of one tree.
-
-    Attributes:
-        tree: number of the tree.
-        objects: labelled objects in it.
-        failures: what is wrong.
-        fidelity: of its masks, where any were compared.
-        right: whether it is exact; None where there was nothing that could be.
-        rectangles: objects that are rectangles made from boxes.
-        photo: its image file; None where the tree is to have none.
-    """
-
-    tree: int
-    objects: int
-    failures: tuple[str, ...]
-    fidelity: ImageFidelity | None = None
-    right: bool | None = None
-    rectangles: int = 0
-    photo: Photo | None = None
 
 
 def verify(
@@ -136,15 +113,15 @@ def verify(
     work = _work(trees, source)
     ways = [_way(one.tree, source, seen_by) for one in trees]
     check = partial(_check_sample, ways=ways, compare=source is not None, least=min_iou)
-    checked: list[list[_Checked]] = [[] for _ in trees]
+    checked = [Results() for _ in trees]
     reads = [*(one.tree.root for one in trees), *(() if source is None else roots_of(source))]
     spread = ordered_map(check, work, workers=workers, cluster=cluster, reads=reads)
     for result in chain.from_iterable(reported(spread, len(work), progress)):
-        checked[result.tree].append(result)
+        checked[result.tree].add(result)
     for one, way, results in zip(trees, ways, checked, strict=True):
         _check_manifest(one, results)
         _check_closing(one, way)
-        _check_photos(one, results)
+        _check_photos(one, results.photos)
         reports.append(_report(one, way, results, min_iou))
         notes += (*one.notes, *_notes(one, way, results, min_iou, compared=source is not None))
     return VerifyReport(tuple(sorted(reports, key=lambda report: report.tree)), notes)
@@ -155,28 +132,21 @@ def _way(tree: LabelTree, source: Source | None, seen_by: str | None) -> _Way:
     return _Way(tree.kind, found.holds_in(tree), expects_photos(tree), settings_of(tree, source), seen_by)
 
 
-def _notes(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float, *, compared: bool) -> tuple[str, ...]:
+def _notes(one: _Tree, way: _Way, results: Results, min_iou: float, *, compared: bool) -> tuple[str, ...]:
     """What could not be checked in a tree, and why."""
     notes, tree = [], one.tree
     if way.settings.min_iou < min_iou:
         notes.append(f"{tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same")
     if tree.manifest is not None and (covered := covered_note(tree.manifest)):
         notes.append(f"{tree.root}: {covered}")
-    rectangles = sum(result.rectangles for result in results)
-    if rectangles:
-        drawn = sum(result.rectangles > 0 for result in results)
+    if results.rectangles:
         notes.append(
-            f"{tree.root}: {rectangles} objects of {drawn} images have a box and no mask in the source: "
-            "their rectangles were compared, and are exact to nothing"
+            f"{tree.root}: {results.rectangles} objects of {results.drawn} images have a box and no mask in the "
+            "source: their rectangles were compared, and are exact to nothing"
         )
-    elif (
-        compared
-        and results
-        and not one.failures
-        and all(result.right is None and not result.failures for result in results)
-    ):
+    elif compared and results.images and results.silent and not one.failures:
         notes.append(
-            f"{tree.root}: nothing was compared: neither it nor the source shows a defect, in {len(results)} images"
+            f"{tree.root}: nothing was compared: neither it nor the source shows a defect, in {results.images} images"
         )
     return tuple(notes)
 
@@ -244,7 +214,7 @@ def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:
 
 
 def _first(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:_WORST]) + (", ..." if len(keys) > _WORST else "")
+    return ", ".join(keys[:WORST]) + (", ..." if len(keys) > WORST else "")
 
 
 def _images_said(tree: LabelTree) -> int | None:
@@ -256,16 +226,16 @@ def _images_said(tree: LabelTree) -> int | None:
     return sum(int(counts["images"]) for counts in tree.manifest["subsets"].values())
 
 
-def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: float) -> list[_Checked]:
+def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: float) -> list[Checked]:
     """Check all the labels of one image, and its image files."""
     expected: _Truths = {}
     omitted = omissions(match, [way.settings for way in ways])
-    results = [_Checked(number, 0, (told,)) for number, told in omitted]
+    results = [Checked(number, 0, (told,)) for number, told in omitted]
     for number, record in match.records:
         way = ways[number]
         truth = _truth(match.member, way.settings, expected) if match.member is not None else None
         if isinstance(truth, str) or (truth is None and compare):
-            checked = _Checked(number, 0, (truth or f"{record.sample.key}: is not in the source",))
+            checked = Checked(number, 0, (truth or f"{record.sample.key}: is not in the source",))
         else:
             try:
                 checked = _check_record(number, record, truth, way, least)
@@ -294,13 +264,13 @@ def _truth(member: Member, settings: Settings, known: _Truths) -> LabelledImage 
     return known[own]
 
 
-def _wrong(number: int, record: LabelRecord, way: _Way, objects: int, failures: tuple[str, ...]) -> _Checked:
+def _wrong(number: int, record: LabelRecord, way: _Way, objects: int, failures: tuple[str, ...]) -> Checked:
     """An image whose labels cannot be compared, and should be."""
     fidelity = ImageFidelity(0.0, record.sample.key, 0, 0) if way.holds == "pixels" else None
-    return _Checked(number, objects, failures, fidelity, right=False)
+    return Checked(number, objects, failures, fidelity, right=False)
 
 
-def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way, least: float) -> _Checked:
+def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None, way: _Way, least: float) -> Checked:
     """Check the labels of one image in one tree, with the truth or, without one, by themselves."""
     found, key = way.format, record.sample.key
     scheme: ClassScheme = "defect" if found.tells_classes else "binary"
@@ -313,7 +283,7 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     # What another program sees is compared with the source, and not with what the file says of itself.
     failures = [] if way.seen_by else found.self_faults(record, described)
     if truth is None:
-        return _Checked(number, objects, tuple(failures))
+        return Checked(number, objects, tuple(failures))
     if not found.tells_classes:
         truth = truth.binary()
     if (shown.width, shown.height) != (truth.width, truth.height):
@@ -324,10 +294,10 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     if wanted is not None and objects != wanted:
         failures.append(f"{key}: {objects} labelled objects where the source has {wanted}")
     failures += compared.faults
-    return _Checked(number, objects, tuple(failures), compared.fidelity, compared.right, compared.rectangles)
+    return Checked(number, objects, tuple(failures), compared.fidelity, compared.right, compared.rectangles)
 
 
-def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
+def _check_manifest(one: _Tree, results: Results) -> None:
     """Check what a manifest says against what is there."""
     manifest, root = one.tree.manifest, one.tree.root
     if manifest is None:
@@ -339,9 +309,8 @@ def _check_manifest(one: _Tree, results: Sequence[_Checked]) -> None:
     components = manifest["components"]
     if images is not None and images != len(one.tree):
         one.failures.append(f"{path}: says {images} images, {len(one.tree)} are there")
-    found = sum(result.objects for result in results)
-    if find_format(one.tree.kind).counts_instances and found != instances:
-        one.failures.append(f"{path}: says {instances} instances, {found} are there")
+    if find_format(one.tree.kind).counts_instances and results.objects != instances:
+        one.failures.append(f"{path}: says {instances} instances, {results.objects} are there")
     if components["found"] != components["written"] + len(components["skipped"]):
         one.failures.append(f"{path}: components found are not those written and those skipped")
     if find_format(one.tree.kind).labels_sha256(root) != manifest["labels_sha256"]:
@@ -367,30 +336,29 @@ def _check_closing(one: _Tree, way: _Way) -> None:
                 one.failures.append(f"{path}: {', '.join(changed)} is not what was written")
 
 
-def _check_photos(one: _Tree, results: Sequence[_Checked]) -> None:
+def _check_photos(one: _Tree, photos: PhotoTally) -> None:
     """Check that the image files are there, and are those of the source."""
-    faults, note = photo_faults(one.tree, [result.photo for result in results if result.photo is not None])
+    faults, note = photo_faults(one.tree, photos)
     one.failures.extend(faults)
     one.notes.extend([note] if note else [])
 
 
-def _report(one: _Tree, way: _Way, results: Sequence[_Checked], min_iou: float) -> TreeReport:
+def _report(one: _Tree, way: _Way, results: Results, min_iou: float) -> TreeReport:
     """Put the results of one tree together."""
-    found = [result.fidelity for result in results if result.fidelity is not None]
-    worst = tuple(nsmallest(_WORST, (fidelity for fidelity in found if fidelity.iou < 1)))
-    failures = one.failures + [line for result in results for line in result.failures]
+    ious, worst = results.ious, tuple(results.worst)
+    failures = one.failures + results.failures
     if worst and worst[0].iou < min_iou:
-        below = sum(fidelity.iou < min_iou for fidelity in found)
+        below = sum(iou < min_iou for iou in ious)
         shown = ", ".join(f"{w.key} ({w.iou:.4f}, {w.lost} px lost, {w.gained} gained)" for w in worst)
         failures.insert(0, f"{one.tree.root}: {below} images below IoU {min_iou:g}; the worst: {shown}")
     return TreeReport(
         tree=one.tree.root,
         kind=one.tree.kind,
-        images=len(results),
-        compared=sum(result.right is not None for result in results),
-        min_iou=min((fidelity.iou for fidelity in found), default=None),
-        mean_iou=sum(fidelity.iou for fidelity in found) / len(found) if found else None,
-        exact=sum(result.right is True for result in results),
+        images=results.images,
+        compared=results.compared,
+        min_iou=min(ious, default=None),
+        mean_iou=sum(ious) / len(ious) if ious else None,
+        exact=results.exact,
         worst=worst,
         failures=tuple(failures),
     )

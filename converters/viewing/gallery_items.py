@@ -357,7 +357,8 @@ def _stamp(record: LabelRecord, true: Sample | None) -> str:
     """What tells the labels of an image from others: a digest of what the tree's own file says, lengths of the rest."""
     payload = record.payload
     path, rest = payload if isinstance(payload, tuple) else (payload, "")
-    files = [Path(path)] if isinstance(path, str) and not path.endswith(".json") else []
+    own = isinstance(path, str) and not (rest and path.endswith(".json"))  # else it is that of many
+    files = [Path(path)] if own else []
     said = hashlib.sha256(repr(rest).encode(errors="backslashreplace")).hexdigest() if rest else ""
     return f"{_lengths([*files, *((mask.path for mask in true.masks) if true is not None else ())])} {said}"
 

@@ -48,7 +48,7 @@ class TreeWriter:
         self._spools: dict[str, IO[bytes]] = {}
         self._kept: dict[str, int] = {}  # lengths of those that an earlier run has written to
         self._folders: set[str] = set()
-        self.owners = PathOwners(folder, name)
+        self.owners = PathOwners(folder, name, claimed=self._owned)
         self._subsets: dict[str, dict[str, int]] = {}
         self._totals = dict.fromkeys(Totals.model_fields, 0)
         self._dropped: Counter[str] = Counter()
@@ -176,9 +176,9 @@ class TreeWriter:
             name = spool.name[1 : -len(".spool")]
             os.truncate(spool, state.spools.get(name, 0))
         self._kept = dict(state.spools)
-        self.owners = PathOwners(self.folder, self.name)
-        for line in b"".join(self._stored("owners")).splitlines():
-            self.owners.claim(*orjson.loads(line))
+        self.owners = PathOwners(self.folder, self.name, claimed=self._owned)
+        for path, key in self._owned():
+            self.owners.claim(path, key)
         self._subsets = {name: counts.model_dump() for name, counts in state.subsets.items()}
         self._totals = state.totals.model_dump()
         self._dropped = Counter(state.dropped)
@@ -253,8 +253,19 @@ class TreeWriter:
             while block := file.read(_BLOCK):
                 yield block
 
+    def _owned(self) -> Iterator[tuple[str, str]]:
+        """All paths that were claimed so far, and whose they are."""
+        if "owners" in self._spools:
+            self._spools["owners"].flush()
+        with suppress(FileNotFoundError), open(spool_file(self.folder, "owners"), "rb") as file:
+            for line in file:
+                path, key = orjson.loads(line)
+                yield path, key
+
     def _manifest(self, subsets: list[str], remarks: JsonObject) -> JsonObject:
-        lines = _DIGEST.findall(b"".join(self._stored("digests")))
+        digest = hashlib.sha256()
+        for line in sorted(_DIGEST.findall(b"".join(self._stored("digests")))):
+            digest.update(line)
         skipped, excluded = self._listed("skipped"), self._listed("excluded")
         totals = self._totals
         manifest: JsonObject = {
@@ -276,7 +287,7 @@ class TreeWriter:
             "options": self._settings.described(),
             "images": self._images(),
             **({"left_out": excluded} if excluded else {}),
-            "labels_sha256": hashlib.sha256(b"".join(sorted(lines))).hexdigest(),
+            "labels_sha256": digest.hexdigest(),
             **remarks,
         }
         if self._settings.join_parts:

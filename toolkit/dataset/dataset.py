@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
 from toolkit.dataset.inspection import inspect_sample
-from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_names
+from toolkit.dataset.samples import GOOD, ClassScheme, LabelKind, Sample, class_names, packed_samples
 from toolkit.errors import Problem, ToolkitError
 from toolkit.markup import report_html
+from toolkit.packed import Packed
 
 __all__ = ["Dataset", "dataset_html"]
 
 
 class Dataset(Sequence[Sample]):
-    """Samples sorted by key, and what was found wrong with them.
+    """Samples sorted by key, and what was found wrong with them. A sample is a new object whenever it is asked for.
 
     Attributes:
         root: the folder that was indexed.
@@ -45,7 +45,8 @@ class Dataset(Sequence[Sample]):
         passed_over: Iterable[Path] = (),
         examples: Iterable[tuple[str, str, str, str]] = (),
     ) -> None:
-        self._samples = sorted(samples, key=lambda sample: sample.key)
+        self._samples = samples if isinstance(samples, Packed) else packed_samples(samples)
+        self._samples.sort()
         self.root = root
         self.layout = layout
         self.layout_problems = tuple(sorted(layout_problems))
@@ -110,22 +111,19 @@ class Dataset(Sequence[Sample]):
         Raises:
             ToolkitError: a category is not in the dataset.
         """
-        unknown = [name for name in categories if name not in self.categories]
+        known = self.categories
+        unknown = [name for name in categories if name not in known]
         if unknown:
-            raise ToolkitError(
-                self.root, f"has no category {unknown[0]!r}", f"it has: {', '.join(self.categories) or 'none'}"
-            )
+            raise ToolkitError(self.root, f"has no category {unknown[0]!r}", f"it has: {', '.join(known) or 'none'}")
         folders = tuple(f"{self.root / name}{os.sep}" for name in categories)
-        others = tuple(f"{name} differs " for name in self.categories if name not in categories)
+        others = tuple(f"{name} differs " for name in known if name not in categories)
         kept = [sample for sample in self._samples if sample.category in categories]
         keys = {sample.key for sample in kept}
         return Dataset(
             kept,
             root=self.root,
             layout=self.layout,
-            layout_problems=[
-                p for p in self.layout_problems if p.file.startswith(folders) or len(self.categories) == 1
-            ],
+            layout_problems=[p for p in self.layout_problems if p.file.startswith(folders) or len(known) == 1],
             notes=[note for note in self.notes if not note.startswith(others)],
             unmasked={key: problem for key, problem in self.unmasked.items() if key in keys},
             description=self.description,
@@ -149,7 +147,7 @@ class Dataset(Sequence[Sample]):
     def without(self, keys: Iterable[str]) -> Dataset:
         """The dataset less some samples."""
         dropped = set(keys)
-        kept = [replace(sample) for sample in self._samples if sample.key not in dropped]
+        kept = [sample for sample in self._samples if sample.key not in dropped]
         return Dataset(
             kept,
             root=self.root,

@@ -37,6 +37,13 @@ class Inspected:
         same = self.header.stored == (self.header.width, self.header.height)
         return bool(self.masks) and self.header.turned and same and not self.turned
 
+    @property
+    def looks_inverted(self) -> bool:
+        """Whether more than half of it is marked, its corners included: the background may be what is marked."""
+        size = self.header.height, self.header.width
+        crops = (mask.crop for mask in self.masks.values() if mask.crop.shape == size)
+        return any(crop[[0, -1]][:, [0, -1]].all() and np.count_nonzero(crop != 0) * 2 > crop.size for crop in crops)
+
     def marked(self) -> npt.NDArray[np.bool_]:
         """What is marked, of whatever class: bool (height, width)."""
         whole = np.zeros((self.header.height, self.header.width), np.bool_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toolkit.errors import ToolkitError
@@ -40,23 +40,39 @@ def key_finder(keys: Iterable[str], *, bare: bool = True) -> Callable[[str], str
     The name may be the key, the file name that stands for it, either below folders of the tree's own (as the MVTec
     layout has them), or (with `bare`) its bare name where only one key has it.
     """
-    known = list(keys)
-    names: dict[str, str] = {}
-    stems: dict[str, list[str]] = {}
-    for key in known:
-        names[file_name(key)] = key
-        stems.setdefault(key.rpartition("/")[2], []).append(key)
-    names |= {key: key for key in known}
-    for key in known:
-        for moved in _moved(key):
-            names.setdefault(moved, key)
+    known: Mapping[str, object] = keys if isinstance(keys, Mapping) else dict.fromkeys(keys)
+    tables: list[tuple[dict[str, str], dict[str, list[str]]]] = []  # made when a name is no key: they are large
+
+    def named(name: str) -> str | None:
+        if name in known:
+            return name
+        key = key_of_file_name(name)
+        return key if key in known and file_name(key) == name else None
 
     def find(name: str) -> str | None:
+        found = named(name)
+        if found:
+            return found
+        if not tables:
+            tables.append(_tables(known))
+        moved, stems = tables[0]
         last = name.rpartition("/")[2]
         same = stems.get(last, []) if bare else []
-        return names.get(name) or names.get(last) or (same[0] if len(same) == 1 else None)
+        found = moved.get(name) or named(last) or moved.get(last)
+        return found or (same[0] if len(same) == 1 else None)
 
     return find
+
+
+def _tables(known: Iterable[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The keys by where a tree in the MVTec layout may have put their images, and by their bare names."""
+    moved: dict[str, str] = {}
+    stems: dict[str, list[str]] = {}
+    for key in known:
+        stems.setdefault(key.rpartition("/")[2], []).append(key)
+        for place in _moved(key):
+            moved.setdefault(place, key)
+    return moved, stems
 
 
 def _moved(key: str) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.masks import MaskReading
+from toolkit.packed import Folders, Packed
 
 __all__ = [
     "GOOD",
@@ -24,6 +26,7 @@ __all__ = [
     "instance_class",
     "is_background_word",
     "is_good_word",
+    "packed_samples",
 ]
 
 
@@ -126,6 +129,31 @@ class Sample:
             return ()
         marked = {*(mask.label for mask in self.masks), *(box.label for box in self.boxes)}
         return tuple(sorted({label or self.defect for label in marked} or {self.defect}))
+
+
+def packed_samples(samples: Iterable[Sample] = ()) -> Packed[Sample]:
+    """Samples in a sequence that takes little memory: see `toolkit.packed`."""
+    folders = Folders()
+    return Packed(partial(pack_sample, folders), partial(unpack_sample, folders), samples)
+
+
+def pack_sample(folders: Folders, sample: Sample) -> tuple[Any, ...]:
+    """A sample as plain values."""
+    masks = tuple(
+        (folders.told(one.path), one.values, one.threshold, one.label, one.reading, one.runs) for one in sample.masks
+    )
+    boxes = tuple((one.label, one.bbox, one.attributes) for one in sample.boxes)
+    whole = (sample.key, folders.told(sample.image), sample.category, sample.defect, sample.split, sample.kind, masks)
+    return (*whole, sample.group, boxes) if sample.group or boxes else whole
+
+
+def unpack_sample(folders: Folders, told: Sequence[Any]) -> Sample:
+    """The sample that `pack_sample` was given."""
+    key, image, category, defect, split, kind, masks, *rest = told
+    files = tuple(MaskFile(folders.path(place), *one) for place, *one in masks)
+    group, boxes = rest or ("", ())
+    found = tuple(BoxLabel(*one) for one in boxes)
+    return Sample(key, folders.path(image), files, category, defect, split, group, kind, found)
 
 
 def is_good_word(name: str) -> bool:

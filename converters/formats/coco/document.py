@@ -10,27 +10,50 @@ from typing import Any
 
 import orjson
 
+from converters.formats.coco.slices import Slices, open_sliced
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 
-__all__ = ["check_members", "image_id", "open_json", "read_coco_file", "shown", "whole_number"]
+__all__ = [
+    "check_coco",
+    "check_members",
+    "image_id",
+    "image_places",
+    "open_coco_file",
+    "open_json",
+    "shown",
+    "whole_number",
+]
 
 _WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]{0,17})(\.0*)?")
+_LARGE = 1 << 18  # bytes of a file from which on its images and annotations are read one by one
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_coco_file(path: Path) -> JsonObject:
-    """A COCO annotation file.
+def open_coco_file(path: Path) -> Any:
+    """What a JSON file holds; of a large COCO file the images and annotations as `Slices`.
 
     Raises:
-        ToolkitError: it is not JSON, lacks one of images, annotations and categories, or something in those.
+        ToolkitError: as `open_json`.
     """
-    document: JsonObject = open_json(path)
+    large = path.is_file() and path.stat().st_size > _LARGE
+    sliced = open_sliced(path) if large else None
+    return open_json(path) if sliced is None else sliced
+
+
+def check_coco(path: Path, document: Any) -> JsonObject:
+    """What was opened, as a COCO annotation file.
+
+    Raises:
+        ToolkitError: it lacks one of images, annotations and categories, or something in those.
+    """
     for part in ("images", "annotations", "categories"):
-        if not isinstance(document, dict) or not isinstance(document.get(part), list):
+        if not isinstance(document, dict) or not isinstance(document.get(part), list | Slices):
             raise ToolkitError(path, f"has no list of {part}", "name a COCO annotation file")
-        check_members(path, part, document[part], _MEMBERS[part])
-    return document
+        if not isinstance(document[part], Slices):  # which were looked at when they were found
+            check_members(path, part, document[part], _MEMBERS[part])
+    told: JsonObject = document
+    return told
 
 
 _MEMBERS: dict[str, JsonObject] = {
@@ -116,6 +139,18 @@ def image_id(path: Path, place: str, value: object) -> int | str:
     if isinstance(value, str) and value:
         return value
     raise ToolkitError(path, f"{place} has no usable image id: it is {shown(value)}", "give it a whole number")
+
+
+def image_places(path: Path, document: JsonObject) -> dict[int | str, int]:
+    """The ids of the images of a COCO file, and the place at which each stands first.
+
+    Raises:
+        ToolkitError: one is no id.
+    """
+    places: dict[int | str, int] = {}
+    for place, record in enumerate(document["images"]):
+        places.setdefault(image_id(path, f"images[{place}]", record.get("id")), place)
+    return places
 
 
 def shown(value: object) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from converters.formats.coco.document import open_json, read_coco_file
+from converters.formats.coco.document import check_coco, open_coco_file
+from converters.formats.coco.slices import Slices
 from converters.formats.image_files import ImageFinder
 from converters.formats.label_tree import subset_of_name
 from toolkit.aliases import JsonObject
@@ -17,6 +18,7 @@ from toolkit.errors import ToolkitError
 __all__ = ["CocoFiles", "find_coco_files", "image_folders", "read_coco_files", "speaks_of", "subset_of_file"]
 
 Kind = Literal["instances", "panoptic"]
+_BLOCK = 1 << 20
 _HEAD = 1 << 16  # bytes at either end in which a file's lists are looked for: these files may be large
 
 
@@ -70,8 +72,21 @@ def _told(data: bytes) -> set[str]:
 def speaks_of(root: Path, kind: Kind) -> bool:
     """Whether a tree has COCO files, and they are of this kind; those of instances go before panoptic ones."""
     files = find_coco_files(root)
-    panoptic = (b'"segments_info"' in path.read_bytes().replace(b"\0", b"") for path in files)
-    return bool(files) and all(panoptic) == (kind == "panoptic")
+    return bool(files) and all(map(_names_segments, files)) == (kind == "panoptic")
+
+
+_SEGMENTS = b'"segments_info"'
+
+
+def _names_segments(path: Path) -> bool:
+    """Whether a file has a member of panoptic annotations."""
+    with open(path, "rb") as file:
+        data = b""
+        while block := file.read(_BLOCK):
+            data = data[1 - len(_SEGMENTS) :] + block.replace(b"\0", b"")
+            if _SEGMENTS in data:
+                return True
+    return False
 
 
 def read_coco_files(root: Path, kind: Kind) -> CocoFiles:
@@ -81,16 +96,19 @@ def read_coco_files(root: Path, kind: Kind) -> CocoFiles:
         ToolkitError: a file is damaged, or none is of this kind.
     """
     paths = find_coco_files(root)
+    opened = [(path, open_coco_file(path)) for path in paths]
     if len(paths) == 1:  # whatever it lacks is said of it by name
-        return CocoFiles(_home(root), ((paths[0], read_coco_file(paths[0])),), tuple(_untold(paths)))
-    opened = [(path, open_json(path)) for path in paths]
+        return CocoFiles(_home(root), ((paths[0], check_coco(*opened[0])),), tuple(_untold(paths)))
     tasks = [_task(path, document) for path, document in opened]
     wanted = kind if kind in tasks else "keypoints" if kind == "instances" and "keypoints" in tasks else ""
     if not wanted:
-        read_coco_file(paths[0])
+        for path, document in opened[:1]:
+            check_coco(path, document)
         raise ToolkitError(root, f"holds no COCO file of {kind}", "name the folder of one, or the file")
     documents = tuple(
-        (path, read_coco_file(path)) for (path, _), task in zip(opened, tasks, strict=True) if task == wanted
+        (path, check_coco(path, document))
+        for (path, document), task in zip(opened, tasks, strict=True)
+        if task == wanted
     )
     others = [f"{path.name} ({task})" for (path, _), task in zip(opened, tasks, strict=True) if task != wanted]
     notes = [f"not read: {', '.join(others)}"] if others else []
@@ -103,21 +121,22 @@ def _task(path: Path, document: Any) -> str:
     Exporters write a file for each task, and `categories` into those that need none.
     """
     members = document if isinstance(document, dict) else {}
-    annotations = [one for one in _list(members, "annotations") if isinstance(one, dict)]
-    if any("segments_info" in one for one in annotations):
+    listed = members.get("annotations")
+    objects = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else listed
+    annotations = objects if isinstance(objects, list | Slices) else []
+    told = {name for one in annotations for name in _TELLING if name in one}
+    if "segments_info" in told:
         return "panoptic"
-    if members.get("annotations") is None or (not members["annotations"] and path.name.startswith("image_info")):
+    if listed is None or (not listed and path.name.startswith("image_info")):
         return "a list of images"
-    if annotations and not any("bbox" in one or "segmentation" in one for one in annotations):
-        return "captions" if any("caption" in one for one in annotations) else "labels of whole images"
-    if any("keypoints" in one for one in annotations) or path.name.startswith("person_keypoints"):
+    if annotations and not told & {"bbox", "segmentation"}:
+        return "captions" if "caption" in told else "labels of whole images"
+    if "keypoints" in told or path.name.startswith("person_keypoints"):
         return "keypoints"
     return "stuff" if path.name.startswith("stuff_") else "instances"
 
 
-def _list(members: JsonObject, name: str) -> list[Any]:
-    value = members.get(name)
-    return value if isinstance(value, list) else []
+_TELLING = ("segments_info", "bbox", "segmentation", "caption", "keypoints")
 
 
 def subset_of_file(path: Path) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from posixpath import splitext
+from typing import Any
 
-from converters.formats.coco.document import image_id, shown, whole_number
+from converters.formats.coco.document import image_id, image_places, shown, whole_number
 from converters.formats.coco.files import image_folders, shown_folders, subset_of_file
 from converters.formats.image_files import ImageFinder, plain_name
 from toolkit.aliases import JsonObject
 from toolkit.errors import Problem, ToolkitError
+from toolkit.packed import Folders, Packed, Seen
 
-__all__ = ["ListedImage", "TreeImages"]
+__all__ = ["Listed", "ListedImage", "TreeImages"]
 
 _LONGEST = 65500
 """Pixels that a side of an image may have of which there is no file: as many as JPEG allows."""
@@ -29,6 +32,44 @@ class ListedImage:
     stem: str
     path: Path
     size: tuple[int, int] | None
+
+
+class Listed(Mapping[int | str, ListedImage]):
+    """Id -> image of an annotation file.
+
+    Attributes:
+        places: id -> its place among the images that are listed.
+        images: what is known of each; None of those whose file is missing.
+    """
+
+    def __init__(self, records: Sequence[JsonObject], places: Mapping[int | str, int]) -> None:
+        self._records, self.places = records, places
+        folders = Folders()
+        self.images: Packed[ListedImage | None] = Packed(partial(_packed, folders), partial(_unpacked, folders))
+
+    def records_of(self, image: Path) -> Iterator[JsonObject]:
+        """What the file says of an image file."""
+        return (self._records[at] for at, one in enumerate(self.images) if one is not None and one.path == image)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[int | str]:
+        return (number for number, place in self.places.items() if self.images[place] is not None)
+
+    def __getitem__(self, number: int | str) -> ListedImage:
+        image = self.images[self.places[number]]
+        if image is None:
+            raise KeyError(number)
+        return image
+
+
+def _packed(folders: Folders, image: ListedImage | None) -> tuple[object, ...] | None:
+    return None if image is None else (image.subset, image.stem, folders.told(image.path), image.size)
+
+
+def _unpacked(folders: Folders, told: tuple[Any, ...] | None) -> ListedImage | None:
+    return None if told is None else ListedImage(told[0], told[1], folders.path(told[2]), told[3])
 
 
 @dataclass(eq=False)
@@ -46,36 +87,43 @@ class TreeImages:
     ours: bool
     problems: list[Problem] = field(default_factory=list)
     lost: int = 0
-    _claimed: dict[Path, tuple[Path, object]] = field(default_factory=dict)
+    _claimed: Seen = field(default_factory=Seen)
+    _listings: list[tuple[Path, Listed]] = field(default_factory=list)
 
-    def listed(self, path: Path, document: JsonObject) -> dict[int | str, ListedImage]:
+    def listed(self, path: Path, document: JsonObject, places: Mapping[int | str, int] | None = None) -> Listed:
         """Id -> image of an annotation file, without those whose file is missing and named in a problem.
+
+        Args:
+            path, document: the file.
+            places: id -> place of its images, as `image_places` tells.
 
         Raises:
             ToolkitError: two images have one id, one file is listed twice, or a size is needed and not there.
         """
         subset = subset_of_file(path)
         folders = image_folders(self.finder, path, subset)
-        names: dict[int | str, str] = {}
-        found: dict[int | str, ListedImage] = {}
+        found = Listed(document["images"], image_places(path, document) if places is None else places)
+        self._listings.append((path, found))
         for place, record in enumerate(document["images"]):
             number, name = image_id(path, f"images[{place}]", record.get("id")), record["file_name"]
-            if number in names:
-                problem = f"two images have the id {shown(number)}: {names[number]} and {name}"
+            first = found.places[number]
+            if first != place:
+                problem = f"two images have the id {shown(number)}: {document['images'][first]['file_name']} and {name}"
                 raise ToolkitError(path, problem, "give each its own, and its annotations with it")
-            names[number] = name
             if not plain_name(name):
                 raise ToolkitError(path, f"images[{place}] has no usable 'file_name'", "correct or remove it")
             image = self._place(path, subset, name, folders)
             if image is not None:
                 self._claim(path, image, record)
                 size = _size(path, f"images[{place}] ({name})", record, there=image.is_file())
-                found[number] = ListedImage(subset, splitext(plain_name(name))[0], image, size)
+                found.images.append(ListedImage(subset, splitext(plain_name(name))[0], image, size))
+            else:
+                found.images.append(None)
         return found
 
     def unlisted(self) -> list[str]:
         """Images below the root that no annotation file lists, as paths from there on."""
-        claimed = {os.path.realpath(path) for path in self._claimed}
+        claimed = {os.path.realpath(one.path) for _, listed in self._listings for one in listed.values()}
         spare = (path for path in self.finder.every() if os.path.realpath(path) not in claimed)
         return [path.relative_to(self.finder.root).as_posix() for path in spare]
 
@@ -98,7 +146,11 @@ class TreeImages:
         return None
 
     def _claim(self, path: Path, image: Path, record: JsonObject) -> None:
-        other, number = self._claimed.setdefault(image, (path, record["id"]))
+        if not self._claimed.add(str(image)):
+            return
+        claimed = ((other, record) for other, listed in self._listings for record in listed.records_of(image))
+        other, first = next(claimed, (path, record))
+        number = first["id"]
         if other != path:
             raise ToolkitError(
                 path, f"lists {image.name}, as {other.name} does", "name one of the files, or list it once"

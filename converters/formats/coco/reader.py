@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from converters.formats.base import Reading
 from converters.formats.coco.annotations import crowds_note, load_coco
 from converters.formats.coco.box_forms import check_boxes
 from converters.formats.coco.categories import read_categories
-from converters.formats.coco.document import image_id, shown, whole_number
+from converters.formats.coco.document import image_id, image_places, shown, whole_number
 from converters.formats.coco.files import CocoFiles, read_coco_files
 from converters.formats.coco.images import TreeImages
+from converters.formats.coco.slices import AnnotationsOf, Part, Slices
 from converters.formats.image_files import ImageFinder
-from converters.formats.label_tree import FoundImage, LabelTree, make_records
+from converters.formats.label_tree import FoundImage, LabelTree, make_records, packed_images
 from converters.formats.registry import read_manifest
 from toolkit.aliases import JsonObject
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem, ToolkitError
+from toolkit.packed import Folders, Plain
 
 __all__ = ["images_note", "index_coco", "nothing_marked"]
 
 
 def index_coco(root: Path, reading: Reading) -> LabelTree:
-    """Index a COCO instances tree, or one annotation file. Annotation files are held in memory.
+    """Index a COCO instances tree, or one annotation file. Of large annotation files each image is read by itself.
 
     Raises:
         ToolkitError: a file is damaged or contradicts itself; FILE and what it lists twice or not at all are named.
@@ -34,10 +41,13 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
     used = Counter(map(_category, every))
     categories = read_categories(files.documents, used, ours=ours)
     images = TreeImages(ImageFinder(files.home), ours)
-    found: list[FoundImage] = []
+    folders = Folders()
+    payloads = Plain(partial(_packed, folders), partial(_unpacked, folders))
+    found = packed_images(payloads)
     for path, document in files.documents:
-        of_image = _by_image(path, document)
-        listed = images.listed(path, document)
+        places = image_places(path, document)
+        of_image = _by_image(path, document, places)
+        listed = images.listed(path, document, places)
         if not ours:
             check_boxes(path, listed, of_image)
         for number, image in listed.items():
@@ -52,7 +62,7 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
         root,
         "coco",
         [names[number] for number in sorted(names)],
-        make_records(found, load_coco, names, ours=ours, kind=kind),
+        make_records(found, load_coco, names, ours=ours, kind=kind, payloads=payloads),
         manifest=manifest,
         layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
         notes=[*files.notes, *categories.notes, *(() if ours else (*images_note(images), *crowds_note(every)))],
@@ -65,20 +75,42 @@ def _category(annotation: JsonObject) -> int:
     return -1 if number is None else number
 
 
-def _by_image(path: Path, document: JsonObject) -> defaultdict[int | str, list[JsonObject]]:
+_Told = tuple[tuple[int, str], tuple[int, ...]]
+
+
+def _packed(folders: Folders, payload: tuple[str, Sequence[JsonObject]]) -> _Told | None:
+    """Annotations of a large file as their places in it; None of those in memory."""
+    annotations = payload[1]
+    return (folders.told(annotations.path), annotations.spans) if isinstance(annotations, Part) else None
+
+
+def _unpacked(folders: Folders, told: _Told) -> tuple[str, Part]:
+    path = folders.path(told[0])
+    return str(path), Part(path, told[1])
+
+
+def _by_image(
+    path: Path, document: JsonObject, places: Mapping[int | str, int]
+) -> Mapping[int | str, Sequence[JsonObject]]:
     """Id of each image -> its annotations.
 
     Raises:
         ToolkitError: an annotation is of an image that is not listed.
     """
-    known = {image_id(path, f"images[{place}]", record.get("id")) for place, record in enumerate(document["images"])}
-    found: defaultdict[int | str, list[JsonObject]] = defaultdict(list)
-    for place, annotation in enumerate(document["annotations"]):
+    owners = array("q")
+    annotations: Sequence[JsonObject] = document["annotations"]
+    for place, annotation in enumerate(annotations):
         number = image_id(path, f"annotations[{place}]", annotation.get("image_id"))
-        if number not in known:
+        if number not in places:
             problem = f"annotations name image {shown(annotation['image_id'])}, which is not listed"
             raise ToolkitError(path, problem, "correct the file")
-        found[number].append(annotation)
+        owners.append(places[number])
+    if isinstance(annotations, Slices):
+        return AnnotationsOf(places, annotations, np.frombuffer(owners, np.int64))
+    found: dict[int | str, list[JsonObject]] = {number: [] for number in places}
+    order = {place: number for number, place in places.items()}
+    for owner, annotation in zip(owners, annotations, strict=True):
+        found[order[owner]].append(annotation)
     return found
 
 

@@ -14,7 +14,7 @@ from toolkit.dataset.layouts.guessing import guess
 from toolkit.errors import ToolkitError
 from toolkit.files.reach import JUNK
 
-__all__ = ["is_labelme_file", "json_files", "looks_labelled", "without_exports"]
+__all__ = ["is_labelme_file", "json_files", "looks_labelled", "masked_images", "without_exports"]
 
 _HEAD = 1 << 16  # bytes at either end in which a file's members are looked for: it may hold its image
 _LOOKED_AT, _FOLDERS, _NAMES = 8, 64, 50_000  # files that are opened; folders and names that are looked through
@@ -95,10 +95,10 @@ def looks_labelled(root: Path) -> bool:
     others = (path for path in files.others if path.lower().endswith((".txt", ".xml")))
     if sum(PurePosixPath(path).stem in stems for path in others) > count:
         return False
-    return 2 * count > len(files.images) or _masked(files) < count  # masks are files of images, too
+    return 2 * count > len(files.images) or masked_images(files) < count  # masks are files of images, too
 
 
-def _masked(files: FileList) -> int:
+def masked_images(files: FileList) -> int:
     """Images that have a mask, where the root is a dataset of a known layout."""
     layout = detect_layout(files.root)
     if layout is not None:

@@ -55,21 +55,40 @@ class ImageNames:
         Returns:
             None where there is none, or several and nothing tells the right one.
         """
-        folder = posixpath.dirname(label)
-        name, stem = posixpath.basename(plain_name(told)), PurePosixPath(label).stem
+        folder, stem = posixpath.dirname(label), PurePosixPath(label).stem
         if (place := self._at(folder, told)) is not None:
             return Found(place, "path")
-        named = self._names.get(_folded(name), []) if name else []
         own = self._stems.get(_folded(stem), [])
-        for paths, way in ((named, "name"), (own, "stem")):
-            beside = [path for path in paths if posixpath.dirname(path) == folder]
-            if len(beside) == 1:
-                return Found(beside[0], "name" if way == "name" else "stem")
-        if named:
-            image = _closest(plain_name(told), named) or _closest(posixpath.join(folder, name), named)
-            return Found(image, "name") if image is not None else None
+        image = self._beside(folder, told)
+        if image is not None:
+            return Found(image, "name")
+        beside = [path for path in own if posixpath.dirname(path) == folder]
+        if len(beside) == 1:
+            return Found(beside[0], "stem")
+        if self.alike(told):
+            return self.named(folder, told)
         image = _closest(posixpath.join(folder, stem), own, bare=True)
         return Found(image, "stem") if image is not None else None
+
+    def named(self, folder: str, told: str) -> Found | None:
+        """The image that a name leads to, from a folder: as `of`, where the file's own name tells nothing."""
+        if (place := self._at(folder, told)) is not None:
+            return Found(place, "path")
+        named = self.alike(told)
+        own = posixpath.join(folder, posixpath.basename(plain_name(told)))
+        image = self._beside(folder, told) or _closest(plain_name(told), named) or _closest(own, named)
+        return Found(image, "name") if image is not None else None
+
+    def beside(self, folder: str, name: str) -> str | None:
+        """The image of a name in a folder, or the only one there that is so called but for its ending."""
+        image = self._at(folder, name) if name == posixpath.basename(name) else None
+        stems = [path for path in self._stems.get(_folded(name), []) if posixpath.dirname(path) == folder]
+        return image or (stems[0] if len(stems) == 1 else None)
+
+    def _beside(self, folder: str, told: str) -> str | None:
+        """The only image of the bare name of a path in a folder."""
+        found = [path for path in self.alike(told) if posixpath.dirname(path) == folder]
+        return found[0] if len(found) == 1 else None
 
     def _at(self, folder: str, told: str) -> str | None:
         """The image that a path leads to from a folder, where it does not leave the root."""
@@ -81,7 +100,8 @@ class ImageNames:
 
     def alike(self, told: str) -> list[str]:
         """Images of the bare name of a path."""
-        return self._names.get(_folded(posixpath.basename(plain_name(told))), [])
+        name = posixpath.basename(plain_name(told))
+        return self._names.get(_folded(name), []) if name else []
 
 
 def _closest(wanted: str, paths: Sequence[str], *, bare: bool = False) -> str | None:

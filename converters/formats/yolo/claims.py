@@ -17,11 +17,16 @@ __all__ = ["Claim", "Claims", "claim_images"]
 
 
 class Claim(NamedTuple):
-    """An image of a subset: its path below the root, and its name without ending in the folder that is listed."""
+    """An image of a subset: its path below the root, and how many letters of it are the folder that is listed."""
 
     subset: str
     image: str
-    name: str
+    before: int
+
+    @property
+    def name(self) -> str:
+        """Its name without ending in the folder that is listed."""
+        return _stem(self.image[self.before :])
 
 
 @dataclass
@@ -67,7 +72,7 @@ def claim_images(files: TreeFiles, document: JsonObject, *, may_lead_nowhere: bo
         before = "" if not folder.parts else f"{folder.as_posix()}/"
         for image in files.images:
             if image.startswith(before) and image not in claims.images:
-                claims.images[image] = Claim(subset, image, _stem(image[len(before) :]))
+                claims.images[image] = Claim(subset, image, len(before))
     if not claims.images and (may_lead_nowhere or not places):
         _claim_labelled(claims, files)
     return claims
@@ -76,7 +81,7 @@ def claim_images(files: TreeFiles, document: JsonObject, *, may_lead_nowhere: bo
 def _claim_list(claims: Claims, files: TreeFiles, table: Path, subset: str) -> None:
     claims.tables.add(table.relative_to(files.root).as_posix())
     for image in _listed_images(claims, files, table):
-        known = claims.images.setdefault(image, Claim(subset, image, _stem(image)))
+        known = claims.images.setdefault(image, Claim(subset, image, 0))
         claims.doubled += known.subset != subset
 
 
@@ -102,7 +107,7 @@ def _claim_labelled(claims: Claims, files: TreeFiles) -> None:
     for image in files.images:
         top, _, inner = image.rpartition("/") if "/" not in image else image.partition("/")
         if top in tops:
-            claims.images[image] = Claim(subset_of_name(top) or "train", image, _stem(inner))
+            claims.images[image] = Claim(subset_of_name(top) or "train", image, len(image) - len(inner))
 
 
 def _stem(image: str) -> str:

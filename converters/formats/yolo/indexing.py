@@ -8,20 +8,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from converters.formats.base import Reading
-from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records
+from converters.formats.label_tree import FoundImage, LabelRecord, LabelTree, make_records, packed_images
 from converters.formats.manifest import ImageRow
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.claims import Claim, Claims, claim_images
 from converters.formats.yolo.description import TreeDescription, describe_tree
 from converters.formats.yolo.places import TreeFiles
 from converters.formats.yolo.reader import load_obb, load_yolo
-from converters.formats.yolo.rows import LabelFile, RowCounts, count_rows, looks_like_row
+from converters.formats.yolo.rows import LabelFile, RowCounts, RowForm, count_rows, looks_like_row
 from converters.rasterize import Rounding
 from toolkit.dataset.layouts.guessing.pairs import named_as_masks
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import Problem
 from toolkit.files.typed import read_rows
 from toolkit.geometry.labels import Instance
+from toolkit.packed import Folders, Plain
 
 __all__ = ["index_yolo"]
 
@@ -83,27 +84,38 @@ def index_yolo(root: Path, reading: Reading) -> LabelTree:
     files = TreeFiles(root)
     claims = claim_images(files, told.document, may_lead_nowhere=told.darknet)
     tally = _Tally()
-    found = [_found(claim, files, told, tally) for claim in claims.images.values()]
+    payloads = _payloads(told.form)
+    found = packed_images(payloads)
+    found.extend(_found(claim, files, told, tally) for claim in claims.images.values())
     sizes = root / "images.csv"
     if manifest and sizes.is_file():
-        found += _without_images(root, sizes, told, tally)
+        found.extend(_without_images(root, sizes, told, tally))
     shared = _shared_labels(found, files.root, tally)
-    found = [one for one in found if one.payload.path not in shared]
+    if shared:
+        several, found = found, packed_images(payloads)
+        found.extend(one for one in several if one.payload.path not in shared)
     problems = [*_unread_labels(files, claims, tally), *(_shared(label, images) for label, images in shared.items())]
     problems += _masks_among(files, tally) if manifest is None else ()
     if found and not tally.labels:
         problems.append(_unlabelled(root, len(found), tally))
-        found = [replace(one, kind="unlabelled") for one in found]
+        bare, found = found, packed_images(payloads)
+        found.extend(replace(one, kind="unlabelled") for one in bare)
     elif manifest is None and tally.labels and told.names and not tally.counts["rows"]:
         problems.append(_all_empty(told, tally))
     kind = manifest["format"] if manifest else _format_of(told, tally)
     load, default = _LOADS[kind]
-    records = make_records(found, load, told.names, ours=manifest is not None, kind=default)
     ordered = [told.names[number] for number in sorted(told.names)]
     notes = [] if manifest else [*told.notes, *claims.notes, *_notes(files, claims, told, tally, kind)]
+    del files, claims, tally  # which are as large as what was found
+    records = make_records(found, load, told.names, ours=manifest is not None, kind=default, payloads=payloads)
     return LabelTree(
         root, kind, dict.fromkeys(ordered), records, manifest=manifest, layout_problems=problems, notes=notes
     )
+
+
+def _payloads(form: RowForm) -> Plain:
+    folders = Folders()
+    return Plain(lambda file: folders.told(file.path), lambda told: LabelFile(folders.text(told), form))
 
 
 def _found(claim: Claim, files: TreeFiles, told: TreeDescription, tally: _Tally) -> FoundImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -124,25 +124,23 @@ class TreeFiles:
         self.root = root
         self.images: list[str] = []
         self.texts: list[str] = []
-        self._texts: defaultdict[str, list[str]] = defaultdict(list)
-        self._decoded: defaultdict[str, list[str]] = defaultdict(list)  # Label Studio may call them as in addresses
+        self._plain = True  # whether all text files end in .txt, in small letters
+        self._folders: set[str] = set()
         for path in _walk(root):
             if is_image(path):
                 self.images.append(path)
             elif path.lower().endswith(".txt") and path.rpartition("/")[2].lower() not in NAMES_FILES:
                 self.texts.append(path)
-                self._texts[path[:-4].lower()].append(path)
-                if "%" in path:
-                    self._decoded[unquote(path[:-4]).lower()].append(path)
+                self._plain &= path.endswith(".txt")
+                self._folders.add(path.rpartition("/")[0].lower())
         self.images.sort()
         self.texts.sort()
-        self._known = frozenset(self.images)
-        self._folders = {path.rpartition("/")[0].lower() for path in self.texts}
 
     def image_at(self, path: str) -> str | None:
         """The image of this path below the root, in whatever letter case if only one fits; None if none does."""
-        if path in self._known:
-            return path
+        found = _found_in(self.images, path)
+        if found is not None:
+            return found
         same = self._lowered.get(path.lower(), [])
         return same[0] if len(same) == 1 else None
 
@@ -151,6 +149,22 @@ class TreeFiles:
         found: dict[str, list[str]] = {}
         for image in self.images:
             found.setdefault(image.lower(), []).append(image)
+        return found
+
+    @cached_property
+    def _lowered_texts(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self.texts:
+            found.setdefault(path[:-4].lower(), []).append(path)
+        return found
+
+    @cached_property
+    def _decoded_texts(self) -> dict[str, list[str]]:
+        """Those that are called as in addresses (`a%20b.txt`), as Label Studio may call them, by what that means."""
+        found: dict[str, list[str]] = {}
+        for path in self.texts:
+            if "%" in path:
+                found.setdefault(unquote(path[:-4]).lower(), []).append(path)
         return found
 
     def label_of(self, image: str) -> tuple[str, bool]:
@@ -170,10 +184,19 @@ class TreeFiles:
 
     def _text(self, stem: str) -> str | None:
         """The text file of a name without ending: in whatever letter case if only one fits."""
-        same = self._texts.get(stem.lower()) or self._decoded.get(stem.lower(), [])
+        plain = _found_in(self.texts, f"{stem}.txt") if self._plain else None
+        if plain is not None:
+            return plain
+        same = self._lowered_texts.get(stem.lower()) or self._decoded_texts.get(stem.lower(), [])
         exact = [path for path in same if path[:-4] == stem]
         fitting = exact or same
         return fitting[0] if len(fitting) == 1 else None
+
+
+def _found_in(ordered: Sequence[str], text: str) -> str | None:
+    """The text out of sorted ones, so that it is in memory once; None if it is not there."""
+    place = bisect_left(ordered, text)
+    return ordered[place] if place < len(ordered) and ordered[place] == text else None
 
 
 def labels_folder(folder: str) -> str:

@@ -10,7 +10,7 @@ A category may lack train/. Further subset folders (val, validation) are read as
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.layouts.files import is_text
 from toolkit.dataset.layouts.layout import Layout
 from toolkit.dataset.reference import compare_with_published
-from toolkit.dataset.samples import GOOD, MaskFile, Sample, is_good_word
+from toolkit.dataset.samples import GOOD, MaskFile, Sample, is_good_word, packed_samples
 from toolkit.errors import Problem, ToolkitError
 from toolkit.imaging.images import is_image
 from toolkit.imaging.masks import read_mask
@@ -38,6 +38,7 @@ class _Findings:
     problems: list[Problem] = field(default_factory=list)
     unmasked: dict[str, Problem] = field(default_factory=dict)
     passed_over: list[Path] = field(default_factory=list)
+    shared: bool = False  # whether images of one name are in several subsets, and have a mask
 
 
 def detect(root: Path) -> bool:
@@ -48,11 +49,17 @@ def detect(root: Path) -> bool:
 def index(root: Path) -> Dataset:
     """Samples of a category folder, or of all the category folders in a root."""
     single = _is_category(root)
-    samples: list[Sample] = []
+    samples = packed_samples()
     seen = _Findings()
     for folder in [root] if single else [path for path in _folders(root) if _is_category(path)]:
         category = folder.resolve().name if single else folder.name
-        samples += _without_shared(_category(folder, category, seen), seen)
+        before = len(samples)
+        samples.extend(_category(folder, category, seen))
+        if seen.shared:
+            own = samples[before:]
+            samples.cut(before)
+            samples.extend(_without_shared(own, seen))
+            seen.shared = False
     return Dataset(
         samples,
         root=root,
@@ -126,6 +133,7 @@ def _class(
         found: tuple[Path, ...] = ()
         if defect != GOOD:
             found = masks.get((defect, stem), ())
+            findings.shared |= bool(found) and (defect, stem) in wanted
             wanted.add((defect, stem))
             if len(found) > 1 and any(path.parent.parent.name != defect for path in found):
                 findings.problems.append(_in_two_places(image, found))
@@ -145,9 +153,8 @@ def _in_two_places(image: Path, masks: Sequence[Path]) -> Problem:
     return Problem(str(image), what, "name one with --image and --mask, or take the other out")
 
 
-def _without_shared(found: Iterable[Sample], seen: _Findings) -> Iterator[Sample]:
+def _without_shared(samples: Sequence[Sample], seen: _Findings) -> Iterator[Sample]:
     """The samples that do not share a mask: a name that stands in train and in test has one mask for two images."""
-    samples = list(found)
     claims: dict[MaskFile, list[Sample]] = {}
     for sample in samples:
         for mask in sample.masks:

@@ -1,0 +1,1 @@
+"""Datumaro's own JSON: `annotations/<subset>.json`, and images in `images/<subset>/`."""

@@ -1,0 +1,1 @@
+"""What readers of other tools' labels share: values, images and their labels, signs of files."""

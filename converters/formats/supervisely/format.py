@@ -1,0 +1,19 @@
+"""Supervisely, read."""
+
+from __future__ import annotations
+
+from converters.formats.format import Format
+from converters.formats.supervisely.project import is_project
+from converters.formats.supervisely.reader import index_supervisely
+
+__all__ = ["FORMAT"]
+
+FORMAT = Format(
+    name="supervisely",
+    holds="pixels",
+    index=index_supervisely,
+    rank=80,
+    reads=("without_label",),
+    recognise=is_project,
+    takes_boxes=True,
+)
