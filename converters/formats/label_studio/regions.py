@@ -99,7 +99,7 @@ def _take_in(said: Said, place: str, name: str, group: Sequence[JsonObject]) -> 
     kinds = {shape for _, shape in drawn}
     if len(kinds) > 1:
         raise ToolkitError(place, f"is a {' and a '.join(sorted(kinds))}", "give each an id of its own")
-    if any(_geometry(one) != _geometry(drawn[0][0]) for one, _ in drawn):
+    if any(_geometry(one) != _geometry(drawn[0][0]) for one, _ in drawn[1:]):
         raise ToolkitError(place, "is drawn twice, in different places", "give each an id of its own")
     _check_picture(said, place, group)
     about = {name: text for one in group if _kind(one) in _ABOUT for name, text in _told(one)}
