@@ -20,7 +20,15 @@ from toolkit.geometry.labels import Box, LabelledImage
 from toolkit.imaging.masks import read_mask
 
 EXACT: tuple[str, ...] = (
-    *("coco", "yolo-segment", "semantic", "panoptic", "masks", "labelme", "voc", "cvat", "label-studio"),
+    "coco",
+    "yolo-segment",
+    "semantic",
+    "panoptic",
+    "masks",
+    "labelme",
+    "voc",
+    "cvat",
+    "label-studio",
 )
 BOXES: tuple[str, ...] = ("yolo-detect", "yolo-obb")
 WHERE = tuple(name for name in FORMATS if name != "yolo-classify")
