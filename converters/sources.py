@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, get_args
@@ -12,6 +12,7 @@ from typing import Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
+from converters.contradictions import check_other_truths, has_masks
 from converters.formats.base import Holds, Labelled, Reading, Settings
 from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, READ_ONLY, every_format, find_format, read_manifest
@@ -323,10 +324,10 @@ def _indexed(root: Path, kind: str, reading: Reading, *, strict: bool) -> LabelT
     found = find_format(kind)
     if not strict:
         reading = reading.only(found.reads)
-    if unheeded := [name for name in reading.described() if name not in found.reads]:
-        flag = "--" + unheeded[0].replace("_", "-")
-        raise ToolkitError(root, f"is a {kind} tree, of which {flag} says nothing", "leave it out")
+    for name in reading.described().keys() - {*found.reads, "alone"}:
+        raise ToolkitError(root, f"is a {kind} tree, of which --{name.replace('_', '-')} says nothing", "leave it out")
     tree = found.index(root, reading)
+    tree.reading = replace(tree.reading, alone=reading.alone)
     if not root.is_dir():
         tree.check_reach()
     elif tree.manifest is None:
@@ -379,7 +380,10 @@ def open_source(source: SourceLike, layout: LayoutLike = None, *, strict: bool =
     with following_links(root.is_dir()):
         told = Reading.of_layout(layout)
         if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
-            return TreeSource(read_labels(root, reading=told, strict=strict))
+            tree = read_labels(root, reading=told, strict=strict)
+            if tree.manifest is None and root.is_dir() and (told is None or not told.alone):
+                check_other_truths(tree)
+            return TreeSource(tree)
         heeded = None if told is None or strict else told.only(("without_label",)).described()
         return DatasetSource(load_dataset(root, layout if heeded is None else {"labels": heeded} if heeded else None))
 
@@ -391,6 +395,6 @@ def _is_tree(root: Path) -> bool:
         return not find_format(kind).is_dataset(root)
     trees = trees_in(root)
     # Our trees may look like a dataset together: the folders of yolo-classify are those of a product.
-    if trees and (read_manifest(trees[0]) is not None or detect_layout(root) is None):
+    if trees and (read_manifest(trees[0]) is not None or (detect_layout(root) is None and not has_masks(root))):
         return True
     return not trees and detect_layout(root) is None and _suspected(root) is not None

@@ -171,10 +171,12 @@ class Reading:
     Attributes:
         voc_boxes: what corners of Pascal VOC boxes are; None: what the boxes of the whole tree tell.
         without_label: what an image is that nothing says anything of; None: as the format has it.
+        alone: whether the labels count, whatever masks or folders of good images beside them say.
     """
 
     voc_boxes: VocBoxes | None = None
     without_label: WithoutLabel | None = None
+    alone: bool = False
 
     @classmethod
     def of(cls, told: Mapping[str, object]) -> Reading:
@@ -183,31 +185,34 @@ class Reading:
         Raises:
             ToolkitError: it names something else, or a value that there is not.
         """
-        known = {"voc_boxes": get_args(VocBoxes), "without_label": get_args(WithoutLabel)}
+        known = {"voc_boxes": get_args(VocBoxes), "without_label": get_args(WithoutLabel), "alone": (True, False)}
         for name, value in told.items():
             if name not in known:
                 raise ToolkitError(f"labels.{name}", "is not known", f"use {' or '.join(known)}")
             if value is not None and value not in known[name]:
-                raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", f"use {' or '.join(known[name])}")
+                remedy = f"use {' or '.join(map(str, known[name]))}"
+                raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", remedy)
         return cls(**told)  # type: ignore[arg-type]
 
     @classmethod
     def of_layout(cls, layout: object) -> Reading | None:
-        """What a layout says of label trees, where that is all that it says; else None.
+        """What a layout says of label trees, where that is all that it says; else None. "labels" says that it is one.
 
         Raises:
             ToolkitError: as `of`.
         """
+        if layout == "labels":
+            return cls(alone=True)
         told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
         return cls.of(told) if told else None
 
     def only(self, names: Sequence[str]) -> Reading:
         """What of it is told of these."""
-        return Reading(**{name: value for name, value in self.described().items() if name in names})
+        return Reading(**{name: value for name, value in self.described().items() if name in (*names, "alone")})
 
     def described(self) -> JsonObject:
         """What of it is told, as it stands in a layout."""
-        told = {"voc_boxes": self.voc_boxes, "without_label": self.without_label}
+        told = {"voc_boxes": self.voc_boxes, "without_label": self.without_label, "alone": self.alone or None}
         return {name: value for name, value in told.items() if value is not None}
 
 

@@ -52,7 +52,7 @@ def index_datumaro(root: Path, reading: Reading) -> LabelTree:
         _take(listing, path, item, names, by_labels=by_labels)
     listing.nothing_marked(root, "no item has an annotation", "name the folder of those that have some")
     listing.unread(path.relative_to(home).as_posix() for path, _ in files)
-    found = listing.found(_BARE, "images" if (home / "images").is_dir() else "")
+    found = listing.found(_BARE, "images" if (home / "images").is_dir() else "", whole=root.is_dir())
     _note_unused(listing, labels)
     return LabelTree(
         root,

@@ -105,6 +105,8 @@ class Listing:
             told: the name, with or without folders; what would lead out of the root is not followed.
         """
         found = self._names.named(folder, told)
+        if found is not None and found.way == "name" and ("/" in told or "\\" in told):
+            self.remark("{} name(s) lead elsewhere; images of their bare names are taken", told)
         return found.image if found is not None else None
 
     def beside(self, folder: str, name: str) -> str | None:
@@ -153,17 +155,22 @@ class Listing:
         )
         self._faulty.add(image)
 
-    def found(self, remark: str, home: str = "") -> list[FoundImage]:
+    def found(self, remark: str, home: str = "", *, whole: bool = True) -> list[FoundImage]:
         """The images of the tree, sorted.
 
         Args:
             remark: what to say of images that no label is of, with {} for their number.
             home: folder, at whatever depth, outside of which pictures that no label is of are no images.
+            whole: whether the root is a tree, and not the folder of the one file that is read.
         """
         bare = [image for image in self.files.images if image not in self._taken and image not in self._faulty]
         outside = [image for image in bare if home and home not in image.split("/")[:-1]]
         for image in outside:
             self.remark(f"{{}} picture(s) outside of {home} are not read", image)
+        if not whole:
+            for image in sorted({*bare} - {*outside}):
+                self.remark("{} image(s) that the file does not list are not read", image)
+            outside = bare
         return [
             *(self._labelled(image, labels) for image, labels in sorted(self.labels.items())),
             *(self._unlabelled(image, remark) for image in sorted({*bare} - {*outside})),

@@ -27,7 +27,10 @@ __all__ = ["instance_of"]
 _NOTHING: Crop = (np.zeros((0, 0), np.bool_), (0, 0))
 _REMEDY = "draw it again, or remove it"
 _MOST_BYTES, _SPARE_BYTES = 1 << 28, 1 << 16  # of a PNG once unpacked, at most and beside its pixels
-_SPARE_PIXELS = 1 << 24  # of a mask, whatever its image
+_SPARE_PIXELS, _MOST_PIXELS = (
+    1 << 24,
+    1 << 28,
+)  # of a mask whatever its image, and at most: it is decoded in four channels
 
 Size = tuple[int, int]
 Ring = npt.NDArray[np.int32]
@@ -142,7 +145,7 @@ def _unpacked(place: str, data: object, size: Size) -> BoolArray:
             width, height = image.size
     except ToolkitError as error:
         raise ToolkitError(place, f"its bitmap: {error.problems[0].problem}", _REMEDY) from error
-    if width * height > max(_SPARE_PIXELS, 4 * pixels):
+    if width * height > min(max(_SPARE_PIXELS, pixels), _MOST_PIXELS):
         raise ToolkitError(
             place, f"its bitmap is {width} x {height} pixels, and its image {size[0]} x {size[1]}", _REMEDY
         )

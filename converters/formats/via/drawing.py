@@ -19,6 +19,7 @@ __all__ = ["fill_ellipse", "fill_polygon"]
 _NOTHING: Crop = (np.zeros((0, 0), np.bool_), (0, 0))
 _EXACT = 1e-9  # pixels within which a crossing lies on a centre, where coordinates have fractions
 _LONGEST_OUTLINE = 1 << 24  # rows that the edges of a polygon cross, all edges together
+_AT_ONCE = 1 << 20  # pixels whose distances from a centre are held at once
 
 Size = tuple[int, int]
 Ints = npt.NDArray[np.int64]
@@ -108,7 +109,11 @@ def fill_ellipse(centre: tuple[float, float], radii: tuple[float, float], turn: 
     right, bottom = min(size[0], math.ceil(x + reach) + 1), min(size[1], math.ceil(y + reach) + 1)
     if right <= left or bottom <= top:
         return _NOTHING
-    dy, dx = np.arange(top, bottom)[:, None] - y, np.arange(left, right)[None, :] - x
-    sine, cosine = math.sin(turn), math.cos(turn)
-    distances = ((dx * cosine + dy * sine) / radii[0]) ** 2 + ((dy * cosine - dx * sine) / radii[1]) ** 2
-    return np.asarray(distances < 1, np.bool_), (left, top)
+    dx, sine, cosine = np.arange(left, right)[None, :] - x, math.sin(turn), math.cos(turn)
+    filled = np.zeros((bottom - top, right - left), np.bool_)
+    step = max(1, _AT_ONCE // (right - left))
+    for first in range(top, bottom, step):
+        dy = np.arange(first, min(first + step, bottom))[:, None] - y
+        distances = ((dx * cosine + dy * sine) / radii[0]) ** 2 + ((dy * cosine - dx * sine) / radii[1]) ** 2
+        filled[first - top : first - top + step] = distances < 1
+    return filled, (left, top)

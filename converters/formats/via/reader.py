@@ -76,7 +76,7 @@ def index_via(root: Path, reading: Reading) -> LabelTree:
     if not attribute and any(image.regions for _, image in images):
         listing.remark(f"no region of {{}} file(s) has an attribute: all are of one class, {ONLY_CLASS!r}", named[0])
     listing.nothing_marked(root, "no VIA file has a region", "name the file that has some")
-    found, names = listing.found(_BARE), listing.classes
+    found, names = listing.found(_BARE, whole=root.is_dir()), listing.classes
     return LabelTree(
         root,
         "via",

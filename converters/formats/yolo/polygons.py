@@ -21,6 +21,7 @@ from converters.formats.base import Settings
 from converters.formats.yolo.rows import pixel_points, row_values
 from converters.rasterize import fill_pixels
 from toolkit.aliases import BoolArray, FloatArray
+from toolkit.geometry.bridges import join_rings
 from toolkit.geometry.contours import uncut_rings
 from toolkit.geometry.labels import Instance, LabelledImage
 from toolkit.geometry.simplify import Region, simplify_regions
@@ -61,34 +62,9 @@ def pixel_rings(instance: Instance, settings: Settings) -> tuple[list[IntArray],
     if not settings.join_parts or len(rings) == 1:
         return rings, 0
     before = fill_pixels(rings, *instance.region.shape)
-    joined = _bridge(rings)
+    joined = join_rings(rings)
     added = np.count_nonzero(fill_pixels([joined], *instance.region.shape)) - np.count_nonzero(before)
     return [joined], int(added)
-
-
-def _bridge(rings: list[IntArray]) -> IntArray:
-    """One ring out of several: each in turn is hung on by a double line between the two nearest vertices."""
-    joined, waiting = rings[0], rings[1:]
-    while waiting:
-        distances = [_nearest(joined, ring) for ring in waiting]
-        number = min(range(len(waiting)), key=lambda k: distances[k][0])
-        _, here, there = distances[number]
-        ring = waiting.pop(number)
-        detour = np.concatenate([np.roll(ring, -there, axis=0), ring[there : there + 1], joined[here : here + 1]])
-        joined = np.concatenate([joined[: here + 1], detour, joined[here + 1 :]])
-    return joined
-
-
-def _nearest(one: IntArray, other: IntArray) -> tuple[int, int, int]:
-    """Squared distance and indices of the nearest two vertices of two rings."""
-    best = (2**62, 0, 0)
-    for start in range(0, len(one), 512):  # in blocks, so that long rings stay small in memory
-        block = one[start : start + 512]
-        squared = ((block[:, None, :] - other[None, :, :]) ** 2).sum(axis=2)
-        place = int(squared.argmin())
-        i, j = divmod(place, len(other))
-        best = min(best, (int(squared[i, j]), start + i, j))
-    return best
 
 
 class Row(NamedTuple):

@@ -48,6 +48,8 @@ LayoutLike = str | Path | Mapping[str, Any] | None
 """How a root is laid out: the name of a built-in layout, a YAML file, or a mapping; None finds it by itself."""
 
 _LISTED = 3
+_LABELS = "labels"
+"""In place of a layout: the root is a label tree, whatever else is in it."""
 
 
 def coded_layout(name: str) -> Layout:
@@ -235,8 +237,9 @@ def chosen_layout(
         told = describe_pairs(image, mask, values, good)
         return _dumped(told) | ({"missing_mask": without_label} if without_label else {})
     labels = {"without_label": without_label, "voc_boxes": voc_boxes}
-    if layout is None and not values and not good and any(labels.values()):
-        return {"labels": {name: value for name, value in labels.items() if value}}
+    if layout in (None, _LABELS) and not values and not good and (any(labels.values()) or layout is not None):
+        alone = {"alone": True} if layout is not None else {}
+        return {"labels": {name: value for name, value in labels.items() if value} | alone}
     changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
     changes |= {"good": [good] if isinstance(good, str) else list(good)} if good else {}
     changes |= {"missing_mask": without_label} if without_label else {}
@@ -306,6 +309,8 @@ def _of_masks(root: Path, told: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if "labels" not in told:
         return told
+    if told["labels"].get("alone"):
+        raise ToolkitError(root, "is no label tree of a known format", "leave --layout labels out")
     if told["labels"].get("voc_boxes"):
         raise ToolkitError(root, "holds no Pascal VOC boxes, of which --voc-boxes speaks", "leave it out")
     return {"missing_mask": told["labels"]["without_label"]}

@@ -138,7 +138,9 @@ def test_a_tree_is_read(tmp_path: Path, project: bool) -> None:
     )
     convert(root, tmp_path / "out", ["coco"])
     assert verify(tmp_path / "out", against=root).passed
-    assert read_labels(root / "via.json").kind == "via"
+    alone = read_labels(root / "via.json")
+    assert (alone.kind, len(alone)) == ("via", 5)
+    assert "1 image(s) that the file does not list are not read: f.png" in alone.notes
 
 
 def test_one_vertex_that_is_moved_is_found(tmp_path: Path) -> None:
@@ -289,6 +291,10 @@ def test_images_are_found_by_their_names(tmp_path: Path) -> None:
     write(tmp_path / "via.json", images)
     marked = {name for name, (_, kind, _) in kinds(tmp_path).items() if kind == "boxes"}
     assert marked == {*names} - {"x/d.png"}
+    said = (
+        "2 name(s) lead elsewhere; images of their bare names are taken: C:\\work\\a.png, https://host/p/é <script>.png"
+    )
+    assert said in read_labels(tmp_path).notes
     assert not read_labels(tmp_path).layout_problems
 
 
