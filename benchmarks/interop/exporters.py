@@ -106,6 +106,44 @@ def ultralytics_yolo(tree: Path, out: Path) -> None:
     (out / "data.yaml").write_text(yaml.safe_dump(told))
 
 
+def label_studio(tree: Path, out: Path, *, flat: bool = False) -> None:
+    """A project of which each mask is a brush that its converter packs, and the export of it by the same converter."""
+    import json
+    from urllib.parse import quote
+
+    from label_studio_sdk.converter import Converter
+    from label_studio_sdk.converter.brush import mask2rle
+    from pycocotools import mask as coco_mask
+
+    (file,) = tree.glob("annotations/instances_*.json")
+    told = json.loads(file.read_text())
+    names = {one["id"]: one["name"] for one in told["categories"]}
+    results: dict[int, list[dict[str, Any]]] = {one["id"]: [] for one in told["images"]}
+    for one in told["annotations"]:
+        mask = coco_mask.decode(one["segmentation"])
+        size = {"original_width": mask.shape[1], "original_height": mask.shape[0], "image_rotation": 0}
+        value = {"format": "rle", "rle": mask2rle(mask * 255), "brushlabels": [names[one["category_id"]]]}
+        tags = {"id": str(one["id"]), "from_name": "brush", "to_name": "image", "type": "brushlabels"}
+        results[one["image_id"]].append({**size, **tags, "value": value})
+    shown = {one["id"]: f"/data/upload/1/0123abcd-{quote(one['file_name'])}" for one in told["images"]}
+    tasks = [
+        {"id": number, "data": {"image": shown[number]}, "annotations": [{"id": number, "result": found}]}
+        for number, found in results.items()
+    ]
+    shutil.copytree(tree / "images" / file.stem.removeprefix("instances_"), out / "images")
+    (out / "tasks.json").write_text(json.dumps(tasks))
+    labels = "".join(f'<Label value="{name}"/>' for name in names.values())
+    control = f'<BrushLabels name="brush" toName="image">{labels}</BrushLabels>'
+    config = f'<View><Image name="image" value="$image"/>{control}</View>'
+    if flat:
+        Converter(config, project_dir=".").convert_to_json_min(str(out / "tasks.json"), str(out), is_dir=False)
+        (out / "tasks.json").unlink()
+
+
+def label_studio_min(tree: Path, out: Path) -> None:
+    label_studio(tree, out, flat=True)
+
+
 EXPORTERS: dict[tuple[str, str], Callable[[Path, Path], None]] = {
     ("supervision", "coco"): supervision_coco,
     ("supervision", "yolo"): supervision_yolo,
@@ -121,6 +159,8 @@ EXPORTERS: dict[tuple[str, str], Callable[[Path, Path], None]] = {
     ("fiftyone", "voc"): of_fiftyone(fiftyone_voc),
     ("fiftyone", "cvat"): of_fiftyone(fiftyone_cvat),
     ("ultralytics", "yolo"): ultralytics_yolo,
+    ("label-studio", "json"): label_studio,
+    ("label-studio", "json_min"): label_studio_min,
 }
 """Program and format -> what writes a tree."""
 

@@ -284,6 +284,7 @@ class TreeShape:
         table_is_label: whether the table carries labels, and so belongs to their hash.
         json_file: path of the JSON file of a subset, for formats that have one; "{}" stands for the subset.
         json_lists: for such a file, the members that are not the lists of images and annotations.
+        json_tasks: whether that file is one list, of images that hold their own annotations.
         numbered: whether annotations in it have ids of their own, counted from 1.
         closing: files written last: path and content.
         subset_files: of each subset the file that the entries of its images are in, one after the other.
@@ -293,6 +294,7 @@ class TreeShape:
     table_is_label: bool = False
     json_file: str | None = None
     json_lists: JsonObject = field(default_factory=dict)
+    json_tasks: bool = False
     numbered: bool = True
     closing: tuple[tuple[str, bytes], ...] = ()
     subset_files: Mapping[str, SubsetFile] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from toolkit.imaging.images import is_image
 
@@ -76,6 +77,8 @@ class ImageFinder:
     def find(self, name: str, folders: Sequence[Path], *, anywhere: bool = True) -> Path | None:
         """The image of this name in the first of the folders that has it; else the only one below the root.
 
+        Where there is none, and the name is written as in addresses (`a%20b.png`), it is that of what this means.
+
         Args:
             name: as a label file has it, with or without folders. What would lead out of the root is not followed.
             folders: where to look first.
@@ -94,7 +97,9 @@ class ImageFinder:
         if not anywhere:
             return None
         alike = [path for path in self.namesakes(name) if path.name == plain.rpartition("/")[2]]
-        return _closest(plain, alike) or _closest(plain, self.namesakes(name))
+        found = _closest(plain, alike) or _closest(plain, self.namesakes(name))
+        decoded = unquote(plain)
+        return self.find(decoded, folders) if found is None and not alike and decoded != plain else found
 
     def namesakes(self, name: str) -> list[Path]:
         """Images below the root of the same bare name, in whatever letter case, sorted."""

@@ -28,6 +28,7 @@ FORMATS: dict[str, str] = {
     "labelme": "converters.formats.labelme.format",
     "voc": "converters.formats.voc.format",
     "cvat": "converters.formats.cvat.format",
+    "label-studio": "converters.formats.label_studio.format",
 }
 """Name -> module, whose `FORMAT` it is. Outputs are made in this order; the first that recognises a tree has it."""
 

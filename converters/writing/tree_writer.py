@@ -238,6 +238,8 @@ class TreeWriter:
             b'],\n"annotations":[',
         ]
         pieces += [self._stored(f"annotations.{subset}"), b"],\n" + orjson.dumps(rest)[1:] + b"\n"]
+        if shape.json_tasks:
+            pieces = [b"[", self._stored(f"images.{subset}"), b"\n]\n"]
         path = str(shape.json_file).format(subset)
         chunks = (chunk for piece in pieces for chunk in ([piece] if isinstance(piece, bytes) else piece))
         self._spool("digests", digest_line(path, self._assemble(path, chunks)))

@@ -21,6 +21,7 @@ CHECKS = (
     "labelme",
     "voc",
     "cvat",
+    "label_studio",
     "read_only",
     "layouts",
     "names",

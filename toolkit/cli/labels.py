@@ -60,7 +60,8 @@ _Formats = Annotated[
     list[str],
     typer.Option(
         metavar="FORMAT[,FORMAT...]",
-        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks, labelme, voc, cvat.",
+        help="yolo-detect, yolo-segment, yolo-obb, yolo-classify, coco, semantic, panoptic, masks, labelme, voc, cvat, "
+        "label-studio.",
         autocompletion=_complete_formats,
     ),
 ]
@@ -179,7 +180,9 @@ def verify(
     min_iou: Annotated[float, typer.Option(metavar="IOU", help="Every image must reach this.")] = 1.0,
     seen_by: Annotated[
         str | None,
-        typer.Option("--as", metavar="TOOL", help="As supervision, cvat, labelme, ultralytics or pycocotools sees it."),
+        typer.Option(
+            "--as", metavar="TOOL", help="As supervision, cvat, labelme, label-studio, ultralytics or pycocotools."
+        ),
     ] = None,
     workers: WorkersOpt = 0,
     cluster: ClusterOpt = None,

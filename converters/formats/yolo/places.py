@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 from toolkit.imaging.images import is_image
 
@@ -157,6 +158,15 @@ class TreeFiles:
             found.setdefault(path[:-4].lower(), []).append(path)
         return found
 
+    @cached_property
+    def _decoded_texts(self) -> dict[str, list[str]]:
+        """Those that are called as in addresses (`a%20b.txt`), as Label Studio may call them, by what that means."""
+        found: dict[str, list[str]] = {}
+        for path in self.texts:
+            if "%" in path:
+                found.setdefault(unquote(path[:-4]).lower(), []).append(path)
+        return found
+
     def label_of(self, image: str) -> tuple[str, bool]:
         """An image's label file, and whether it is there.
 
@@ -177,7 +187,7 @@ class TreeFiles:
         plain = _found_in(self.texts, f"{stem}.txt") if self._plain else None
         if plain is not None:
             return plain
-        same = self._lowered_texts.get(stem.lower(), [])
+        same = self._lowered_texts.get(stem.lower()) or self._decoded_texts.get(stem.lower(), [])
         exact = [path for path in same if path[:-4] == stem]
         fitting = exact or same
         return fitting[0] if len(fitting) == 1 else None

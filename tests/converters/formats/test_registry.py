@@ -19,7 +19,17 @@ from toolkit.dataset.splits import Split
 from toolkit.geometry.labels import Box, LabelledImage
 from toolkit.imaging.masks import read_mask
 
-EXACT: tuple[str, ...] = ("coco", "yolo-segment", "semantic", "panoptic", "masks", "labelme", "voc", "cvat")
+EXACT: tuple[str, ...] = (
+    "coco",
+    "yolo-segment",
+    "semantic",
+    "panoptic",
+    "masks",
+    "labelme",
+    "voc",
+    "cvat",
+    "label-studio",
+)
 BOXES: tuple[str, ...] = ("yolo-detect", "yolo-obb")
 WHERE = tuple(name for name in FORMATS if name != "yolo-classify")
 SHOW_BOXES = tuple(name for name in FORMATS if find_format(name).can_show("boxes"))

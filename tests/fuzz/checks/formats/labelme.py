@@ -100,6 +100,7 @@ def _damage(rng: random.Random, root: Path) -> str:
         what = "of other shapes"
     else:
         told, what = swap(rng, told), "of a swapped value"
+    victim.unlink()  # it is a hard link
     victim.write_text(json.dumps(told, default=str))
     return what
 

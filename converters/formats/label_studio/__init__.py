@@ -1,0 +1,1 @@
+"""Label Studio: the JSON of a project, whole (JSON) or flat (JSON_MIN), in and out."""

@@ -1,0 +1,137 @@
+"""Which image a task is of: the column that names it, and where the file lies below a root."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from converters.formats.coco.document import shown
+from converters.formats.image_files import ImageFinder, plain_name
+from toolkit.errors import ToolkitError
+from toolkit.imaging.images import is_image
+
+__all__ = ["Place", "names_of", "place_of", "told_image"]
+
+_USUAL = ("image", "img", "image_url", "url", "photo", "picture")
+_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)", re.IGNORECASE)
+"""What Label Studio puts before the name of a file that was uploaded."""
+_EMBEDDED = "data:"
+
+
+class Place(NamedTuple):
+    """An image: its file, and whether its name had to be told from what stands before it (`path`, `name`, `bare`)."""
+
+    image: Path
+    way: str
+
+
+def told_image(place: str, data: Mapping[str, Any], tags: Sequence[str]) -> str:
+    """What the data of a task say of its image.
+
+    Args:
+        place: the task, for messages.
+        data: its columns.
+        tags: names of the tags that its regions are drawn on, which are often those of the column.
+
+    Raises:
+        ToolkitError: no column names an image, or several do.
+    """
+    found = {name: told for name, told in data.items() if isinstance(told, str) and _may_be_image(told)}
+    for name in (*tags, *_USUAL):
+        told = data.get(name)
+        if isinstance(told, list) and len(told) > 1 and all(isinstance(one, str) for one in told):
+            raise ToolkitError(place, f"is of {len(told)} images", "make a task of each image")
+        if name in found:
+            return found[name]
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        listed = " and ".join(list(found)[:3])
+        raise ToolkitError(place, f"may be of several images, by {listed}", "name the column of the image 'image'")
+    for told in (data.get(name) for name in (*tags, *_USUAL)):
+        if isinstance(told, str) and told.strip():
+            return told
+    raise ToolkitError(place, f"names no image: its data are {shown(dict(data))}", "name it under 'image'")
+
+
+def _may_be_image(told: str) -> bool:
+    return told.startswith("data:image/") or any(is_image(plain_name(name) or "x") for name in names_of(told))
+
+
+def names_of(told: str) -> list[str]:
+    """Names of a file, the likeliest first, that a link of Label Studio may mean; none where it holds the image.
+
+    Uploads (`/data/upload/1/ab12cd34-a.png`), local files (`/data/local-files/?d=a.png`), buckets (`s3://b/a.png`),
+    also behind Label Studio's own links to these, addresses, and bare paths with slashes of either kind.
+    """
+    text = told.strip()
+    if text.startswith(_EMBEDDED):
+        return []
+    return list(dict.fromkeys(name for name in _names(text) if name))
+
+
+def _names(text: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(text.replace("\\", "/"))
+        asked = parse_qs(parts.query)
+    except ValueError:
+        yield text
+        return
+    if "/local-files" in parts.path and asked.get("d"):
+        yield asked["d"][0]
+        return
+    if asked.get("fileuri"):
+        yield from _names(_from_base64(asked["fileuri"][0]))
+        return
+    if parts.scheme in ("http", "https") or (parts.path.startswith("/data/") and not parts.scheme):
+        yield unquote(parts.path)
+        yield parts.path
+        yield "" if parts.scheme else text
+    elif len(parts.scheme) > 1:  # a letter is a drive
+        bucket, _, inner = text.partition("://")[2].partition("/")  # names in a bucket may hold ? and #
+        yield inner or bucket
+        yield unquote(inner or bucket)
+    else:
+        yield text
+        yield unquote(text)
+
+
+def _from_base64(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return text
+
+
+def place_of(finder: ImageFinder, told: str, *, ours: bool) -> Place | None:
+    """The image that a task names: by its path below the root, its name, or that without what an upload puts before it.
+
+    None where there is none, or several and nothing tells the right one.
+    """
+    names = names_of(told)
+    for name in names:
+        image = finder.find(name, [finder.root], anywhere=False)
+        if image is not None:
+            return Place(image, "path")
+    for name in names if not ours else ():
+        image = finder.find(name, [])
+        if image is not None:
+            return Place(image, "name")
+    for name in names if not ours else ():
+        bare = bare_name(name)
+        image = finder.find(bare, []) if bare else None
+        if image is not None:
+            return Place(image, "bare")
+    return None
+
+
+def bare_name(name: str) -> str:
+    """A name without the eight digits that stand before it; "" where none do."""
+    folder, _, last = plain_name(name).rpartition("/")
+    short = _PREFIX.sub("", last)
+    return "" if short == last else f"{folder}/{short}" if folder else short
