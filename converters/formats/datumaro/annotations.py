@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from converters.formats.coco.annotations import CROWD
+from converters.formats.coco.annotations import CROWD, turn_of
 from converters.formats.coco.document import shown, whole_number
 from converters.formats.datumaro.document import label_of
 from converters.formats.foreign.values import Points, attributes_of, coordinate, members
@@ -18,8 +18,9 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance
+from toolkit.geometry.oriented import turned_box, turned_corners
 
-__all__ = ["AREAS", "FLAT", "load_datumaro"]
+__all__ = ["AREAS", "FLAT", "is_upright_box", "load_datumaro"]
 
 AREAS = ("bbox", "polygon", "mask", "ellipse")
 """Types of annotations that mark pixels."""
@@ -140,13 +141,21 @@ def _marked(place: str, number: int, annotation: JsonObject, names: dict[int, st
         x, y, width, height = _numbers(place, annotation.get("bbox"), 4)
         if width < 0 or height < 0:
             raise ToolkitError(place, f"is {width:g} wide and {height:g} high", _REMEDY)
-        box = (x, y, x + width, y + height)
+        told, angle = (x, y, x + width, y + height), turn_of(annotation)
+        box = turned_box(told, angle)
+        if box is None:
+            crop = fill_edges_crop([turned_corners(told, angle)], size[1], size[0])
     else:
         try:
             crop = _pixels(place, annotation, size)
         except (ValueError, TypeError, OverflowError) as error:
             raise ToolkitError(place, f"has malformed pixels ({error})", _REMEDY) from error
     return _Mark(number, label, group, layer, crop, box, _attributes(place, annotation))
+
+
+def is_upright_box(annotation: JsonObject) -> bool:
+    """Whether an annotation is a box, and stands upright: CVAT's export says among its attributes how it is turned."""
+    return annotation.get("type") == "bbox" and turned_box((0, 0, 1, 1), turn_of(annotation)) is not None
 
 
 def _number(place: str, annotation: JsonObject, name: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from converters.formats.base import Reading
-from converters.formats.datumaro.annotations import FLAT, load_datumaro
+from converters.formats.datumaro.annotations import FLAT, is_upright_box, load_datumaro
 from converters.formats.datumaro.document import (
     DatumaroFile,
     Item,
@@ -151,7 +151,7 @@ def _told(
         classes = tuple(label_of(place, one, names) for place, one in areas.items())
         if {*labels} - {*classes}:
             listing.remark("{} image(s) have a label beside their objects, which is not read", item.name)
-        return classes, "boxes" if all(one.get("type") == "bbox" for one in areas.values()) else "masks"
+        return classes, "boxes" if all(map(is_upright_box, areas.values())) else "masks"
     if len(labels) > 1:
         raise ToolkitError(item.place, f"has several labels: {few(labels)}", "keep the one of its class")
     if labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +61,8 @@ def load_voc(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     told, objects = entry.payload[1], _objects(entry)
     size = entry.image_size()
     left_out: list[str] = []
+    if not entry.ours:
+        _check_upright(entry.payload[0], objects)
     boxed = [_boxed(number, one, told.form, size, left_out) for number, one in enumerate(objects, 1)]
     maps = {one.kind: Path(one.path) for one in told.maps}
     if not maps:
@@ -72,6 +75,20 @@ def load_voc(entry: LabelRecord, rounding: Rounding) -> InstanceList:
         sizes = f"{map_size[0]} x {map_size[1]} pixels, its image {size[0]} x {size[1]}"
         raise ToolkitError(first, f"is {sizes}", "make the two the same size")
     return InstanceList(_joined(first, objects, boxed, found), left_out)
+
+
+def _check_upright(path: str, objects: Sequence[VocObject]) -> None:
+    """Refuse boxes that CVAT's export says are turned, and leaves as they were before.
+
+    Raises:
+        ToolkitError: there is one.
+    """
+    for number, one in enumerate(objects, 1):
+        angle = dict(one.attributes).get("rotation", "")
+        if re.fullmatch(r"-?\d+(\.\d+)?", angle) and float(angle) % 180 != 0:
+            problem = f"is a box that is turned by {angle[:20]} degrees (attribute rotation), and stands there upright"
+            remedy = "export from CVAT as 'CVAT for images 1.1', or remove the attribute"
+            raise ToolkitError(f"{path}: object {number}", problem, remedy)
 
 
 def _boxed(number: int, one: VocObject, form: VocBoxes, size: tuple[int, int], left_out: list[str]) -> Instance | None:

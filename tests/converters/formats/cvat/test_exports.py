@@ -19,6 +19,11 @@ MASK = np.zeros((HEIGHT, WIDTH), np.bool_)
 MASK[3:8, 4:9] = True
 MASK[5, 6] = False
 
+_MIDDLE, _TURN = complex(7.25, 5.125), complex(3**0.5 / 2, 0.5)
+_TURNED = [_MIDDLE + _TURN * (complex(x, y) - _MIDDLE) for x, y in ((2, 3), (12.5, 3), (12.5, 7.25), (2, 7.25))]
+CORNERS = [(one.real, one.imag) for one in _TURNED]
+"""Of the box 2, 3 to 12.5, 7.25 that is turned by 30 degrees."""
+
 YOLO_BOX = "0 0.241667 0.256250 0.350000 0.212500\n"
 YOLO_DATA = "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n"
 YOLO = {
@@ -115,9 +120,7 @@ def test_a_turned_box_of_the_coco_export_is_no_upright_one(tmp_path: Path) -> No
     """The export leaves the box as it was before it was turned, and says by how much among its attributes."""
     root = write_coco(tmp_path / "in", box(1, 30.0), box(2, 90.0), box(3, 180.0), box(4, 0.0))
     turned, quarter, half, none = shown(root)["a"]
-    middle, angle = complex(7.25, 5.125), np.exp(1j * np.pi / 6)
-    corners = [middle + angle * (complex(x, y) - middle) for x, y in ((2, 3), (12.5, 3), (12.5, 7.25), (2, 7.25))]
-    assert np.array_equal(turned.whole(WIDTH, HEIGHT), fill([(one.real, one.imag) for one in corners], SIZE))
+    assert np.array_equal(turned.whole(WIDTH, HEIGHT), fill(CORNERS, SIZE))
     assert quarter.bbox == (5.125, 0, 9.375, 10.375)  # cut off at the border
     assert half.bbox == none.bbox == (2, 3, 12.5, 7.25)
     note = "3 box(es) are turned (attributes.rotation, as CVAT has it), and are read as they stand"
@@ -125,6 +128,41 @@ def test_a_turned_box_of_the_coco_export_is_no_upright_one(tmp_path: Path) -> No
     assert verify(root).passed
     convert(root, tmp_path / "out", ["coco", "yolo-obb"])
     assert verify(tmp_path / "out", against=root).passed
+
+
+def test_a_turned_box_of_the_datumaro_export_is_no_upright_one(tmp_path: Path) -> None:
+    told = {"id": 0, "group": 0, "label_id": 0, "z_order": 0, "type": "bbox", "bbox": [2.0, 3.0, 10.5, 4.25]}
+    boxes = [{**told, "attributes": {"occluded": False, "rotation": angle}} for angle in (30.0, 90.0, 0.0)]
+    labels = {"labels": [{"name": "dent", "parent": "", "attributes": []}], "attributes": []}
+    item = {"id": "a", "annotations": boxes, "image": {"path": "a.jpg", "size": [HEIGHT, WIDTH]}}
+    text = json.dumps({"infos": {}, "categories": {"label": labels}, "items": [item]})
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/default.json").write_text(text)
+    photo(tmp_path / "images/default/a.jpg")
+    (read,) = read_labels(tmp_path)
+    turned, quarter, none = read.instances
+    assert read.kind == "masks"
+    assert np.array_equal(turned.whole(WIDTH, HEIGHT), fill(CORNERS, SIZE))
+    assert (quarter.bbox, none.bbox) == ((5.125, 0, 9.375, 10.375), (2, 3, 12.5, 7.25))
+
+
+@pytest.mark.parametrize("angle", ["30.0", "90.0", "180.0", "0.0", "steep"])
+def test_a_turned_box_of_the_voc_export_is_refused(tmp_path: Path, angle: str) -> None:
+    sides = "<xmin>2.0</xmin><ymin>3.0</ymin><xmax>12.5</xmax><ymax>7.25</ymax>"
+    said = f"<attributes><attribute><name>rotation</name><value>{angle}</value></attribute></attributes>"
+    one = f"<object><name>dent</name><occluded>0</occluded><bndbox>{sides}</bndbox>{said}</object>"
+    size = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>1</depth></size>"
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations/a.xml").write_text(f"<annotation><filename>a.jpg</filename>{size}{one}</annotation>")
+    photo(tmp_path / "JPEGImages/a.jpg")
+    tree = read_labels(tmp_path)
+    if angle not in ("30.0", "90.0"):
+        assert [one.bbox for image in tree for one in image.instances] == [(2, 3, 12.5, 7.25)]
+        return
+    (problem,) = tree.records[0].inspect(None)  # type: ignore[arg-type]
+    told = f"is a box that is turned by {angle} degrees (attribute rotation), and stands there upright"
+    remedy = "export from CVAT as 'CVAT for images 1.1', or remove the attribute"
+    assert str(problem) == f"{tmp_path}/Annotations/a.xml: object 1: {told}; {remedy}"
 
 
 @pytest.mark.parametrize("rotation", [True, "30", None, float("nan")])
