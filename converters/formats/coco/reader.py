@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -37,9 +37,9 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
     """
     files = read_coco_files(root, "instances")
     manifest, ours = read_manifest(root), read_manifest(files.home) is not None
-    every = [one for _, document in files.documents for one in document["annotations"]]
-    used = Counter(map(_category, every))
+    used = Counter(map(_category, _every_annotation(files)))  # gone through, and not kept: there may be millions
     categories = read_categories(files.documents, used, ours=ours)
+    crowds = [] if ours else crowds_note(_every_annotation(files))
     images = TreeImages(ImageFinder(files.home), ours)
     folders = Folders()
     payloads = Plain(partial(_packed, folders), partial(_unpacked, folders))
@@ -65,8 +65,12 @@ def index_coco(root: Path, reading: Reading) -> LabelTree:
         make_records(found, load_coco, names, ours=ours, kind=kind, payloads=payloads),
         manifest=manifest,
         layout_problems=[*images.problems, *(nothing_marked(root, files) if not ours else ())],
-        notes=[*files.notes, *categories.notes, *(() if ours else (*images_note(images), *crowds_note(every)))],
+        notes=[*files.notes, *categories.notes, *(() if ours else images_note(images)), *crowds],
     )
+
+
+def _every_annotation(files: CocoFiles) -> Iterator[JsonObject]:
+    return (one for _, document in files.documents for one in document["annotations"])
 
 
 def _category(annotation: JsonObject) -> int:
