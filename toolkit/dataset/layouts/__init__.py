@@ -92,8 +92,11 @@ def index_root(root: Path) -> Dataset:
             return dataset if folder == root else _with_beside(dataset, root, folder)
     place = root.resolve()
     for folder in place.parents[:2]:
+        part = place.relative_to(folder).parts[0]
+        if not any(part in layout.parts for layout in _every_layout()):
+            continue  # what lies above may be anything, and large
         layout = detect_layout(folder)
-        if layout is not None and place.relative_to(folder).parts[0] in layout.parts:
+        if layout is not None and part in layout.parts:
             raise ToolkitError(root, "is a part of a dataset", f"name its category, {folder}")
     if not any(root.iterdir()):
         raise ToolkitError(root, "the folder is empty", "name the folder that holds the dataset")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import IMAGE_SUFFIXES
@@ -110,10 +111,15 @@ def compile_pattern(text: str, known: Mapping[str, str] | None = None, *, place:
         ToolkitError: a brace is not closed, a name is none, a regular expression does not compile, or the path is
             absolute or leads out of the root.
     """
+    return _compiled(text, tuple((known or {}).items()), place)
+
+
+@lru_cache(maxsize=4096)  # looking for a layout asks for some thousand, most of them many times
+def _compiled(text: str, known: tuple[tuple[str, str], ...], place: str) -> Pattern:
     if text.startswith("/") or "\\" in text.split("{")[0] or ".." in text.split("/"):
         raise ToolkitError(place, f"the pattern {text!r} leaves the dataset", "write it from the root on, with '/'")
     bindings: dict[str, str] = {}
-    pieces = pieces_of(text, bindings, known, place=place)
+    pieces = pieces_of(text, bindings, dict(known), place=place)
     regex = _loose_ending("".join(piece for _, piece in pieces), text)
     try:
         return Pattern(text, tuple(bindings), bindings, re.compile(regex + r"\Z", re.DOTALL), _halves(pieces, text))
