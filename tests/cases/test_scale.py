@@ -111,16 +111,17 @@ def viewed(tree: Path, out: Path) -> None:
 
 
 def test_a_classification_tree_has_thousands_of_classes(tmp_path: Path) -> None:
-    """As many classes as a catalogue of parts has."""
-    for number, name in enumerate(NAMES):
+    """As many classes as a catalogue of parts has; fewer than of objects, since each is a folder of its own."""
+    names = NAMES[:1500]
+    for number, name in enumerate(names):
         (tmp_path / "in/train" / name).mkdir(parents=True)
         pixels = np.frombuffer(number.to_bytes(4, "big"), np.uint8).reshape(2, 2)
         (tmp_path / "in/train" / name / f"{number}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
     tree = tmp_path / "out/yolo-classify"
     done = defectkit("convert", tmp_path / "in", tmp_path / "out", "--to", "yolo-classify", "--json").json()
-    assert done["formats"]["yolo-classify"]["classes"] == NAMES
+    assert done["formats"]["yolo-classify"]["classes"] == names
     assert defectkit("verify", tmp_path / "out").status == 0
-    assert described(tree) == dict.fromkeys(NAMES, 1)
+    assert described(tree) == dict.fromkeys(names, 1)
     (tmp_path / "in").rename(tmp_path / "gone")  # a gallery without its source takes half the time
     viewed(tree, tmp_path / "view")
 

@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 
 def test_coco(findings: Callable[..., list[str]]) -> None:
-    assert findings("coco", 117) == []
+    assert findings("coco", 39) == []

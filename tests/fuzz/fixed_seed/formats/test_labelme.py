@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 
 def test_labelme(findings: Callable[..., list[str]]) -> None:
-    assert findings("labelme", 60) == []
+    assert findings("labelme", 24) == []
