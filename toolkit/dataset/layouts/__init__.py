@@ -345,7 +345,11 @@ def _as_told(root: Path, description: Description) -> Dataset:
         wanted = ", ".join(map(plain_pattern, [*description.images, *description.unlabelled][:2]))
         raise ToolkitError(root, f"has no image that the layout names ({wanted})", "correct the layout, or the path")
     _check_masks(root, description, resolution)
-    return index_described(files, description, resolution=resolution, told=True)
+    dataset = index_described(files, description, resolution=resolution, told=True)
+    if description.needs == "good" and not description.mask and all(sample.kind != "good" for sample in dataset):
+        remedy = "name one with --good NAME, or as good: [NAME] in the layout; or leave needs: good out of it"
+        raise ToolkitError(root, f"has no folder of good images, which the layout {description.name} needs", remedy)
+    return dataset
 
 
 def _check_masks(root: Path, description: Description, found: Resolution) -> None:
