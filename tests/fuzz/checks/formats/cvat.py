@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from converters import convert, read_labels, verify
+from converters import convert
 from tests.commands import save
 from tests.converters.formats.cvat.stand_ins import box, document, image, polygon, shape, tag
 from tests.fuzz.check import Check
+from tests.fuzz.checks.formats.road import go_the_road
 from tests.fuzz.judge import Judge
-from tests.fuzz.making.trees import HEIGHT, WIDTH, copy_tree, picture
+from tests.fuzz.making.trees import HEIGHT, WIDTH, picture
 from tests.fuzz.mutations import damage_file
 
 _VALUES = (
@@ -61,34 +61,10 @@ def prepare(home: Path) -> dict[str, Path]:
 
 
 def attempt(roots: dict[str, Path], judge: Judge, rng: random.Random) -> None:
-    name = "drawn" if rng.random() < 0.75 else "ours"
-    home = roots["drawn"].parents[1]
-    for old in ("now", "out"):
-        shutil.rmtree(home / old, ignore_errors=True)
-    root = copy_tree(roots[name], home / "now")
-    what = _damage(rng, root)
-
-    def keep(where: Path) -> None:
-        shutil.copytree(root, where, dirs_exist_ok=True)
-
-    read = judge.run(lambda: _read(root), f"read_labels {what}: {name}", keep)
-    if read.status != "ok":
-        return
-    wanted = ["cvat", rng.choice(("coco", "semantic", "yolo-segment", "voc"))]
-    mode: Literal["fail", "skip"] = "fail" if rng.random() < 0.5 else "skip"
-    out = home / "out"
-    done = judge.run(lambda: convert(root, out, wanted, on_problem=mode), f"convert {what}: {name}", keep)
-    if done.status != "ok":
-        if out.exists() and any(out.iterdir()):
-            judge.find("an error leaves something behind", f"{sorted(out.iterdir())} {name}", keep)
-        return
-    told = judge.run(lambda: verify(out, against=root), f"verify {what}: {name}", keep)
-    if told.status == "ok" and not told.value.passed:
-        judge.find(f"convert succeeds, verify fails: {what}", f"{told.value.failures[:2]}", keep)
-
-
-def _read(root: Path) -> int:
-    return sum(len(one.instances) for one in read_labels(root))
+    sound = roots["drawn" if rng.random() < 0.75 else "ours"]
+    go_the_road(
+        sound, roots["drawn"].parents[1], _damage, ("cvat", ("coco", "semantic", "yolo-segment", "voc")), judge, rng
+    )
 
 
 def _damage(rng: random.Random, root: Path) -> str:
