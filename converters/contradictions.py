@@ -21,7 +21,7 @@ from toolkit.errors import ToolkitError
 __all__ = ["check_other_truths", "has_masks"]
 
 _FOLDERS = "good-bad"
-"""The layout of folders of classes, one of them good."""
+"""The layout of folders of classes, one of them good: where none is, it does not fit."""
 
 
 def has_masks(root: Path) -> bool:
@@ -43,8 +43,6 @@ def check_other_truths(tree: LabelTree) -> None:
         return
     for layout in (None, _FOLDERS):
         dataset = _dataset(tree.root, layout)
-        if layout == _FOLDERS and dataset is not None and all(sample.kind != "good" for sample in dataset):
-            continue  # any folder is one of a class, where none is called good
         problem = next(_contradictions(tree, dataset, kinds), None) if dataset is not None else None
         if dataset is not None and problem is not None:
             remedy = f"--layout {dataset.layout} takes the {_WORDS[layout]}, --layout labels the labels"
