@@ -10,8 +10,8 @@ import pytest
 from finetune.engine.config import load_config
 from finetune.learners import find_config
 from finetune.training import train
-from tests.finetune.processes import finish, start
 from tests.finetune.runs import TINY, make_data
+from tests.processes import finish, start
 from toolkit.errors import ToolkitError
 
 # Sends itself a signal when the second epoch of a training has ended, before its checkpoint is written.
