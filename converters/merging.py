@@ -280,7 +280,7 @@ def _unheeded(sources: Sequence[Source], reading: Reading) -> list[str]:
         ToolkitError: it says nothing of any of them.
     """
     notes = []
-    for name in reading.described():
+    for name in reading.described().keys() - {"alone"}:
         flag = f"--{name.replace('_', '-')}"
         deaf = [
             source

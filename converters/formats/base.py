@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -12,6 +10,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from converters.formats.registry import FORMATS, READ_ONLY
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import ClassScheme, is_good_word
@@ -37,7 +36,6 @@ __all__ = [
     "TreeShape",
     "as_folder",
     "check_defect_folder",
-    "csv_line",
     "digest_line",
     "image_name",
     "present_subsets",
@@ -171,12 +169,17 @@ class Reading:
     Attributes:
         voc_boxes: what corners of Pascal VOC boxes are; None: what the boxes of the whole tree tell.
         without_label: what an image is that nothing says anything of; None: as the format has it.
-        alone: whether the labels count, whatever masks or folders of good images beside them say.
+        alone: whether the labels count, whatever masks or folders of good images say; or the format of those that do.
     """
 
     voc_boxes: VocBoxes | None = None
     without_label: WithoutLabel | None = None
-    alone: bool = False
+    alone: bool | str = False
+
+    @property
+    def format(self) -> str:
+        """The format of the labels that count; "" for the first that is recognised."""
+        return self.alone if isinstance(self.alone, str) else ""
 
     @classmethod
     def of(cls, told: Mapping[str, object]) -> Reading:
@@ -186,6 +189,7 @@ class Reading:
             ToolkitError: it names something else, or a value that there is not.
         """
         known = {"voc_boxes": get_args(VocBoxes), "without_label": get_args(WithoutLabel), "alone": (True, False)}
+        known["alone"] += (*FORMATS, *READ_ONLY)
         for name, value in told.items():
             if name not in known:
                 raise ToolkitError(f"labels.{name}", "is not known", f"use {' or '.join(known)}")
@@ -196,13 +200,17 @@ class Reading:
 
     @classmethod
     def of_layout(cls, layout: object) -> Reading | None:
-        """What a layout says of label trees, where that is all that it says; else None. "labels" says that it is one.
+        """What a layout says of label trees, where that is all that it says; else None.
+
+        "labels" says that it is one, the name of a format that it is one of these.
 
         Raises:
             ToolkitError: as `of`.
         """
         if layout == "labels":
             return cls(alone=True)
+        if isinstance(layout, str) and (layout in FORMATS or layout in READ_ONLY):
+            return cls(alone=layout)
         told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
         return cls.of(told) if told else None
 
@@ -373,13 +381,6 @@ def image_name(image: LabelledImage) -> str:
 @lru_cache(maxsize=256)  # every format asks for the name of the same image
 def _named(key: str, source: str) -> str:
     return file_name(key) + ("." + source.rpartition(".")[2]).lower()
-
-
-def csv_line(*cells: str | int) -> bytes:
-    """A line of CSV without its end."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)  # with these two, both are quoted within a cell
-    return text.getvalue().removesuffix("\r\n").encode()
 
 
 class InstanceList(list[Instance]):

@@ -62,6 +62,9 @@ class Format:
         rank: of several trees of one conversion the gallery shows the one of the lowest rank, which tells the most.
         recognise: whether a folder is such a tree, by a sign that no other format has.
         recognise_file: whether a file holds the labels of many images in this format.
+        sidecar: ending of its files, where each is of the one image that it is called like; "" where it is of many.
+        marks: whether such a file names something in its image, by a look at it.
+        told_family: of formats whose files are one tool's, and no second labels of the same images.
         suspect: whether a folder looks like such a tree, where no format recognises it.
         is_dataset: whether such a tree is a dataset as well, and tells more as one.
         roundings: ways in which its readers make pixels of its coordinates; it counts as good as the worst of them.
@@ -89,6 +92,9 @@ class Format:
     reads: tuple[str, ...] = ()
     recognise: Callable[[Path], bool] = _never
     recognise_file: Callable[[Path], bool] = _never
+    sidecar: str = ""
+    marks: Callable[[Path], bool] = _never
+    told_family: str = ""
     suspect: Callable[[Path], bool] = _never
     is_dataset: Callable[[Path], bool] = _never
     roundings: tuple[Rounding, ...] = ROUNDINGS[:1]
@@ -104,6 +110,11 @@ class Format:
     seen_by: Mapping[str, Load | None] = field(default_factory=dict)
     keeps_subsets: bool = True
     turns_photos: bool = True
+
+    @property
+    def family(self) -> str:
+        """What the files of one tool have in common: the name, where nothing else is said."""
+        return self.told_family or self.name
 
     @property
     def writes(self) -> bool:
