@@ -24,7 +24,7 @@ from toolkit.errors import ToolkitError
 
 __all__ = ["check_other_labels"]
 
-_SHARED = (".json", ".xml", ".csv")  # of files that may hold the labels of many images
+_SHARED = (".json", ".xml", ".csv")
 _TRIED, _DEEP = 16, 3  # of such that are opened, those near the root first
 _NOTED = 64  # files of images with labels that are opened to see whether they are labels too
 _SHOWN = 3
@@ -78,7 +78,7 @@ def check_other_labels(tree: LabelTree, files: FileList) -> None:
     """
     family = find_format(tree.kind).family
     further = [found for found in every_format() if found.family != family]
-    others = [path for path in files.others if path.lower().endswith((*_SHARED, ".txt"))]
+    others = [path for path in files.others if _may_be_shared(path) or path.lower().endswith(".txt")]
     ours = [posixpath.dirname(path) for path in files.others if posixpath.basename(path) == "manifest.json"]
     if inner := tuple(f"{folder}/" for folder in ours if folder):
         others = [path for path in others if not path.startswith(inner)]
@@ -91,6 +91,11 @@ def check_other_labels(tree: LabelTree, files: FileList) -> None:
     for other in (*_of_one_image(place, silent), *_of_many(place, silent)):
         seen.setdefault(other.kind, []).append(other.label)
     tree.notes += tuple(_note(kind, list(dict.fromkeys(labels))) for kind, labels in seen.items())
+
+
+def _may_be_shared(path: str) -> bool:
+    """Whether a file may hold the labels of many images: as storages of Label Studio are called, too."""
+    return path.lower().endswith(_SHARED) or posixpath.basename(path).isdecimal()
 
 
 def _silent(tree: LabelTree, images: Sequence[str]) -> _Silent:
@@ -125,7 +130,7 @@ def _of_many(place: _Place, silent: _Silent) -> Iterator[_Other]:
     Raises:
         ToolkitError: one does in an image of which the labels that are read say nothing.
     """
-    near = (path for path in place.others if path.lower().endswith(_SHARED) and path.count("/") < _DEEP)
+    near = (path for path in place.others if _may_be_shared(path) and path.count("/") < _DEEP)
     order = sorted(near, key=lambda path: (place.image_of(path, "") is not None, path.count("/"), path))
     for label in order[:_TRIED]:
         path = place.tree.root / label

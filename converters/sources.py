@@ -17,7 +17,7 @@ from converters.formats.base import Holds, Labelled, Reading, Settings
 from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, READ_ONLY, every_format, find_format, read_manifest
 from converters.other_labels import check_other_labels
-from converters.recognition import format_of, is_label_file, suspected_format, trees_in
+from converters.recognition import format_of, is_label_file, reading_of, suspected_format, trees_in
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
@@ -297,7 +297,7 @@ def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -
         return _read_file(root, reading, strict=strict)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
-    if reading.format:
+    if reading.format and (strict or read_manifest(root) is None):
         return _as_told(root, reading, strict=strict)
     kind = format_of(root)
     trees = trees_in(root) if kind is None else []
@@ -374,7 +374,7 @@ def open_source(source: SourceLike, layout: LayoutLike = None, *, strict: bool =
     root = Path(source)
     check_links(root)
     with following_links(root.is_dir()):
-        told = Reading.of_layout(layout)
+        told = reading_of(layout)
         if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root, told))):
             tree = read_labels(root, reading=told, strict=strict)
             if tree.manifest is None and root.is_dir() and (told is None or not told.alone):

@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.registry import FORMATS, READ_ONLY
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import ClassScheme, is_good_word
@@ -189,28 +188,23 @@ class Reading:
             ToolkitError: it names something else, or a value that there is not.
         """
         known = {"voc_boxes": get_args(VocBoxes), "without_label": get_args(WithoutLabel), "alone": (True, False)}
-        known["alone"] += (*FORMATS, *READ_ONLY)
         for name, value in told.items():
             if name not in known:
                 raise ToolkitError(f"labels.{name}", "is not known", f"use {' or '.join(known)}")
-            if value is not None and value not in known[name]:
+            if value is not None and value not in known[name] and not (name == "alone" and isinstance(value, str)):
                 remedy = f"use {' or '.join(map(str, known[name]))}"
                 raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", remedy)
         return cls(**told)  # type: ignore[arg-type]
 
     @classmethod
     def of_layout(cls, layout: object) -> Reading | None:
-        """What a layout says of label trees, where that is all that it says; else None.
-
-        "labels" says that it is one, the name of a format that it is one of these.
+        """What a layout says of label trees, where that is all that it says; else None. "labels" says that it is one.
 
         Raises:
             ToolkitError: as `of`.
         """
         if layout == "labels":
             return cls(alone=True)
-        if isinstance(layout, str) and (layout in FORMATS or layout in READ_ONLY):
-            return cls(alone=layout)
         told = layout["labels"] if isinstance(layout, Mapping) and layout.keys() == {"labels"} else None
         return cls.of(told) if told else None
 

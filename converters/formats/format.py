@@ -78,6 +78,7 @@ class Format:
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
         class_folders: whether its folders are classes, so that one whose name is a word for good is read as good.
         seen_by: programs that open such files, and what each makes of an image's labels; None: what `index` does.
+        boxes_by: those of them that see the boxes of its labels alone.
         keeps_subsets: whether a reader finds each image in the subset that it was written for.
         turns_photos: whether all its readers turn an image as its EXIF orientation says; else it is copied upright.
     """
@@ -108,6 +109,7 @@ class Format:
     counts_instances: bool = True
     class_folders: bool = False
     seen_by: Mapping[str, Load | None] = field(default_factory=dict)
+    boxes_by: tuple[str, ...] = ()
     keeps_subsets: bool = True
     turns_photos: bool = True
 

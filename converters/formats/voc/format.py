@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from converters.formats.boxes import TOLERANCE, shown_box
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from converters.formats.voc.loading import written_boxes
+from converters.formats.voc.loading import load_boxes, written_boxes
 from converters.formats.voc.reader import index_voc
 from converters.formats.voc.signs import is_voc, looks_like_voc, marks_objects
 from converters.formats.voc.writer import encode_voc, objects_shown, voc_shape
@@ -64,5 +64,7 @@ FORMAT = Format(
     self_faults=_self_faults,
     takes_boxes=True,
     keeps=None,
+    seen_by={"cvat": None, "supervision": load_boxes},
+    boxes_by=("supervision",),
     turns_photos=False,  # torchvision opens them with a bare Pillow
 )
