@@ -78,7 +78,8 @@ def check_other_labels(tree: LabelTree, files: FileList) -> None:
     """
     family = find_format(tree.kind).family
     further = [found for found in every_format() if found.family != family]
-    others = [path for path in files.others if _may_be_shared(path) or path.lower().endswith(".txt")]
+    endings = tuple(found.sidecar for found in further if found.sidecar)
+    others = [path for path in files.others if _may_be_shared(path) or path.lower().endswith(endings)]
     ours = [posixpath.dirname(path) for path in files.others if posixpath.basename(path) == "manifest.json"]
     if inner := tuple(f"{folder}/" for folder in ours if folder):
         others = [path for path in others if not path.startswith(inner)]

@@ -61,6 +61,8 @@ RESULT = {
     "original_height": HEIGHT,
     "value": {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0, "rectanglelabels": ["dent"]},
 }
+OUTLINE = {"exterior": [[1, 1], [9, 9]], "interior": []}
+SLY = {"size": SIDES, "objects": [{"classTitle": "dent", "geometryType": "rectangle", "points": OUTLINE}]}
 STORED = {"id": 1, "result": [RESULT], "completed_by": {}, "task": TASK}
 VIA = {
     "shape_attributes": {"name": "rect", "x": 3, "y": 4, "width": 9, "height": 6},
@@ -72,7 +74,10 @@ def plant(root: Path, files: Files) -> Path:
     for name in ("a.jpg", "b.jpg"):
         photo(root / name)
     for name, told in files.items():
-        write(root / name, told)
+        if told is None:
+            photo(root / name)
+        else:
+            write(root / name, told)
     return root
 
 
@@ -83,6 +88,12 @@ def plant(root: Path, files: Files) -> Path:
         ({**YOLO, "a.txt": "", "xmls/a.xml": voc("dent")}, "background by yolo-detect (b.txt)", "xmls/a.xml", "voc"),
         ({**YOLO, "a.json": labelme("a.jpg", "dent")}, "background by yolo-detect (b.txt)", "a.json", "labelme"),
         ({**YOLO, "annotations.xml": cvat("a.jpg")}, "background by yolo-detect (b.txt)", "annotations.xml", "cvat"),
+        (
+            {**YOLO, "img/ca.jpg": None, "ann/ca.jpg.json": SLY},
+            "not there by yolo-detect (b.txt)",
+            "ann/ca.jpg.json",
+            "supervisely",
+        ),
         ({**YOLO, "1": STORED}, "background by yolo-detect (b.txt)", "1", "label-studio"),
         (
             {**YOLO, "v.json": {"a.jpg1": {"filename": "a.jpg", "size": -1, "regions": [VIA], "file_attributes": {}}}},

@@ -40,7 +40,10 @@ def is_labelme_file(path: Path) -> bool:
 
 def marks_shapes(path: Path) -> bool:
     """Whether a file is LabelMe's and has a shape."""
-    return is_labelme_file(path) and _SHAPE.search(path.read_bytes()) is not None
+    try:
+        return is_labelme_file(path) and _SHAPE.search(path.read_bytes()) is not None
+    except OSError:
+        return False
 
 
 def _told(data: bytes) -> tuple[bool, bool]:
