@@ -183,3 +183,10 @@ def test_a_damaged_file_that_names_an_image_is_no_proof_of_its_being_good(tmp_pa
 def test_a_read_tree_of_a_told_format_is_the_same(tmp_path: Path) -> None:
     root = plant(tmp_path, {**YOLO, "a.xml": voc("dent")})
     assert read_labels(root, reading=reading_of("voc")).kind == "voc"
+
+
+@pytest.mark.parametrize("flag", ["--values", "--good"])
+def test_what_masks_or_folders_mean_is_not_told_of_labels(tmp_path: Path, flag: str) -> None:
+    done = defectkit("describe", plant(tmp_path, YOLO), "--layout", "yolo-detect", flag, "ids")
+    said = f"error: {flag}: says nothing of labels, which --layout asks for; leave one of the two out"
+    assert (done.status, done.errors) == (2, [said])

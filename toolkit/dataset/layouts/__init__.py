@@ -241,6 +241,9 @@ def chosen_layout(
         return _dumped(told) | ({"missing_mask": without_label} if without_label else {})
     labels = {"without_label": without_label, "voc_boxes": voc_boxes}
     alone = {"alone": True} if layout == _LABELS else _told_of_labels(layout)
+    for flag, given in (("--values", values), ("--good", good)):
+        if alone and given:
+            raise ToolkitError(flag, "says nothing of labels, which --layout asks for", "leave one of the two out")
     if (layout is None or alone) and not values and not good and (any(labels.values()) or alone):
         return {"labels": {name: value for name, value in labels.items() if value} | alone}
     changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
