@@ -23,7 +23,14 @@ from converters.writing.checks import check_class_folders, check_kind, check_kin
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
 from converters.writing.items import Item, find_items, split_advice
-from converters.writing.selection import Selected, make_selection, read_selected, selected_classes, selection_notes
+from converters.writing.selection import (
+    Selected,
+    make_selection,
+    read_selected,
+    selected_classes,
+    selection_notes,
+    unmarked_note,
+)
 from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows, unmasked_note
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import ClassScheme, Sample
@@ -174,6 +181,7 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             manifests |= job.finish(problems, source_remarks(source, order.out))
     manifests = {name: manifests[name] for name in order.formats}
     told = (*manifest_notes(manifests), *good_as_defects(items, settings.scheme), *unmasked_note(items))
+    told += unmarked_note(manifests)
     told += tuple(selection_notes(source.classes(settings.scheme), settings.selection, manifests))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
     alike = (*shared_images(source, items), *getattr(order.split, "notes", ()))

@@ -30,6 +30,7 @@ _NOTES = {
     "unsized": "annotation(s) tell no size: that of the image is taken",
     "outlines": "annotation(s) have polygons beside their boxes, which are not read",
     "beyond": "image(s) have boxes that reach beyond their border, where they are cut",
+    "boxless": "image(s) show nothing but objects without a <bndbox>, and are unlabelled",
     "renamed": "annotation(s) name another image than that of their own name, which is taken",
 }
 
@@ -147,6 +148,9 @@ def _labelled(
         values if "class" in labels.maps else None,
     )
     kind: LabelKind | None = ("masks" if drawn else "boxes") if names else None
+    if not ours and objects and not drawn and all(one.corners is None for one in objects):
+        seen.note("boxless", labels.first)
+        names, kind = [], "unlabelled"
     return FoundImage(
         subset, _stem(seen.files.root, labels.image), labels.image, (str(labels.first), told), tuple(names), size, kind
     )
