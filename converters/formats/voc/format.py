@@ -11,7 +11,7 @@ from converters.formats.voc.loading import written_boxes
 from converters.formats.voc.reader import index_voc
 from converters.formats.voc.signs import is_voc, looks_like_voc
 from converters.formats.voc.writer import encode_voc, objects_shown, voc_shape
-from toolkit.geometry.labels import Box, Instance
+from toolkit.geometry.labels import FLAGS, Box, Instance
 
 __all__ = ["FORMAT"]
 
@@ -62,5 +62,6 @@ FORMAT = Format(
     self_faults=_self_faults,
     takes_boxes=True,
     keeps=None,
+    flags=FLAGS,
     turns_photos=False,  # torchvision opens them with a bare Pillow
 )

@@ -20,7 +20,7 @@ from tests.converters.formats.cvat.stand_ins import box, document, image, masks_
 from tests.converters.support import Bools, label_mask, make_dataset
 from tests.masks import SHAPES
 from toolkit import ToolkitError
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage, plain_attributes
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -112,7 +112,32 @@ def test_attributes_come_back(tmp_path: Path, way: str) -> None:
     one = part("dent", 3, 4, np.ones((2, 2), np.bool_), ATTRIBUTES[way])
     write_labels([labelled(one)], tmp_path, ["cvat"], classes=["dent"], image_mode="none")
     (read,) = read_labels(tmp_path)
-    assert dict(read.instances[0].attributes) == ATTRIBUTES[way]
+    assert plain_attributes(read.instances[0].attributes) == plain_attributes(ATTRIBUTES[way])
+
+
+def _declared(path: Path) -> dict[str, set[str]]:
+    """Class -> the attributes that a file declares, as CVAT reads it: another one stops the import."""
+    labels = ElementTree.parse(path).getroot().iter("label")
+    return {
+        one.findtext("name", ""): {name.text or "" for name in one.findall("attributes/attribute/name")}
+        for one in labels
+    }
+
+
+@pytest.mark.parametrize("word", ["1", "true", "True", "yes"])
+def test_what_is_hidden_says_so_where_cvat_looks(tmp_path: Path, word: str) -> None:
+    ones = [
+        part("dent", 3, 4, np.ones((2, 2), np.bool_), {"occluded": word, "depth": "3"}),
+        part("rust", 9, 4, np.ones((2, 2), np.bool_), {"occluded": "false"}),
+        part("rust", 15, 4, np.ones((2, 2), np.bool_), {"occluded": "hardly"}),
+    ]
+    write_labels([labelled(*ones)], tmp_path, ["cvat"], classes=["dent", "rust"], image_mode="none")
+    path = tmp_path / "cvat/annotations_train.xml"
+    masks = list(ElementTree.parse(path).getroot().iter("mask"))
+    assert [one.get("occluded") for one in masks] == ["1", "0", "0"]
+    found = [{told.get("name", ""): told.text for told in one.findall("attribute")} for one in masks]
+    assert found == [{"depth": "3"}, {}, {"occluded": "hardly"}]
+    assert _declared(path) == {"dent": {"depth"}, "rust": {"occluded"}}
 
 
 def test_groups_that_would_become_one_object_stay_apart(tmp_path: Path) -> None:
