@@ -1,24 +1,54 @@
 """Tasks of several images, as where two stand side by side: a task of each, with the regions that are drawn on it.
 
-A result says by `to_name` on which tag of the labelling configuration it is drawn; which column of the data that tag
-shows, an export does not say. It is the column of the same name, or nothing tells.
+A result says by `to_name` on which tag of the labelling configuration it is drawn. Which column of the data that tag
+shows, the configuration says, where it lies beside the export; else it is the column of the same name, or nothing tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from converters.formats.label_studio.document import Answer, Task
 from converters.formats.label_studio.places import image_columns
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
+from toolkit.files.xml_files import parse_xml
 
-__all__ = ["drawn_on", "tasks_of_images"]
+__all__ = ["CONFIG", "drawn_on", "tasks_of_images", "told_by_columns"]
+
+CONFIG = "label_config.xml"
+"""Name of the file that holds the labelling configuration of a project."""
 
 _PLACED = {"x", "points", "rle", "vertices"}
 """What the values of results have that are drawn on an image."""
+
+
+def told_by_columns(tasks: Sequence[Task], home: Path) -> Sequence[Task]:
+    """Tasks whose results name columns of the data in place of tags, as far as the configuration in a folder tells.
+
+    Raises:
+        ToolkitError: it is no XML.
+    """
+    path = home / CONFIG
+    shows: dict[str, str] = {}
+    for one in parse_xml(path, "export it again, or remove it").iter() if path.is_file() else ():
+        column = (one.get("value") or one.get("valueList") or "").strip()
+        if one.tag.lower() == "image" and column.startswith("$") and (name := one.get("name")):
+            shows[name] = column[1:]
+    if all(name == column for name, column in shows.items()):
+        return tasks
+    return [replace(task, answers=[_by_columns(answer, shows) for answer in task.answers]) for task in tasks]
+
+
+def _by_columns(answer: Answer, shows: Mapping[str, str]) -> Answer:
+    told = [
+        {**one, "to_name": shows[_tag(one)]} if isinstance(one, dict) and _tag(one) in shows else one
+        for one in answer.results
+    ]
+    return replace(answer, results=told)
 
 
 def drawn_on(tasks: Iterable[Task]) -> list[str]:
@@ -26,13 +56,13 @@ def drawn_on(tasks: Iterable[Task]) -> list[str]:
     return list(dict.fromkeys(tag for task in tasks for one in _results(task) if (tag := _tag(one))))
 
 
-def tasks_of_images(task: Task, tags: Sequence[str], is_there: Callable[[str], bool]) -> list[Task]:
+def tasks_of_images(task: Task, tags: Sequence[str], find: Callable[[str], Path | None]) -> list[Task]:
     """A task as one for each of its images that anybody draws on.
 
     Args:
         task: it.
         tags: what `drawn_on` tells of all tasks of its file.
-        is_there: whether an image that a column names is there.
+        find: the image that a column names, where it is there.
 
     Raises:
         ToolkitError: it may be of several images, and nothing tells on which of them its regions are drawn.
@@ -45,7 +75,7 @@ def tasks_of_images(task: Task, tags: Sequence[str], is_there: Callable[[str], b
             raise ToolkitError(task.place, problem, "make a task of each image")
         return [task]
     if any(tag not in columns for tag in own):
-        return [_guessed(task, own, columns, is_there)]
+        return [_guessed(task, own, columns, find)]
     names = [tag for tag in tags if tag in columns]
     if len(names) < 2:
         return [replace(task, data=_data(task, names[0], columns))] if names else [task]
@@ -59,22 +89,25 @@ def tasks_of_images(task: Task, tags: Sequence[str], is_there: Callable[[str], b
     return parts
 
 
-def _guessed(task: Task, own: Sequence[str], columns: Mapping[str, list[str]], is_there: Callable[[str], bool]) -> Task:
+def _guessed(
+    task: Task, own: Sequence[str], columns: Mapping[str, list[str]], find: Callable[[str], Path | None]
+) -> Task:
     """A task whose regions name no column: that of its only image that is there.
 
     Raises:
         ToolkitError: there are several, or none, or the regions are on several.
     """
-    there = [name for name, told in columns.items() if any(map(is_there, told))]
-    if len(own) == 1 and len(there) == 1:
-        return replace(task, data=_data(task, there[0], columns))
+    found = {image: name for name, told in columns.items() for one in told if (image := find(one)) is not None}
+    if len(own) == 1 and len(found) == 1:
+        return replace(task, data=_data(task, next(iter(found.values())), columns))
     if "" in own:
         problem = f"is of several images, by {_listed(list(columns))}, and nothing tells on which its regions are drawn"
         raise ToolkitError(
             task.place, problem, "export the project as JSON, not JSON_MIN, or make a task of each image"
         )
     problem = f"has regions on {_listed(own)} (to_name), and its images stand under {_listed(list(columns))}"
-    raise ToolkitError(task.place, problem, "name the columns of its data as its regions do (to_name)")
+    remedy = f"put the project's labelling configuration beside it, as {CONFIG}, or name the columns as to_name does"
+    raise ToolkitError(task.place, problem, remedy)
 
 
 def _listed(names: Sequence[str]) -> str:

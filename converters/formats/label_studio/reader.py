@@ -12,7 +12,7 @@ from converters.formats.base import Reading
 from converters.formats.coco.document import whole_number
 from converters.formats.image_files import ImageFinder, plain_name
 from converters.formats.label_studio.classes import decide
-from converters.formats.label_studio.columns import drawn_on, tasks_of_images
+from converters.formats.label_studio.columns import drawn_on, tasks_of_images, told_by_columns
 from converters.formats.label_studio.document import Task, chosen, read_tasks
 from converters.formats.label_studio.drawing import load_label_studio
 from converters.formats.label_studio.files import home_of, is_tasks_file, json_files
@@ -87,10 +87,16 @@ def index_label_studio(root: Path, reading: Reading) -> LabelTree:
 
 def _of_one_image(tree: _Tree, tasks: Sequence[Task]) -> Iterator[Task]:
     """The tasks of a file, a task of several images as one of each."""
+
+    def find(told: str) -> Path | None:
+        place = place_of(tree.finder, told, ours=tree.ours)
+        return place.image if place is not None else None
+
+    tasks = told_by_columns(tasks, tree.finder.root)
     tags = drawn_on(tasks)
     for task in tasks:
         try:
-            yield from tasks_of_images(task, tags, lambda told: place_of(tree.finder, told, ours=tree.ours) is not None)
+            yield from tasks_of_images(task, tags, find)
         except ToolkitError as error:
             tree.problems += error.problems
 

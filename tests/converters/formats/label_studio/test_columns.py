@@ -58,6 +58,17 @@ def test_an_image_on_which_others_of_its_place_were_drawn_is_good_where_it_was_s
     }
 
 
+def test_the_configuration_tells_which_column_a_tag_shows(tmp_path: Path) -> None:
+    results = [rectangle(id="r", to_name="one"), rectangle(id="s", label="pit", to_name="two")]
+    root = plant(tmp_path, [task("", *results, data=TWO)], images=FILES[:2])
+    config = (
+        '<View><Image name="one" value="$right"/><Image name="two" valueList="$left"/><Labels toName="one"/></View>'
+    )
+    (root / "label_config.xml").write_text(config)
+    assert _labels(root) == {"a": ["pit"], "b": ["dent"]}
+    assert read_labels(root).layout_problems == ()
+
+
 UNCLEAR: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "other names": (
         [rectangle(id="r", to_name="one"), rectangle(id="s", to_name="two")],
@@ -101,9 +112,10 @@ def test_where_nothing_tells_the_image_it_is_a_problem(tmp_path: Path, name: str
 
 
 def test_the_only_image_that_is_there_is_meant(tmp_path: Path) -> None:
-    data = {"image": "left/a.png", "thumbnail": "gone.png"}
-    root = plant(tmp_path, [task("", rectangle(to_name="img"), data=data)], images=FILES[:1])
-    assert _labels(root) == {"a": ["dent"]}
+    for other in ("gone.png", "/data/local-files/?d=left/a.png"):
+        data = {"image": "left/a.png", "thumbnail": other}
+        root = plant(tmp_path, [task("", rectangle(to_name="img"), data=data)], images=FILES[:1])
+        assert _labels(root) == {"a": ["dent"]}
 
 
 def test_a_list_of_one_image_is_that_image(tmp_path: Path) -> None:
