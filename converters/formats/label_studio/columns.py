@@ -1,7 +1,7 @@
 """Tasks of several images, as where two stand side by side: a task of each, with the regions that are drawn on it.
 
 A result says by `to_name` on which tag of the labelling configuration it is drawn. Which column of the data that tag
-shows, the configuration says, where it lies beside the export; else it is the column of the same name, or nothing tells.
+shows, the configuration says, where it lies beside the export; else the column of the same name, or nothing tells.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _PLACED = {"x", "points", "rle", "vertices"}
 """What the values of results have that are drawn on an image."""
 
 
-def told_by_columns(tasks: Sequence[Task], home: Path) -> Sequence[Task]:
+def told_by_columns(tasks: Sequence[Task], *folders: Path) -> Sequence[Task]:
     """Tasks whose results name columns of the data in place of tags, as far as the configuration in a folder tells.
 
     Raises:
         ToolkitError: it is no XML.
     """
-    path = home / CONFIG
+    path = next((folder / CONFIG for folder in folders if (folder / CONFIG).is_file()), None)
     shows: dict[str, str] = {}
-    for one in parse_xml(path, "export it again, or remove it").iter() if path.is_file() else ():
+    for one in parse_xml(path, "export it again, or remove it").iter() if path is not None else ():
         column = (one.get("value") or one.get("valueList") or "").strip()
         if one.tag.lower() == "image" and column.startswith("$") and (name := one.get("name")):
             shows[name] = column[1:]

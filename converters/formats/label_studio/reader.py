@@ -62,7 +62,7 @@ def index_label_studio(root: Path, reading: Reading) -> LabelTree:
         tasks = read_tasks(path) if path == root or is_tasks_file(path) else None
         if tasks is None:
             tree.seen.strange.append(path.name)
-        for task in _of_one_image(tree, tasks or ()):
+        for task in _of_one_image(tree, path, tasks or ()):
             _take_in(tree, path, task)
     for image in tree.faulty:
         tree.found.pop(image, None)
@@ -85,14 +85,14 @@ def index_label_studio(root: Path, reading: Reading) -> LabelTree:
     )
 
 
-def _of_one_image(tree: _Tree, tasks: Sequence[Task]) -> Iterator[Task]:
+def _of_one_image(tree: _Tree, path: Path, tasks: Sequence[Task]) -> Iterator[Task]:
     """The tasks of a file, a task of several images as one of each."""
 
     def find(told: str) -> Path | None:
         place = place_of(tree.finder, told, ours=tree.ours)
         return place.image if place is not None else None
 
-    tasks = told_by_columns(tasks, tree.finder.root)
+    tasks = told_by_columns(tasks, path.parent, tree.finder.root)
     tags = drawn_on(tasks)
     for task in tasks:
         try:

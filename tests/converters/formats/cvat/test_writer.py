@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +16,8 @@ from hypothesis.extra.numpy import arrays
 
 from converters import convert, read_labels, verify, write_labels
 from converters.formats.base import Settings
-from converters.formats.cvat.writer import encode_cvat
+from converters.formats.cvat.writer import cvat_shape, encode_cvat
+from converters.writing.tree_writer import TreeWriter
 from tests.converters.formats.cvat.stand_ins import box, document, image, masks_in, polygon, write
 from tests.converters.support import Bools, label_mask, make_dataset
 from tests.masks import SHAPES
@@ -233,3 +235,17 @@ def test_a_class_that_the_manifest_does_not_name_is_a_problem(tree: Path, tmp_pa
     assert str(problem) == f"{path}: a.png: shows the class 'pit', which the manifest does not name; convert again"
     with pytest.raises(ToolkitError, match="pit"):
         convert(path.parent, tmp_path / "again", ["coco"])
+
+
+def test_what_is_declared_outlives_an_interruption(tmp_path: Path) -> None:
+    settings = Settings(("dent",))
+    shape, folder = partial(cvat_shape, settings), tmp_path / "cvat"
+    writer = TreeWriter(folder, "cvat", settings)
+    image = labelled(part("dent", 3, 4, np.ones((2, 2), np.bool_), {"depth": "3", "sure": "no"}))
+    writer.add(encode_cvat(image, settings), shape(["train"]), key="a", subset="train", found=1, left_out=())
+    state = writer.checkpoint()
+    writer.abandon()
+    again = TreeWriter(folder, "cvat", settings)
+    again.restore(state)
+    again.finish(shape)
+    assert _declared(folder / "annotations_train.xml") == {"dent": {"depth", "sure"}}
