@@ -44,12 +44,15 @@ def test_ways_to_tell_it(root: Path, told: dict[str, Any]) -> None:
     assert (first.instances[0].bbox, second.kind) == ((2, 2, 10, 10), "good")
 
 
+BAD: dict[str, Any] = {"without_label": "bad"}
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda root: read_labels(root, voc_boxes="edges"), "labels.voc_boxes: cannot be 'edges'"),
+        (lambda root: read_labels(root, reading={"voc_boxes": "edges"}), "labels.voc_boxes: cannot be 'edges'"),
         (lambda root: read_labels(root, reading={"boxes": "edges0"}), "labels.boxes: is not known"),
-        (lambda root: convert(root, root.parent / "out", "coco", without_label="bad"), "labels.without_label: cannot"),
+        (lambda root: convert(root, root.parent / "o", "coco", **BAD), "labels.without_label: cannot be 'bad'"),
         (
             lambda root: convert(
                 read_labels(root, voc_boxes="edges0"), root.parent / "out", "coco", voc_boxes="edges0"

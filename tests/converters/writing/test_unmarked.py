@@ -22,7 +22,14 @@ def _voc(rest: str) -> str:
 
 def _labelme(points: list[list[int]], name: str) -> str:
     shape = {"label": "dent", "points": points, "shape_type": "polygon", "group_id": None, "flags": {}}
-    told = {"version": "5", "flags": {}, "imagePath": name, "imageData": None, "imageHeight": 20, "imageWidth": 30}
+    told: dict[str, object] = {
+        "version": "5",
+        "flags": {},
+        "imagePath": name,
+        "imageData": None,
+        "imageHeight": 20,
+        "imageWidth": 30,
+    }
     return json.dumps({**told, "shapes": [shape]})
 
 
