@@ -21,15 +21,8 @@ def _voc(rest: str) -> str:
 
 
 def _labelme(points: list[list[int]], name: str) -> str:
-    shape = {"label": "dent", "points": points, "shape_type": "polygon", "group_id": None, "flags": {}}
-    told: dict[str, object] = {
-        "version": "5",
-        "flags": {},
-        "imagePath": name,
-        "imageData": None,
-        "imageHeight": 20,
-        "imageWidth": 30,
-    }
+    shape = {"label": "dent", "points": points, "shape_type": "polygon", "group_id": None}
+    told = {"version": "5", "imagePath": name, "imageData": None, "imageHeight": 20, "imageWidth": 30}
     return json.dumps({**told, "shapes": [shape]})
 
 
