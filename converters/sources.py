@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from converters.contradictions import check_other_truths, has_masks
-from converters.formats.base import Holds, Labelled, Reading, Settings
+from converters.formats.base import Holds, Labelled, Reading, Settings, VocBoxes, WithoutLabel
 from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, READ_ONLY, every_format, find_format, read_manifest
 from converters.other_labels import check_other_labels
+from converters.protocols import Member, Source
 from converters.recognition import format_of, is_label_file, reading_of, suspected_format, trees_in
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import inspect_sample, read_sample
@@ -42,96 +43,6 @@ __all__ = [
     "read_labels",
     "trees_in",
 ]
-
-
-class Member(Protocol):
-    """One image of a source, before its labels are read. It can be sent to another process."""
-
-    @property
-    def sample(self) -> Sample:
-        """Key, image, class and subset."""
-
-    @property
-    def missing(self) -> Problem | None:
-        """What it lacks for those who need masks; None if nothing."""
-
-    def read(self, settings: Settings, subset: str = "") -> Labelled:
-        """The image and its instances under some settings, in `subset` or its own.
-
-        Raises:
-            ToolkitError: its files are at fault; `problems` has everything.
-        """
-
-    def inspect(self, settings: Settings) -> tuple[Problem, ...]:
-        """Everything that is wrong with its files."""
-
-    def label_digest(self) -> str:
-        """SHA-256 of what its labels are read from."""
-
-    def marked(self) -> npt.NDArray[np.bool_] | None:
-        """What is marked, of whatever class: bool (height, width); None where the labels say nothing of places.
-
-        Raises:
-            ToolkitError: its files are at fault.
-        """
-
-
-class Source(Protocol):
-    """Images with labels: what every command and every learner reads."""
-
-    @property
-    def root(self) -> Path:
-        """The folder."""
-
-    @property
-    def layout(self) -> str:
-        """Name of the dataset's layout, or of the tree's format."""
-
-    @property
-    def holds(self) -> Holds:
-        """What the labels consist of."""
-
-    @property
-    def members(self) -> Sequence[Member]:
-        """The images, sorted by key."""
-
-    @property
-    def schemes(self) -> tuple[ClassScheme, ...]:
-        """Ways in which classes can be named."""
-
-    @property
-    def layout_problems(self) -> tuple[Problem, ...]:
-        """As in `toolkit.dataset.samples.Dataset`."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """As in `toolkit.dataset.samples.Dataset`."""
-
-    @property
-    def dataset(self) -> Dataset:
-        """The images as samples."""
-
-    @property
-    def reader(self) -> Mapping[str, Callable[[], LabelledImage]] | None:
-        """Key -> what reads the labels of that image, where they do not stand in masks; else None."""
-
-    @property
-    def tree(self) -> LabelTree | None:
-        """The label tree, if it is one."""
-
-    def classes(self, scheme: ClassScheme = "defect") -> list[str]:
-        """Names of the instance classes, in the order of their ids.
-
-        Raises:
-            ToolkitError: the labels cannot be named so.
-        """
-
-    def only(self, categories: Sequence[str]) -> Source:
-        """The part that belongs to some products.
-
-        Raises:
-            ToolkitError: one is not there, or the labels name no products.
-        """
 
 
 SourceLike = Source | Dataset | LabelTree | str | Path
@@ -267,7 +178,9 @@ def read_labels(
     *,
     suspect: bool = True,
     follow_links: bool = False,
-    reading: Reading | None = None,
+    reading: Reading | Mapping[str, object] | None = None,
+    voc_boxes: VocBoxes | None = None,
+    without_label: WithoutLabel | None = None,
     strict: bool = True,
 ) -> LabelTree:
     """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
@@ -279,17 +192,20 @@ def read_labels(
         suspect: whether to look through all that a folder without a sign holds, for labels of another tool.
         follow_links: read what links in it lead to outside of it.
         reading: what its files do not say of themselves.
+        voc_boxes, without_label: the same, one by one: as in `Reading`.
         strict: whether a reading that the format does not heed is an error; else it is passed over.
 
     Raises:
-        ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it.
+        ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it; or the reading
+            is none.
     """
-    root = Path(root)
+    root, told = Path(root), reading.described() if isinstance(reading, Reading) else dict(reading or {})
+    told |= {name: value for name, value in (("voc_boxes", voc_boxes), ("without_label", without_label)) if value}
     with following_links(follow_links):
         if suspect:
             check_links(root)  # before anything in it is followed
         with following_links(suspect and root.is_dir()):
-            return _read_labels(root, reading or Reading(), suspect=suspect, strict=strict)
+            return _read_labels(root, Reading.of(told), suspect=suspect, strict=strict)
 
 
 def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -> LabelTree:

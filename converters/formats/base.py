@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, get_args
@@ -250,6 +250,7 @@ class Encoded:
         upright: whether the image is put there as a copy that stands upright.
         dropped: of each attribute that the format does not keep, how many objects have it.
         entry: its part of the file of its subset: what stands before and after its number there, which is from 0.
+        declares: classes, and attributes of their objects, that the head of that file must declare.
     """
 
     image: str
@@ -267,13 +268,14 @@ class Encoded:
     lines: tuple[tuple[str, bytes], ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     entry: tuple[bytes, bytes] | None = None
+    declares: tuple[tuple[str, str], ...] = ()
 
 
 class SubsetFile(NamedTuple):
-    """A file with the labels of a subset: its path, and what stands before and after the entries of its images."""
+    """A file with the labels of a subset: its path, and what stands before (by what they declare) and after entries."""
 
     path: str
-    head: bytes
+    head: Callable[[Sequence[tuple[str, str]]], bytes]
     tail: bytes
 
 

@@ -13,7 +13,7 @@ from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.rasterize import ROUNDINGS, Rounding
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage, flag_value
 
 __all__ = ["Format", "Load"]
 
@@ -73,6 +73,7 @@ class Format:
         self_faults: what labels say wrongly of their own instances (or of those that they were simplified from).
         takes_boxes: whether it can show an object of which there is a box alone.
         keeps: names of the attributes of objects that it writes and reads again; None: any.
+        flags: attributes that it has a place for as yes or no; other words are kept as text.
         tells_classes: whether the labels themselves, and not the folders, say which class is marked.
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
@@ -104,6 +105,7 @@ class Format:
     self_faults: Callable[[LabelRecord, Sequence[Instance]], list[str]] = _no_faults
     takes_boxes: bool = False
     keeps: tuple[str, ...] | None = ()
+    flags: tuple[str, ...] = ()
     tells_classes: bool = True
     tells_good: bool = True
     counts_instances: bool = True
@@ -130,10 +132,11 @@ class Format:
         return kind == "boxes" and self.takes_boxes
 
     def drops(self, image: LabelledImage) -> Counter[str]:
-        """Of each attribute that it does not keep, how many objects of an image have it."""
+        """Of each attribute that it does not keep, how many objects of an image have it; flags whose words are none."""
         kept = self.keeps
         if kept is None:
-            return Counter()
+            told = (pair for one in image.instances for pair in one.attributes.items() if pair[0] in self.flags)
+            return Counter(f"{name} as a flag" for name, text in told if flag_value(text) is None)
         return Counter(name for one in image.instances for name in one.attributes if name not in kept)
 
     def holds_in(self, tree: LabelTree) -> Holds:

@@ -12,7 +12,7 @@ from converters.formats.image_files import ImageFinder, names_of, plain_name
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import is_image
 
-__all__ = ["Place", "place_of", "told_image"]
+__all__ = ["Place", "image_columns", "place_of", "told_image"]
 
 _USUAL = ("image", "img", "image_url", "url", "photo", "picture")
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)", re.IGNORECASE)
@@ -37,22 +37,45 @@ def told_image(place: str, data: Mapping[str, Any], tags: Sequence[str]) -> str:
     Raises:
         ToolkitError: no column names an image, or several do.
     """
-    found = {name: told for name, told in data.items() if isinstance(told, str) and _may_be_image(told)}
+    found = image_columns(data)
     for name in (*tags, *_USUAL):
         told = data.get(name)
         if isinstance(told, list) and len(told) > 1 and all(isinstance(one, str) for one in told):
             raise ToolkitError(place, f"is of {len(told)} images", "make a task of each image")
         if name in found:
-            return found[name]
+            return _only(place, found[name])
     if len(found) == 1:
-        return next(iter(found.values()))
+        return _only(place, next(iter(found.values())))
     if found:
         listed = " and ".join(list(found)[:3])
         raise ToolkitError(place, f"may be of several images, by {listed}", "name the column of the image 'image'")
     for told in (data.get(name) for name in (*tags, *_USUAL)):
+        if isinstance(told, list) and len(told) == 1:
+            told = told[0]
         if isinstance(told, str) and told.strip():
             return told
     raise ToolkitError(place, f"names no image: its data are {shown(dict(data))}", "name it under 'image'")
+
+
+def image_columns(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The columns of a task that name images, and these: one, or several where the column is a list (`valueList`)."""
+    listed = {name: told if isinstance(told, list) else [told] for name, told in data.items()}
+    return {
+        name: told
+        for name, told in listed.items()
+        if told and all(isinstance(one, str) and _may_be_image(one) for one in told)
+    }
+
+
+def _only(place: str, told: Sequence[str]) -> str:
+    """The image of a column.
+
+    Raises:
+        ToolkitError: it names several.
+    """
+    if len(told) > 1:
+        raise ToolkitError(place, f"is of {len(told)} images", "make a task of each image")
+    return told[0]
 
 
 def _may_be_image(told: str) -> bool:

@@ -11,7 +11,7 @@ from converters.formats.voc.loading import load_boxes, written_boxes
 from converters.formats.voc.reader import index_voc
 from converters.formats.voc.signs import is_voc, looks_like_voc, marks_objects
 from converters.formats.voc.writer import encode_voc, objects_shown, voc_shape
-from toolkit.geometry.labels import Box, Instance
+from toolkit.geometry.labels import FLAGS, Box, Instance
 
 __all__ = ["FORMAT"]
 
@@ -66,5 +66,6 @@ FORMAT = Format(
     keeps=None,
     seen_by={"cvat": None, "supervision": load_boxes},
     boxes_by=("supervision",),
+    flags=FLAGS,
     turns_photos=False,  # torchvision opens them with a bare Pillow
 )

@@ -329,7 +329,18 @@ def test_classes_that_no_xml_file_holds_are_refused(tmp_path: Path, name: str) -
         write_labels([label_mask("a", SHAPES["disk"], name)], tmp_path, ["voc"], classes=[name], image_mode="none")
 
 
-@pytest.mark.parametrize("name", ["a:b:1,2,3::", "#1", "<i>&\"'", "Riß 划痕", "background", "good", "_background_"])
+@pytest.mark.parametrize("name", ["crack: deep", "a:b:1,2,3::", "#3", "background", "Background"])
+def test_classes_that_readers_of_the_table_take_for_others_are_refused(tmp_path: Path, name: str) -> None:
+    image = label_mask("a", SHAPES["disk"], name)
+    with pytest.raises(ToolkitError, match=r"^voc: the class .*; rename the class \(rename\)$"):
+        write_labels([image], tmp_path / "out", ["voc"], classes=[name], image_mode="none")
+    assert not (tmp_path / "out").exists()
+    write_labels([image], tmp_path / "in", ["coco"], classes=[name], image_mode="none")
+    convert(tmp_path / "in", tmp_path / "out", "voc", rename={name: "crack"})
+    assert read_labels(tmp_path / "out/voc").names == ["crack"]
+
+
+@pytest.mark.parametrize("name", ["a#1", "<i>&\"'", "Riß 划痕", "backgrounds", "good", "_background_"])
 def test_any_other_class_comes_back(tmp_path: Path, name: str) -> None:
     image = label_mask("a", SHAPES["border contact"])
     labels = [name if number % 2 else "dent" for number in range(len(image.instances))]
