@@ -16,6 +16,7 @@ from converters.formats.base import Holds, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
 from converters.merging import SourcesLike, roots_of, shared_paths
+from converters.origins import source_remarks
 from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
@@ -32,7 +33,7 @@ from toolkit.gallery.building import choose
 from toolkit.gallery.sheets import check_sheet, write_sheet
 from toolkit.imaging.images import is_image
 
-__all__ = ["Views", "open_views", "view"]
+__all__ = ["Views", "open_shown", "open_views", "view"]
 
 _SHAPES: dict[Holds, Shapes] = {
     "pixels": "pixels",
@@ -107,12 +108,13 @@ def view(
     views = open_views(shared_path(path, cluster), given, categories, layout)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
+    shows = {**source_remarks(views.source, out), "categories": list(categories)}
     if sheet is not None:
         check_sheet(Path(sheet), replace_it=overwrite or resume)
     report = build_gallery(
         views.items,
         out,
-        views.page,
+        replace(views.page, shows=shows),
         limit=limit,
         workers=workers,
         cluster=cluster,
@@ -139,7 +141,7 @@ def open_views(
     Raises:
         ToolkitError: there is nothing, or `against` is no dataset, or a category is not there.
     """
-    shown, notes = _open(Path(path), layout, compared=against is not None)
+    shown, notes = open_shown(Path(path), layout, compared=against is not None)
     if shown.tree is None:
         views = _of_dataset(shown.only(categories) if categories else shown)
     else:
@@ -147,8 +149,12 @@ def open_views(
     return replace(views, notes=(*notes, *views.notes))
 
 
-def _open(path: Path, layout: LayoutLike, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
-    """What stands at a path, and what to say of the choice; of several trees the one that tells the most."""
+def open_shown(path: Path, layout: LayoutLike, *, compared: bool = False) -> tuple[Source, tuple[str, ...]]:
+    """What stands at a path, and what to say of the choice; of several trees the one that tells the most.
+
+    Raises:
+        ToolkitError: nothing does.
+    """
     check_links(path)
     if path.is_dir() and read_manifest(path) is not None:
         return open_source(read_labels(path)), ()

@@ -23,6 +23,7 @@ from toolkit.cli.labels import convert, demo, verify
 from toolkit.cli.layouts import layouts
 from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
 from toolkit.cli.remedies import fit_error, options_of
+from toolkit.cli.review import review
 from toolkit.cli.terminal import print_error, print_json_error
 from toolkit.errors import ToolkitError
 
@@ -64,6 +65,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
     (verify, ""),
     (view, "defectkit view labels/coco --limit 500"),
+    (review, "defectkit review coco-gallery decisions.json reviewed --tasks labelme"),
     (train, "defectkit train classifier mvtec_ad/screw --set backbone=resnet18 --set epochs=50 --out runs/screw"),
     (settings, "defectkit settings vae > vae.yaml"),
     (attempts, "defectkit attempts examples/attempts/coursework.yaml --out attempts"),

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import JsonObject
 from toolkit.errors import Problem
 from toolkit.geometry.labels import LabelledImage
 
@@ -116,6 +117,8 @@ class GalleryPage:
         shapes: what labels consist of.
         layers: layer -> why it cannot be shown; layers that can are not in it.
         roots: files in problems are named relative to these folders.
+        shows: where the labels are that are shown, as paths from the gallery: goes into its manifest.
+        compared: what was compared with the source, and what was not; "" for nothing to say.
     """
 
     words: Words
@@ -123,6 +126,8 @@ class GalleryPage:
     shapes: Shapes
     layers: dict[str, str] = field(default_factory=dict)
     roots: tuple[Path, ...] = ()
+    shows: JsonObject = field(default_factory=dict)
+    compared: str = ""
 
 
 @dataclass(frozen=True)

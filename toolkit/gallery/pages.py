@@ -24,7 +24,7 @@ CHUNK = 25
 _SCRIPTS = ("store.js", "state.js", "marks.js", "filters.js", "grid.js", "stage.js", "viewer.js", "main.js")
 
 
-def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int]) -> _Json:
+def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int], mark: str) -> _Json:
     """Write all that is not of a single image.
 
     Args:
@@ -32,6 +32,7 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
         lines: a row of JSON for each image, as rendering gives it.
         page: what stands around the images.
         totals: images that there are, and the instances in those that are not shown.
+        mark: tells this gallery from others, for decisions on it.
 
     Returns:
         what the manifest says.
@@ -54,7 +55,9 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
         (built / "data" / f"tiles-{chunk:04}.js").write_bytes(data)
     told = _told(columns, problems, totals)
     index = {
+        "gallery": mark,
         "words": page.words,
+        "compared": page.compared,
         "shapes": page.shapes,
         "layers": [[name, page.layers.get(name, "")] for name in LAYERS],
         "classes": names.lists["classes"],
