@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from converters.formats.base import Labelled, Settings
 from converters.sources import Member, Source
@@ -43,18 +42,18 @@ class Change(Record):
         outcome: what becomes of it.
         was: class of each label, in the order in which the labels are read.
         labels: class of each from now on; None where it is removed.
-        image_label: class of the whole image from now on.
+        image_class: class of the whole image from now on.
     """
 
     key: str
     outcome: Outcome
     was: list[str]
     labels: list[str | None]
-    image_label: str = Field(alias="class")
+    image_class: str
 
     def described(self) -> JsonObject:
         """As it stands in a manifest."""
-        return self.model_dump(by_alias=True)
+        return self.model_dump()
 
 
 class _Review(Record):
@@ -95,7 +94,7 @@ class _ReviewedMember:
         pairs = zip(image.instances, change.labels, strict=True)
         kept = tuple(replace(one, label=label) for one, label in pairs if label is not None)
         kind = "good" if change.outcome == "good" else image.kind
-        now = replace(image, instances=kept, image_label=change.image_label, kind=kind)
+        now = replace(image, instances=kept, image_label=change.image_class, kind=kind)
         now = now.binary() if settings.scheme == "binary" else now
         return replace(labelled, image=now, found=labelled.found - len(image.instances) + len(kept))
 
@@ -203,7 +202,7 @@ def _members(inner: Source, told: _Review) -> list[Member]:
 def _sample(sample: Sample, change: Change) -> Sample:
     if change.outcome == "good":
         return replace(sample, defect=GOOD, masks=(), boxes=(), kind="good")
-    return sample if change.labels == change.was and not sample.defect else replace(sample, defect=change.image_label)
+    return sample if change.labels == change.was and not sample.defect else replace(sample, defect=change.image_class)
 
 
 def reviewed(source: Source, manifest: Mapping[str, object]) -> Source:
