@@ -174,7 +174,9 @@ def _changes(
         BadInputError: files are at fault, or labels are others than the page drew; all are listed.
     """
     own = by_image(told.decisions)
-    found, problems, seen = [], [], set()
+    found: list[Change] = []
+    problems: list[Problem] = []
+    seen: set[str] = set()
     for member in source.members:
         key = member.sample.key
         if key not in own:

@@ -149,7 +149,7 @@ def change_of(
         outcome = "needs work"
     if outcome == "corrected" and labels == was and (not is_class or label == image.image_label):
         return None
-    return Change(key=image.key, outcome=outcome, was=was, labels=labels, image_label=label)
+    return Change(key=image.key, outcome=outcome, was=was, labels=labels, image_class=label)
 
 
 def _label(label: str, decision: Decision | None) -> str | None:

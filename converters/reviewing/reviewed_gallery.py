@@ -1,4 +1,4 @@
-"""The gallery that was reviewed: what it is of, what it showed, and the labels themselves, held against what it showed."""
+"""The gallery that was reviewed: what it showed, and the labels themselves, held against that."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import orjson
 
+from converters.formats.base import Settings
 from converters.formats.label_tree import LabelRecord
 from converters.formats.registry import find_format
 from converters.merging import MergedSource
 from converters.origins import named_roots
-from converters.sources import Member, Settings, Source
+from converters.sources import Member, Source
 from converters.viewing.gallery_items import open_shown
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
