@@ -49,6 +49,12 @@ _WITHOUT: dict[Shapes, tuple[str, tuple[str, ...]]] = {
 }
 _SAID = {"fill": "pixels to fill", "outline": "outline", "box": "upright box", "oriented": "oriented box"}
 _OWN: dict[Shapes, str] = {"pixels": "masks", "boxes": "boxes", "oriented": "oriented boxes", "classes": "classes"}
+_COMPARED: dict[Shapes, str] = {
+    "pixels": "masks and classes, pixel by pixel",
+    "boxes": "classes and boxes, to a hundredth of a pixel; not the pixels in them, of which boxes say nothing",
+    "oriented": "classes, and whether each box holds all pixels of its object; not how tightly, nor the pixels in it",
+    "classes": "the class of the image; not where anything is, of which classes say nothing",
+}
 _ITSELF = "the labels shown are the source {} themselves"
 _NO_SOURCE = "no source to compare with: name it with --against ROOT"
 _IMAGELESS = "the tree was written without images: those of the source are shown"
@@ -237,7 +243,8 @@ def _of_tree(
     compared = " and ".join(map(_name, roots_of(source))) if source is not None else ""
     words = Words(_name(tree.root, 2), f"{tree.kind} labels", compared, told)
     roots = (tree.root, *(() if source is None else roots_of(source)))
-    page = GalleryPage(words, tuple(tree.names), shapes, layers, roots)
+    checked = _COMPARED[shapes] if source is not None else ""
+    page = GalleryPage(words, tuple(tree.names), shapes, layers, roots, compared=checked)
     return Views(shown, page, _sorted(items), (*notes, *told, *tree.notes))
 
 

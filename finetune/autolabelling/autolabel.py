@@ -287,7 +287,7 @@ def _shown(one: _Made, truth: Truth | None, classes: Sequence[str]) -> Shown:
     wanted, own = truth.images[one.image.path].marked(), one.image.marked()
     either = int(np.count_nonzero(own | wanted))
     iou = int(np.count_nonzero(own & wanted)) / either if either else 1.0
-    difference = Difference((0, 0), wanted & ~own, own & ~wanted, 0, iou)
+    difference = Difference((0, 0), wanted & ~own, own & ~wanted, {}, iou)
     return Shown(one.image, source=wanted, difference=difference, scores=one.scores, doubt=one.doubt)
 
 

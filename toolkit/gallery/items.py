@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -29,16 +29,16 @@ class Difference:
 
     Attributes:
         offset: x, y of the arrays' first pixel in the image.
-        lost: bool (H, W), pixels of the source that are not labelled, or labelled as another class.
+        lost: bool (H, W), pixels of the source that are not labelled.
         gained: bool (H, W), labelled pixels that the source does not mark.
-        renamed: pixels of `lost` that are labelled, as another class.
+        renamed: class of the source -> bool (H, W), pixels of it that are labelled as another class.
         iou: intersection over union, 0 to 1; None where there was nothing to be exact to.
     """
 
     offset: tuple[int, int]
     lost: npt.NDArray[np.bool_]
     gained: npt.NDArray[np.bool_]
-    renamed: int
+    renamed: Mapping[str, npt.NDArray[np.bool_]]
     iou: float | None
 
 

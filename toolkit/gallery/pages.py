@@ -21,7 +21,20 @@ _Columns = dict[str, list[Any]]
 CHUNK = 25
 """Images whose marks lie in one file."""
 
-_SCRIPTS = ("store.js", "state.js", "marks.js", "filters.js", "grid.js", "stage.js", "viewer.js", "main.js")
+_SCRIPTS = (
+    *(
+        "store.js",
+        "state.js",
+        "marks.js",
+        "decisions.js",
+        "filters.js",
+        "grid.js",
+        "stage.js",
+        "review.js",
+        "viewer.js",
+    ),
+    "main.js",
+)
 
 
 def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int], mark: str) -> _Json:
@@ -58,6 +71,7 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
         "gallery": mark,
         "words": page.words,
         "compared": page.compared,
+        "reviewable": bool(page.shows),
         "shapes": page.shapes,
         "layers": [[name, page.layers.get(name, "")] for name in LAYERS],
         "classes": names.lists["classes"],
@@ -107,8 +121,12 @@ def _chunks(lines: Path) -> Iterator[list[_Json]]:
 
 def _numbered(tile: _Json, names: _Names) -> _Json:
     """A tile's marks with the number of their class."""
-    marks = [{**mark, "class": names.of("classes", mark["class"])} for mark in tile.get("marks", [])]
-    return {**tile, "marks": marks} if marks else tile
+    numbered = {
+        part: [{**mark, "class": names.of("classes", mark["class"])} for mark in tile[part]]
+        for part in ("marks", "renamed")
+        if tile.get(part)
+    }
+    return {**tile, **numbered}
 
 
 def _colours(count: int) -> list[str]:

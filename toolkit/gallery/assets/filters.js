@@ -6,13 +6,17 @@ const filters = (() => {
     ["class", "Class", "classes"],
     ["subset", "Subset", "subsets"],
     ["product", "Product", "products"],
+    ["decision", "Decision", "decisions"],
   ];
   const RANGES = [["instances", "Instances"], ["area", "Labelled area, pixels"]];
   const FLAGS = [["problem", "With a problem"], ["inexact", "Differs from the source"]];
   const options = []; // one for each checkbox: facet, name, input and the element that shows its count
   const inputs = {};
 
-  const columnOf = { subset: "subset", product: "product", class: "classes" };
+  const columnOf = { subset: "subset", product: "product", class: "classes", decision: "decision" };
+
+  const SUBSETS = ["train", "val", "test"]; // in this order everywhere; others follow as they come
+  const rankOf = (subset) => (SUBSETS.includes(subset) ? SUBSETS.indexOf(subset) : SUBSETS.length);
 
   /** For each filter, a test of a position. */
   function tests(values) {
@@ -87,9 +91,11 @@ const filters = (() => {
 
   function facet([name, title, names]) {
     const all = defectkit.data[names];
-    const known = new Set(defectkit.data.columns[columnOf[name]].flat());
+    if (name === "decision" && !defectkit.data.reviewable) return null;
+    const known = new Set(name === "decision" ? all.keys() : defectkit.data.columns[columnOf[name]].flat());
     const there = all.map((text, number) => [text, number]).filter(([, number]) => known.has(number));
     if (there.length < 2) return null;
+    if (name === "subset") there.sort(([one], [other]) => rankOf(one) - rankOf(other));
     return fieldset(title, make("div", { className: "options" }, ...there.map(([text, number]) => choice(name, number, text))));
   }
 
