@@ -283,8 +283,8 @@ def test_default_folder_overwrite_and_same_bytes(data: Path, tmp_path: Path, mon
     assert defectkit("view", "data", "--overwrite", "--workers", "3").status == 0
     assert snapshot(tmp_path / "data-gallery") == first
     shutil.copytree(data, tmp_path / "elsewhere/data")
-    view(tmp_path / "elsewhere/data", tmp_path / "g")
-    assert snapshot(tmp_path / "g") == first
+    view(tmp_path / "elsewhere/data", tmp_path / "elsewhere/g")
+    assert snapshot(tmp_path / "elsewhere/g") == first
 
 
 # Ends itself as a kill or Ctrl-C would when it has drawn some.

@@ -11,6 +11,7 @@ import pytest
 
 from converters import convert, read_labels, review, verify, view
 from tests.browser.conftest import Opener
+from tests.browser.test_gallery import await_true
 from tests.commands import save
 from toolkit import load_dataset
 
@@ -69,7 +70,7 @@ def test_forty_images_by_keyboard(reviewed: Path, open_page: Opener, tmp_path: P
     (work,) = (one for one in told["decisions"] if one["decision"] == "needs-work")
     assert work["note"] == "a wobbly one"
 
-    page.wait_for_function("!location.hash.includes('open=')")
+    assert await_true(page, "!location.hash.includes('open=')")
     page.reload()
     page.wait_for_selector("body[data-ready]")
     assert page.inner_text("#review-count") == said  # kept in the browser
@@ -90,7 +91,7 @@ def test_decisions_among_the_images(reviewed: Path, open_page: Opener, tmp_path:
         page.keyboard.press(key)
     assert page.inner_text("#counts").startswith("Showing 37 of 40")
     page.evaluate("location.hash = 'decision=rejected'")
-    page.wait_for_function("document.getElementById('counts').textContent.startsWith('Showing 2 of 40')")
+    assert await_true(page, "document.getElementById('counts').textContent.startsWith('Showing 2 of 40')")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("u")
     assert page.inner_text("#review-count") == "Reviewed 2 of 40 images: 1 accepted, 1 rejected"

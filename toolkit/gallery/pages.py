@@ -22,18 +22,8 @@ CHUNK = 25
 """Images whose marks lie in one file."""
 
 _SCRIPTS = (
-    *(
-        "store.js",
-        "state.js",
-        "marks.js",
-        "decisions.js",
-        "filters.js",
-        "grid.js",
-        "stage.js",
-        "review.js",
-        "viewer.js",
-    ),
-    "main.js",
+    *("store.js", "state.js", "marks.js", "decisions.js", "filters.js", "grid.js"),
+    *("stage.js", "review.js", "viewer.js", "main.js"),
 )
 
 

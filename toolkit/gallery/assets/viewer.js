@@ -90,7 +90,7 @@ const viewer = (() => {
   function header() {
     const place = grid.placeOf(position);
     const key = defectkit.data.columns.key[position];
-    title.textContent = shortKey(key);
+    title.replaceChildren(...cutInside(shortKey(key)));
     title.title = key;
     const where = place < 0 ? "not among the images that pass" : `${(place + 1).toLocaleString("en")} of ${grid.size().toLocaleString("en")}`;
     byId("viewer-place").textContent = where;
