@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,7 +19,7 @@ from converters.reviewed import Change, ReviewedSource
 from converters.reviewing.decisions import Decisions, Rejected, by_image, change_of, read_decisions
 from converters.reviewing.reviewed_gallery import ReviewedGallery, open_gallery, open_labels, read_as_shown
 from converters.sources import Source
-from converters.writing.pipeline import convert
+from converters.writing.pipeline import ConvertReport, convert
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -105,22 +106,36 @@ def review(
     changes, others = _changes(shown, source, told, rejected, path)
     _check_classes(formats, changes)
     about = _about(told, changes, source, rejected, undecided)
+    how = partial(convert, images=images, workers=workers, overwrite=overwrite)
+    report, drawn = _write(source, about, out, formats, tasks, partial(how, progress=progress))
+    return ReviewReport(
+        out,
+        out / formats[0] if report else None,
+        drawn,
+        about["counts"],
+        report.manifests if report else {},
+        "classifier" if source.holds == "classes" else "yolo-world",
+        tuple(dict.fromkeys((*notes, *(report.notes if report else ()), *_remarks(about, others, tasks)))),
+    )
+
+
+def _write(
+    source: Source, about: JsonObject, out: Path, formats: Sequence[str], tasks: str | None, how: partial[ConvertReport]
+) -> tuple[ConvertReport | None, Path | None]:
+    """Write the corrected labels, and tasks of what needs work; what came of the first, and the folder of the second.
+
+    Raises:
+        ToolkitError: neither is left, or as `convert`.
+    """
     corrected = ReviewedSource(source, {"part": "corrected", **about})
     work = ReviewedSource(source, {"part": "needs work", **about})
-    if not corrected.members and not (work.members and tasks):
-        raise ToolkitError(path, "leaves no image", "decide otherwise, or add --tasks for those that need work")
-    manifests: dict[str, JsonObject] = {}
-    how = {"images": images, "workers": workers, "overwrite": overwrite}
-    if corrected.members:
-        report = convert(corrected, out, formats, progress=progress, **how)  # type: ignore[arg-type]
-        manifests, notes = report.manifests, (*notes, *report.notes)
-    drawn = out / _WORK / tasks if tasks and work.members else None
-    if drawn is not None:
-        convert(work, out / _WORK, tasks or "", **how)  # type: ignore[arg-type]
-    notes = (*dict.fromkeys((*notes, *_remarks(about, others, tasks))),)
-    tree = out / formats[0] if manifests else None
-    learner = "classifier" if source.holds == "classes" else "yolo-world"
-    return ReviewReport(out, tree, drawn, about["counts"], manifests, learner, notes)
+    asked = tasks is not None and bool(work.members)
+    if not corrected.members and not asked:
+        raise ToolkitError(out, "no image is left", "decide otherwise, or add --tasks for those that need work")
+    report = how(corrected, out, formats) if corrected.members else None
+    if asked:
+        how(work, out / _WORK, tasks)
+    return report, out / _WORK / str(tasks) if asked else None
 
 
 def _check_choices(rejected: str, undecided: str, tasks: str | None) -> None:

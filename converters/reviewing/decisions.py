@@ -85,9 +85,7 @@ def read_decisions(path: Path, gallery: ReviewedGallery) -> Decisions:
         raise ToolkitError(path, f"has schema {schema!r:.40}, this version reads {SCHEMA}", _EXPORT)
     told = checked(Decisions, value, path, _EXPORT)
     if told.gallery != gallery.mark:
-        raise ToolkitError(
-            path, f"was made on another gallery than {gallery.root}", "name the one it was exported from"
-        )
+        raise ToolkitError(path, f"is of another gallery than {gallery.root}", "name the one it was exported from")
     seen: set[tuple[str, int | None]] = set()
     for number, one in enumerate(told.decisions):
         _check(one, f"{path}: decision {number} on {one.key!r}", gallery)

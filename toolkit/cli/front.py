@@ -17,13 +17,12 @@ from toolkit import __version__
 from toolkit.cli.autolabel import autolabel
 from toolkit.cli.card import describe
 from toolkit.cli.datasets import diff, split, synth
-from toolkit.cli.gallery import view
+from toolkit.cli.gallery import review, view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
 from toolkit.cli.layouts import layouts
 from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
 from toolkit.cli.remedies import fit_error, options_of
-from toolkit.cli.review import review
 from toolkit.cli.terminal import print_error, print_json_error
 from toolkit.errors import ToolkitError
 

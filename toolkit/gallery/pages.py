@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -56,26 +56,30 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
             tiles.append(_numbered(row["tile"], names))
         data = b"defectkit.tiles(%d,%b);\n" % (chunk, orjson.dumps(tiles))
         (built / "data" / f"tiles-{chunk:04}.js").write_bytes(data)
-    told = _told(columns, problems, totals)
-    index = {
-        "gallery": mark,
+    told = _told(columns, problems, totals) | {"input_sha256": mark} | ({"shows": page.shows} if page.shows else {})
+    index = _index(page, names.lists, columns, told) | {"problems": sorted(problems.items())}
+    (built / "data" / "index.js").write_bytes(b"defectkit.index(%b);\n" % orjson.dumps(index))
+    _write_assets(built, page, told)
+    return told
+
+
+def _index(page: GalleryPage, names: Mapping[str, Sequence[str]], columns: _Columns, told: _Json) -> _Json:
+    """What the page reads at once."""
+    return {
+        "gallery": told["input_sha256"],
         "words": page.words,
         "compared": page.compared,
         "reviewable": bool(page.shows),
         "shapes": page.shapes,
         "layers": [[name, page.layers.get(name, "")] for name in LAYERS],
-        "classes": names.lists["classes"],
+        "classes": names["classes"],
         "colours": _colours(len(page.classes)),
-        "subsets": names.lists["subset"],
-        "products": names.lists["product"],
+        "subsets": names["subset"],
+        "products": names["product"],
         "chunk": CHUNK,
         "found": [told["images_found"], told["instances_found"]],
-        "problems": sorted(problems.items()),
         "columns": columns,
     }
-    (built / "data" / "index.js").write_bytes(b"defectkit.index(%b);\n" % orjson.dumps(index))
-    _write_assets(built, page, told)
-    return told
 
 
 _PLAIN = ("key", "instances", "area", "size", "iou", "doubt", "image")

@@ -30,9 +30,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def say(key: str, decision: str, instance: int | None = None, **more: object) -> dict[str, Any]:
+def say(key: str, decision: str, instance: int | None = None, to: str | None = None, **more: object) -> dict[str, Any]:
     level = "image" if instance is None else "instance"
-    return {"key": key, "level": level, "instance": instance, "decision": decision, "class": None, **more}
+    return {"key": key, "level": level, "instance": instance, "decision": decision, "class": to, **more}
 
 
 def decided(gallery: Path, path: Path, /, *decisions: Mapping[str, object], **more: object) -> Path:
@@ -45,7 +45,7 @@ def decided(gallery: Path, path: Path, /, *decisions: Mapping[str, object], **mo
 MIXED = (
     say(DENT + "0", "accept"),
     say(DENT + "1", "reject"),
-    say(SCRATCH + "0", "class", **{"class": "dent"}),
+    say(SCRATCH + "0", "class", to="dent"),
     say(SCRATCH + "1", "accept"),
     say(SCRATCH + "1", "reject", 1),
     say(SCRATCH + "2", "needs-work", note="wobbly", time="2026-01-01T00:00:00Z"),
@@ -82,7 +82,7 @@ def test_the_proof_knows_what_the_review_changed(made: Path, tmp_path: Path) -> 
 
 
 def test_what_is_left_of_an_image_without_labels(made: Path, tmp_path: Path) -> None:
-    every = (say(DENT + "0", "reject"), say(DENT + "1", "class", **{"class": "good"}), say(GOOD + "0", "reject"))
+    every = (say(DENT + "0", "reject"), say(DENT + "1", "class", to="good"), say(GOOD + "0", "reject"))
     path = decided(made / "gallery", tmp_path / "d.json", *every)
     for rejected, there in (("drop", False), ("good", True)):
         review(made / "gallery", path, tmp_path / rejected, rejected=rejected)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ def test_boxes_and_classes_are_reviewed_too(tmp_path: Path) -> None:
     view(tmp_path / "classes/yolo-classify", tmp_path / "h")
     classes = {image.key: image.image_label for image in read_labels(tmp_path / "classes/yolo-classify")}
     key, other = next(iter(classes)), sorted(set(classes.values()) - {"good"})[-1]
-    path = decided(tmp_path / "h", tmp_path / "e.json", say(key, "class", **{"class": other}))
+    path = decided(tmp_path / "h", tmp_path / "e.json", say(key, "class", to=other))
     review(tmp_path / "h", path, tmp_path / "out2")
     there = {image.key: image.image_label for image in read_labels(tmp_path / "out2/yolo-classify")}
     assert there == {**classes, key: other}
@@ -122,13 +122,13 @@ BAD: dict[str, tuple[tuple[Mapping[str, object], ...], dict[str, object], str]] 
     "format": ((), {"format": "gallery"}, "holds no decisions"),
     "other gallery": ((), {"gallery": "0" * 64}, "is of another gallery"),
     "key": ((say("part/test/dent/777", "accept"),), {}, "does not show"),
-    "class": ((say(DENT + "0", "class", **{"class": "crack"}),), {}, "'crack', which there is not"),
+    "class": ((say(DENT + "0", "class", to="crack"),), {}, "'crack', which there is not"),
     "no class": ((say(DENT + "0", "class"),), {}, "names none"),
     "word": ((say(DENT + "0", "perhaps"),), {}, "decision"),
     "twice": ((say(DENT + "0", "accept"), say(DENT + "0", "reject")), {}, "decides twice"),
     "instance": ((say(DENT + "0", "reject", 2),), {}, "instance 2"),
     "level": ((say(DENT + "0", "reject", 1, level="image"),), {}, "of level 'image'"),
-    "class of good": ((say(GOOD + "0", "class", **{"class": "dent"}),), {}, "shows no object"),
+    "class of good": ((say(GOOD + "0", "class", to="dent"),), {}, "shows no object"),
 }
 
 
