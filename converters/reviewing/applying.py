@@ -83,15 +83,13 @@ def review(
     """Write labels as a review left them.
 
     Args:
-        gallery: what `view` or `autolabel` wrote, or the folder of that run.
-        decisions: the file that the page exported.
-        out: folder to write into, as in `convert`.
+        gallery, decisions: what `view` or `autolabel` wrote, or the folder of that run; what its page exported.
         to: formats of the corrected labels; that of the reviewed ones if None, COCO for masks.
         tasks: also write what needs work for this tool, one of `TASKS`; images that need work are in no other tree.
         rejected: what an image is of which every label was rejected: left out, or good.
         undecided: whether images that nobody decided on stay as they are.
         labels: where the labels that were reviewed are now; where the gallery says if None.
-        images, workers, overwrite, progress: as in `convert`.
+        out, images, workers, overwrite, progress: as in `convert`.
 
     Raises:
         ToolkitError: gallery, decisions or settings are at fault, or the labels have changed since.
@@ -108,15 +106,11 @@ def review(
     about = _about(told, changes, source, rejected, undecided)
     how = partial(convert, images=images, workers=workers, overwrite=overwrite)
     report, drawn = _write(source, about, out, formats, tasks, partial(how, progress=progress))
-    return ReviewReport(
-        out,
-        out / formats[0] if report else None,
-        drawn,
-        about["counts"],
-        report.manifests if report else {},
-        "classifier" if source.holds == "classes" else "yolo-world",
-        tuple(dict.fromkeys((*notes, *(report.notes if report else ()), *_remarks(about, others, tasks)))),
-    )
+    learner = "classifier" if source.holds == "classes" else "yolo-world"
+    every = tuple(dict.fromkeys((*notes, *(report.notes if report else ()), *_remarks(about, others, tasks))))
+    manifests = report.manifests if report else {}
+    tree = out / formats[0] if report else None
+    return ReviewReport(out, tree, drawn, about["counts"], manifests, learner, every)
 
 
 def _write(

@@ -11,7 +11,7 @@ import pytest
 
 from converters import convert, read_labels, review, verify, view
 from tests.browser.conftest import Opener
-from tests.browser.test_gallery import await_true
+from tests.browser.test_gallery import await_true, serious_faults
 from tests.commands import save
 from toolkit import load_dataset
 
@@ -96,3 +96,14 @@ def test_decisions_among_the_images(reviewed: Path, open_page: Opener, tmp_path:
     page.keyboard.press("u")
     assert page.inner_text("#review-count") == "Reviewed 2 of 40 images: 1 accepted, 1 rejected"
     assert [one["decision"] for one in exported(page, tmp_path)["decisions"]] == ["accept", "reject"]
+
+
+def test_the_choice_of_a_class_is_accessible(reviewed: Path, open_page: Opener, pytestconfig: pytest.Config) -> None:
+    page = open_page(index=reviewed / "gallery/index.html", color_scheme="dark", reduced_motion="reduce")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("c")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.innerText.split('\\n')[0].trim()").startswith("scratch")
+    assert serious_faults(page, pytestconfig.rootpath) == []
+    page.keyboard.press("Enter")
+    assert page.inner_text("#review-count") == "Reviewed 1 of 40 images: 1 class changed"
