@@ -52,9 +52,18 @@ class TestEachLearner:
         assert run.environment().get("best_chosen_on") == chosen
         assert len(run.log_rows()) == (60 if learner == "yolo-world" else 2)
 
+    def test_its_figures_of_classes_have_todays_names(self, learner: str) -> None:
+        found = read_metrics(open_run(RUNS / learner))
+        written = json.loads((RUNS / learner / "metrics.json").read_text())
+        of_classes = [name for name in found if name.endswith(("fabric_interior", "split_teeth", "good"))]
+        assert len(of_classes) == {"classifier": 9, "longtail": 9, "vae": 0, "sam": 18, "yolo-world": 4}[learner]
+        assert all("_class_" in name for name in of_classes)
+        assert all(value == written.get(name, value) for name, value in found.items())
+        assert sorted(map(str, found.values())) == sorted(map(str, written.values()))
+
     def test_it_is_compared_with_itself(self, learner: str) -> None:
         found = compare_runs([RUNS / learner, RUNS / "classifier"])
-        assert found.runs[0].metrics == json.loads((RUNS / learner / "metrics.json").read_text())
+        assert found.runs[0].metrics == read_metrics(open_run(RUNS / learner))
 
     def test_an_interrupted_one_is_gone_on_with_in_todays_form(self, learner: str, tmp_path: Path) -> None:
         copy = tmp_path / "run"
@@ -71,7 +80,21 @@ class TestEachLearner:
         assert config_of(start_run(copy, learner, config, **told)) == config
         assert (copy / "config.yaml").read_text() == dump_config(config)
         facts = json.loads((copy / "environment.json").read_text())
-        assert (facts["schema"], facts["metrics_of"]) == (2, "test")
+        assert (facts["schema"], facts["metrics_of"]) == (3, "test")
+
+
+def test_a_class_that_was_called_like_a_figure_gets_its_own_back(tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(RUNS / "yolo-world", copy)
+    for name, told in (
+        ("environment.json", {"phrases": {"95": "a dent", "95_95": "a speck"}}),
+        ("metrics.json", {"map50": 0.5, "map50_95": 0.25, "map50_95_95": 0.75, "map50_95_95_95": 0.125}),
+    ):
+        (copy / name).write_text(json.dumps(json.loads((RUNS / "yolo-world" / name).read_text()) | told))
+    found = read_metrics(open_run(copy))
+    assert "map50_95" not in found  # the class's figure stood in its place
+    told = {name: found[name] for name in found if name.startswith("map50") and "t" not in name}
+    assert told == {"map50": 0.5, "map50_class_95": 0.25, "map50_class_95_95": 0.75, "map50_95_class_95_95": 0.125}
 
 
 def test_runs_of_several_learners_are_compared() -> None:
@@ -87,7 +110,7 @@ def test_a_checkpoint_gives_the_figures_that_it_gave() -> None:
     assert found == pytest.approx(told, rel=1e-4)
 
 
-@pytest.mark.parametrize(("schema", "said"), [(3, "3"), (99, "99"), ("2a", "2a")])
+@pytest.mark.parametrize(("schema", "said"), [(4, "4"), (99, "99"), ("2a", "2a")])
 def test_a_run_of_a_newer_version_is_refused(schema: object, said: str, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(RUNS / "classifier", copy)
