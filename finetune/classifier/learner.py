@@ -36,6 +36,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -127,7 +128,9 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     return {**predictions.metrics(), "images": len(chosen)}
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """Classify image files, and draw what the classifier looked at.
 
     Args:
@@ -135,31 +138,34 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
         images: the files.
         out: folder for the pictures.
         spread: the ordered map that the images go through, in shares.
+        pictures: whether it draws any, which takes most of the time.
 
     Returns:
-        A row for each image: file, predicted, probability, a probability of each class, and the picture's name.
+        A row for each image: file, predicted, probability, a probability of each class, and the picture's name, if any.
 
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
     size = read_config(run, ClassifierConfig).batch_size
-    return [
-        one.row for one in predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread)
-    ]
+    share = partial(_predict_share, run, pictures)
+    return keep_predictions(predict_shares(share, files_to_predict(images), size, out, spread), out)
 
 
-def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def _predict_share(run: Run, pictures: bool, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(_trained_run, run) as (module, classes, config, device):
         examples = unlabelled_examples([one.path for one in share], classes)
         predictions = predict_examples(module, examples, classes, config, device)
-        maps = _activation_maps(module, predictions, config, device)
+        maps = _activation_maps(module, predictions, config, device) if pictures else []
     found = []
-    for one, look, chances in zip(share, maps, predictions.probabilities, strict=True):
-        name = f"{one.number:05d}_{one.path.stem}.png"
+    for place, (one, chances) in enumerate(zip(share, predictions.probabilities, strict=True)):
+        row: Row = {"file": one.file, "predicted": classes[predictions.predicted[place]]}
+        row |= {"probability": round(float(chances.max()), 6), **probability_columns(classes, chances)}
+        if not pictures:
+            found.append(PredictedFile(row))
+            continue
+        name, look = f"{one.number:05d}_{one.path.stem}.png", maps[place]
         picture = encode_png(np.ascontiguousarray(overlay_activation(look.image, look.attention)[:, :, ::-1]))
-        row: Row = {"file": one.file, "predicted": look.predicted, "probability": round(look.probability, 6)}
-        row |= {**probability_columns(classes, chances), "picture": name}
-        found.append(PredictedFile(row, ((name, picture),)))
+        found.append(PredictedFile({**row, "picture": name}, ((name, picture),)))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
@@ -13,7 +13,19 @@ from finetune.engine.runs import Number, Run
 from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
 
+if TYPE_CHECKING:
+    from finetune.engine.outputs.predictions import PredictedRows
+
 __all__ = ["Learner", "training_facts"]
+
+
+class Predict(Protocol):
+    """How image files are predicted."""
+
+    def __call__(
+        self, run: Run, images: Sequence[Path], out: Path, spread: Spread, *, pictures: bool = True
+    ) -> PredictedRows:
+        """Rows of images, in their order; what is made of them goes to `out`, with pictures or without."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +36,14 @@ class Learner:
         config: model of its settings.
         train: (data, config, out, resume, progress) -> the finished run.
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
-        predict: (run, image files, out, spread) -> a row for each image; files it draws go to `out`.
+        predict: as `keep_predictions` leaves the images of a run.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
     """
 
     config: type[LearnerConfig]
     train: Callable[[Path, Any, Path, bool, Progress | None], Run]
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
-    predict: Callable[[Run, Sequence[Path], Path, Spread], Sequence[Mapping[str, Number]]]
+    predict: Predict
     load: Callable[[Run], Callable[..., Prediction]]
 
 

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
-_SCHEMA = 3  # of run directories; before, figures of a class had its bare name; 1, which named none, is of version 0.1.0
+_SCHEMA = 3  # of run directories; of 2, figures of classes have older names; 1, which names none, is of 0.1.0
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
 _CLASS_FIGURES = ("precision", "recall", "f1", "map50", "map50_95")  # whose names changed with schema 3
 _REMEDY = "train again"

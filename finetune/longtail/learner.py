@@ -34,6 +34,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -164,14 +165,17 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """Classify image files; nothing is drawn to `out`.
 
     Args:
         run: what `train` made.
         images: the files.
-        out: unused.
+        out: folder for predictions.csv.
         spread: the ordered map that the images go through, in shares.
+        pictures: unused.
 
     Returns:
         A row for each image: file, predicted, the group of that class, probability, and that of each class.
@@ -180,9 +184,9 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
         ToolkitError: the run is at fault, or an image cannot be read.
     """
     size = read_config(run, LongtailConfig).batch_size
-    return [
-        one.row for one in predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread)
-    ]
+    return keep_predictions(
+        predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread), out
+    )
 
 
 def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ import torch
 
 from converters.formats.registry import check_formats
 from converters.sources import SourceLike
-from converters.writing.pipeline import write_labels
 from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, good_threshold, label_map, pack_map
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -58,7 +58,6 @@ from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
 from toolkit.files.parallel import ordered_map
 from toolkit.files.publish import write_whole
-from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["LEARNER", "VaeConfig", "evaluate", "measure", "predict", "train"]
 
@@ -127,7 +126,9 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     return measure(chosen, scored, source, ready.threshold)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """Look for anomalies in image files: maps/*.npz, overlays/*.png, labels/FORMAT/, and a row for each image.
 
     Args:
@@ -135,37 +136,33 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
         images: the files.
         out: folder to write into.
         spread: the ordered map that the images go through, in shares.
+        pictures: whether overlays are drawn.
 
     Returns:
-        Rows of file, score, threshold, anomalous (0 or 1), instances, and the files of map and overlay.
+        Rows of file, score, threshold, anomalous (0 or 1), instances, and the files of map and, if any, overlay.
 
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
     config = read_config(run, VaeConfig)
-    told = predict_shares(partial(_predict_share, run), files_to_predict(images), share_size(config), out, spread)
-    rows: list[Row] = []
-
-    def labelled() -> Iterator[LabelledImage]:
-        for one in told:
-            rows.append(one.row)
-            if one.labelled is not None:
-                yield one.labelled
-
-    write_labels(labelled(), out / "labels", _formats(config), classes=[DEFECT], image_mode="copy", overwrite=True)
-    return rows
+    share = partial(_predict_share, run, pictures)
+    told = predict_shares(share, files_to_predict(images), share_size(config), out, spread)
+    return keep_predictions(told, out, formats=_formats(config), classes=[DEFECT])
 
 
-def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def _predict_share(run: Run, pictures: bool, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(load_trained, run) as ready:
         examples = [ImageRecord(one.key, one.path, GOOD, "", "test") for one in share]
         scored = score_images(ready.model, examples, within_share(ready.config), ready.device)
     found = []
     for one, image in zip(share, scored, strict=True):
         map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
-        row = {"file": one.file, **_row(image, ready.threshold), "map": map_file, "overlay": overlay}
-        files = (map_file, pack_map(image, ready.threshold)), (overlay, draw_map(image, ready.threshold))
-        found.append(PredictedFile(row, files, label_map(image, ready.threshold)))
+        row = {"file": one.file, **_row(image, ready.threshold), "map": map_file}
+        files = [(map_file, pack_map(image, ready.threshold))]
+        if pictures:
+            row["overlay"] = overlay
+            files.append((overlay, draw_map(image, ready.threshold)))
+        found.append(PredictedFile(row, tuple(files), label_map(image, ready.threshold)))
     return found
 
 

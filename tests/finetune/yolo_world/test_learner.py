@@ -72,7 +72,9 @@ class TestRun:
     def test_metrics_have_the_keys_of_the_contract(self, run: Run) -> None:
         found = read_metrics(run)
         assert {"map50", "map50_95", "seconds", "split_sha256", "images", "instances"} <= set(found)
-        assert {f"map50_class_{name}" for name in CLASSES} | {f"map50_95_class_{name}" for name in CLASSES} <= set(found)
+        assert {f"map50_class_{name}" for name in CLASSES} | {f"map50_95_class_{name}" for name in CLASSES} <= set(
+            found
+        )
         assert found["images"] == 4
         assert "mask_map50" not in found
 
