@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map, shared_path
 from toolkit.files.staging import check_free, staging
-from toolkit.imaging.images import encode_png
+from toolkit.imaging.memory import held_image
 
 __all__ = ["TrainedRun", "evaluate", "load_run", "predict"]
 
@@ -59,7 +58,7 @@ class TrainedRun(Run):
         words: str | Sequence[str] | None = None,
         boxes: npt.ArrayLike | None = None,
     ) -> Prediction:
-        """What the model makes of one image.
+        """What the model makes of one image; of several, as `predict_each`.
 
         Args:
             image: a file, or uint8 (height, width, 3), RGB.
@@ -77,12 +76,31 @@ class TrainedRun(Run):
         if boxes is not None:
             _check_taken(self, "boxes", "sam")
             asked["boxes"] = boxes
-        if not isinstance(image, np.ndarray):
-            return self._predictor(Path(image), **asked)
-        with TemporaryDirectory(prefix="defectkit-") as folder:
-            file = Path(folder) / "image.png"  # every learner reads files; this one loses nothing
-            file.write_bytes(encode_png(_as_bgr(image)))
-            return replace(self._predictor(file, **asked), path=None)
+        if isinstance(image, np.ndarray):
+            with held_image(_as_bgr(image)) as path:
+                return replace(self._predictor(path, **asked), path=None)
+        if Path(image).is_dir():
+            raise ToolkitError(image, "is a folder", "use predict_each, which goes through the images in it")
+        return self._predictor(Path(image), **asked)
+
+    def predict_each(
+        self,
+        images: str | Path | Iterable[str | Path | npt.NDArray[np.uint8]],
+        *,
+        words: str | Sequence[str] | None = None,
+    ) -> Iterator[Prediction]:
+        """What the model makes of each image, one after the other, as they are asked for; the model is loaded once.
+
+        Args:
+            images: a folder or a dataset root, or any number of files, folders and arrays, which are taken one at a time.
+            words: as for `predict`.
+
+        Raises:
+            ToolkitError: as `predict`, at the image that is at fault.
+        """
+        for one in [images] if isinstance(images, str | Path) else images:
+            for image in [one] if isinstance(one, np.ndarray) else image_files(one):
+                yield self.predict(image, words=words)
 
     @cached_property
     def _predictor(self) -> Callable[..., Prediction]:
