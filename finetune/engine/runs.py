@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
-_SCHEMA = 2  # of run directories; 1, which named none, is that of version 0.1.0
+_SCHEMA = 3  # of run directories; 1, which named none, is that of version 0.1.0, and 2 had `percentile`
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
 _REMEDY = "train again"
 _HINT = "choose another folder with --out, or add --resume to go on with it"
@@ -66,10 +66,12 @@ class Run:
     Attributes:
         root: the folder.
         learner: name of the learner, for instance "classifier".
+        threshold: of the score of an image, to be used instead of the run's own; None for its own.
     """
 
     root: Path
     learner: str
+    threshold: float | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -233,7 +235,7 @@ def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) ->
         )
     if found.environment().get("split_sha256") != digest:
         raise ToolkitError(found.root, "was begun with other images or another split", "choose another --out")
-    if not found.finished and "schema" not in found.environment():
+    if not found.finished and _is_older(found):
         write_whole(found.root / "config.yaml", settings.encode())
         found.note(schema=_SCHEMA)
 
@@ -261,16 +263,20 @@ def open_run(root: str | Path, learner: str | None = None) -> Run:
 
 
 def read_config(run: Run, kind: type[Config]) -> Config:
-    """The settings of a run, those of version 0.1.0 under the names that they have today.
+    """The settings of a run, those of older versions under the names that they have today.
 
     Raises:
         ToolkitError: they are not those of such a learner.
     """
     file = run.root / "config.yaml"
     given = read_settings(file)
-    if "schema" not in run.environment():
+    if _is_older(run):
         given = in_todays_words(kind, given)
     return parse_config(kind, given, dict.fromkeys(given, str(file)))
+
+
+def _is_older(run: Run) -> bool:
+    return bool(run.environment().get("schema", 1) != _SCHEMA)
 
 
 def read_metrics(run: Run) -> Row:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from finetune.anomaly.settings import ThresholdConfig
 from finetune.classification.names import check_backbone
 from finetune.engine.config import TrainedConfig
 from finetune.engine.splits import SplitConfig
@@ -31,10 +32,11 @@ class VaeAugment(BaseModel):
     )
 
 
-class VaeConfig(TrainedConfig):
+class VaeConfig(ThresholdConfig, TrainedConfig):
     """What the anomaly detector can be told."""
 
     renamed: ClassVar[Mapping[str, str]] = {
+        **ThresholdConfig.renamed,
         "patch": "patch_size",
         "halvings": "num_downsamples",
         "width": "base_channels",
@@ -96,9 +98,6 @@ class VaeConfig(TrainedConfig):
     grad_steps: int = Field(default=50, ge=1, description="of VAE-grad.")
     smoothing: float = Field(
         default=0.024, ge=0, le=0.25, description="sigma of the blur of maps, as a share of `image_size`."
-    )
-    percentile: float = Field(
-        default=99.0, gt=0, le=100, description="of held-out good images that stay below the threshold."
     )
     min_area: int = Field(default=0, ge=0, description="components of labels with fewer pixels are left out.")
     labels: str = Field(

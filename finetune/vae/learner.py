@@ -14,7 +14,15 @@ import torch
 from converters.formats.registry import check_formats
 from converters.sources import SourceLike
 from converters.writing.pipeline import write_labels
-from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, good_threshold, label_map, pack_map
+from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, label_map, pack_map
+from finetune.anomaly.thresholds import (
+    KnownImage,
+    check_promise,
+    choose_threshold,
+    known_scores,
+    promised_figures,
+    write_threshold,
+)
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
@@ -33,6 +41,7 @@ from finetune.engine.shares import (
 from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples
 from finetune.engine.trainer import fit
 from finetune.metrics.anomaly import anomaly_metrics
+from finetune.metrics.rejection import rejection_rates
 from finetune.vae.config import Augment, VaeConfig
 from finetune.vae.data import (
     GoodImages,
@@ -87,6 +96,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_score(config)
     examples = open_good_examples(data, config.split, config.layout)
     good = choose_good(examples, config.hold_out, config.seed)
+    check_promise(len(good.held_out), config)
     device = pick_device(config.device)
     seed_all(config.seed)
     model, digest = build_model(config, config.weights)
@@ -98,10 +108,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     if run.finished:
         return run
     model = _fitted(model, good, views, run, config, progress).to(device).eval()
-    threshold = good_threshold(
-        [one.score for one in score_images(model, good.held_out, config, device)], config.percentile
-    )
-    run.note(threshold=threshold)
+    threshold = _chosen(run, model, good, examples, config, device)
     _report(run, model, examples.subset("test"), config, device, threshold, examples.source or data)
     return run
 
@@ -124,7 +131,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     opened = partial(open_good_examples, split=config.split, layout=config.layout)
     source, chosen = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
     scored = score_images(ready.model, chosen, ready.config, ready.device)
-    return measure(chosen, scored, source, ready.threshold)
+    return {**measure(chosen, scored, source, ready.threshold), **promised_figures(run)}
 
 
 def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
@@ -169,7 +176,7 @@ def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
     return found
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, known_scores)
 
 
 def _facts(
@@ -205,6 +212,18 @@ def _fitted(
     return module.model
 
 
+def _chosen(
+    run: Run, model: Model, good: GoodImages, examples: ImageRecords, config: VaeConfig, device: torch.device
+) -> float:
+    """The threshold by the good images that are held out; defects of val are scored too, for one chosen later."""
+    known = [*good.held_out, *(one for one in examples.subset("val") if one.label != GOOD)]
+    scores = [one.score for one in score_images(model, known, config, device)]
+    chosen = choose_threshold(scores[: len(good.held_out)], config)
+    told = [KnownImage(one.key, one.label, score) for one, score in zip(known, scores, strict=True)]
+    write_threshold(run, chosen, told, config)
+    return chosen.value
+
+
 def _formats(config: VaeConfig) -> list[str]:
     return [name.strip() for name in config.labels.split(",") if name.strip()]
 
@@ -227,7 +246,7 @@ def _report(
     run.write_predictions(rows)
     for image in sorted(scored, key=lambda image: -image.score)[:_MOST_DRAWN]:
         write_whole(run.plots / "overlays" / f"{file_name(image.key)}.png", draw_map(image, threshold))
-    figures = measure(tested, scored, data, threshold)
+    figures = {**measure(tested, scored, data, threshold), **promised_figures(run)}
     if "pixel_auroc" not in figures:
         note = "no label of a test image is a mask: figures are of whole images, and there are none of pixels"
         run.note(notes=[*run.environment()["notes"], note])
@@ -261,10 +280,5 @@ def measure(
     telling = [example for example in tested if example.label != GOOD] or tested[:1]
     told = any(masks[example.key]() is not None for example in telling)
     figures = anomaly_metrics([image.score for image in scored], defective, pixels if told else None)
-    above = np.array([image.score > threshold for image in scored], bool)
-    truth = np.array(defective, bool)
-    rates = {
-        "true_positive_rate": float(above[truth].mean()) if truth.any() else float("nan"),
-        "false_positive_rate": float(above[~truth].mean()) if (~truth).any() else float("nan"),
-    }
+    rates = rejection_rates([image.score > threshold for image in scored], defective)
     return {**figures, **rates, "threshold": threshold, "images": len(tested)}

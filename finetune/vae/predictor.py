@@ -12,12 +12,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from finetune.anomaly.maps import ScoredImage, label_map, smooth
+from finetune.anomaly.thresholds import threshold_of
 from finetune.classification.backbones import build_backbone
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
 from finetune.engine.devices import pick_device
 from finetune.engine.distributed import gather_rows
-from finetune.engine.facts import Facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
 from finetune.engine.splits import ImageRecord
@@ -30,7 +30,6 @@ from finetune.vae.scores import gradient_map, residual_map, ssim_map
 from toolkit.dataset.keys import unique_keys
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.files.typed import Finite
 from toolkit.imaging.images import read_header
 
 __all__ = [
@@ -119,10 +118,6 @@ class TrainedVae:
     threshold: float
 
 
-class _Facts(Facts):
-    threshold: Finite
-
-
 def load_trained(run: Run) -> TrainedVae:
     """The model of a run, with the weights of its best epoch.
 
@@ -130,9 +125,7 @@ def load_trained(run: Run) -> TrainedVae:
         ToolkitError: the run did not go to its end, or its files are damaged.
     """
     config = read_config(run, VaeConfig)
-    if "threshold" not in run.environment():
-        raise ToolkitError(run.root, "has no threshold: it did not go to its end", "train it with --resume")
-    threshold = run.facts(_Facts).threshold
+    threshold = threshold_of(run)
     module = VaeModule(build_model(config, "none")[0], config)
     load_weights(module, run.best_checkpoint)
     device = pick_device(config.device)
