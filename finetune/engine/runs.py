@@ -51,8 +51,9 @@ __all__ = [
 ]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
-_SCHEMA = 3  # of run directories; 1, which named none, is that of version 0.1.0, and 2 had `percentile`
+_SCHEMA = 3  # of run directories; 1, which named none, is that of version 0.1.0. Settings and figures have new names
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
+_CLASS_FIGURES = ("precision", "recall", "f1", "map50", "map50_95")  # whose names changed with schema 3
 _REMEDY = "train again"
 _HINT = "choose another folder with --out, or add --resume to go on with it"
 Config = TypeVar("Config", bound=LearnerConfig)
@@ -280,14 +281,14 @@ def _is_older(run: Run) -> bool:
 
 
 def read_metrics(run: Run) -> Row:
-    """What stands in metrics.json.
+    """What stands in metrics.json, under the names that it has today.
 
     Raises:
         ToolkitError: the run did not go to its end.
     """
     if not run.finished:
         raise ToolkitError(run.root, "has no metrics.json: it did not go to its end", "train it with --resume")
-    return read_json(run.root / "metrics.json", Metrics, _REMEDY).figures()
+    return _todays_figures(read_json(run.root / "metrics.json", Metrics, _REMEDY).figures(), run.environment())
 
 
 def split_sha256(subsets: Mapping[str, str]) -> str:
@@ -334,6 +335,23 @@ def _todays_facts(told: Mapping[str, Any]) -> JsonObject:
     if "chosen_by" in told:
         facts["best_chosen_on"] = str(told["chosen_by"]).removeprefix("val_iou on ")
     return {"metrics_of": "test", **facts}
+
+
+def _todays_figures(figures: Row, facts: Mapping[str, Any]) -> Row:
+    """metrics.json under today's names: FIGURE_class_NAME was FIGURE_NAME once, and escape 1 - true_positive_rate.
+
+    A class called "95" took `map50_95` then: that figure is the class's, and the one of the whole is lost.
+    """
+    if facts.get("schema") == _SCHEMA:
+        return figures
+    classes = facts.get("classes") or facts.get("phrases")
+    names = classes if isinstance(classes, list | dict) else ()
+    # In the order in which they were written, since the last one of a name stands in the file.
+    known = {f"{figure}_{name}": f"{figure}_class_{name}" for name in names for figure in _CLASS_FIGURES}
+    known["false_positive_rate"] = "false_reject"
+    told = {known.get(name, name): value for name, value in figures.items()}
+    found = told.pop("true_positive_rate", None)
+    return told if "false_reject" not in told else {**told, "escape": 1 - found if isinstance(found, float) else None}
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from finetune.metrics.anomaly import rank_scores
 from finetune.metrics.significance import wilson_interval
 
-__all__ = ["RejectionCurve", "good_auroc", "rejection_curve", "rejection_rates"]
+__all__ = ["RejectionCurve", "rejection_curve", "rejection_metrics", "rejection_rates"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,12 +33,12 @@ class RejectionCurve:
     defective: int
 
 
-def rejection_rates(rejected: npt.ArrayLike, defective: npt.ArrayLike) -> dict[str, float]:
+def rejection_rates(defective: npt.ArrayLike, rejected: npt.ArrayLike) -> dict[str, float]:
     """Shares of good images that are rejected and of defective ones that pass, with their 95 % Wilson intervals.
 
     Args:
-        rejected: (N,) True for images that are taken for defective.
-        defective: (N,) True for those that are.
+        defective: (N,) True for images with a defect, of whatever class.
+        rejected: (N,) True for images that are taken for such.
 
     Returns:
         false_reject, escape and their intervals, as false_reject_low and false_reject_high, in [0, 1]; nan where
@@ -53,13 +53,21 @@ def rejection_rates(rejected: npt.ArrayLike, defective: npt.ArrayLike) -> dict[s
     return figures
 
 
-def good_auroc(scores: npt.ArrayLike, defective: npt.ArrayLike) -> float:
-    """Chance that a defective image scores higher than a good one, ties half; nan where images of a kind are missing.
+def rejection_metrics(defective: npt.ArrayLike, rejected: npt.ArrayLike, scores: npt.ArrayLike) -> dict[str, float]:
+    """The figures of one who only asks whether an image is good.
+
+    Args:
+        defective, rejected: as for `rejection_rates`.
+        scores: (N,) how defective each image seems, for instance 1 - p(good).
+
+    Returns:
+        good_auroc, the chance that a defective image scores higher than a good one, ties half, nan where images of a
+        kind are missing; and as `rejection_rates`.
 
     Raises:
         ToolkitError: a score is not finite.
     """
-    return rank_scores(scores, defective).auroc()
+    return {"good_auroc": rank_scores(scores, defective).auroc(), **rejection_rates(defective, rejected)}
 
 
 def rejection_curve(scores: npt.ArrayLike, defective: npt.ArrayLike) -> RejectionCurve:
