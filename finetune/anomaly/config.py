@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from finetune.engine.config import LearnerConfig
+from finetune.anomaly.settings import ThresholdConfig
 from finetune.engine.splits import SplitConfig
 
 __all__ = ["AnomalyConfig", "Augment"]
@@ -14,7 +14,7 @@ __all__ = ["AnomalyConfig", "Augment"]
 Augment = Literal["auto", "none", "flip", "turn"]
 
 
-class AnomalyConfig(LearnerConfig):
+class AnomalyConfig(ThresholdConfig):
     """What every anomaly detector can be told."""
 
     hold_out: float = Field(
@@ -28,9 +28,6 @@ class AnomalyConfig(LearnerConfig):
     )
     smoothing: float = Field(
         default=0.024, ge=0, le=0.25, description="sigma of the blur of maps, as a share of `image_size`."
-    )
-    percentile: float = Field(
-        default=99.0, gt=0, le=100, description="of held-out good images that stay below the threshold."
     )
     min_area: int = Field(default=0, ge=0, description="components of labels with fewer pixels are left out.")
     labels: str = Field(

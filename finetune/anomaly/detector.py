@@ -16,18 +16,14 @@ from finetune.anomaly.data import unit_range
 from finetune.anomaly.maps import ScoredImage, label_map, smooth
 from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
-from finetune.engine.facts import Facts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run
 from finetune.engine.splits import ImageRecord
 from toolkit.dataset.keys import unique_keys
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
-from toolkit.files.typed import Finite
 from toolkit.imaging.images import read_header
 
 __all__ = [
-    "AnomalyFacts",
     "Detector",
     "MapMaker",
     "as_good",
@@ -35,7 +31,6 @@ __all__ = [
     "image_loader",
     "score_files",
     "score_images",
-    "stored_threshold",
 ]
 
 MapMaker = Callable[[torch.Tensor], torch.Tensor]
@@ -57,23 +52,6 @@ class Detector:
     config: AnomalyConfig
     device: torch.device
     threshold: float
-
-
-class AnomalyFacts(Facts):
-    """What environment.json says of a finished anomaly detector besides."""
-
-    threshold: Finite
-
-
-def stored_threshold(run: Run) -> float:
-    """The threshold that stands in a run.
-
-    Raises:
-        ToolkitError: the run did not go to its end, or environment.json is damaged.
-    """
-    if "threshold" not in run.environment():
-        raise ToolkitError(run.root, "has no threshold: it did not go to its end", "train it with --resume")
-    return run.facts(AnomalyFacts).threshold
 
 
 def score_files(ready: Detector, images: Sequence[Path]) -> list[ScoredImage]:

@@ -33,6 +33,7 @@ class VaeConfig(AnomalyConfig, TrainedConfig):
     """What the anomaly detector can be told."""
 
     renamed: ClassVar[Mapping[str, str]] = {
+        **AnomalyConfig.renamed,
         "patch": "patch_size",
         "halvings": "num_downsamples",
         "width": "base_channels",

@@ -13,9 +13,9 @@ from converters.formats.registry import check_formats
 from finetune.anomaly.config import Augment
 from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good_examples, train_views
 from finetune.anomaly.detector import as_good, image_loader
-from finetune.anomaly.evaluation import MAP_RESOLUTION, evaluate_detector, measure, report
-from finetune.anomaly.maps import good_threshold
+from finetune.anomaly.evaluation import MAP_RESOLUTION, evaluate_detector, held_out_threshold, measure, report
 from finetune.anomaly.prediction import predict_anomalies
+from finetune.anomaly.thresholds import check_promise, known_scores
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
@@ -34,7 +34,6 @@ from finetune.vae.predictor import (
     load_predictor,
     load_trained,
     make_maps,
-    score_images,
 )
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD
@@ -65,6 +64,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_score(config)
     examples = open_good_examples(data, config.split, config.layout)
     good = choose_good(examples, config.hold_out, config.seed)
+    check_promise(len(good.held_out), config)
     device = pick_device(config.device)
     seed_all(config.seed)
     model, digest = build_model(config, config.weights)
@@ -76,11 +76,9 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     if run.finished:
         return run
     model = _fitted(model, good, views, run, config, progress).to(device).eval()
-    threshold = good_threshold(
-        [one.score for one in score_images(model, good.held_out, config, device)], config.percentile
-    )
-    run.note(threshold=threshold)
-    ready = TrainedVae(partial(make_maps, model, config), config, device, threshold, model)
+    maps = partial(make_maps, model, config)
+    threshold = held_out_threshold(run, maps, good, examples, config, device)
+    ready = TrainedVae(maps, config, device, threshold, model)
     report(run, ready, examples.subset("test"), examples.source or data)
     return run
 
@@ -103,7 +101,7 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
     return predict_anomalies(load_trained, run, read_config(run, VaeConfig), images, out, spread)
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, known_scores)
 
 
 def _facts(

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from finetune.anomaly import detector
-from finetune.anomaly.detector import Detector, describe_file, score_files, stored_threshold
+from finetune.anomaly.detector import Detector, describe_file, score_files
 from finetune.anomaly.maps import ScoredImage
+from finetune.anomaly.thresholds import threshold_of
 from finetune.classification.backbones import build_backbone
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import pick_device
@@ -88,7 +89,7 @@ def load_trained(run: Run) -> TrainedVae:
         ToolkitError: the run did not go to its end, or its files are damaged.
     """
     config = read_config(run, VaeConfig)
-    threshold = stored_threshold(run)
+    threshold = threshold_of(run)
     module = VaeModule(build_model(config, "none")[0], config)
     load_weights(module, run.best_checkpoint)
     device = pick_device(config.device)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finetune.anomaly.detector import AnomalyFacts
+from finetune.anomaly.thresholds import ThresholdFacts
 from finetune.classifier.learner import ClassFacts
 from finetune.engine.facts import Facts
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
@@ -29,7 +29,7 @@ OLD = ROOT / "tests/old/0.1.0/runs"
 FACTS: dict[str, type[Facts]] = {
     "classifier": ClassFacts,
     "longtail": _TailFacts,
-    "vae": AnomalyFacts,
+    "vae": ThresholdFacts,
     "sam": _Began,
     "yolo-world": WordFacts,
 }
