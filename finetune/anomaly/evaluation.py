@@ -116,5 +116,5 @@ def measure(
     telling = [example for example in tested if example.label != GOOD] or tested[:1]
     told = any(masks[example.key]() is not None for example in telling)
     figures = anomaly_metrics([image.score for image in scored], defective, pixels if told else None)
-    rates = rejection_rates([image.score > threshold for image in scored], defective)
+    rates = rejection_rates(defective, [image.score > threshold for image in scored])
     return {**figures, **rates, "threshold": threshold, "images": len(tested)}
