@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.classification.config import BackboneConfig
-from finetune.engine.config import Flips, LearnerConfig
+from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
 from finetune.engine.learner import KnownScores
@@ -256,7 +256,7 @@ def classify_image(
 def class_probabilities(
     model: nn.Module,
     examples: Sequence[ImageRecord],
-    config: LearnerConfig,
+    config: BackboneConfig,
     device: torch.device,
     *,
     tta: Flips = "none",
@@ -274,17 +274,17 @@ def class_probabilities(
 
 
 def image_batches(
-    examples: Sequence[ImageRecord], config: LearnerConfig, *, shared: bool = False
+    examples: Sequence[ImageRecord], config: BackboneConfig, *, shared: bool = False
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """(places, float32 (B, 3, size, size)) of images, normalised.
 
     Args:
         examples: the images.
-        config: settings of a learner, of which image_size, batch_size and workers are used.
+        config: settings of a learner, of which image_size, normalisation, batch_size and workers are used.
         shared: where several processes work together, only this one's share.
     """
     unlabelled = [replace(example, label="") for example in examples]
-    dataset = ImageDataset(unlabelled, [""], config.image_size, eval_transform())
+    dataset = ImageDataset(unlabelled, [""], config.image_size, eval_transform(config))
     size, workers = config.batch_size, config.workers
     loader = (
         repeatable_loader(dataset, batch_size=size, shuffle=False, workers=workers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from finetune.anomaly.detector import Detector, describe_file, score_files
 from finetune.anomaly.maps import ScoredImage
 from finetune.anomaly.thresholds import threshold_of
 from finetune.classification.backbones import build_backbone
+from finetune.classification.names import normalization
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import pick_device
 from finetune.engine.prediction import Prediction
@@ -106,11 +107,13 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return partial(describe_file, load_trained(run))
 
 
-def build_model(config: VaeConfig, weights: str) -> tuple[Model, str | None]:
-    """A model, and the hash of the weights of its backbone."""
+def build_model(config: VaeConfig, weights: str) -> tuple[Model, dict[str, str | None]]:
+    """A model, and what environment.json says of the weights of its backbone."""
     if config.model == "bands":
-        return GaborVae(config.shape, beta=config.beta), None
+        return GaborVae(config.shape, beta=config.beta), {"weights_sha256": None}
     if config.model == "pixel":
-        return PixelVae(config.shape, loss=config.loss, beta=config.beta), None
+        return PixelVae(config.shape, loss=config.loss, beta=config.beta), {"weights_sha256": None}
     backbone = build_backbone(config.backbone, weights, 1, image_size=config.image_size)
-    return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_sha256
+    # A trained one is built without weights, but expects what those that it began with expect.
+    backbone = replace(backbone, normalization=normalization(config.backbone, config.weights))
+    return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_facts()
