@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from finetune.classification.names import check_backbone
-from finetune.engine.config import AugmentConfig, Flips, TrainedConfig
+from finetune.classification.names import check_backbone, normalization
+from finetune.engine.config import AugmentConfig, Flips, Normalization, TrainedConfig
 from finetune.engine.splits import SplitConfig
 
 __all__ = ["BackboneConfig"]
@@ -62,3 +62,8 @@ class BackboneConfig(TrainedConfig):
     @classmethod
     def _known(cls, value: str) -> str:
         return check_backbone(value)
+
+    @property
+    def normalization(self) -> Normalization:
+        """What the backbone expects of its images."""
+        return normalization(self.backbone, self.weights)

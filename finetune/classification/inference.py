@@ -16,13 +16,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.classification.config import BackboneConfig
-from finetune.engine.config import Flips, LearnerConfig
+from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
+from finetune.engine.learner import KnownScores
 from finetune.engine.prediction import Prediction
 from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.engine.transforms import eval_transform, flipped_views
 from finetune.metrics.classification import classification_metrics, confusion_counts
+from finetune.metrics.rejection import rejection_metrics
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_header
 
@@ -65,11 +68,14 @@ class Predictions:
         examples: the images.
         classes: names of the classes.
         probabilities: float64 (N, classes), each row sums to 1.
+        threshold: of the probability of "good": an image below it is taken for the likeliest of the other classes, any
+            other for good. None takes each for the likeliest class.
     """
 
     examples: Sequence[ImageRecord]
     classes: Sequence[str]
     probabilities: Probabilities
+    threshold: float | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -80,7 +86,28 @@ class Predictions:
     def predicted(self) -> npt.NDArray[np.int64]:
         """(N,) index of the class that each image is taken for."""
         found: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return found
+        if self.threshold is None or self.good is None:
+            return found
+        others = np.delete(np.arange(len(self.classes)), self.good)
+        likeliest = others[self.probabilities[:, others].argmax(axis=1)]
+        return np.where(self.probabilities[:, self.good] < self.threshold, likeliest, self.good)
+
+    @property
+    def good(self) -> int | None:
+        """Index of the class of good images; None where there is none, or no other."""
+        return self.classes.index(GOOD) if GOOD in self.classes and len(self.classes) > 1 else None
+
+    @property
+    def p_good(self) -> npt.NDArray[np.float64] | None:
+        """(N,) probability that each image is good; None as for `good`."""
+        return None if self.good is None else self.probabilities[:, self.good]
+
+    @property
+    def known_scores(self) -> KnownScores:
+        """The negative of `p_good`, of good images and of others, to choose a threshold by."""
+        chances = -(self.p_good if self.p_good is not None else np.zeros(len(self.examples)))
+        good = self.labels == self.good
+        return KnownScores(chances[good].tolist(), chances[~good].tolist(), negated=True)
 
     def only(self, subset: str) -> Predictions:
         """Those of one subset."""
@@ -92,8 +119,12 @@ class Predictions:
         return confusion_counts(self.labels, self.predicted, len(self.classes))
 
     def metrics(self) -> dict[str, float]:
-        """As `finetune.metrics.classification.classification_metrics`."""
-        return classification_metrics(self.labels, self.predicted, self.classes)
+        """As `classification_metrics`, and where there are good images and others as `rejection_metrics`."""
+        figures = classification_metrics(self.labels, self.predicted, self.classes)
+        if self.p_good is None:
+            return figures
+        figures |= rejection_metrics(self.labels != self.good, self.predicted != self.good, 1 - self.p_good)
+        return figures if self.threshold is None else {**figures, "threshold": self.threshold}
 
     def rows(self) -> list[dict[str, str | int | float]]:
         """A row for each image, as in predictions.csv; `p_X` is the probability of class X."""
@@ -225,7 +256,7 @@ def classify_image(
 def class_probabilities(
     model: nn.Module,
     examples: Sequence[ImageRecord],
-    config: LearnerConfig,
+    config: BackboneConfig,
     device: torch.device,
     *,
     tta: Flips = "none",
@@ -243,17 +274,17 @@ def class_probabilities(
 
 
 def image_batches(
-    examples: Sequence[ImageRecord], config: LearnerConfig, *, shared: bool = False
+    examples: Sequence[ImageRecord], config: BackboneConfig, *, shared: bool = False
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """(places, float32 (B, 3, size, size)) of images, normalised.
 
     Args:
         examples: the images.
-        config: settings of a learner, of which image_size, batch_size and workers are used.
+        config: settings of a learner, of which image_size, normalisation, batch_size and workers are used.
         shared: where several processes work together, only this one's share.
     """
     unlabelled = [replace(example, label="") for example in examples]
-    dataset = ImageDataset(unlabelled, [""], config.image_size, eval_transform())
+    dataset = ImageDataset(unlabelled, [""], config.image_size, eval_transform(config))
     size, workers = config.batch_size, config.workers
     loader = (
         repeatable_loader(dataset, batch_size=size, shuffle=False, workers=workers)

@@ -16,7 +16,21 @@ from toolkit.aliases import Progress
 if TYPE_CHECKING:
     from finetune.engine.outputs.predictions import PredictedRows
 
-__all__ = ["Learner", "training_facts"]
+__all__ = ["KnownScores", "Learner", "training_facts"]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownScores:
+    """Scores of images that a run was not trained on and is not tested on: what a threshold may be chosen by.
+
+    Attributes:
+        good, defective: the higher, the more defective.
+        negated: whether a score is the negative of what a threshold is given in, such as a probability of "good".
+    """
+
+    good: Sequence[float]
+    defective: Sequence[float]
+    negated: bool = False
 
 
 class Predict(Protocol):
@@ -38,6 +52,8 @@ class Learner:
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
         predict: as `keep_predictions` leaves the images of a run.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
+        known_scores: (run) -> scores to choose a threshold by; None where images have no score. Such a learner heeds
+            `Run.threshold` in `evaluate`, `predict` and `load`.
     """
 
     config: type[LearnerConfig]
@@ -45,6 +61,7 @@ class Learner:
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
     predict: Predict
     load: Callable[[Run], Callable[..., Prediction]]
+    known_scores: Callable[[Run], KnownScores] | None = None
 
 
 def training_facts(
@@ -55,6 +72,8 @@ def training_facts(
     best_chosen_on: str,
     metrics_of: str,
     notes: Sequence[str],
+    weights_source: str | None = None,
+    weights_licence: str | None = None,
 ) -> dict[str, Any]:
     """What environment.json says of every training, under the same keys.
 
@@ -65,10 +84,14 @@ def training_facts(
         best_chosen_on: the images that the best epoch was chosen on, in words.
         metrics_of: the subset that metrics.json is of.
         notes: what a user should know.
+        weights_source: package, address or file that they came from; None without, or where the learner does not say.
+        weights_licence: that they are given under; None without, or where their source does not say.
     """
     return {
         "weights": weights,
         "weights_sha256": weights_sha256,
+        "weights_source": weights_source,
+        "weights_licence": weights_licence,
         "device": device,
         "best_chosen_on": best_chosen_on,
         "metrics_of": metrics_of,

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
-_SCHEMA = 3  # of run directories; of 2, figures of classes have older names; 1, which names none, is of 0.1.0
+_SCHEMA = 3  # of run directories; 1, which named none, is that of version 0.1.0. Settings and figures have new names
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
 _CLASS_FIGURES = ("precision", "recall", "f1", "map50", "map50_95")  # whose names changed with schema 3
 _REMEDY = "train again"
@@ -67,10 +67,12 @@ class Run:
     Attributes:
         root: the folder.
         learner: name of the learner, for instance "classifier".
+        threshold: of the score of an image, to be used instead of the run's own; None for its own.
     """
 
     root: Path
     learner: str
+    threshold: float | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -234,7 +236,7 @@ def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) ->
         )
     if found.environment().get("split_sha256") != digest:
         raise ToolkitError(found.root, "was begun with other images or another split", "choose another --out")
-    if not found.finished and found.environment().get("schema") != _SCHEMA:
+    if not found.finished and _is_older(found):
         write_whole(found.root / "config.yaml", settings.encode())
         found.note(schema=_SCHEMA)
 
@@ -262,16 +264,20 @@ def open_run(root: str | Path, learner: str | None = None) -> Run:
 
 
 def read_config(run: Run, kind: type[Config]) -> Config:
-    """The settings of a run, those of version 0.1.0 under the names that they have today.
+    """The settings of a run, those of older versions under the names that they have today.
 
     Raises:
         ToolkitError: they are not those of such a learner.
     """
     file = run.root / "config.yaml"
     given = read_settings(file)
-    if "schema" not in run.environment():
+    if _is_older(run):
         given = in_todays_words(kind, given)
     return parse_config(kind, given, dict.fromkeys(given, str(file)))
+
+
+def _is_older(run: Run) -> bool:
+    return bool(run.environment().get("schema", 1) != _SCHEMA)
 
 
 def read_metrics(run: Run) -> Row:
@@ -332,17 +338,20 @@ def _todays_facts(told: Mapping[str, Any]) -> JsonObject:
 
 
 def _todays_figures(figures: Row, facts: Mapping[str, Any]) -> Row:
-    """metrics.json under today's names: FIGURE_class_NAME was FIGURE_NAME once.
+    """metrics.json under today's names: FIGURE_class_NAME was FIGURE_NAME once, and escape 1 - true_positive_rate.
 
     A class called "95" took `map50_95` then: that figure is the class's, and the one of the whole is lost.
     """
     if facts.get("schema") == _SCHEMA:
         return figures
-    told = facts.get("classes") or facts.get("phrases")
-    names = told if isinstance(told, list | dict) else ()
+    classes = facts.get("classes") or facts.get("phrases")
+    names = classes if isinstance(classes, list | dict) else ()
     # In the order in which they were written, since the last one of a name stands in the file.
     known = {f"{figure}_{name}": f"{figure}_class_{name}" for name in names for figure in _CLASS_FIGURES}
-    return {known.get(name, name): value for name, value in figures.items()}
+    known["false_positive_rate"] = "false_reject"
+    told = {known.get(name, name): value for name, value in figures.items()}
+    found = told.pop("true_positive_rate", None)
+    return told if "false_reject" not in told else {**told, "escape": 1 - found if isinstance(found, float) else None}
 
 
 def _versions() -> dict[str, str]:

@@ -244,7 +244,7 @@ def _facts(
     """What environment.json says of a run."""
     told = training_facts(
         weights=config.weights,
-        weights_sha256=backbone.weights_sha256,
+        **backbone.weights_facts(),
         device=device_name(pick_device(config.device)),
         best_chosen_on=chosen.how,
         metrics_of="test",

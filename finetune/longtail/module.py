@@ -212,7 +212,7 @@ def _loaders(
 ) -> tuple[DataLoader[Batch], DataLoader[Batch] | None]:
     """Batches to train on, drawn by class or as they come, and batches to choose the best epoch by."""
     train = ImageDataset(chosen.train, classes, config.image_size, train_transform(config), seed=config.seed)
-    val = ImageDataset(chosen.val, classes, config.image_size, eval_transform())
+    val = ImageDataset(chosen.val, classes, config.image_size, eval_transform(config))
     loader = repeatable_loader(
         train,
         batch_size=config.batch_size,
