@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from finetune.metrics.anomaly import Counts
+from finetune.metrics.anomaly import Counts, rank_scores
 from finetune.metrics.significance import wilson_interval
 
-__all__ = ["classification_metrics", "confusion_counts"]
+__all__ = ["classification_metrics", "confusion_counts", "rejection_metrics"]
 
 
 def classification_metrics(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: Sequence[str]) -> dict[str, float]:
@@ -43,6 +43,27 @@ def classification_metrics(labels: npt.ArrayLike, predicted: npt.ArrayLike, clas
     for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
         figures |= {f"{name}_{label}": float(value) for label, value in zip(classes, values, strict=True)}
     return figures
+
+
+def rejection_metrics(defective: npt.ArrayLike, rejected: npt.ArrayLike, scores: npt.ArrayLike) -> dict[str, float]:
+    """The figures of one who only asks whether an image is good.
+
+    Args:
+        defective: (N,) True for images with a defect, of whatever class.
+        rejected: (N,) True for images that were taken for one with a defect.
+        scores: (N,) how defective each seems: 1 - p(good).
+
+    Returns:
+        good_auroc, the chance that a defective image scores higher than a good one; escape, the share of defective
+        images that were taken for good; false_reject, the share of good images that were not. All in [0, 1]; nan where
+        images of a kind are missing.
+    """
+    truth, told = np.asarray(defective, np.bool_), np.asarray(rejected, np.bool_)
+    return {
+        "good_auroc": rank_scores(scores, truth).auroc(),
+        "escape": float(1 - told[truth].mean()) if truth.any() else float("nan"),
+        "false_reject": float(told[~truth].mean()) if (~truth).any() else float("nan"),
+    }
 
 
 def confusion_counts(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Counts:
