@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from finetune.classification.names import check_backbone
-from finetune.engine.config import AugmentConfig, Flips, TrainedConfig
+from finetune.classification.names import check_backbone, normalization
+from finetune.engine.config import AugmentConfig, Flips, Normalization, TrainedConfig
 from finetune.engine.splits import SplitConfig
 
 __all__ = ["BackboneConfig", "HeadConfig", "Pool", "Resize", "TilesConfig"]
@@ -198,3 +198,8 @@ class BackboneConfig(TrainedConfig):
         if value and info.data.get("devices", 1) * info.data.get("nodes", 1) > 1:
             raise ValueError("folds are trained on one device: leave out devices and nodes, or set it to 0")
         return value
+
+    @property
+    def normalization(self) -> Normalization:
+        """What the backbone expects of its images."""
+        return normalization(self.backbone, self.weights)

@@ -7,7 +7,7 @@ from torch import nn
 
 from finetune.classification.backbones import Backbone, build_backbone
 from finetune.classification.config import BackboneConfig, HeadConfig
-from finetune.classification.framing import input_size
+from finetune.classification.views.framing import input_size
 from toolkit.errors import ToolkitError
 
 __all__ = ["build_network", "make_head", "reset_head"]

@@ -16,8 +16,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.classification.config import BackboneConfig
-from finetune.classification.framing import image_reader
-from finetune.classification.tiles import TileDataset, pool_tiles
+from finetune.classification.views.framing import image_reader
+from finetune.classification.views.tiles import TileDataset, pool_tiles
 from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows

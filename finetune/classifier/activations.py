@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from finetune.classification.framing import filled_part
 from finetune.classification.inference import Predictions, evaluating, image_views, view_batches
-from finetune.classification.tiles import TileDataset
+from finetune.classification.views.framing import filled_part
+from finetune.classification.views.tiles import TileDataset
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
 from finetune.classifier.module import ClassifierModule

@@ -13,7 +13,6 @@ import torch
 
 from finetune.classification.averaging import weight_averaging
 from finetune.classification.backbones import Backbone
-from finetune.classification.datasets import labelled_images
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
 from finetune.classification.inference import (
@@ -27,6 +26,7 @@ from finetune.classification.inference import (
     unlabelled_examples,
 )
 from finetune.classification.plots import draw_confusion
+from finetune.classification.views.datasets import labelled_images
 from finetune.classifier.activations import activation_maps
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.linear_probe import fit_probe
@@ -197,7 +197,7 @@ def _facts(
     """What environment.json says of a run."""
     told = training_facts(
         weights=config.weights,
-        weights_sha256=backbone.weights_sha256,
+        **backbone.weights_facts(),
         device=device_name(pick_device(config.device)),
         best_chosen_on=chosen.how if config.mode == "finetune" else "nothing: it has no epochs",
         metrics_of=tested,

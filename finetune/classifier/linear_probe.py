@@ -11,8 +11,8 @@ from torch import nn
 
 from converters.sources import Source
 from finetune.classification.backbones import Backbone, feature_extractor
-from finetune.classification.datasets import labelled_images
 from finetune.classification.inference import evaluating, view_batches
+from finetune.classification.views.datasets import labelled_images
 from finetune.classifier.config import ClassifierConfig
 from finetune.engine.splits import ImageRecord
 from finetune.engine.transforms import eval_transform

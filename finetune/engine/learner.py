@@ -43,6 +43,8 @@ def training_facts(
     best_chosen_on: str,
     metrics_of: str,
     notes: Sequence[str],
+    weights_source: str | None = None,
+    weights_licence: str | None = None,
 ) -> dict[str, Any]:
     """What environment.json says of every training, under the same keys.
 
@@ -53,10 +55,14 @@ def training_facts(
         best_chosen_on: the images that the best epoch was chosen on, in words.
         metrics_of: the subset that metrics.json is of.
         notes: what a user should know.
+        weights_source: package, address or file that they came from; None without, or where the learner does not say.
+        weights_licence: that they are given under; None without, or where their source does not say.
     """
     return {
         "weights": weights,
         "weights_sha256": weights_sha256,
+        "weights_source": weights_source,
+        "weights_licence": weights_licence,
         "device": device,
         "best_chosen_on": best_chosen_on,
         "metrics_of": metrics_of,

@@ -32,7 +32,7 @@ from finetune.classification.inference import (
     unlabelled_examples,
 )
 from finetune.classification.plots import draw_confusion
-from finetune.classification.tiles import find_crop_places
+from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
@@ -257,7 +257,7 @@ def _facts(
     """What environment.json says of a run."""
     told = training_facts(
         weights=config.weights,
-        weights_sha256=backbone.weights_sha256,
+        **backbone.weights_facts(),
         device=device_name(pick_device(config.device)),
         best_chosen_on=chosen.how,
         metrics_of="test",

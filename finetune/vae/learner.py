@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,11 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     good = choose_good(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
-    model, digest = build_model(config, config.weights)
+    model, began = build_model(config, config.weights)
     views = config.augment.preset
     if views == "auto":
         views = "turn" if has_random_pose(good.train, config.seed) else "none"
-    facts = _facts(examples, good, config, digest, device) | {"augment": views}
+    facts = _facts(examples, good, config, began, device) | {"augment": views}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -173,12 +173,12 @@ LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
 
 
 def _facts(
-    examples: ImageRecords, good: GoodImages, config: VaeConfig, digest: str | None, device: torch.device
+    examples: ImageRecords, good: GoodImages, config: VaeConfig, began: Mapping[str, str | None], device: torch.device
 ) -> dict[str, Any]:
     """What environment.json says of a run."""
     told = training_facts(
         weights=config.weights if config.model == "feature" else "none",
-        weights_sha256=digest,
+        **began,
         device=device_name(device),
         best_chosen_on=good.how,
         metrics_of="test",

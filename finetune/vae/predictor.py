@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from finetune.anomaly.maps import ScoredImage, label_map, smooth
 from finetune.classification.backbones import build_backbone
+from finetune.classification.names import normalization
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
 from finetune.engine.devices import pick_device
@@ -167,14 +168,16 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return predict
 
 
-def build_model(config: VaeConfig, weights: str) -> tuple[Model, str | None]:
-    """A model, and the hash of the weights of its backbone."""
+def build_model(config: VaeConfig, weights: str) -> tuple[Model, dict[str, str | None]]:
+    """A model, and what environment.json says of the weights of its backbone."""
     if config.model == "bands":
-        return GaborVae(config.shape, beta=config.beta), None
+        return GaborVae(config.shape, beta=config.beta), {"weights_sha256": None}
     if config.model == "pixel":
-        return PixelVae(config.shape, loss=config.loss, beta=config.beta), None
+        return PixelVae(config.shape, loss=config.loss, beta=config.beta), {"weights_sha256": None}
     backbone = build_backbone(config.backbone, weights, 1, image_size=config.image_size)
-    return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_sha256
+    # A trained one is built without weights, but expects what those that it began with expect.
+    backbone = replace(backbone, normalization=normalization(config.backbone, config.weights))
+    return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_facts()
 
 
 def image_loader(examples: Sequence[ImageRecord], config: VaeConfig) -> DataLoader[Batch]:

@@ -384,7 +384,7 @@ class TestRefusals:
         assert not mark.exists()
 
     def test_a_backbone_that_does_not_exist(self):
-        with pytest.raises(ToolkitError, match=r"backbone: torchvision has no such backbone; did you mean resnet18"):
+        with pytest.raises(ToolkitError, match=r"backbone: there is no such backbone; did you mean resnet18"):
             parse_config(ClassifierConfig, {"backbone": "resnet19"})
 
     def test_a_split_that_trains_on_good_images_alone(self, product, tmp_path):

@@ -21,7 +21,7 @@ import torch
 from converters.formats.base import Settings
 from converters.sources import Member, Source
 from finetune.classification.config import Pool, TilesConfig
-from finetune.classification.framing import frame, tile_windows
+from finetune.classification.views.framing import frame, tile_windows
 from finetune.engine.datasets import ImageDataset, SizedDataset, Transform
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import ImageRecord

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from converters.sources import Source
 from finetune.classification.config import BackboneConfig
-from finetune.classification.framing import image_reader
-from finetune.classification.tiles import CropDataset, find_crop_places
+from finetune.classification.views.framing import image_reader
+from finetune.classification.views.tiles import CropDataset, find_crop_places
 from finetune.engine.datasets import ImageDataset, Transform
 from finetune.engine.splits import ImageRecord
 
