@@ -1,4 +1,4 @@
-"""Anomaly maps: how little each pixel is what the model expects, a threshold from good images, and labels from both.
+"""Anomaly maps: how little each pixel is what the model expects, and labels above a threshold.
 
 A map has the side that the model works at; scores, labels and figures are made at the size of the image, to which maps
 are enlarged bilinearly. The score of an image is the lowest threshold at which nothing of it is labelled, so that an
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,19 +20,18 @@ import torch
 from torch.nn import functional
 
 from toolkit.dataset.samples import GOOD
-from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import Grouping, find_instances
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import encode_png, read_image
 from toolkit.imaging.masks import Mask
 
-__all__ = ["DEFECT", "ScoredImage", "draw_map", "good_threshold", "label_map", "pack_map", "smooth"]
+__all__ = ["DEFECT", "ScoredImage", "draw_map", "label_map", "pack_map", "smooth"]
 
 DEFECT = "defect"
 """Class of what an anomaly detector finds: it knows no kinds of defects."""
 
 FEWEST_GOOD = 5
-"""Held-out good images below which a threshold would say nothing."""
+"""Good images to train on, and to choose a threshold by, below which neither would say anything."""
 
 FloatMap = npt.NDArray[np.float32]
 
@@ -107,25 +105,6 @@ def smooth(maps: torch.Tensor, sigma: float) -> torch.Tensor:
     padded = functional.pad(maps[:, None], (radius,) * 4, mode="reflect")
     rows = functional.conv2d(padded, kernel.view(1, 1, 1, -1))
     return functional.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
-
-
-def good_threshold(scores: Sequence[float], percentile: float = 99.0) -> float:
-    """The score that this share of good images, none of which was trained on, stays below.
-
-    Args:
-        scores: of held-out good images.
-        percentile: share in percent, interpolated linearly.
-
-    Raises:
-        ToolkitError: there are too few of them.
-    """
-    if len(scores) < FEWEST_GOOD:
-        raise ToolkitError(
-            "threshold",
-            f"{len(scores)} good images are held out, too few to tell how good images vary",
-            f"hold out {FEWEST_GOOD} or more: --set hold_out=0.2, or give more good images",
-        )
-    return float(np.percentile(np.asarray(scores, np.float64), percentile))
 
 
 def label_map(

@@ -21,10 +21,12 @@ from finetune.classification.views.tiles import TileDataset, pool_tiles
 from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
+from finetune.engine.learner import KnownScores
 from finetune.engine.prediction import Prediction
 from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.engine.transforms import eval_transform, flipped_views
-from finetune.metrics.classification import classification_metrics, confusion_counts, rejection_metrics
+from finetune.metrics.classification import classification_metrics, confusion_counts
+from finetune.metrics.rejection import rejection_metrics
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_header
@@ -69,11 +71,14 @@ class Predictions:
         examples: the images.
         classes: names of the classes.
         probabilities: float64 (N, classes), each row sums to 1.
+        threshold: of the probability of "good": an image below it is taken for the likeliest of the other classes, any
+            other for good. None takes each for the likeliest class.
     """
 
     examples: Sequence[ImageRecord]
     classes: Sequence[str]
     probabilities: Probabilities
+    threshold: float | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -84,7 +89,28 @@ class Predictions:
     def predicted(self) -> npt.NDArray[np.int64]:
         """(N,) index of the class that each image is taken for."""
         found: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return found
+        if self.threshold is None or self.good is None:
+            return found
+        others = np.delete(np.arange(len(self.classes)), self.good)
+        likeliest = others[self.probabilities[:, others].argmax(axis=1)]
+        return np.where(self.probabilities[:, self.good] < self.threshold, likeliest, self.good)
+
+    @property
+    def good(self) -> int | None:
+        """Index of the class of good images; None where there is none, or no other."""
+        return self.classes.index(GOOD) if GOOD in self.classes and len(self.classes) > 1 else None
+
+    @property
+    def p_good(self) -> npt.NDArray[np.float64] | None:
+        """(N,) probability that each image is good; None as for `good`."""
+        return None if self.good is None else self.probabilities[:, self.good]
+
+    @property
+    def known_scores(self) -> KnownScores:
+        """The negative of `p_good`, of good images and of others, to choose a threshold by."""
+        chances = -(self.p_good if self.p_good is not None else np.zeros(len(self.examples)))
+        good = self.labels == self.good
+        return KnownScores(chances[good].tolist(), chances[~good].tolist(), negated=True)
 
     def only(self, subset: str) -> Predictions:
         """Those of one subset."""
@@ -96,17 +122,12 @@ class Predictions:
         return confusion_counts(self.labels, self.predicted, len(self.classes))
 
     def metrics(self) -> dict[str, float]:
-        """As `classification_metrics`, and `rejection_metrics` where good is one of several classes."""
+        """As `classification_metrics`, and where there are good images and others as `rejection_metrics`."""
         figures = classification_metrics(self.labels, self.predicted, self.classes)
-        if self.good is None or len(self.classes) < 2:
+        if self.p_good is None:
             return figures
-        truth, rejected = self.labels != self.good, self.predicted != self.good
-        return {**figures, **rejection_metrics(truth, rejected, 1 - self.probabilities[:, self.good])}
-
-    @property
-    def good(self) -> int | None:
-        """Index of the class of good images; None where there is none."""
-        return self.classes.index(GOOD) if GOOD in self.classes else None
+        figures |= rejection_metrics(self.labels != self.good, self.predicted != self.good, 1 - self.p_good)
+        return figures if self.threshold is None else {**figures, "threshold": self.threshold}
 
     def confusion_rows(self) -> list[dict[str, str | int]]:
         """The confusion matrix as rows: a true class, and for each class the images that were taken for it."""

@@ -54,7 +54,7 @@ def activation_maps(
             found[place],
             example.label,
             predictions.classes[predictions.predicted[place]],
-            float(predictions.probabilities[place].max()),
+            float(predictions.probabilities[place, predictions.predicted[place]]),
         )
         for place, example in enumerate(predictions.examples)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -45,6 +45,9 @@ class LearnerConfig(BaseModel):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Word of version 0.1.0 -> what it is called now. A "group.key" may be in a group that has the old word's name: the
     old word is then meant where a value stands instead of a group."""
+
+    revalued: ClassVar[Mapping[str, Callable[[Any], object]]] = {}
+    """Old word -> what its value is under the new one, where that is another."""
 
     epochs: int = Field(default=50, ge=1, description="passes over the training images, at most.")
     batch_size: int = Field(default=16, ge=1, description="images in a step.")
@@ -190,7 +193,7 @@ def in_todays_words(kind: type[LearnerConfig], given: Mapping[str, object]) -> d
     told = dict(given)
     for old, new in kind.renamed.items():
         if old in told and not (_is_group(old, new) and isinstance(told[old], Mapping)):
-            _put_at(told, new.split("."), told.pop(old))
+            _put_at(told, new.split("."), _todays_value(kind, old, told.pop(old)))
     return told
 
 
@@ -261,7 +264,7 @@ def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[st
     name = ".".join(path)
     place = sources.get(path[0] if path else "", "config")
     if name in kind.renamed and fault["type"] in ("extra_forbidden", "model_type"):
-        return _renamed(name, kind.renamed[name], fault["input"], place)
+        return _renamed(name, kind.renamed[name], _todays_value(kind, name, fault["input"]), place)
     if fault["type"] == "extra_forbidden":
         model = _model_at(kind, path[:-1])
         known = list(model.model_fields) if model is not None else []
@@ -270,6 +273,10 @@ def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[st
     told = fault.get("input")
     shown = f" (it is {reprlib.repr(told)})" if not isinstance(told, dict) else ""
     return Problem(place, f"{name or 'config'}: {message[:1].lower()}{message[1:]}{shown}", "correct the value")
+
+
+def _todays_value(kind: type[LearnerConfig], old: str, value: object) -> object:
+    return kind.revalued[old](value) if old in kind.revalued else value
 
 
 def _renamed(old: str, new: str, value: object, place: str) -> Problem:

@@ -13,7 +13,21 @@ from finetune.engine.runs import Number, Run
 from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
 
-__all__ = ["Learner", "training_facts"]
+__all__ = ["KnownScores", "Learner", "training_facts"]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownScores:
+    """Scores of images that a run was not trained on and is not tested on: what a threshold may be chosen by.
+
+    Attributes:
+        good, defective: the higher, the more defective.
+        negated: whether a score is the negative of what a threshold is given in, such as a probability of "good".
+    """
+
+    good: Sequence[float]
+    defective: Sequence[float]
+    negated: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,8 @@ class Learner:
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
         predict: (run, image files, out, spread) -> a row for each image; files it draws go to `out`.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
+        known_scores: (run) -> scores to choose a threshold by; None where images have no score. Such a learner heeds
+            `Run.threshold` in `evaluate`, `predict` and `load`.
     """
 
     config: type[LearnerConfig]
@@ -33,6 +49,7 @@ class Learner:
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
     predict: Callable[[Run, Sequence[Path], Path, Spread], Sequence[Mapping[str, Number]]]
     load: Callable[[Run], Callable[..., Prediction]]
+    known_scores: Callable[[Run], KnownScores] | None = None
 
 
 def training_facts(

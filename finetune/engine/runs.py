@@ -51,8 +51,9 @@ __all__ = [
 ]
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
-_SCHEMA = 2  # of run directories; 1, which named none, is that of version 0.1.0
+_SCHEMA = 3  # of run directories; 1, which named none, is that of version 0.1.0. Settings and figures have new names
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
+_CLASS_FIGURES = ("precision", "recall", "f1", "map50", "map50_95")  # whose names changed with schema 3
 _REMEDY = "train again"
 _HINT = "choose another folder with --out, or add --resume to go on with it"
 Config = TypeVar("Config", bound=LearnerConfig)
@@ -66,10 +67,12 @@ class Run:
     Attributes:
         root: the folder.
         learner: name of the learner, for instance "classifier".
+        threshold: of the score of an image, to be used instead of the run's own; None for its own.
     """
 
     root: Path
     learner: str
+    threshold: float | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -233,7 +236,7 @@ def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) ->
         )
     if found.environment().get("split_sha256") != digest:
         raise ToolkitError(found.root, "was begun with other images or another split", "choose another --out")
-    if not found.finished and "schema" not in found.environment():
+    if not found.finished and _is_older(found):
         write_whole(found.root / "config.yaml", settings.encode())
         found.note(schema=_SCHEMA)
 
@@ -261,27 +264,31 @@ def open_run(root: str | Path, learner: str | None = None) -> Run:
 
 
 def read_config(run: Run, kind: type[Config]) -> Config:
-    """The settings of a run, those of version 0.1.0 under the names that they have today.
+    """The settings of a run, those of older versions under the names that they have today.
 
     Raises:
         ToolkitError: they are not those of such a learner.
     """
     file = run.root / "config.yaml"
     given = read_settings(file)
-    if "schema" not in run.environment():
+    if _is_older(run):
         given = in_todays_words(kind, given)
     return parse_config(kind, given, dict.fromkeys(given, str(file)))
 
 
+def _is_older(run: Run) -> bool:
+    return bool(run.environment().get("schema", 1) != _SCHEMA)
+
+
 def read_metrics(run: Run) -> Row:
-    """What stands in metrics.json.
+    """What stands in metrics.json, under the names that it has today.
 
     Raises:
         ToolkitError: the run did not go to its end.
     """
     if not run.finished:
         raise ToolkitError(run.root, "has no metrics.json: it did not go to its end", "train it with --resume")
-    return read_json(run.root / "metrics.json", Metrics, _REMEDY).figures()
+    return _todays_figures(read_json(run.root / "metrics.json", Metrics, _REMEDY).figures(), run.environment())
 
 
 def split_sha256(subsets: Mapping[str, str]) -> str:
@@ -328,6 +335,23 @@ def _todays_facts(told: Mapping[str, Any]) -> JsonObject:
     if "chosen_by" in told:
         facts["best_chosen_on"] = str(told["chosen_by"]).removeprefix("val_iou on ")
     return {"metrics_of": "test", **facts}
+
+
+def _todays_figures(figures: Row, facts: Mapping[str, Any]) -> Row:
+    """metrics.json under today's names: FIGURE_class_NAME was FIGURE_NAME once, and escape 1 - true_positive_rate.
+
+    A class called "95" took `map50_95` then: that figure is the class's, and the one of the whole is lost.
+    """
+    if facts.get("schema") == _SCHEMA:
+        return figures
+    classes = facts.get("classes") or facts.get("phrases")
+    names = classes if isinstance(classes, list | dict) else ()
+    # In the order in which they were written, since the last one of a name stands in the file.
+    known = {f"{figure}_{name}": f"{figure}_class_{name}" for name in names for figure in _CLASS_FIGURES}
+    known["false_positive_rate"] = "false_reject"
+    told = {known.get(name, name): value for name, value in figures.items()}
+    found = told.pop("true_positive_rate", None)
+    return told if "false_reject" not in told else {**told, "escape": 1 - found if isinstance(found, float) else None}
 
 
 def _versions() -> dict[str, str]:

@@ -243,7 +243,7 @@ def _metrics(found: Predictions, tail: Tail) -> dict[str, float | None]:
 
 def _recalls(found: Predictions) -> list[float]:
     figures = found.metrics()
-    return [figures[f"recall_{label}"] for label in found.classes]
+    return [figures[f"recall_class_{label}"] for label in found.classes]
 
 
 def _open(data: Path, config: LongtailConfig) -> ImageRecords:

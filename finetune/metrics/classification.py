@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from finetune.metrics.anomaly import Counts, rank_scores
+from finetune.metrics.anomaly import Counts
 from finetune.metrics.significance import wilson_interval
 
-__all__ = ["classification_metrics", "confusion_counts", "rejection_metrics"]
+__all__ = ["classification_metrics", "confusion_counts"]
 
 
 def classification_metrics(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: Sequence[str]) -> dict[str, float]:
@@ -22,8 +22,8 @@ def classification_metrics(labels: npt.ArrayLike, predicted: npt.ArrayLike, clas
 
     Returns:
         accuracy with its 95 % interval accuracy_low and accuracy_high; balanced_accuracy, the mean recall of the
-        classes that occur; macro_f1, their mean F1; and precision_X, recall_X, f1_X of each class, 0 where nothing is
-        predicted and nan where the class does not occur. All in [0, 1].
+        classes that occur; macro_f1, their mean F1; and precision_class_X, recall_class_X, f1_class_X of each class, 0
+        where nothing is predicted and nan where the class does not occur. All in [0, 1].
     """
     matrix = confusion_counts(labels, predicted, len(classes))
     total, right = int(matrix.sum()), np.diag(matrix)
@@ -41,29 +41,8 @@ def classification_metrics(labels: npt.ArrayLike, predicted: npt.ArrayLike, clas
         "macro_f1": float(f1[occurs].mean()) if total else float("nan"),
     }
     for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
-        figures |= {f"{name}_{label}": float(value) for label, value in zip(classes, values, strict=True)}
+        figures |= {f"{name}_class_{label}": float(value) for label, value in zip(classes, values, strict=True)}
     return figures
-
-
-def rejection_metrics(defective: npt.ArrayLike, rejected: npt.ArrayLike, scores: npt.ArrayLike) -> dict[str, float]:
-    """The figures of one who only asks whether an image is good.
-
-    Args:
-        defective: (N,) True for images with a defect, of whatever class.
-        rejected: (N,) True for images that were taken for one with a defect.
-        scores: (N,) how defective each seems: 1 - p(good).
-
-    Returns:
-        good_auroc, the chance that a defective image scores higher than a good one; escape, the share of defective
-        images that were taken for good; false_reject, the share of good images that were not. All in [0, 1]; nan where
-        images of a kind are missing.
-    """
-    truth, told = np.asarray(defective, np.bool_), np.asarray(rejected, np.bool_)
-    return {
-        "good_auroc": rank_scores(scores, truth).auroc(),
-        "escape": float(1 - told[truth].mean()) if truth.any() else float("nan"),
-        "false_reject": float(told[~truth].mean()) if (~truth).any() else float("nan"),
-    }
 
 
 def confusion_counts(labels: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Counts:

@@ -333,7 +333,7 @@ def figures(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, m
         told |= {"mask_map50": planes.map50, "mask_map50_95": planes.map50_95}
     told |= {"images": len(truth["images"]), "instances": len(truth["annotations"])}
     for name, (wide, half) in boxes.per_class.items():
-        told |= {f"map50_{name}": half, f"map50_95_{name}": wide}
+        told |= {f"map50_class_{name}": half, f"map50_95_class_{name}": wide}
     return told
 
 

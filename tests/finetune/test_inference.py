@@ -64,7 +64,7 @@ def same(first: Prediction, second: Prediction) -> bool:
 
 def test_every_run_says_the_same_things_under_the_same_names(run: TrainedRun) -> None:
     told = run.environment()
-    assert (told["schema"], told["learner"], told["device"]) == (2, run.learner, "cpu")
+    assert (told["schema"], told["learner"], told["device"]) == (3, run.learner, "cpu")
     assert (told["weights"], told["weights_sha256"], told["metrics_of"]) == ("none", None, "test")
     assert told["best_chosen_on"] in ("the val subset", "nothing: the last epoch", "5 good images of train")
     assert isinstance(told["notes"], list)

@@ -17,7 +17,7 @@ from toolkit.errors import ToolkitError
 __all__ = ["attempts", "compare", "evaluate", "predict", "settings", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
-_DETAILS = re.compile(r"^(f1|precision|recall)_|^(mask_)?map50_(?!95$)|_(class|size)_")
+_DETAILS = re.compile(r"_(class|size)_")
 _SHOWN = 20  # predictions in the terminal; the file has them all
 
 

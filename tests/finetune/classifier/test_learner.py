@@ -87,7 +87,7 @@ class TestARun:
         assert told["images"] == len(tested) == 16
         assert told["accuracy"] == pytest.approx(sum(int(row["correct"]) for row in tested) / 16)
         assert told["accuracy_low"] < told["accuracy"] + 1e-9 < told["accuracy_high"]
-        assert {"balanced_accuracy", "macro_f1", "f1_good", "recall_rough", "accuracy_train"} <= told.keys()
+        assert {"balanced_accuracy", "macro_f1", "f1_class_good", "recall_class_rough", "accuracy_train"} <= told.keys()
 
     def test_each_image_has_a_row(self, run):
         found = rows(run)

@@ -249,7 +249,7 @@ def test_a_run_says_how_good_it_is(run: Run) -> None:
     metrics = read_metrics(run)
     keys = "accuracy accuracy_low accuracy_high balanced_accuracy accuracy_head accuracy_medium accuracy_tail"
     assert set(keys.split()) <= metrics.keys()
-    recalls = [metrics[f"recall_{label}"] for label in run.environment()["classes"]]
+    recalls = [metrics[f"recall_class_{label}"] for label in run.environment()["classes"]]
     assert metrics["balanced_accuracy"] == pytest.approx(sum(recalls) / 8)
     assert metrics["accuracy_head"] == recalls[0]
     assert metrics["accuracy_medium"] is None  # 15 good images and 3 of each defect: nothing is between

@@ -72,7 +72,9 @@ class TestRun:
     def test_metrics_have_the_keys_of_the_contract(self, run: Run) -> None:
         found = read_metrics(run)
         assert {"map50", "map50_95", "seconds", "split_sha256", "images", "instances"} <= set(found)
-        assert {f"map50_{name}" for name in CLASSES} | {f"map50_95_{name}" for name in CLASSES} <= set(found)
+        assert {f"map50_class_{name}" for name in CLASSES} | {f"map50_95_class_{name}" for name in CLASSES} <= set(
+            found
+        )
         assert found["images"] == 4
         assert "mask_map50" not in found
 
@@ -315,3 +317,16 @@ def test_real_screws(mvtec_root: Path, tmp_path: Path) -> None:
 
 def test_the_learner_is_registered() -> None:
     assert (LEARNER.config, LEARNER.train, LEARNER.evaluate) == (YoloWorldConfig, train, evaluate)
+
+
+def test_no_class_name_takes_the_place_of_a_figure() -> None:
+    names = ["95", "50", "class_95", "95_class_95"]
+    boxes = [{"id": place, "image_id": 1, "category_id": place, "bbox": [9 * place, 0, 8, 8]} for place in (1, 2, 3, 4)]
+    truth = {
+        "images": [{"id": 1, "key": "a", "width": 64, "height": 64}],
+        "annotations": [{**one, "area": 64, "iscrowd": 0} for one in boxes],
+        "categories": [{"id": place, "name": name} for place, name in enumerate(names, 1)],
+    }
+    found = figures(truth, [{**boxes[0], "score": 0.9}], masks=False)
+    assert len(found) == 2 + 2 + 2 * len(names)
+    assert (found["map50_95"], found["map50"], found["map50_class_95"]) == (0.25, 0.25, 1.0)
