@@ -14,6 +14,7 @@ from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
 
 if TYPE_CHECKING:
+    from finetune.engine.outputs.exports import Exportable
     from finetune.engine.outputs.predictions import PredictedRows
 
 __all__ = ["KnownScores", "Learner", "training_facts"]
@@ -54,6 +55,7 @@ class Learner:
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
         known_scores: (run) -> scores to choose a threshold by; None where images have no score. Such a learner heeds
             `Run.threshold` in `evaluate`, `predict` and `load`.
+        export: (run) -> its model as graphs that run without this program; None where it has none.
     """
 
     config: type[LearnerConfig]
@@ -62,6 +64,7 @@ class Learner:
     predict: Predict
     load: Callable[[Run], Callable[..., Prediction]]
     known_scores: Callable[[Run], KnownScores] | None = None
+    export: Callable[[Run], Exportable] | None = None
 
 
 def training_facts(

@@ -17,6 +17,7 @@ import torch
 from converters.sources import Source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -176,7 +177,18 @@ def _predict_share(
     return told
 
 
-LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor)
+def export(run: Run) -> Exportable:
+    """As `finetune.yolo_world.export.export_detector`.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    from finetune.yolo_world.export import export_detector
+
+    return export_detector(run)
+
+
+LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor, export=export)
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:
