@@ -114,10 +114,11 @@ def export(run: Run) -> Exportable:
         ToolkitError: as `load_trained`, or the maps need gradients, which a graph does not have.
     """
     ready = load_trained(run)
-    if read_config(run, VaeConfig).score == "grad":
+    score = read_config(run, VaeConfig).score
+    if score == "grad":
         remedy = "train one with score=residual"
         raise ToolkitError(run.root, "makes its maps by gradients (score=grad), and graphs have none", remedy)
-    return export_detector(run, ready, [ready.model])
+    return export_detector(run, ready, [ready.model], one_by_one=score == "ssim")
 
 
 LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, known_scores, export)
