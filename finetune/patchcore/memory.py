@@ -7,7 +7,8 @@ from torch import nn
 
 __all__ = ["MemoryBank"]
 
-_IN_CACHE, _ON_CARD = (
+# Distances that are held at once: 8 MB of a processor, 256 MB of a GPU.
+_IN_CACHE, _ON_CARD = 1 << 21, 1 << 26
     1 << 21,
     1 << 26,
 )  # distances that are held at once: 8 MB of a processor's memory, 256 MB of a GPU's
