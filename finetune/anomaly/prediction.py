@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from converters.writing.pipeline import write_labels
 from finetune.anomaly.config import AnomalyConfig
 from finetune.anomaly.detector import Detector, score_images
 from finetune.anomaly.evaluation import score_row
 from finetune.anomaly.maps import DEFECT, draw_map, label_map, pack_map
-from finetune.engine.runs import Row, Run
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
+from finetune.engine.runs import Run
 from finetune.engine.shares import (
     ImageFile,
     PredictedFile,
@@ -25,7 +25,6 @@ from finetune.engine.shares import (
 from finetune.engine.splits import ImageRecord
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
-from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["predict_anomalies"]
 
@@ -37,7 +36,9 @@ def predict_anomalies(
     images: Sequence[Path],
     out: Path,
     spread: Spread,
-) -> list[Row]:
+    *,
+    pictures: bool = True,
+) -> PredictedRows:
     """Look for anomalies in image files: maps/*.npz, overlays/*.png, labels/FORMAT/, and a row for each image.
 
     Args:
@@ -47,34 +48,32 @@ def predict_anomalies(
         images: the files.
         out: folder to write into.
         spread: the ordered map that the images go through, in shares.
+        pictures: whether overlays are drawn.
 
     Returns:
-        Rows of file, score, threshold, anomalous (0 or 1), instances, and the files of map and overlay.
+        Rows of file, score, threshold, anomalous (0 or 1), instances, and the files of map and, if any, overlay.
 
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
-    told = predict_shares(partial(_predict_share, load, run), files_to_predict(images), share_size(config), out, spread)
-    rows: list[Row] = []
-
-    def labelled() -> Iterator[LabelledImage]:
-        for one in told:
-            rows.append(one.row)
-            if one.labelled is not None:
-                yield one.labelled
-
-    write_labels(labelled(), out / "labels", config.formats, classes=[DEFECT], image_mode="copy", overwrite=True)
-    return rows
+    share = partial(_predict_share, load, run, pictures)
+    told = predict_shares(share, files_to_predict(images), share_size(config), out, spread)
+    return keep_predictions(told, out, formats=config.formats, classes=[DEFECT])
 
 
-def _predict_share(load: Callable[[Run], Detector], run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def _predict_share(
+    load: Callable[[Run], Detector], run: Run, pictures: bool, share: Sequence[ImageFile]
+) -> list[PredictedFile]:
     with kept_model(load, run) as ready:
         examples = [ImageRecord(one.key, one.path, GOOD, "", "test") for one in share]
         scored = score_images(ready.maps, examples, within_share(ready.config), ready.device)
     found = []
     for one, image in zip(share, scored, strict=True):
         map_file, overlay = f"maps/{file_name(image.key)}.npz", f"overlays/{file_name(image.key)}.png"
-        row = {"file": one.file, **score_row(image, ready.threshold), "map": map_file, "overlay": overlay}
-        files = (map_file, pack_map(image, ready.threshold)), (overlay, draw_map(image, ready.threshold))
-        found.append(PredictedFile(row, files, label_map(image, ready.threshold)))
+        row = {"file": one.file, **score_row(image, ready.threshold), "map": map_file}
+        files = [(map_file, pack_map(image, ready.threshold))]
+        if pictures:
+            row["overlay"] = overlay
+            files.append((overlay, draw_map(image, ready.threshold)))
+        found.append(PredictedFile(row, tuple(files), label_map(image, ready.threshold)))
     return found

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Run
 from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
+
+if TYPE_CHECKING:
+    from finetune.engine.outputs.exports import Exportable
+    from finetune.engine.outputs.predictions import PredictedRows
 
 __all__ = ["KnownScores", "Learner", "training_facts"]
 
@@ -30,6 +34,15 @@ class KnownScores:
     negated: bool = False
 
 
+class Predict(Protocol):
+    """How image files are predicted."""
+
+    def __call__(
+        self, run: Run, images: Sequence[Path], out: Path, spread: Spread, *, pictures: bool = True
+    ) -> PredictedRows:
+        """Rows of images, in their order; what is made of them goes to `out`, with pictures or without."""
+
+
 @dataclass(frozen=True)
 class Learner:
     """What can be done with a learner.
@@ -38,18 +51,20 @@ class Learner:
         config: model of its settings.
         train: (data, config, out, resume, progress) -> the finished run.
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
-        predict: (run, image files, out, spread) -> a row for each image; files it draws go to `out`.
+        predict: as `keep_predictions` leaves the images of a run.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
         known_scores: (run) -> scores to choose a threshold by; None where images have no score. Such a learner heeds
             `Run.threshold` in `evaluate`, `predict` and `load`.
+        export: (run) -> its model as graphs that run without this program; None where it has none.
     """
 
     config: type[LearnerConfig]
     train: Callable[[Path, Any, Path, bool, Progress | None], Run]
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
-    predict: Callable[[Run, Sequence[Path], Path, Spread], Sequence[Mapping[str, Number]]]
+    predict: Predict
     load: Callable[[Run], Callable[..., Prediction]]
     known_scores: Callable[[Run], KnownScores] | None = None
+    export: Callable[[Run], Exportable] | None = None
 
 
 def training_facts(

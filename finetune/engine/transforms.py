@@ -75,15 +75,15 @@ class _TurnAndCrop(torch.nn.Module):
         self._degrees, self._least_area = degrees, least_area
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 (3, size, size) -> the same."""
-        size = image.shape[-1]
+        """uint8 (3, height, width) -> the same."""
+        size = image.shape[2], image.shape[1]
         turn, area, *shift = torch.rand(4).tolist()
         side = (self._least_area + (1 - self._least_area) * area) ** 0.5  # of the crop, as a part of the image's
-        middle = (size - 1) / 2
-        matrix = cv2.getRotationMatrix2D((middle, middle), self._degrees * (2 * turn - 1), 1 / side)
-        matrix[:, 2] += [(part - 0.5) * (1 - side) / side * size for part in shift]
+        middle = (size[0] - 1) / 2, (size[1] - 1) / 2
+        matrix = cv2.getRotationMatrix2D(middle, self._degrees * (2 * turn - 1), 1 / side)
+        matrix[:, 2] += [(part - 0.5) * (1 - side) / side * length for part, length in zip(shift, size, strict=True)]
         pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        warped = cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        warped = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         return torch.from_numpy(warped).permute(2, 0, 1).contiguous()
 
 

@@ -14,13 +14,16 @@ from finetune.anomaly.config import Augment
 from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good_examples, train_views
 from finetune.anomaly.detector import as_good, image_loader
 from finetune.anomaly.evaluation import MAP_RESOLUTION, evaluate_detector, held_out_threshold, measure, report
+from finetune.anomaly.exports import export_detector
 from finetune.anomaly.prediction import predict_anomalies
 from finetune.anomaly.thresholds import check_promise, known_scores
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
-from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
+from finetune.engine.outputs.exports import Exportable
+from finetune.engine.outputs.predictions import PredictedRows
+from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
 from finetune.engine.splits import ImageRecords
 from finetune.engine.trainer import fit
@@ -37,6 +40,7 @@ from finetune.vae.predictor import (
 )
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD
+from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
 
 __all__ = ["LEARNER", "VaeConfig", "evaluate", "measure", "predict", "train"]
@@ -92,16 +96,31 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     return evaluate_detector(load_trained(run), run, data)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """As `finetune.anomaly.prediction.predict_anomalies`, with a run of this learner.
 
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
-    return predict_anomalies(load_trained, run, read_config(run, VaeConfig), images, out, spread)
+    return predict_anomalies(load_trained, run, read_config(run, VaeConfig), images, out, spread, pictures=pictures)
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, known_scores)
+def export(run: Run) -> Exportable:
+    """The maps as a graph.
+
+    Raises:
+        ToolkitError: as `load_trained`, or the maps need gradients, which a graph does not have.
+    """
+    ready = load_trained(run)
+    if read_config(run, VaeConfig).score == "grad":
+        remedy = "train one with score=residual"
+        raise ToolkitError(run.root, "makes its maps by gradients (score=grad), and graphs have none", remedy)
+    return export_detector(run, ready, [ready.model])
+
+
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, known_scores, export)
 
 
 def _facts(

@@ -17,6 +17,8 @@ import torch
 from converters.sources import Source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.outputs.exports import Exportable
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -34,6 +36,7 @@ from finetune.yolo_world.data import DetectionData, check_kind, labelled_images,
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
+from finetune.yolo_world.remarks import about_specks, about_zero
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
@@ -54,7 +57,6 @@ __all__ = [
 
 _LOWEST = 0.001  # score from which on detections count for mAP
 _MOST_DRAWN = 24
-_SPECK = 2  # px; ultralytics drops narrower boxes when it trains
 
 
 @holds_run
@@ -120,8 +122,14 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
 
 
 def predict(
-    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, words: Sequence[str] | None = None
-) -> list[Row]:
+    run: Run,
+    images: Sequence[Path],
+    out: Path,
+    spread: Spread = ordered_map,
+    words: Sequence[str] | None = None,
+    *,
+    pictures: bool = True,
+) -> PredictedRows:
     """Look for defects in image files: overlays/*.png, detections.json, and a row for each image.
 
     Args:
@@ -130,20 +138,23 @@ def predict(
         out: folder to write into.
         spread: the ordered map that the images go through, in shares.
         words: other things to look for; None for the classes that it was trained on.
+        pictures: whether overlays are drawn.
 
     Returns:
-        Rows of file, detections, best_score, labels and overlay.
+        Rows of file, detections, best_score, labels and, if any, overlay.
 
     Raises:
         ToolkitError: the run is at fault, an image cannot be read, or the words have no features.
     """
     size = share_size(read_config(run, YoloWorldConfig))
-    told = list(predict_shares(partial(_predict_share, run, words), files_to_predict(images), size, out, spread))
-    write_json(out / "detections.json", [found for one in told for found in one.found])
-    return [one.row for one in told]
+    share = partial(_predict_share, run, words, pictures)
+    told = predict_shares(share, files_to_predict(images), size, out, spread)
+    return keep_predictions(told, out, listed="detections.json")
 
 
-def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def _predict_share(
+    run: Run, words: Sequence[str] | None, pictures: bool, share: Sequence[ImageFile]
+) -> list[PredictedFile]:
     confidence = read_config(run, YoloWorldConfig).confidence
     with kept_model(load_detector, run) as detector:
         labels = tuple(words) if words is not None else detector.classes
@@ -156,17 +167,28 @@ def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageF
             "detections": len(found),
             "best_score": float(found.scores.max()) if len(found) else 0.0,
             "labels": ", ".join(sorted(set(found.labels))),
-            "overlay": overlay,
         }
         listed = tuple(
             {"file": one.file, "label": label, "score": float(score), "box": box.tolist()}
             for label, score, box in zip(found.labels, found.scores, found.boxes, strict=True)
         )
-        told.append(PredictedFile(row, ((overlay, draw_detections(found, labels)),), found=listed))
+        drawn = ((overlay, draw_detections(found, labels)),) if pictures else ()
+        told.append(PredictedFile({**row, "overlay": overlay} if pictures else row, drawn, found=listed))
     return told
 
 
-LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor)
+def export(run: Run) -> Exportable:
+    """As `finetune.yolo_world.export.export_detector`.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    from finetune.yolo_world.export import export_detector
+
+    return export_detector(run)
+
+
+LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor, export=export)
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:
@@ -347,45 +369,10 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
         drawn = draw_detections(one.above(config.confidence), detector.classes)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
     rows = run.log_rows()
-    notes = [*run.environment().get("notes", []), *_about_specks(truth, config), *_about_zero(rows)]
+    notes = [*run.environment().get("notes", []), *about_specks(truth, config), *about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
     if config.export == "onnx":
         from finetune.yolo_world.export import export_onnx
 
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
     run.write_metrics(figures(truth, results, masks=detector.masks), seconds=max(seconds, run.logged_seconds()))
-
-
-def _about_specks(truth: Mapping[str, Any], config: YoloWorldConfig) -> list[str]:
-    """What to think of instances that vanish when images are resized."""
-    sides = {image["id"]: max(image["width"], image["height"]) for image in truth["images"]}
-    boxes = [(min(one["bbox"][2:]), sides[one["image_id"]]) for one in truth["annotations"]]
-    specks = sum(short * config.image_size < _SPECK * side for short, side in boxes)
-    if not specks:
-        return []
-    return [
-        f"{specks} of {len(boxes)} instances are narrower than {_SPECK} px once images are resized to "
-        f"{config.image_size}: a detector cannot learn them, and they count as missed; raise image_size, join them "
-        "(instances=merge:8), or leave them out (min_area=PX)"
-    ]
-
-
-def _about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """What to think of a validation mAP that stays 0 while the loss falls.
-
-    In training a batch is normalised by its own mean and variance, in validation by running averages, of which each
-    step renews 3 % (ultralytics' BatchNorm momentum): after n steps (0.97)^n of the random start is left, in every
-    layer. Weights that were trained bring theirs along.
-    """
-    figures = [float(row["map50"]) for row in rows if row.get("map50")]
-    zeros = next((place for place, value in enumerate(figures) if value > 0), len(figures))
-    if zeros < 2:
-        return []
-    losses = [float(row.get("train_loss") or "nan") for row in (rows[0], rows[-1])]
-    fall = f"the train loss went from {losses[0]:.2f} to {losses[1]:.2f}"
-    why = (
-        "validation uses running averages (BatchNorm), which from random weights need some hundred steps to follow; "
-        "more epochs, a smaller batch_size or trained weights give them"
-    )
-    when = f"is 0 after {zeros} epochs" if zeros == len(figures) else f"was 0 for the first {zeros} epochs"
-    return [f"validation mAP {when} while {fall}: {why}"]

@@ -10,11 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import ClusterOpt, JsonOpt, with_links
-from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
+from toolkit.cli.options import ClusterOpt, JsonOpt, OverwriteOpt, with_links
+from toolkit.cli.terminal import (
+    print_failures,
+    print_json,
+    print_json_rows,
+    print_notes,
+    print_table,
+    progress_bar,
+    say,
+)
 from toolkit.errors import ToolkitError
 
-__all__ = ["attempts", "compare", "evaluate", "predict", "settings", "train"]
+__all__ = ["attempts", "compare", "evaluate", "export", "predict", "settings", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
 _DETAILS = re.compile(r"_(class|size)_")
@@ -145,21 +153,48 @@ def predict(
     words: Annotated[
         str | None, typer.Option(metavar="WORDS", help="yolo-world: other things to look for, commas between them.")
     ] = None,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="Draw nothing: predictions, maps, masks and labels alone.")
+    ] = False,
     cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
-    """Predict on images that need no labels."""
+    """Predict on images that need no labels; exit with 1 where some could not be read."""
     from finetune.inference import predict as run_on
 
     wanted = None if words is None else [word.strip() for word in words.split(",")]
-    rows = run_on(run, images, out, words=wanted, cluster=cluster)
+    rows = run_on(run, images, out, words=wanted, pictures=not no_pictures, cluster=cluster)
     if as_json:
-        print_json({"run": str(run), "out": str(out), "predictions": rows})
+        print_json_rows({"run": str(run), "out": str(out)}, "predictions", rows)
+    else:
+        header = [name for name in rows[0] if rows.problems or name != "problem"]
+        print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
+        if len(rows) > _SHOWN:
+            say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
+    if rows.problems:
+        print_failures([" ".join(str(problem).split()) for problem in rows.problems], most=len(rows.problems))
+        raise typer.Exit(1)
+
+
+def export(
+    run: RunArg,
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="onnx or torchscript.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files; by default RUN/export/FORM.")
+    ] = None,
+    overwrite: OverwriteOpt = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Write a run's model as files that run without this program, each proven against PyTorch."""
+    from finetune.exporting import export as write
+
+    made = write(run, to, out, overwrite=overwrite)
+    if as_json:
+        print_json({"run": str(run), "out": str(made.out), **made.about})
         return
-    header = list(rows[0])
-    print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
-    if len(rows) > _SHOWN:
-        say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
+    rows = [[one["file"], f"{one['bytes'] / 2**20:.1f}", f"{one['max_difference']:.1e}"] for one in made.about["files"]]
+    print_table(str(made.out), ["file", "MB", "largest difference from PyTorch"], rows)
+    say(f"how to use it: {made.out / 'export.json'}")
 
 
 def _print_metrics(title: str, metrics: Mapping[str, object], rest: str) -> None:
