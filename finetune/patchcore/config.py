@@ -30,7 +30,7 @@ class PatchcoreConfig(AnomalyConfig):
 
     epochs: int = Field(default=1, ge=1, description="of no effect: each image is looked at once, and nothing learns.")
     batch_size: int = Field(default=8, ge=1, description="images that go through the backbone at once.")
-    image_size: int = Field(default=384, ge=32, description="side of the square that images are resized to, in pixels.")
+    image_size: int = Field(default=512, ge=32, description="side of the square that images are resized to, in pixels.")
     lr: float = Field(default=1e-3, gt=0, description="of no effect: no weight is changed.")
     weights: str = Field(
         default="default",
@@ -44,7 +44,7 @@ class PatchcoreConfig(AnomalyConfig):
         default=(),
         description=(
             "whose maps make a patch, by number or by name of the submodule; none are the last ones that have a value "
-            "for each 4, 8 and 16 pixels."
+            "for each 8 and each 16 pixels."
         ),
     )
     neighbourhood: int = Field(

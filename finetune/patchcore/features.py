@@ -16,7 +16,7 @@ from toolkit.errors import ToolkitError
 
 __all__ = ["PatchFeatures", "usual_blocks"]
 
-_STRIDES = (4, 8, 16)  # px of the image between neighbouring values of the maps that are taken by default
+_STRIDES = (8, 16)  # px of the image between neighbouring values of the maps that are taken by default
 
 
 class PatchFeatures(nn.Module):
@@ -68,7 +68,7 @@ class PatchFeatures(nn.Module):
 
 
 def usual_blocks(backbone: Backbone) -> list[str]:
-    """The last block of a backbone with a value for each 4, 8 and 16 pixels, those of them that it has.
+    """The last block of a backbone with a value for each 8 and 16 pixels, those of them that it has.
 
     Raises:
         ToolkitError: it has none.

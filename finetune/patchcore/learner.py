@@ -16,6 +16,7 @@ from finetune.anomaly.config import Augment
 from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good_examples
 from finetune.anomaly.detector import image_loader, score_images, scored_image
 from finetune.anomaly.evaluation import MAP_RESOLUTION, evaluate_detector, report
+from finetune.anomaly.exports import export_detector
 from finetune.anomaly.maps import smooth
 from finetune.anomaly.prediction import predict_anomalies
 from finetune.anomaly.thresholds import (
@@ -29,7 +30,9 @@ from finetune.anomaly.thresholds import (
 from finetune.classification.backbones import Backbone
 from finetune.engine.devices import device_name, memory_full, mixed_seed, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
-from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
+from finetune.engine.outputs.exports import Exportable
+from finetune.engine.outputs.predictions import PredictedRows
+from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
 from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.patchcore.budget import Budget, plan_budget
@@ -109,16 +112,29 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     return evaluate_detector(load_trained(run), run, data)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """As `finetune.anomaly.prediction.predict_anomalies`, with a run of this learner.
 
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
-    return predict_anomalies(load_trained, run, read_config(run, PatchcoreConfig), images, out, spread)
+    config = read_config(run, PatchcoreConfig)
+    return predict_anomalies(load_trained, run, config, images, out, spread, pictures=pictures)
 
 
-LEARNER = Learner(PatchcoreConfig, train, evaluate, predict, load_predictor, known_scores)
+def export(run: Run) -> Exportable:
+    """Backbone, bank and blur as one graph.
+
+    Raises:
+        ToolkitError: as `load_trained`.
+    """
+    ready = load_trained(run)
+    return export_detector(run, ready, [ready.model])
+
+
+LEARNER = Learner(PatchcoreConfig, train, evaluate, predict, load_predictor, known_scores, export)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -9,9 +11,7 @@ __all__ = ["MemoryBank"]
 
 # Distances that are held at once: 8 MB of a processor, 256 MB of a GPU.
 _IN_CACHE, _ON_CARD = 1 << 21, 1 << 26
-    1 << 21,
-    1 << 26,
-)  # distances that are held at once: 8 MB of a processor's memory, 256 MB of a GPU's
+_tracing: Callable[[], bool] = torch.jit.is_tracing  # type: ignore[attr-defined]
 
 
 class MemoryBank(nn.Module):
@@ -62,6 +62,8 @@ class MemoryBank(nn.Module):
         lengths = self.patches.square().sum(1)
         if without is not None and not (own := self.origin == without).all():
             lengths = lengths.masked_fill(own, torch.inf)
+        if _tracing() or torch.compiler.is_exporting():
+            return self._scores(patches, lengths)  # a graph takes any number of them
         return torch.cat([self._scores(part, lengths) for part in patches.split(self._rows())])
 
     def _scores(self, patches: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

@@ -33,7 +33,9 @@ class PatchCore(nn.Module):
             float32 (B, size, size), 0 or more: enlarged bilinearly.
         """
         patches, side = self.features(images), self.features.side
-        left_out = [None] * len(images) if without is None else [int(number) for number in without]
-        scores = torch.stack([self.bank(one, number) for one, number in zip(patches, left_out, strict=True)])
+        if without is None:
+            scores = self.bank(patches.flatten(0, 1))
+        else:
+            scores = torch.cat([self.bank(one, int(own)) for one, own in zip(patches, without, strict=True)])
         maps = scores.view(-1, 1, side, side)
         return functional.interpolate(maps, images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
