@@ -36,6 +36,7 @@ __all__ = [
     "choose_train_val",
     "class_probabilities",
     "classify_image",
+    "decision_columns",
     "evaluating",
     "image_batches",
     "predict_examples",
@@ -141,6 +142,22 @@ def unlabelled_examples(images: Sequence[Path], classes: Sequence[str]) -> list[
     return [ImageRecord(str(path), Path(path), classes[0], "", "test") for path in images]
 
 
+def decision_columns(found: Predictions, place: int) -> dict[str, str | int | float]:
+    """What one image is taken for, and the probability of that; and with a threshold whether it is rejected by it."""
+    chosen = int(found.predicted[place])
+    row: dict[str, str | int | float] = {"predicted": found.classes[chosen]}
+    row["probability"] = round(float(found.probabilities[place, chosen]), 6)
+    return (
+        row
+        if found.threshold is None
+        else row
+        | {
+            "threshold": found.threshold,
+            "rejected": int(chosen != found.good),
+        }
+    )
+
+
 def probability_columns(classes: Sequence[str], chances: npt.NDArray[np.float64]) -> dict[str, float]:
     """Name of the column -> probability, in six decimals."""
     return {f"p_{name}": round(float(chance), 6) for name, chance in zip(classes, chances, strict=True)}
@@ -214,6 +231,7 @@ def predict_examples(
     classes: Sequence[str],
     config: BackboneConfig,
     device: torch.device,
+    threshold: float | None = None,
 ) -> Predictions:
     """Predict images; where several processes work together, each takes its share and all get all of it.
 
@@ -223,26 +241,38 @@ def predict_examples(
         classes: names of the classes.
         config: settings of a learner, of which image_size, batch_size, workers and tta are used.
         device: where to compute.
+        threshold: of the probability of "good", as in `Predictions`.
+
+    Raises:
+        ToolkitError: an image cannot be read, or there is a threshold and no class "good".
     """
     chances = class_probabilities(model, examples, config, device, tta=config.tta, classes=len(classes))
-    return Predictions(list(examples), list(classes), chances)
+    found = Predictions(list(examples), list(classes), chances, threshold)
+    if threshold is not None and found.good is None:
+        raise ToolkitError("--threshold", f"the run knows no class called {GOOD!r}", "leave it out")
+    return found
 
 
 def classify_image(
-    model: nn.Module, path: Path, classes: Sequence[str], config: BackboneConfig, device: torch.device
+    model: nn.Module,
+    path: Path,
+    classes: Sequence[str],
+    config: BackboneConfig,
+    device: torch.device,
+    threshold: float | None = None,
 ) -> Prediction:
     """The class of one image file, and the probability of each.
 
     Args:
-        model, classes, config, device: as for `predict_examples`.
+        model, classes, config, device, threshold: as for `predict_examples`.
         path: the file.
 
     Raises:
         ToolkitError: it cannot be read.
     """
     header, unlabelled = read_header(path), ImageRecord(str(path), path, classes[0], "", "test")
-    chances = predict_examples(model, [unlabelled], classes, config, device).probabilities[0]
-    best = int(chances.argmax())
+    found = predict_examples(model, [unlabelled], classes, config, device, threshold)
+    chances, best = found.probabilities[0], int(found.predicted[0])
     return Prediction(
         path,
         header.width,
