@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.engine.facts import Facts
+from finetune.engine.learner import Scoring
 from finetune.engine.runs import Run
 from finetune.learners import find_learner
 from finetune.metrics.promises import (
@@ -22,8 +23,7 @@ from toolkit.errors import ToolkitError
 __all__ = ["Wanted", "choose_threshold", "with_threshold"]
 
 _MORE = "train with more of them in val, or held out"
-_PROBABILITY = ("classifier", "longtail", "yolo-world")
-"""Learners whose scores are in [0, 1]."""
+_WHOSE = "that were not trained on"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def with_threshold(run: Run, threshold: float | None) -> Run:
     """A run that uses this threshold instead of its own.
 
     Args:
-        run: whose images have a score: of vae, classifier, longtail or yolo-world.
+        run: of a learner whose images have a score.
         threshold: images that score higher are rejected; of a classifier those whose probability of "good" is lower.
 
     Raises:
@@ -60,12 +60,10 @@ def with_threshold(run: Run, threshold: float | None) -> Run:
     """
     if threshold is None:
         return run
-    if find_learner(run.learner).known_scores is None:
-        problem = f"{run.root} is a run of {run.learner}, whose images have no score"
-        raise ToolkitError("--threshold", problem, "use it with a run of vae, classifier, longtail or yolo-world")
-    highest = 1.0 if run.learner in _PROBABILITY else math.inf
-    if not math.isfinite(threshold) or (highest == 1 and not 0 <= threshold <= 1):
-        wanted = "a probability, from 0 to 1" if highest == 1 else "a number"
+    scoring = _scoring(run, "--threshold")
+    if not scoring.lowest <= threshold <= scoring.highest or not math.isfinite(threshold):
+        bounded = math.isfinite(scoring.highest)
+        wanted = f"a probability from {scoring.lowest:g} to {scoring.highest:g}" if bounded else "a finite number"
         raise ToolkitError("--threshold", f"{threshold:g} is not {wanted}", "correct it")
     return replace(run, threshold=threshold)
 
@@ -93,23 +91,36 @@ def choose_threshold(run: Run, wanted: Wanted, data: Path | None) -> tuple[Run, 
     if not wanted.rate:
         return with_threshold(run, wanted.threshold), {}
     flag = given[0]
-    rate, promise = _rate(flag, asked[flag]), _promise(wanted.promise)
-    scores_of = find_learner(run.learner).known_scores
-    if scores_of is None:
-        problem = f"{run.root} is a run of {run.learner}, whose images have no score"
-        raise ToolkitError(flag, problem, "use it with a run of vae, classifier, longtail or yolo-world")
+    rate, promise, scoring = _rate(flag, asked[flag]), _promise(wanted.promise), _scoring(run, flag)
     _check_not_tested(run, flag, data)
-    known = scores_of(run)
-    if flag == "--max-escape":
-        told = promise_escape(
-            known.defective, rate, promise, asked=flag, whose="defective images that were not trained on", more=_MORE
-        )
-    else:
-        told = promise_false_reject(
-            known.good, rate, promise, asked=flag, whose="good images that were not trained on", more=_MORE
-        )
-    value = -told.value if known.negated else told.value
-    return with_threshold(run, value), _figures(told, "escape" if flag == "--max-escape" else "false_reject")
+    known = scoring.known(run)
+    if flag == "--max-false-reject":
+        told = promise_false_reject(known.good, rate, promise, asked=flag, whose=f"good images {_WHOSE}", more=_MORE)
+        return with_threshold(run, _within(told, scoring, flag)), _figures(told, "false_reject")
+    told = promise_escape(known.defective, rate, promise, asked=flag, whose=f"defective images {_WHOSE}", more=_MORE)
+    return with_threshold(run, _within(told, scoring, flag)), _figures(told, "escape")
+
+
+def _within(told: PromisedThreshold, scoring: Scoring, flag: str) -> float:
+    """A threshold as the learner takes it.
+
+    Raises:
+        ToolkitError: it would have to lie where the learner tells no scores apart.
+    """
+    value = -told.value if scoring.negated else told.value
+    inside = min(max(value, scoring.lowest), scoring.highest)
+    if inside != value and flag == "--max-escape":
+        problem = f"no threshold keeps it: at least {told.rank} of {told.images} defective images score as low as any image can"
+        raise ToolkitError(flag, problem, "ask for a higher share, or train on")
+    return inside
+
+
+def _scoring(run: Run, flag: str) -> Scoring:
+    found = find_learner(run.learner).scoring
+    if found is None:
+        problem = f"{run.root} is a run of {run.learner}, whose images have no score"
+        raise ToolkitError(flag, problem, "use it with a run of an anomaly detector, a classifier or yolo-world")
+    return found
 
 
 def _figures(told: PromisedThreshold, rate: str) -> dict[str, float | int]:

@@ -108,7 +108,7 @@ class Predictions:
         """The negative of `p_good`, of good images and of others, to choose a threshold by."""
         chances = -(self.p_good if self.p_good is not None else np.zeros(len(self.examples)))
         good = self.labels == self.good
-        return KnownScores(chances[good].tolist(), chances[~good].tolist(), negated=True)
+        return KnownScores(chances[good].tolist(), chances[~good].tolist())
 
     def only(self, subset: str) -> Predictions:
         """Those of one subset."""

@@ -36,7 +36,7 @@ from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import KnownScores, Learner, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -193,7 +193,7 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return lambda path: classify_image(module, path, classes, config, device, run.threshold)
 
 
-LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor, known_scores)
+LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True))
 
 
 def _facts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from finetune.engine.runs import Number, Run
 from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
 
-__all__ = ["KnownScores", "Learner", "training_facts"]
+__all__ = ["KnownScores", "Learner", "Scoring", "training_facts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +23,25 @@ class KnownScores:
 
     Attributes:
         good, defective: the higher, the more defective.
-        negated: whether a score is the negative of what a threshold is given in, such as a probability of "good".
     """
 
     good: Sequence[float]
     defective: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a learner scores whole images, so that a threshold tells good ones from others.
+
+    Attributes:
+        known: (run) -> scores to choose a threshold by.
+        lowest, highest: what a threshold may be.
+        negated: whether a threshold is the negative of such a score, as of a probability of "good".
+    """
+
+    known: Callable[[Run], KnownScores]
+    lowest: float = -math.inf
+    highest: float = math.inf
     negated: bool = False
 
 
@@ -40,8 +55,8 @@ class Learner:
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
         predict: (run, image files, out, spread) -> a row for each image; files it draws go to `out`.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
-        known_scores: (run) -> scores to choose a threshold by; None where images have no score. Such a learner heeds
-            `Run.threshold` in `evaluate`, `predict` and `load`.
+        scoring: of whole images; None where they have no score. With it a learner heeds `Run.threshold` in `evaluate`,
+            `predict` and `load`.
     """
 
     config: type[LearnerConfig]
@@ -49,7 +64,7 @@ class Learner:
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
     predict: Callable[[Run, Sequence[Path], Path, Spread], Sequence[Mapping[str, Number]]]
     load: Callable[[Run], Callable[..., Prediction]]
-    known_scores: Callable[[Run], KnownScores] | None = None
+    scoring: Scoring | None = None
 
 
 def training_facts(

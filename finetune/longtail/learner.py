@@ -34,7 +34,7 @@ from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import KnownScores, Learner, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -306,4 +306,4 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return partial(classify_image, module.to(device), classes=classes, **asked)
 
 
-LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor, known_scores)
+LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True))

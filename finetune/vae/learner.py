@@ -26,7 +26,7 @@ from finetune.anomaly.thresholds import (
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -176,7 +176,7 @@ def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
     return found
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, known_scores)
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores))
 
 
 def _facts(

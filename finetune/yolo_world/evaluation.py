@@ -16,9 +16,19 @@ from finetune.yolo_world.data import labelled_images
 from finetune.yolo_world.predictor import Detector
 from toolkit.dataset.samples import GOOD
 
-__all__ = ["MeasuredDetections", "about_specks", "about_zero", "figures", "measure_detector", "rejection_figures"]
+__all__ = [
+    "LOWEST_SCORE",
+    "MeasuredDetections",
+    "about_specks",
+    "about_zero",
+    "figures",
+    "measure_detector",
+    "rejection_figures",
+]
 
-_LOWEST = 0.001  # score from which on detections count for mAP
+LOWEST_SCORE = 0.001
+"""From which on detections count for mAP; what scores lower is as if nothing had been found."""
+
 _MOST_DRAWN = 24
 _SPECK = 2  # px; ultralytics drops narrower boxes when it trains
 
@@ -63,7 +73,7 @@ def measure_detector(
     results: list[dict[str, Any]] = []
     best: dict[str, float] = {}
     shown: list[Detections] = []
-    for image, found in zip(labelled, detector.detect(paths, confidence=_LOWEST), strict=True):
+    for image, found in zip(labelled, detector.detect(paths, confidence=LOWEST_SCORE), strict=True):
         named = replace(found, key=image.key)
         results += coco_results([named], truth)
         best[image.key] = float(found.scores.max(initial=0))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
-from finetune.engine.learner import KnownScores, Learner, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -29,6 +29,7 @@ from finetune.engine.splits import evaluated_examples, open_examples, trained_ex
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, check_kind, open_detection_data, write_tree
 from finetune.yolo_world.evaluation import (
+    LOWEST_SCORE,
     MeasuredDetections,
     about_specks,
     about_zero,
@@ -185,7 +186,7 @@ def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageF
     return told
 
 
-LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor, known_scores)
+LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, LOWEST_SCORE, 1))
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:
