@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Number, Row, Run, csv_bytes, open_run, read_metrics
+from finetune.engine.runs import Row, Run, open_run, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
 from finetune.thresholds import Wanted, choose_threshold, with_threshold
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map, shared_path
-from toolkit.files.publish import write_whole
 from toolkit.files.staging import check_free, staging
-from toolkit.imaging.images import encode_png
+from toolkit.imaging.memory import held_image
 
 __all__ = ["TrainedRun", "evaluate", "load_run", "predict"]
 
@@ -61,7 +60,7 @@ class TrainedRun(Run):
         words: str | Sequence[str] | None = None,
         boxes: npt.ArrayLike | None = None,
     ) -> Prediction:
-        """What the model makes of one image.
+        """What the model makes of one image; of several, as `predict_each`.
 
         Args:
             image: a file, or uint8 (height, width, 3), RGB.
@@ -79,12 +78,31 @@ class TrainedRun(Run):
         if boxes is not None:
             _check_taken(self, "boxes", "sam")
             asked["boxes"] = boxes
-        if not isinstance(image, np.ndarray):
-            return self._predictor(Path(image), **asked)
-        with TemporaryDirectory(prefix="defectkit-") as folder:
-            file = Path(folder) / "image.png"  # every learner reads files; this one loses nothing
-            file.write_bytes(encode_png(_as_bgr(image)))
-            return replace(self._predictor(file, **asked), path=None)
+        if isinstance(image, np.ndarray):
+            with held_image(_as_bgr(image)) as path:
+                return replace(self._predictor(path, **asked), path=None)
+        if Path(image).is_dir():
+            raise ToolkitError(image, "is a folder", "use predict_each, which goes through the images in it")
+        return self._predictor(Path(image), **asked)
+
+    def predict_each(
+        self,
+        images: str | Path | Iterable[str | Path | npt.NDArray[np.uint8]],
+        *,
+        words: str | Sequence[str] | None = None,
+    ) -> Iterator[Prediction]:
+        """What the model makes of each image, one after the other, as they are asked for; the model is loaded once.
+
+        Args:
+            images: a folder or a dataset root, or any number of files, folders and arrays, which are taken one at a time.
+            words: as for `predict`.
+
+        Raises:
+            ToolkitError: as `predict`, at the image that is at fault.
+        """
+        for one in [images] if isinstance(images, str | Path) else images:
+            for image in [one] if isinstance(one, np.ndarray) else image_files(one):
+                yield self.predict(image, words=words)
 
     @cached_property
     def _predictor(self) -> Callable[..., Prediction]:
@@ -152,9 +170,12 @@ def predict(
     *,
     words: str | Sequence[str] | None = None,
     threshold: float | None = None,
+    pictures: bool = True,
     cluster: str | None = None,
-) -> list[Row]:
+) -> PredictedRows:
     """Predict on images that need no labels, and leave predictions.csv and what else the learner makes.
+
+    Memory does not grow with the number of images. One that cannot be predicted stops no other: its row says why.
 
     Args:
         run: a run directory.
@@ -163,13 +184,14 @@ def predict(
         words: yolo-world: other things to look for than the classes that it was trained on.
         threshold: instead of the run's own: of the score of an image (vae), of the probability of "good" (classifier,
             longtail), or of the score of a detection (yolo-world).
+        pictures: whether overlays and activation maps are drawn.
         cluster: the address of a Dask scheduler, whose workers then predict, each with the model in its memory.
 
     Returns:
-        A row for each image, as in predictions.csv.
+        A row for each image, as in predictions.csv; `problems` of the rows are those of the images at fault.
 
     Raises:
-        ToolkitError: the run is at fault, an image cannot be read, or `out` holds something.
+        ToolkitError: the run is at fault, no image can be read, or `out` holds something.
     """
     opened, out = _opened(run), Path(out)
     opened = with_threshold(opened, threshold)
@@ -182,23 +204,22 @@ def predict(
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"
         try:
-            rows = _rows(opened, files, built, spread, words)
+            rows = _rows(opened, files, built, spread, words, pictures=pictures)
         finally:
             forget_models()
-        write_whole(built / "predictions.csv", csv_bytes(rows))
         stage.publish(built)
-    return [dict(row) for row in rows]
+    return rows.moved(out / "predictions.csv")
 
 
 def _rows(
-    run: Run, files: list[Path], out: Path, spread: Spread, words: str | Sequence[str] | None
-) -> Sequence[Mapping[str, Number]]:
+    run: Run, files: list[Path], out: Path, spread: Spread, words: str | Sequence[str] | None, *, pictures: bool
+) -> PredictedRows:
     if words is None:
-        return find_learner(run.learner).predict(run, files, out, spread)
+        return find_learner(run.learner).predict(run, files, out, spread, pictures=pictures)
     _check_taken(run, "--words", "yolo-world")
     from finetune.yolo_world.learner import predict as look_for
 
-    return look_for(run, files, out, spread, _listed(words))
+    return look_for(run, files, out, spread, _listed(words), pictures=pictures)
 
 
 def _opened(run: Run | str | Path) -> Run:

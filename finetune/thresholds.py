@@ -110,7 +110,8 @@ def _within(told: PromisedThreshold, scoring: Scoring, flag: str) -> float:
     value = -told.value if scoring.negated else told.value
     inside = min(max(value, scoring.lowest), scoring.highest)
     if inside != value and flag == "--max-escape":
-        problem = f"no threshold keeps it: at least {told.rank} of {told.images} defective images score as low as any image can"
+        low = f"at least {told.rank} of {told.images} defective images"
+        problem = f"no threshold keeps it: {low} score as low as any image can"
         raise ToolkitError(flag, problem, "ask for a higher share, or train on")
     return inside
 

@@ -58,11 +58,31 @@ def test_predictions_have_a_row_for_each_image(runs: list[Path], product: Path, 
     assert (again.status, again.err) == (2, f"error: {out}: is not empty; choose another folder\n")
 
 
-def test_an_image_that_cannot_be_read_leaves_no_predictions(runs: list[Path], product: Path, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_stops_no_other(runs: list[Path], product: Path, tmp_path: Path) -> None:
     good, broken = product / "test/good/000.png", tmp_path / "photos/broken.png"
     broken.parent.mkdir()
     broken.write_bytes(good.read_bytes()[:200])
-    outcome = defectkit("predict", runs[0], good, broken, "--out", tmp_path / "new" / "out")
+    words = ("predict", runs[0], broken, good, "--no-pictures")
+    outcome = defectkit(*words, "--out", tmp_path / "out", "--json")
+    problem = "truncated: the file ends before the image does; replace the file"
+    assert (outcome.status, outcome.err) == (1, f"failed: {broken}: {problem}\n")
+    with open(tmp_path / "out/predictions.csv", newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert {name for name, cell in first.items() if cell} == {"file", "problem"}
+    assert (first["file"], first["problem"], second["file"], second["problem"]) == (str(broken), problem, str(good), "")
+    told = outcome.json()["predictions"]
+    assert (told[0]["problem"], told[0]["predicted"], told[1]["problem"]) == (problem, None, None)
+    assert told[1]["predicted"] == second["predicted"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]
+    shown = defectkit(*words, "--out", tmp_path / "again")
+    assert (shown.status, shown.err) == (1, outcome.err)
+
+
+def test_images_none_of_which_can_be_read_leave_no_predictions(runs: list[Path], product: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "photos/broken.png"
+    broken.parent.mkdir()
+    broken.write_bytes((product / "test/good/000.png").read_bytes()[:200])
+    outcome = defectkit("predict", runs[0], broken, "--out", tmp_path / "new" / "out")
     assert (outcome.status, len(outcome.errors)) == (2, 1)
     assert "broken.png" in outcome.errors[0]
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
@@ -74,7 +94,7 @@ def test_a_failure_at_the_end_leaves_no_predictions(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("finetune.inference.csv_bytes", full)
+    monkeypatch.setattr("finetune.engine.outputs.predictions._line", full)
     outcome = defectkit("predict", runs[0], product / "test/rough", "--out", tmp_path / "out")
     problem = "cannot be written (No space left on device); free space, or choose another folder"
     assert (outcome.status, outcome.err) == (2, f"error: {tmp_path / 'out'}: {problem}\n")

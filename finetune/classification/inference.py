@@ -16,7 +16,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.classification.config import BackboneConfig
-from finetune.engine.config import Flips, LearnerConfig
+from finetune.classification.views.framing import image_reader
+from finetune.classification.views.tiles import TileDataset, pool_tiles
+from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
 from finetune.engine.learner import KnownScores
@@ -38,10 +40,11 @@ __all__ = [
     "classify_image",
     "decision_columns",
     "evaluating",
-    "image_batches",
+    "image_views",
     "predict_examples",
     "probability_columns",
     "unlabelled_examples",
+    "view_batches",
 ]
 
 Probabilities = npt.NDArray[np.float64]
@@ -126,6 +129,14 @@ class Predictions:
             return figures
         figures |= rejection_metrics(self.labels != self.good, self.predicted != self.good, 1 - self.p_good)
         return figures if self.threshold is None else {**figures, "threshold": self.threshold}
+
+    def confusion_rows(self) -> list[dict[str, str | int]]:
+        """The confusion matrix as rows: a true class, and for each class the images that were taken for it."""
+        counts = self.confusion().tolist()
+        return [
+            {"true_class": name, **{f"as_{other}": number for other, number in zip(self.classes, row, strict=True)}}
+            for name, row in zip(self.classes, counts, strict=True)
+        ]
 
     def rows(self) -> list[dict[str, str | int | float]]:
         """A row for each image, as in predictions.csv; `p_X` is the probability of class X."""
@@ -246,7 +257,8 @@ def predict_examples(
     Raises:
         ToolkitError: an image cannot be read, or there is a threshold and no class "good".
     """
-    chances = class_probabilities(model, examples, config, device, tta=config.tta, classes=len(classes))
+    good = list(classes).index(GOOD) if GOOD in classes else None
+    chances = class_probabilities(model, examples, config, device, tta=config.tta, classes=len(classes), good=good)
     found = Predictions(list(examples), list(classes), chances, threshold)
     if threshold is not None and found.good is None:
         raise ToolkitError("--threshold", f"the run knows no class called {GOOD!r}", "leave it out")
@@ -286,40 +298,63 @@ def classify_image(
 def class_probabilities(
     model: nn.Module,
     examples: Sequence[ImageRecord],
-    config: LearnerConfig,
+    config: BackboneConfig,
     device: torch.device,
     *,
     tta: Flips = "none",
     classes: int,
+    good: int | None = None,
 ) -> Probabilities:
-    """Probability of each class, averaged over the mirrored views: float64 (N, classes)."""
+    """Probability of each class, averaged over the mirrored views: float64 (N, classes).
+
+    Where the config asks for tiles, those of an image are put together by `pool_tiles`; `good` is for it.
+    """
     rows: list[tuple[int, npt.NDArray[np.float64]]] = []
-    for index, images in image_batches(examples, config, shared=True):
-        views = flipped_views(images.to(device), tta)
+    views = image_views(examples, config)
+    for index, images in view_batches(views, config, shared=True):
+        mirrored = flipped_views(images.to(device), tta)
         with evaluating(model):
-            chances = torch.stack([model(view).double().softmax(dim=1) for view in views]).mean(dim=0)
+            chances = torch.stack([model(view).double().softmax(dim=1) for view in mirrored]).mean(dim=0)
         rows += zip(index, chances.cpu().numpy(), strict=True)
     found = [chances for _, chances in gather_rows(rows)]
-    return np.stack(found) if found else np.zeros((0, classes))
+    if not found:
+        return np.zeros((0, classes))
+    if not isinstance(views, TileDataset):
+        return np.stack(found)
+    tiles: dict[int, list[npt.NDArray[np.float64]]] = defaultdict(list)
+    for (image, _), told in zip(views.items, found, strict=True):
+        tiles[image].append(told)
+    return np.stack([pool_tiles(np.stack(tiles[place]), config.tiles.pool, good) for place in range(len(examples))])
 
 
-def image_batches(
-    examples: Sequence[ImageRecord], config: LearnerConfig, *, shared: bool = False
-) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """(places, float32 (B, 3, size, size)) of images, normalised.
+def image_views(examples: Sequence[ImageRecord], config: BackboneConfig) -> ImageDataset | TileDataset:
+    """What a network looks at in images, normalised: each as a whole, or its tiles.
 
     Args:
-        examples: the images.
-        config: settings of a learner, of which image_size, batch_size and workers are used.
+        examples: the images; their labels are not looked at.
+        config: settings of a learner.
+    """
+    if config.tiles.side:
+        return TileDataset([one.image for one in examples], config.tiles, config.image_size, eval_transform(config))
+    unlabelled = [replace(example, label="") for example in examples]
+    return ImageDataset(unlabelled, [""], config.image_size, eval_transform(config), read=image_reader(config))
+
+
+def view_batches(
+    views: ImageDataset | TileDataset, config: BackboneConfig, *, shared: bool = False
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """(numbers of views, float32 (B, 3, height, width)).
+
+    Args:
+        views: as `image_views` makes them.
+        config: settings of a learner, of which batch_size and workers are used.
         shared: where several processes work together, only this one's share.
     """
-    unlabelled = [replace(example, label="") for example in examples]
-    dataset = ImageDataset(unlabelled, [""], config.image_size, eval_transform())
     size, workers = config.batch_size, config.workers
     loader = (
-        repeatable_loader(dataset, batch_size=size, shuffle=False, workers=workers)
+        repeatable_loader(views, batch_size=size, shuffle=False, workers=workers)
         if shared
-        else DataLoader(dataset, batch_size=size, num_workers=workers)
+        else DataLoader(views, batch_size=size, num_workers=workers)
     )
     for batch in loader:
         yield batch["index"].tolist(), batch["image"]

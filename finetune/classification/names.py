@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from finetune.engine.config import nearest
+from finetune.engine.config import IMAGENET, Normalization, nearest
 
-__all__ = ["BACKBONES", "check_backbone"]
+__all__ = ["BACKBONES", "PACKAGED", "TIMM", "check_backbone", "normalization"]
+
+PACKAGED = "efficientnet_lite0"
+"""The backbone whose weights come in a package that is installed with the learners, so that it needs no network."""
+
+TIMM = "timm:"
+"""What the name of a backbone of timm begins with."""
+
+_HALVES = Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 BACKBONES: tuple[str, ...] = (
     "alexnet",
@@ -24,6 +32,7 @@ BACKBONES: tuple[str, ...] = (
     "efficientnet_b5",
     "efficientnet_b6",
     "efficientnet_b7",
+    "efficientnet_lite0",
     "efficientnet_v2_l",
     "efficientnet_v2_m",
     "efficientnet_v2_s",
@@ -88,15 +97,36 @@ BACKBONES: tuple[str, ...] = (
     "wide_resnet101_2",
     "wide_resnet50_2",
 )
-"""The classification backbones of torchvision, sorted."""
+"""The backbones that have a name here: torchvision's classification models and the packaged one, sorted."""
 
 
 def check_backbone(name: str) -> str:
-    """Let a name pass that torchvision knows.
+    """Let a name pass that is known here, or that is said to be timm's: it is asked when the backbone is built.
 
     Raises:
-        ValueError: it does not; pydantic makes it a fault of the setting.
+        ValueError: there is no such backbone; pydantic makes it a fault of the setting.
     """
-    if name not in BACKBONES:
-        raise ValueError(f"torchvision has no such backbone; {nearest(name, BACKBONES)}")
+    if name not in BACKBONES and name.removeprefix(TIMM) in ("", name):
+        raise ValueError(f"there is no such backbone; {nearest(name, BACKBONES)}")
     return name
+
+
+def normalization(name: str, weights: str) -> Normalization:
+    """What a backbone expects of its images.
+
+    Args:
+        name: of the backbone.
+        weights: what it began with, as in the settings.
+
+    Raises:
+        ToolkitError: timm has no such backbone.
+    """
+    if name == PACKAGED:
+        return _HALVES
+    if name.startswith(TIMM):
+        # Here, so that settings cost no torch.
+        from finetune.classification.backbone_models import timm_config
+
+        return Normalization(*(tuple(timm_config(name)[key]) for key in ("mean", "std")))
+    # The weights of these two came from TensorFlow.
+    return _HALVES if name in ("googlenet", "inception_v3") and weights != "none" else IMAGENET

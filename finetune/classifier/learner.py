@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from finetune.classification.backbones import Backbone, build_backbone
+from finetune.classification.averaging import weight_averaging
+from finetune.classification.backbones import Backbone
+from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
+from finetune.classification.heads import build_network
 from finetune.classification.inference import (
     Predictions,
     TrainValSplit,
@@ -20,23 +22,24 @@ from finetune.classification.inference import (
     choose_train_val,
     classify_image,
     decision_columns,
-    image_batches,
     predict_examples,
     probability_columns,
     unlabelled_examples,
 )
 from finetune.classification.plots import draw_confusion
+from finetune.classification.views.datasets import labelled_images
+from finetune.classifier.activations import activation_maps
 from finetune.classifier.config import ClassifierConfig
-from finetune.classifier.gradcam import class_activation
 from finetune.classifier.linear_probe import fit_probe
 from finetune.classifier.module import ClassifierModule
-from finetune.classifier.plots import ActivationMap, draw_activations, overlay_activation
+from finetune.classifier.plots import draw_activations, overlay_activation
 from finetune.engine.checkpoints import load_weights
-from finetune.engine.datasets import ImageDataset, read_rgb, repeatable_loader
+from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -49,7 +52,7 @@ from finetune.engine.shares import (
     within_share,
 )
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
-from finetune.engine.trainer import fit
+from finetune.engine.trainer import check_patience, fit
 from finetune.engine.transforms import eval_transform, train_transform
 from toolkit.aliases import Progress
 from toolkit.files.parallel import ordered_map
@@ -60,7 +63,6 @@ __all__ = ["LEARNER", "evaluate", "predict", "train"]
 
 NAME = "classifier"
 _MOST_ACTIVATIONS = 12  # images on the sheet of what it looked at
-_LEAST_SHOWN = 224  # px; smaller images are enlarged in pictures
 
 
 @holds_run
@@ -82,26 +84,33 @@ def train(
     started = time.monotonic()
     examples = open_examples(data, config.split, config.layout)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
+    if config.mode == "finetune":
+        check_patience(config, chosen.val)
+    folds, (train_set, val_set) = draw_folds(examples, config), _datasets(chosen, examples, config)
     device = pick_device(config.device)
     seed_all(config.seed)
-    backbone = build_backbone(config.backbone, config.weights, len(examples.classes), image_size=config.image_size)
-    module = ClassifierModule(backbone, config)
+    backbone = build_network(config, config.weights, len(examples.classes))
+    module = ClassifierModule(backbone, config, train_set.labels)
     tested = "test" if examples.subset("test") else "val" if examples.subset("val") else "train"
     facts = _facts(examples, chosen, backbone, config, tested)
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
     if config.mode == "linear-probe":
-        fit_probe(backbone, chosen.train, examples.classes, config, device)
+        fit_probe(backbone, chosen.train, examples.classes, config, device, examples.source)
         torch.save({"state_dict": module.state_dict()}, run.checkpoints / "best.ckpt")
     else:
-        _fit(module, chosen, examples, run, config, progress)
+        _fit(module, train_set, val_set, run, config, fold_progress(progress, config, 0))
     predictions = predict_examples(module.to(device), examples.examples, examples.classes, config, device)
     run.write_predictions(predictions.rows())
+    run.write_predictions(predictions.only(tested).confusion_rows(), name="confusion.csv")
     if config.plots and is_leader():
         _draw(run, module, predictions.only(tested), config, device)
     seconds = run.logged_seconds() if config.mode == "finetune" else time.monotonic() - started
-    run.write_metrics(_metrics(predictions, tested), seconds=seconds)
+    figures = _metrics(predictions, tested)
+    if config.out_of_fold:
+        figures |= predict_out_of_fold(run, data, examples, config, folds, train, progress, plots=False)
+    run.write_metrics(figures, seconds=seconds)
     return run
 
 
@@ -140,7 +149,9 @@ def known_scores(run: Run) -> KnownScores:
     return predict_examples(module, val, classes, config, device).known_scores
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """Classify image files, and draw what the classifier looked at.
 
     Args:
@@ -148,31 +159,33 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
         images: the files.
         out: folder for the pictures.
         spread: the ordered map that the images go through, in shares.
+        pictures: whether it draws any, which takes most of the time.
 
     Returns:
-        A row for each image: file, predicted, probability, a probability of each class, and the picture's name.
+        A row for each image: file, predicted, probability, a probability of each class, and the picture's name, if any.
 
     Raises:
         ToolkitError: the run is at fault, or an image cannot be read.
     """
     size = read_config(run, ClassifierConfig).batch_size
-    return [
-        one.row for one in predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread)
-    ]
+    share = partial(_predict_share, run, pictures)
+    return keep_predictions(predict_shares(share, files_to_predict(images), size, out, spread), out)
 
 
-def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def _predict_share(run: Run, pictures: bool, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(_trained_run, run) as (module, classes, config, device):
         examples = unlabelled_examples([one.path for one in share], classes)
         predictions = predict_examples(module, examples, classes, config, device, run.threshold)
-        maps = _activation_maps(module, predictions, config, device)
+        maps = activation_maps(module, predictions, config, device) if pictures else []
     found = []
-    for place, (one, look, chances) in enumerate(zip(share, maps, predictions.probabilities, strict=True)):
-        name = f"{one.number:05d}_{one.path.stem}.png"
+    for place, (one, chances) in enumerate(zip(share, predictions.probabilities, strict=True)):
+        row: Row = {"file": one.file, **decision_columns(predictions, place), **probability_columns(classes, chances)}
+        if not pictures:
+            found.append(PredictedFile(row))
+            continue
+        name, look = f"{one.number:05d}_{one.path.stem}.png", maps[place]
         picture = encode_png(np.ascontiguousarray(overlay_activation(look.image, look.attention)[:, :, ::-1]))
-        row: Row = {"file": one.file, **decision_columns(predictions, place)}
-        row |= {**probability_columns(classes, chances), "picture": name}
-        found.append(PredictedFile(row, ((name, picture),)))
+        found.append(PredictedFile({**row, "picture": name}, ((name, picture),)))
     return found
 
 
@@ -202,7 +215,7 @@ def _facts(
     """What environment.json says of a run."""
     told = training_facts(
         weights=config.weights,
-        weights_sha256=backbone.weights_sha256,
+        **backbone.weights_facts(),
         device=device_name(pick_device(config.device)),
         best_chosen_on=chosen.how if config.mode == "finetune" else "nothing: it has no epochs",
         metrics_of=tested,
@@ -211,34 +224,35 @@ def _facts(
     return {"classes": list(examples.classes), **told}
 
 
+def _datasets(
+    chosen: TrainValSplit, examples: ImageRecords, config: ClassifierConfig
+) -> tuple[ImageDataset, ImageDataset | None]:
+    """What is trained on, and what the best epoch is chosen by."""
+    made = partial(labelled_images, classes=examples.classes, config=config, source=examples.source)
+    train_set = made(chosen.train, transform=train_transform(config), fixed=config.mode == "linear-probe")
+    return train_set, made(chosen.val, transform=eval_transform(config), fixed=True) if chosen.val else None
+
+
 def _fit(
     module: ClassifierModule,
-    chosen: TrainValSplit,
-    examples: ImageRecords,
+    train_set: ImageDataset,
+    val_set: ImageDataset | None,
     run: Run,
     config: ClassifierConfig,
     progress: Progress | None,
 ) -> None:
     """Train, and leave the module with the weights of the best epoch."""
-    train_set = ImageDataset(
-        chosen.train, examples.classes, config.image_size, train_transform(config), seed=config.seed
-    )
-    batches = repeatable_loader(
-        train_set, batch_size=config.batch_size, shuffle=True, seed=config.seed, workers=config.workers
-    )
-    val = None
-    if chosen.val:
-        val_set = ImageDataset(chosen.val, examples.classes, config.image_size, eval_transform(config))
-        val = repeatable_loader(val_set, batch_size=config.batch_size, shuffle=False, workers=config.workers)
-    found = fit(module, batches, val, run, config, monitor="val_loss", mode="min", progress=progress)
-    load_weights(module, found.best)
+    loader = partial(repeatable_loader, batch_size=config.batch_size, workers=config.workers)
+    batches = loader(train_set, shuffle=True, seed=config.seed)
+    val = None if val_set is None else loader(val_set, shuffle=False)
+    averaging = weight_averaging(config.ema)
+    load_weights(module, fit(module, batches, val, run, config, progress=progress, callbacks=averaging).best)
 
 
 def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
     """The classifier of a run, ready for use."""
     classes, device = run.facts(ClassFacts).classes, pick_device(config.device)
-    backbone = build_backbone(config.backbone, "none", len(classes), image_size=config.image_size)
-    module = ClassifierModule(backbone, config)
+    module = ClassifierModule(build_network(config, "none", len(classes)), config)
     load_weights(module, run.best_checkpoint)
     return module.to(device).eval(), device
 
@@ -265,25 +279,4 @@ def _draw(
     ]
     shown = Predictions([tested.examples[i] for i in order], tested.classes, tested.probabilities[order])
     if order:
-        write_whole(run.plots / "gradcam.png", draw_activations(list(_activation_maps(module, shown, config, device))))
-
-
-def _activation_maps(
-    module: ClassifierModule, predictions: Predictions, config: ClassifierConfig, device: torch.device
-) -> list[ActivationMap]:
-    """What the classifier looked at in each image."""
-    attention: dict[int, npt.NDArray[np.float32]] = {}
-    for places, images in image_batches(predictions.examples, config):
-        classes = torch.from_numpy(predictions.predicted[places]).to(device)
-        maps = class_activation(module.model, config.backbone, images.to(device), classes)
-        attention |= dict(zip(places, maps, strict=True))
-    return [
-        ActivationMap(
-            read_rgb(example.image, max(config.image_size, _LEAST_SHOWN)),
-            attention[index],
-            example.label,
-            predictions.classes[predictions.predicted[index]],
-            float(predictions.probabilities[index, predictions.predicted[index]]),
-        )
-        for index, example in enumerate(predictions.examples)
-    ]
+        write_whole(run.plots / "gradcam.png", draw_activations(activation_maps(module, shown, config, device)))

@@ -6,6 +6,7 @@ import difflib
 import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -17,9 +18,11 @@ from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
 
 __all__ = [
+    "IMAGENET",
     "AugmentConfig",
     "Flips",
     "LearnerConfig",
+    "Normalization",
     "TrainedConfig",
     "dump_config",
     "in_todays_words",
@@ -90,6 +93,18 @@ class TrainedConfig(LearnerConfig):
 
 
 Flips = Literal["none", "horizontal", "both"]
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What is taken from RGB values in [0, 1], and what they are divided by then, channel by channel."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Of ImageNet's images: what nearly all of torchvision's weights were trained with."""
 
 
 class AugmentConfig(BaseModel):

@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Run
 from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
+
+if TYPE_CHECKING:
+    from finetune.engine.outputs.predictions import PredictedRows
 
 __all__ = ["KnownScores", "Learner", "Scoring", "training_facts"]
 
@@ -45,6 +48,15 @@ class Scoring:
     negated: bool = False
 
 
+class Predict(Protocol):
+    """How image files are predicted."""
+
+    def __call__(
+        self, run: Run, images: Sequence[Path], out: Path, spread: Spread, *, pictures: bool = True
+    ) -> PredictedRows:
+        """Rows of images, in their order; what is made of them goes to `out`, with pictures or without."""
+
+
 @dataclass(frozen=True)
 class Learner:
     """What can be done with a learner.
@@ -53,7 +65,7 @@ class Learner:
         config: model of its settings.
         train: (data, config, out, resume, progress) -> the finished run.
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
-        predict: (run, image files, out, spread) -> a row for each image; files it draws go to `out`.
+        predict: as `keep_predictions` leaves the images of a run.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
         scoring: of whole images; None where they have no score. With it a learner heeds `Run.threshold` in `evaluate`,
             `predict` and `load`.
@@ -62,7 +74,7 @@ class Learner:
     config: type[LearnerConfig]
     train: Callable[[Path, Any, Path, bool, Progress | None], Run]
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
-    predict: Callable[[Run, Sequence[Path], Path, Spread], Sequence[Mapping[str, Number]]]
+    predict: Predict
     load: Callable[[Run], Callable[..., Prediction]]
     scoring: Scoring | None = None
 
@@ -75,6 +87,8 @@ def training_facts(
     best_chosen_on: str,
     metrics_of: str,
     notes: Sequence[str],
+    weights_source: str | None = None,
+    weights_licence: str | None = None,
 ) -> dict[str, Any]:
     """What environment.json says of every training, under the same keys.
 
@@ -85,10 +99,14 @@ def training_facts(
         best_chosen_on: the images that the best epoch was chosen on, in words.
         metrics_of: the subset that metrics.json is of.
         notes: what a user should know.
+        weights_source: package, address or file that they came from; None without, or where the learner does not say.
+        weights_licence: that they are given under; None without, or where their source does not say.
     """
     return {
         "weights": weights,
         "weights_sha256": weights_sha256,
+        "weights_source": weights_source,
+        "weights_licence": weights_licence,
         "device": device,
         "best_chosen_on": best_chosen_on,
         "metrics_of": metrics_of,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import current_process
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -20,11 +21,11 @@ from finetune.engine.config import LearnerConfig
 from finetune.engine.runs import Row, Run
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import unique_keys
-from toolkit.errors import ToolkitError
+from toolkit.errors import Problem, ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.files.reach import check_links
 from toolkit.geometry.labels import LabelledImage
-from toolkit.imaging.images import is_image
+from toolkit.imaging.images import is_image, read_image
 
 __all__ = [
     "ImageFile",
@@ -43,6 +44,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 Config = TypeVar("Config", bound=LearnerConfig)
 _BATCHES_READ = 4  # by each process that reads images; starting it takes as long as reading some
+_LEAVE_OUT = ", or leave the sample out"  # what readers of datasets advise besides; here it is left out as it is
 _kept: dict[str, Any] = {}
 _turn = threading.RLock()
 
@@ -82,12 +84,14 @@ class PredictedFile:
         files: what is drawn or written of the image alone: path below the output, bytes.
         labelled: its labels, of a learner that makes some.
         found: what it lists in a file for all images.
+        problem: why it could make nothing of it; the row then has `file` alone.
     """
 
     row: Row
     files: tuple[tuple[str, bytes], ...] = ()
     labelled: LabelledImage | None = None
     found: tuple[JsonObject, ...] = ()
+    problem: Problem | None = None
 
 
 def files_to_predict(images: Sequence[Path], keys: Sequence[str] | None = None) -> list[ImageFile]:
@@ -108,7 +112,7 @@ def predict_shares(
     out: Path,
     spread: Spread,
 ) -> Iterator[PredictedFile]:
-    """Predict image files in shares, and write what was made of each as it comes.
+    """Predict image files in shares, and write what was made of each as it comes. A file at fault stops no other.
 
     Args:
         predict: what to do with a share; a module-level function, or a `partial` of one, so that it can be sent.
@@ -120,11 +124,50 @@ def predict_shares(
     Raises:
         ToolkitError: an output cannot be written, or as `predict`.
     """
-    for share in spread(predict, [files[first : first + size] for first in range(0, len(files), size)]):
+    for share in spread(
+        partial(_told_of, predict), (files[first : first + size] for first in range(0, len(files), size))
+    ):
         for one in share:
             for name, data in one.files:
                 write_whole(out / name, data)
             yield one
+
+
+def _told_of(
+    predict: Callable[[Sequence[ImageFile]], Sequence[PredictedFile]], share: Sequence[ImageFile]
+) -> list[PredictedFile]:
+    """What `predict` makes of a share, and what is wrong with those of its files that are at fault."""
+    faults: dict[int, Problem] = {}
+    while True:
+        sound = [one for one in share if one.number not in faults]
+        try:
+            found = iter(predict(sound) if sound else ())
+            break
+        except (ToolkitError, RuntimeError) as error:  # the latter is what processes that read tell of any error
+            more = _faults(sound, error)
+            if not more:
+                raise
+            faults |= more
+    return [
+        PredictedFile({"file": one.file}, problem=faults[one.number]) if one.number in faults else next(found)
+        for one in share
+    ]
+
+
+def _faults(files: Sequence[ImageFile], error: Exception) -> dict[int, Problem]:
+    """What is wrong with some files, by their numbers: those that cannot be read, and those that an error names."""
+    named = {one.file: one for one in error.problems} if isinstance(error, ToolkitError) else {}
+    found: dict[int, Problem] = {}
+    for one in files:
+        fault = named.get(str(one.path))
+        try:
+            read_image(one.path)
+        except ToolkitError as unread:
+            fault = unread.problems[0]
+        if fault is not None:
+            remedy = fault.remedy.partition(_LEAVE_OUT)[0]
+            found[one.number] = replace(fault, file=one.file, remedy=remedy)
+    return found
 
 
 def share_size(config: LearnerConfig) -> int:

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from finetune.engine.runs import Run
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
-__all__ = ["Fit", "fit"]
+__all__ = ["Fit", "check_patience", "fit"]
 
 _QUIET = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 
@@ -64,6 +64,7 @@ def fit(
     monitor: str = "val_loss",
     mode: str = "min",
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fit:
     """Train, or go on with a run that was interrupted.
 
@@ -75,14 +76,17 @@ def fit(
         config: epochs, seed, device, precision, patience.
         monitor: the figure to choose by; `mode` says whether "min" or "max" is best.
         progress: called with (epochs done, epochs).
+        callbacks: what else happens beside the training.
 
     Raises:
-        ToolkitError: no such device, the loss is no number, memory or the disk is full.
+        ToolkitError: patience without validation images, no such device, the loss is no number, memory or the disk is
+            full.
     """
+    check_patience(config, val)
     started, watched = time.monotonic(), monitor if val is not None else None
     best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
     with _quiet(), _explained(run, config), own_determinism():
-        trainer = _trainer(run, config, _callbacks(run, config, best, progress))
+        trainer = _trainer(run, config, [*callbacks, *_callbacks(run, config, best, progress)])
         seed_all(config.seed)
         last = run.checkpoints / "last.ckpt"
         resumed = last if last.is_file() else None
@@ -92,6 +96,23 @@ def fit(
                 trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
     epochs, score = ended or (trainer.current_epoch, best.best_model_score)
     return Fit(run.best_checkpoint, epochs, time.monotonic() - started, None if score is None else float(score))
+
+
+def check_patience(config: TrainedConfig, val: Sized | None) -> None:
+    """Refuse to wait for a better figure on validation images where there are none: training would never end early.
+
+    Args:
+        config: of a learner; `hold_out` is named where it has one.
+        val: what the best epoch is chosen on.
+
+    Raises:
+        ToolkitError: there is patience, and nothing to choose on.
+    """
+    if config.patience and not val:
+        ways = ["--set hold_out=0.2"] if "hold_out" in type(config).model_fields else []
+        ways += ["a split with a val subset", "--set patience=0"]
+        problem = "there are no validation images whose figure could stop getting better"
+        raise ToolkitError(f"patience {config.patience}", problem, "use " + ", or ".join(ways))
 
 
 @contextmanager

@@ -11,14 +11,16 @@ reslt              branches for head, medium and tail, summed up (arXiv 2101.106
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import model_validator
 
-from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts
+from finetune.classification.backbones import Backbone, feature_map, frozen_parts
+from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
+from finetune.classification.heads import build_network
 from finetune.classification.inference import (
     Predictions,
     TrainValSplit,
@@ -31,10 +33,12 @@ from finetune.classification.inference import (
     unlabelled_examples,
 )
 from finetune.classification.plots import draw_confusion
+from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -47,6 +51,7 @@ from finetune.engine.shares import (
     within_share,
 )
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
+from finetune.engine.trainer import check_patience
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, Group, imbalance_factor
@@ -78,8 +83,9 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
             `build_backbone`, `start_run` and `fit`.
     """
     examples, chosen, tail = prepare(data, config)
+    folds = draw_folds(examples, config)
     seed_all(config.seed)
-    backbone = build_backbone(config.backbone, config.weights, len(examples.classes), image_size=config.image_size)
+    backbone = build_network(config, config.weights, len(examples.classes))
     module = LongtailModule(*feature_map(backbone), tail, config, frozen_parts(backbone, config.freeze))
     run = start_run(
         out,
@@ -91,7 +97,9 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
         **_facts(examples, chosen, tail, backbone, config),
     )
     if not run.finished:
-        train_net(module, run, examples, chosen, progress)
+        later = partial(predict_out_of_fold, run, data, examples, config, folds, train, progress, longtail=None)
+        own = fold_progress(progress, config, 0)
+        train_net(module, run, examples, chosen, own, later if config.out_of_fold else dict)
     return run
 
 
@@ -103,13 +111,21 @@ def prepare(data: Path, config: LongtailConfig) -> tuple[ImageRecords, TrainValS
     """
     examples = _open(data, config)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
+    check_patience(config, chosen.val)
+    if config.tiles.side:  # all labels that crops need, before anything is written
+        find_crop_places([*chosen.train, *chosen.val], config.tiles.side, examples.source)
     if not examples.subset("test"):
         raise ToolkitError(examples.root, "has no test images in this split", "use another split")
     return examples, chosen, find_tail(examples, chosen.train, branches=config.branches, rule=config.groups)
 
 
 def train_net(
-    module: LongtailModule, run: Run, examples: ImageRecords, chosen: TrainValSplit, progress: Progress | None = None
+    module: LongtailModule,
+    run: Run,
+    examples: ImageRecords,
+    chosen: TrainValSplit,
+    progress: Progress | None = None,
+    later: Callable[[], Mapping[str, float]] = dict,
 ) -> None:
     """Train a module, measure it on the test images and end the run.
 
@@ -119,12 +135,13 @@ def train_net(
         examples: all images.
         chosen: those to train on and to choose the best epoch by.
         progress: called with (epochs done, epochs).
+        later: gives further figures, when all others are there.
 
     Raises:
         ToolkitError: as `finetune.engine.trainer.fit`.
     """
     config, classes, tail = module.config, examples.classes, module.tail
-    fitted = fit_longtail(module, chosen, classes, run, config, progress)
+    fitted = fit_longtail(module, chosen, examples, run, config, progress)
     run.note(val_balanced_accuracy=fitted.score)
     device = pick_device(config.device)
     predictions = predict_examples(module.to(device), examples.examples, classes, config, device)
@@ -140,8 +157,9 @@ def train_net(
         ),
         name="classes.csv",
     )
+    run.write_predictions(tested.confusion_rows(), name="confusion.csv")
     write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), classes))
-    run.write_metrics(figures, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
+    run.write_metrics({**figures, **later()}, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 
 def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
@@ -178,14 +196,17 @@ def known_scores(run: Run) -> KnownScores:
     return predict_examples(module, val, classes, config, pick_device(config.device)).known_scores
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """Classify image files; nothing is drawn to `out`.
 
     Args:
         run: what `train` made.
         images: the files.
-        out: unused.
+        out: folder for predictions.csv.
         spread: the ordered map that the images go through, in shares.
+        pictures: unused.
 
     Returns:
         A row for each image: file, predicted, the group of that class, probability, and that of each class.
@@ -194,9 +215,9 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
         ToolkitError: the run is at fault, or an image cannot be read.
     """
     size = read_config(run, LongtailConfig).batch_size
-    return [
-        one.row for one in predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread)
-    ]
+    return keep_predictions(
+        predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread), out
+    )
 
 
 def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
@@ -255,7 +276,7 @@ def _facts(
     """What environment.json says of a run."""
     told = training_facts(
         weights=config.weights,
-        weights_sha256=backbone.weights_sha256,
+        **backbone.weights_facts(),
         device=device_name(pick_device(config.device)),
         best_chosen_on=chosen.how,
         metrics_of="test",
@@ -288,7 +309,7 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     config, told = read_config(run, LongtailConfig), run.facts(_TailFacts)
     counts = tuple(told.train_images)
     tail = Tail(counts, tuple(told.groups), imbalance_factor(counts))
-    backbone = build_backbone(config.backbone, "none", len(counts), image_size=config.image_size)
+    backbone = build_network(config, "none", len(counts))
     module = LongtailModule(*feature_map(backbone), tail, config)
     load_weights(module, run.best_checkpoint)
     return module, tuple(told.classes)

@@ -13,13 +13,13 @@ import torch
 from segment_anything.modeling import Sam
 from torch.utils.data import DataLoader
 
-from converters.writing.pipeline import write_labels
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import Facts
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.shares import (
@@ -36,7 +36,7 @@ from finetune.sam.config import SamConfig
 from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
 from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
-from finetune.sam.inference import THING, predict_image, predict_share, prompted_files
+from finetune.sam.inference import predict_image, predict_share, prompted_classes, prompted_files
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
 from finetune.sam.predictor import Segmenter, mask_ap
@@ -142,7 +142,9 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     return _judge(segmenter.sam, run, config, images, segmenter.device).metrics
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """Segment image files: masks/*.png, overlays/*.png, labels/coco, and a row for each image.
 
     SAM needs prompts. Images that stand in a label tree are segmented by its boxes; in others, everything is, by a grid
@@ -153,24 +155,23 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
         images: the files.
         out: folder to write into.
         spread: the ordered map that the images go through, in shares.
+        pictures: whether overlays are drawn.
 
     Returns:
-        Rows of file, prompts, instances, and the files of mask and overlay.
+        Rows of file, prompts, instances, and the files of mask and, if any, overlay.
 
     Raises:
         ToolkitError: the run is at fault, or an image or its labels cannot be read.
     """
     size = share_size(read_config(run, SamConfig))
-    told = list(predict_shares(partial(_predict_share, run), prompted_files(images), size, out, spread))
-    labelled = [one.labelled for one in told if one.labelled is not None]
-    classes = sorted({one.label for image in labelled for one in image.instances}) or [THING]
-    write_labels(labelled, out / "labels", ["coco"], classes=classes, image_mode="copy", overwrite=True)
-    return [one.row for one in told]
+    files = prompted_files(images)
+    told = predict_shares(partial(_predict_share, run, pictures), files, size, out, spread)
+    return keep_predictions(told, out, formats=["coco"], classes=prompted_classes(files))
 
 
-def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def _predict_share(run: Run, pictures: bool, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(load_segmenter, run) as segmenter:
-        return predict_share(segmenter, read_config(run, SamConfig), share)
+        return predict_share(segmenter, read_config(run, SamConfig), share, pictures=pictures)
 
 
 def load_predictor(run: Run) -> Callable[..., Prediction]:

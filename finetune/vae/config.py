@@ -7,15 +7,12 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from finetune.anomaly.settings import ThresholdConfig
+from finetune.anomaly.config import AnomalyConfig, Augment
 from finetune.classification.names import check_backbone
 from finetune.engine.config import TrainedConfig
-from finetune.engine.splits import SplitConfig
 from finetune.vae.shape import VaeShape
 
-__all__ = ["Augment", "VaeConfig"]
-
-Augment = Literal["auto", "none", "flip", "turn"]
+__all__ = ["VaeConfig"]
 
 
 class VaeAugment(BaseModel):
@@ -32,11 +29,11 @@ class VaeAugment(BaseModel):
     )
 
 
-class VaeConfig(ThresholdConfig, TrainedConfig):
+class VaeConfig(AnomalyConfig, TrainedConfig):
     """What the anomaly detector can be told."""
 
     renamed: ClassVar[Mapping[str, str]] = {
-        **ThresholdConfig.renamed,
+        **AnomalyConfig.renamed,
         "patch": "patch_size",
         "halvings": "num_downsamples",
         "width": "base_channels",
@@ -82,35 +79,11 @@ class VaeConfig(ThresholdConfig, TrainedConfig):
     )
     latent: int = Field(default=16, ge=1, description="channels of the latent map.")
     augment: VaeAugment = Field(default=VaeAugment(), description="how training images are varied.")
-    hold_out: float = Field(
-        default=0.1,
-        gt=0,
-        lt=1,
-        description=(
-            "share of the good train images that the best epoch and the threshold are chosen on, at least 5 images, "
-            "unless the split has good val images."
-        ),
-    )
     score: Literal["residual", "ssim", "grad"] = Field(
         default="residual",
         description='how maps are made: "residual", "ssim", or "grad" (VAE-grad; slow).',
     )
     grad_steps: int = Field(default=50, ge=1, description="of VAE-grad.")
-    smoothing: float = Field(
-        default=0.024, ge=0, le=0.25, description="sigma of the blur of maps, as a share of `image_size`."
-    )
-    min_area: int = Field(default=0, ge=0, description="components of labels with fewer pixels are left out.")
-    labels: str = Field(
-        default="coco",
-        description="format of the label trees that `predict` writes; several with commas between.",
-    )
-    split: SplitConfig = Field(
-        default=SplitConfig(strategy="native"),
-        description=(
-            "which images are train and test; the data's own unless told otherwise, but that defects among its train "
-            "images are test."
-        ),
-    )
 
     @field_validator("backbone")
     @classmethod

@@ -17,8 +17,8 @@ from torch.nn import functional
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchvision.transforms.functional import normalize
 
+from finetune.classification.backbone_models import as_map
 from finetune.classification.backbones import Backbone
-from finetune.engine.transforms import MEAN, STD
 from finetune.vae.shape import VaeShape
 from toolkit.errors import ToolkitError
 
@@ -150,7 +150,7 @@ class FeatureVae(Vae):
         layers = feature_layers(backbone, shape.image_size)
         decoded = shape.channels[::-1]
         self.teacher = backbone.model.requires_grad_(False).eval()
-        self._beta, self._seen = beta, dict[str, torch.Tensor]()
+        self._normalization, self._beta, self._seen = backbone.normalization, beta, dict[str, torch.Tensor]()
         for place, channels in enumerate(decoded):
             found = layers.get(2 ** (shape.num_downsamples - place))
             if found is not None:
@@ -203,14 +203,14 @@ class FeatureVae(Vae):
         """Expected and true values of each space, pixels first."""
         self._seen.clear()
         with torch.no_grad():
-            self.teacher(normalize(images, list(MEAN), list(STD)))
+            self.teacher(normalize(images, list(self._normalization.mean), list(self._normalization.std)))
         seen = dict(self._seen)
         self._seen.clear()
         return [(found.mean, images), *((found.features[name], seen[name]) for name in self._places)]
 
     def _remember(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
         def hook(module: nn.Module, given: object, output: torch.Tensor) -> None:
-            self._seen[name] = output.detach()
+            self._seen[name] = as_map(self.teacher, output.detach())
 
         return hook
 
@@ -227,8 +227,10 @@ def feature_layers(
 
     def remember(path: str) -> Callable[[nn.Module, object, object], None]:
         def hook(module: nn.Module, given: object, output: object) -> None:
-            if isinstance(output, torch.Tensor) and output.dim() == 4 and image_size % output.shape[2] == 0:
-                found[image_size // output.shape[2]] = (path, output.shape[1])
+            if isinstance(output, torch.Tensor) and output.dim() == 4:
+                shape = as_map(model, output).shape
+                if image_size % shape[2] == 0:
+                    found[image_size // shape[2]] = (path, shape[1])
 
         return hook
 

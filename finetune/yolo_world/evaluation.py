@@ -19,8 +19,6 @@ from toolkit.dataset.samples import GOOD
 __all__ = [
     "LOWEST_SCORE",
     "MeasuredDetections",
-    "about_specks",
-    "about_zero",
     "figures",
     "measure_detector",
     "rejection_figures",
@@ -30,7 +28,6 @@ LOWEST_SCORE = 0.001
 """From which on detections count for mAP; what scores lower is as if nothing had been found."""
 
 _MOST_DRAWN = 24
-_SPECK = 2  # px; ultralytics drops narrower boxes when it trains
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,38 +97,3 @@ def figures(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, m
     for name, (wide, half) in boxes.per_class.items():
         told |= {f"map50_class_{name}": half, f"map50_95_class_{name}": wide}
     return told
-
-
-def about_specks(truth: Mapping[str, Any], config: YoloWorldConfig) -> list[str]:
-    """What to think of instances that vanish when images are resized."""
-    sides = {image["id"]: max(image["width"], image["height"]) for image in truth["images"]}
-    boxes = [(min(one["bbox"][2:]), sides[one["image_id"]]) for one in truth["annotations"]]
-    specks = sum(short * config.image_size < _SPECK * side for short, side in boxes)
-    if not specks:
-        return []
-    return [
-        f"{specks} of {len(boxes)} instances are narrower than {_SPECK} px once images are resized to "
-        f"{config.image_size}: a detector cannot learn them, and they count as missed; raise image_size, join them "
-        "(instances=merge:8), or leave them out (min_area=PX)"
-    ]
-
-
-def about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """What to think of a validation mAP that stays 0 while the loss falls.
-
-    In training a batch is normalised by its own mean and variance, in validation by running averages, of which each
-    step renews 3 % (ultralytics' BatchNorm momentum): after n steps (0.97)^n of the random start is left, in every
-    layer. Weights that were trained bring theirs along.
-    """
-    figures = [float(row["map50"]) for row in rows if row.get("map50")]
-    zeros = next((place for place, value in enumerate(figures) if value > 0), len(figures))
-    if zeros < 2:
-        return []
-    losses = [float(row.get("train_loss") or "nan") for row in (rows[0], rows[-1])]
-    fall = f"the train loss went from {losses[0]:.2f} to {losses[1]:.2f}"
-    why = (
-        "validation uses running averages (BatchNorm), which from random weights need some hundred steps to follow; "
-        "more epochs, a smaller batch_size or trained weights give them"
-    )
-    when = f"is 0 after {zeros} epochs" if zeros == len(figures) else f"was 0 for the first {zeros} epochs"
-    return [f"validation mAP {when} while {fall}: {why}"]

@@ -15,6 +15,7 @@ import torch
 
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -31,8 +32,6 @@ from finetune.yolo_world.data import DetectionData, check_kind, open_detection_d
 from finetune.yolo_world.evaluation import (
     LOWEST_SCORE,
     MeasuredDetections,
-    about_specks,
-    about_zero,
     figures,
     measure_detector,
     rejection_figures,
@@ -40,6 +39,7 @@ from finetune.yolo_world.evaluation import (
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
+from finetune.yolo_world.remarks import about_specks, about_zero
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
@@ -138,8 +138,14 @@ def known_scores(run: Run) -> KnownScores:
 
 
 def predict(
-    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, words: Sequence[str] | None = None
-) -> list[Row]:
+    run: Run,
+    images: Sequence[Path],
+    out: Path,
+    spread: Spread = ordered_map,
+    words: Sequence[str] | None = None,
+    *,
+    pictures: bool = True,
+) -> PredictedRows:
     """Look for defects in image files: overlays/*.png, detections.json, and a row for each image.
 
     Args:
@@ -148,21 +154,24 @@ def predict(
         out: folder to write into.
         spread: the ordered map that the images go through, in shares.
         words: other things to look for; None for the classes that it was trained on.
+        pictures: whether overlays are drawn.
 
     Returns:
-        Rows of file, detections, best_score, labels and overlay; with a threshold of the run's also that, and whether
-        the image is rejected by it (0 or 1).
+        Rows of file, detections, best_score, labels and, if any, overlay; with a threshold of the run's also that, and
+        whether the image is rejected by it (0 or 1).
 
     Raises:
         ToolkitError: the run is at fault, an image cannot be read, or the words have no features.
     """
     size = share_size(read_config(run, YoloWorldConfig))
-    told = list(predict_shares(partial(_predict_share, run, words), files_to_predict(images), size, out, spread))
-    write_json(out / "detections.json", [found for one in told for found in one.found])
-    return [one.row for one in told]
+    share = partial(_predict_share, run, words, pictures)
+    told = predict_shares(share, files_to_predict(images), size, out, spread)
+    return keep_predictions(told, out, listed="detections.json")
 
 
-def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def _predict_share(
+    run: Run, words: Sequence[str] | None, pictures: bool, share: Sequence[ImageFile]
+) -> list[PredictedFile]:
     confidence = read_config(run, YoloWorldConfig).confidence if run.threshold is None else run.threshold
     with kept_model(load_detector, run) as detector:
         labels = tuple(words) if words is not None else detector.classes
@@ -176,13 +185,13 @@ def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageF
             "best_score": float(found.scores.max()) if len(found) else 0.0,
             "labels": ", ".join(sorted(set(found.labels))),
             **({} if run.threshold is None else {"threshold": run.threshold, "rejected": int(len(found) > 0)}),
-            "overlay": overlay,
         }
         listed = tuple(
             {"file": one.file, "label": label, "score": float(score), "box": box.tolist()}
             for label, score, box in zip(found.labels, found.scores, found.boxes, strict=True)
         )
-        told.append(PredictedFile(row, ((overlay, draw_detections(found, labels)),), found=listed))
+        drawn = ((overlay, draw_detections(found, labels)),) if pictures else ()
+        told.append(PredictedFile({**row, "overlay": overlay} if pictures else row, drawn, found=listed))
     return told
 
 

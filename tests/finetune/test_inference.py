@@ -85,6 +85,11 @@ def test_a_file_and_its_pixels_are_told_the_same_of(run: TrainedRun, image: Path
     assert same(of_file, of_array)
     assert (of_file.path, of_array.path) == (image, None)
     assert (of_file.width, of_file.height) == (64, 64)
+    each = [one.path for one in run.predict_each([image, np.asarray(pixels, np.uint8), str(image.parent)])]
+    assert each[:2] == [image, None]
+    assert each[2:] == sorted(image.parent.glob("*.png"))
+    with pytest.raises(ToolkitError, match=r"is a folder; use predict_each"):
+        run.predict(image.parent)
 
 
 def test_what_is_told_fits_together(run: TrainedRun, image: Path) -> None:

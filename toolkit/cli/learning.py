@@ -11,7 +11,15 @@ import typer
 
 from toolkit.cli.layouts import with_layout
 from toolkit.cli.options import ClusterOpt, JsonOpt, with_links
-from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
+from toolkit.cli.terminal import (
+    print_failures,
+    print_json,
+    print_json_rows,
+    print_notes,
+    print_table,
+    progress_bar,
+    say,
+)
 from toolkit.errors import ToolkitError
 
 __all__ = ["attempts", "compare", "evaluate", "predict", "settings", "train"]
@@ -180,22 +188,28 @@ def predict(
     confidence: Annotated[
         float | None, typer.Option(metavar="X", help="yolo-world: show detections whose score is higher.")
     ] = None,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="Draw nothing: predictions, maps, masks and labels alone.")
+    ] = False,
     cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
-    """Predict on images that need no labels."""
+    """Predict on images that need no labels; exit with 1 where some could not be read."""
     from finetune.inference import predict as run_on
 
     wanted = None if words is None else [word.strip() for word in words.split(",")]
     asked = _confidence_or(run, confidence, threshold)
-    rows = run_on(run, images, out, words=wanted, threshold=asked, cluster=cluster)
+    rows = run_on(run, images, out, words=wanted, threshold=asked, pictures=not no_pictures, cluster=cluster)
     if as_json:
-        print_json({"run": str(run), "out": str(out), "predictions": rows})
-        return
-    header = list(rows[0])
-    print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
-    if len(rows) > _SHOWN:
-        say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
+        print_json_rows({"run": str(run), "out": str(out)}, "predictions", rows)
+    else:
+        header = [name for name in rows[0] if rows.problems or name != "problem"]
+        print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
+        if len(rows) > _SHOWN:
+            say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
+    if rows.problems:
+        print_failures([" ".join(str(problem).split()) for problem in rows.problems], most=len(rows.problems))
+        raise typer.Exit(1)
 
 
 def _confidence_or(run: Path, confidence: float | None, threshold: float | None) -> float | None:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from textwrap import indent
 from typing import Any
 
 from toolkit.errors import ToolkitError
@@ -15,6 +16,7 @@ __all__ = [
     "print_failures",
     "print_json",
     "print_json_error",
+    "print_json_rows",
     "print_manifests",
     "print_notes",
     "print_table",
@@ -111,12 +113,12 @@ def print_notes(notes: Iterable[str]) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def print_failures(lines: Sequence[str]) -> None:
-    """What a check found wrong, on stderr, the first lines of it."""
-    for line in lines[:_SHOWN]:
+def print_failures(lines: Sequence[str], most: int = _SHOWN) -> None:
+    """What a check found wrong, on stderr, at most so many lines of it."""
+    for line in lines[:most]:
         print(f"failed: {line}", file=sys.stderr)
-    if len(lines) > _SHOWN:
-        print(f"failed: {len(lines) - _SHOWN} more; --json lists all", file=sys.stderr)
+    if len(lines) > most:
+        print(f"failed: {len(lines) - most} more; --json lists all", file=sys.stderr)
 
 
 def print_error(error: ToolkitError) -> None:
@@ -139,3 +141,19 @@ def print_json(value: Mapping[str, object]) -> None:
     import orjson
 
     say(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def print_json_rows(about: Mapping[str, object], name: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """One JSON object on stdout: `about`, and a list of rows as its last member, which are taken one at a time."""
+    import orjson
+
+    def told(value: object) -> str:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+
+    say(told(about).removesuffix("\n}") + f",\n  {told(name)}: [")
+    before = None
+    for row in rows:
+        if before is not None:
+            say(before + ",")
+        before = indent(told(row), "    ")
+    say(f"{before or ''}\n  ]\n}}")

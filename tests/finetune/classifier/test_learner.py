@@ -16,7 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from finetune.classification.backbones import build_backbone, feature_extractor, map_layer
-from finetune.classification.inference import Predictions, choose_train_val, class_probabilities, image_batches
+from finetune.classification.inference import (
+    Predictions,
+    choose_train_val,
+    class_probabilities,
+    image_views,
+    view_batches,
+)
 from finetune.classification.optimizers import choose_optimizer
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
@@ -287,7 +293,7 @@ def test_a_probe_is_logistic_regression_on_frozen_features(product, classes):
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     examples = [one for one in open_examples(product, told.split).examples if one.label in classes]
     fit_probe(backbone, examples, classes, told, torch.device("cpu"))
-    (_, images), *rest = image_batches(examples, config(batch_size=100))
+    (_, images), *rest = view_batches(image_views(examples, config()), config(batch_size=100))
     assert not rest
     with torch.no_grad():
         features = feature_extractor(backbone).eval()(images).double().numpy()
@@ -378,7 +384,7 @@ class TestRefusals:
         assert not mark.exists()
 
     def test_a_backbone_that_does_not_exist(self):
-        with pytest.raises(ToolkitError, match=r"backbone: torchvision has no such backbone; did you mean resnet18"):
+        with pytest.raises(ToolkitError, match=r"backbone: there is no such backbone; did you mean resnet18"):
             parse_config(ClassifierConfig, {"backbone": "resnet19"})
 
     def test_a_split_that_trains_on_good_images_alone(self, product, tmp_path):

@@ -90,7 +90,7 @@ def watch(product: Path, out: Path, config: LongtailConfig, frozen: int = 0) -> 
     examples, chosen, tail = prepare(product, config)
     module = Watched(tail, config, frozen)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    fit_longtail(module, chosen, examples.classes, Run(out, "longtail"), config)
+    fit_longtail(module, chosen, examples, Run(out, "longtail"), config)
     return module, before
 
 
@@ -301,7 +301,7 @@ def test_the_best_epoch_is_that_of_the_highest_balanced_accuracy_on_validation(p
     config = tiny("cross-entropy", epochs=4)
     examples, chosen, tail = prepare(product, config)
     module = Scripted(tail, config)
-    fitted = fit_longtail(module, chosen, examples.classes, Run(tmp_path, "longtail"), config)
+    fitted = fit_longtail(module, chosen, examples, Run(tmp_path, "longtail"), config)
     with open(tmp_path / "log.csv", newline="") as file:
         figures = [float(row["val_balanced_accuracy"]) for row in csv.DictReader(file)]
     assert figures == [2 / 8, 3 / 8, 3 / 8, 1 / 8]  # the share of right images is highest in the third epoch

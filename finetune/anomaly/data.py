@@ -1,4 +1,4 @@
-"""What a VAE learns from and is judged by: good images of one product, some held out, and masks of the defects."""
+"""What an anomaly detector learns from and is judged by: good images of one product, some held out, and truth masks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 
 from converters.sources import LayoutLike, SourceLike, open_source
+from finetune.anomaly.config import Augment
 from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import ImageRecord, ImageRecords, SplitConfig, open_examples
-from finetune.vae.config import Augment
 from toolkit.dataset.samples import GOOD
 from toolkit.dataset.splits import split_dataset
 from toolkit.errors import ToolkitError
@@ -95,14 +95,16 @@ def choose_good(examples: ImageRecords, hold_out: float, seed: int) -> GoodImage
     if len(products) > 1:
         named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
         raise ToolkitError(
-            examples.root, f"holds {len(products)} products ({named}), and a VAE learns one", "name a product's folder"
+            examples.root,
+            f"holds {len(products)} products ({named}), and an anomaly detector learns one",
+            "name a product's folder",
         )
     train = examples.subset("train")
     defective = next((example for example in train if example.label != GOOD), None)
     if defective is not None:
         raise ToolkitError(
             defective.image,
-            f"is a defect ({defective.label}) among the train images, and a VAE learns from good ones alone",
+            f"is a defect ({defective.label}) among the train images, and an anomaly detector learns from good ones",
             "use --set split.strategy=native, or a split file whose train images are good",
         )
     held = [example for example in examples.subset("val") if example.label == GOOD]

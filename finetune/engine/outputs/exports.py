@@ -1,0 +1,240 @@
+"""A trained model as a file that runs without this program: ONNX or TorchScript, proven against PyTorch.
+
+OUT/NAME.onnx or NAME.pt   the model's graphs: one, or those of its parts
+OUT/export.json            what goes in and comes out, how images are prepared, classes, threshold, and the proof
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from finetune.engine.runs import Run, file_sha256
+from finetune.engine.shares import image_files
+from toolkit.aliases import JsonObject
+from toolkit.errors import ToolkitError
+
+__all__ = ["ExportKind", "Exportable", "Graph", "Port", "example_photos", "export_kinds", "prepared_square", "write_graph"]
+
+ExportKind = Literal["onnx", "torchscript"]
+ENDINGS: Mapping[str, str] = {"onnx": ".onnx", "torchscript": ".pt"}
+_TOLERANCE = 1e-4  # largest difference, of values up to 1, and of the largest value where it is more
+_OPSET = 17  # of ONNX; every runtime of the last years has it
+Arrays = Sequence[npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Port:
+    """What goes into a graph or comes out of it.
+
+    Attributes:
+        name: of the tensor.
+        shape: its axes; a name stands for one of any length.
+        meaning: in words.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    meaning: str
+
+    @property
+    def free(self) -> dict[int, str]:
+        """Axes of any length."""
+        return {axis: size for axis, size in enumerate(self.shape) if isinstance(size, str)}
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A part of a model that becomes a file.
+
+    Attributes:
+        name: of the file, without its ending.
+        module: in evaluation mode, on the CPU.
+        examples: inputs that it is proven with; with those of the first one it is traced. Where axes are of any length,
+            their lengths should differ.
+        inputs, outputs: in the order of the module's own.
+        write: (kind, file) -> None, what makes the file instead of tracing.
+    """
+
+    name: str
+    module: nn.Module
+    examples: tuple[tuple[torch.Tensor, ...], ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    write: Callable[[ExportKind, Path], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Exportable:
+    """A model that can be exported.
+
+    Attributes:
+        graphs: its parts, in the order in which they are run.
+        about: what export.json says besides: image_size, input, classes, threshold, result.
+    """
+
+    graphs: tuple[Graph, ...]
+    about: JsonObject = field(default_factory=dict)
+
+
+def export_kinds() -> tuple[str, ...]:
+    """The kinds of files that there are."""
+    return get_args(ExportKind)
+
+
+def write_graph(graph: Graph, kind: ExportKind, folder: Path) -> JsonObject:
+    """Write a graph, run the file, and compare it with PyTorch.
+
+    Args:
+        graph: the graph.
+        kind: of the file.
+        folder: where to put it.
+
+    Returns:
+        file, sha256, bytes, inputs, outputs, examples, max_difference, and largest_value of what was compared.
+
+    Raises:
+        ToolkitError: a package is missing, the model cannot be exported, or the file answers otherwise than PyTorch.
+    """
+    file = folder / f"{graph.name}{ENDINGS[kind]}"
+    if kind == "onnx":
+        _check_packages()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # which torch gives about its own exporters, and about sizes that are fixed
+        try:
+            if graph.write is not None:
+                graph.write(kind, file)
+            elif kind == "onnx":
+                _write_onnx(graph, file)
+            else:
+                torch.jit.trace(graph.module, graph.examples[0], check_trace=False).save(str(file))
+        except ToolkitError:
+            raise
+        except Exception as error:  # torch, onnx and the packages of models have no error in common
+            told = (str(error).splitlines() or [type(error).__name__])[0][:160]
+            raise ToolkitError(graph.name, f"cannot be exported to {kind} ({told})", _other(kind)) from error
+        difference, relative, largest = _compared(graph, kind, file)
+    if not relative < _TOLERANCE:
+        problem = f"answers otherwise than PyTorch once it is exported to {kind} (by {difference:.2g})"
+        raise ToolkitError(graph.name, problem, _other(kind))
+    return {
+        "file": file.name,
+        "sha256": file_sha256(file),
+        "bytes": file.stat().st_size,
+        "inputs": [_told(port, value) for port, value in zip(graph.inputs, graph.examples[0], strict=True)],
+        "outputs": [_told(port, None) for port in graph.outputs],
+        "examples": len(graph.examples),
+        "max_difference": difference,
+        "largest_value": largest,
+        **({"opset": _OPSET} if kind == "onnx" and graph.write is None else {}),
+    }
+
+
+def _other(kind: ExportKind) -> str:
+    return f"try --to {'torchscript' if kind == 'onnx' else 'onnx'}"
+
+
+def _check_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ToolkitError("--to onnx", f"needs the package {error.name}", "pip install onnx onnxruntime") from error
+
+
+def _write_onnx(graph: Graph, file: Path) -> None:
+    ports = (*graph.inputs, *graph.outputs)
+    torch.onnx.export(
+        graph.module,
+        graph.examples[0],
+        str(file),
+        dynamo=False,  # the other exporter needs one more package
+        opset_version=_OPSET,
+        input_names=[port.name for port in graph.inputs],
+        output_names=[port.name for port in graph.outputs],
+        dynamic_axes={port.name: port.free for port in ports if port.free},
+    )
+
+
+def _compared(graph: Graph, kind: ExportKind, file: Path) -> tuple[float, float, float]:
+    """The largest difference, the same in parts of the largest value where that is above 1, and the largest value."""
+    run = _onnx_runner(graph, file) if kind == "onnx" else _script_runner(file)
+    difference = relative = largest = 0.0
+    for example in graph.examples:
+        for wanted, found in zip(_arrays(graph.module(*example)), run(example), strict=True):
+            if wanted.shape != found.shape:
+                return float("inf"), float("inf"), largest
+            off = float(np.abs(wanted.astype(np.float64) - found).max(initial=0))
+            top = float(np.abs(wanted).max(initial=0))
+            difference, largest = max(difference, off), max(largest, top)
+            relative = max(relative, off / max(1.0, top)) if np.isfinite(off) else float("inf")
+    return difference, relative, largest
+
+
+def _onnx_runner(graph: Graph, file: Path) -> Callable[[tuple[torch.Tensor, ...]], Arrays]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+    known = {port.name for port in graph.inputs}
+    if not set(names) <= known:  # a writer of its own has names of its own
+        return lambda example: session.run(None, dict(zip(names, _arrays(example), strict=True)))
+    order = [port.name for port in graph.inputs]
+
+    def run(example: tuple[torch.Tensor, ...]) -> Arrays:
+        given = dict(zip(order, _arrays(example), strict=True))
+        found: Arrays = session.run(None, {name: given[name] for name in names})  # what nothing reads was left out
+        return found
+
+    return run
+
+
+def _script_runner(file: Path) -> Callable[[tuple[torch.Tensor, ...]], Arrays]:
+    script = torch.jit.load(str(file), map_location="cpu")
+    return lambda example: _arrays(script(*example))
+
+
+def _arrays(given: Any) -> Arrays:
+    values = given if isinstance(given, tuple | list) else (given,)
+    return [value.detach().cpu().numpy() for value in values]
+
+
+def _told(port: Port, value: torch.Tensor | None) -> JsonObject:
+    kind = "float32" if value is None else str(value.dtype).removeprefix("torch.")
+    return {"name": port.name, "dtype": kind, "shape": list(port.shape), "meaning": port.meaning}
+
+
+def example_photos(run: Run, most: int = 2) -> list[Path]:
+    """A few of the images that a run was trained on; none where they are gone."""
+    files: list[Path] = []
+    with suppress(ToolkitError):
+        files = image_files(Path(run.environment()["data"]))
+    return files[:: max(1, len(files) // most)][:most]
+
+
+def prepared_square(size: int, mean: Sequence[float], std: Sequence[float]) -> JsonObject:
+    """What export.json says of images that are resized to a square and normalised.
+
+    Args:
+        size: side of the square in pixels.
+        mean, std: of RGB in [0, 1]: what is subtracted from it, and what it is then divided by.
+    """
+    return {
+        "image_size": size,
+        "input": {
+            "resize": f"to {size} x {size} pixels; with OpenCV by INTER_AREA where both sides shrink, else INTER_LINEAR",
+            "colours": "RGB",
+            "range": [0, 1],
+            "mean": list(mean),
+            "std": list(std),
+        },
+    }
