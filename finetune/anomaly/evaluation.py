@@ -19,6 +19,7 @@ from finetune.anomaly.thresholds import KnownImage, choose_threshold, promised_f
 from finetune.engine.runs import Row, Run
 from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples
 from finetune.metrics.anomaly import anomaly_metrics
+from finetune.metrics.plots import write_rates
 from finetune.metrics.rejection import rejection_rates
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
@@ -66,6 +67,8 @@ def report(run: Run, ready: Detector, tested: Sequence[ImageRecord], data: Sourc
     run.write_predictions(rows)
     for image in sorted(scored, key=lambda image: -image.score)[:_MOST_DRAWN]:
         write_whole(run.plots / "overlays" / f"{file_name(image.key)}.png", draw_map(image, ready.threshold))
+    scores, defective = [image.score for image in scored], [one.label != GOOD for one in tested]
+    write_rates(run.plots, scores, defective, ready.threshold, axis="score of the image; higher ones are rejected")
     figures = {**measure(tested, scored, data, ready.threshold), **promised_figures(run)}
     if "pixel_auroc" not in figures:
         note = "no label of a test image is a mask: figures are of whole images, and there are none of pixels"

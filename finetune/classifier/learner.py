@@ -25,6 +25,7 @@ from finetune.classification.inference import (
     predict_examples,
     probability_columns,
     unlabelled_examples,
+    write_good_rates,
 )
 from finetune.classification.plots import draw_confusion
 from finetune.classification.views.datasets import labelled_images
@@ -280,3 +281,4 @@ def _draw(
     shown = Predictions([tested.examples[i] for i in order], tested.classes, tested.probabilities[order])
     if order:
         write_whole(run.plots / "gradcam.png", draw_activations(activation_maps(module, shown, config, device)))
+    write_good_rates(run.plots, tested)

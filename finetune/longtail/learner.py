@@ -31,6 +31,7 @@ from finetune.classification.inference import (
     predict_examples,
     probability_columns,
     unlabelled_examples,
+    write_good_rates,
 )
 from finetune.classification.plots import draw_confusion
 from finetune.classification.views.tiles import find_crop_places
@@ -159,6 +160,7 @@ def train_net(
     )
     run.write_predictions(tested.confusion_rows(), name="confusion.csv")
     write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), classes))
+    write_good_rates(run.plots, tested)
     run.write_metrics({**figures, **later()}, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 

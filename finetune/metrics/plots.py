@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
 from finetune.metrics.rejection import rejection_curve, rejection_rates
 from finetune.metrics.significance import wilson_interval
+from toolkit.files.publish import write_whole
 from toolkit.plotting.figures import BLUE, FAINT, INK, WIDTH, as_png, new_figure, own_style
 
-__all__ = ["draw_rates"]
+__all__ = ["draw_rates", "write_rates"]
 
 _ORANGE = "#D55E00"
 _LONG_TAIL = 20.0  # times the median, from which on thresholds are shown in logarithms
 _MARGIN = 0.03
+
+
+def write_rates(
+    folder: Path,
+    scores: npt.ArrayLike,
+    defective: npt.ArrayLike,
+    threshold: float | None,
+    *,
+    axis: str,
+    negated: bool = False,
+) -> None:
+    """Leave FOLDER/rates.png, as `draw_rates` draws it, if it does.
+
+    Raises:
+        ToolkitError: it cannot be written.
+    """
+    drawn = draw_rates(scores, defective, threshold, axis=axis, negated=negated)
+    if drawn is not None:
+        write_whole(folder / "rates.png", drawn)
 
 
 def draw_rates(
@@ -47,7 +69,7 @@ def draw_rates(
             steps = np.concatenate([rates[:1], rates, rates[-1:]])
             intervals = np.array([wilson_interval(count, images) for count in range(images + 1)])
             band = intervals[np.rint(steps * images).astype(int)]
-            axes.fill_between(places, *band.T, color=colour, alpha=0.15, linewidth=0, step="post")
+            axes.fill_between(places, band[:, 0], band[:, 1], color=colour, alpha=0.15, linewidth=0, step="post")
             axes.step(places, steps, where="post", color=colour, linewidth=1.6, label=name)
         if threshold is not None:
             axes.axvline(threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label=f"threshold {threshold:.4g}")
@@ -80,6 +102,6 @@ def _title(rates: dict[str, float]) -> str:
         return "what a threshold would do\n1 run; bands are 95 % intervals"
     told = []
     for name in ("false_reject", "escape"):
-        rate, low, high = (100 * rates[key] for key in (name, f"{name}_low", f"{name}_high"))
-        told.append(f"{name.replace('_', ' ')} {rate:.3g} % ({low:.2g} to {high:.2g} %)")
-    return ", ".join(told) + " at the threshold\n1 run; bands and brackets are 95 % intervals"
+        rate, low, high = (f"{100 * rates[key]:.3g}" for key in (name, f"{name}_low", f"{name}_high"))
+        told.append(f"{name.replace('_', ' ')} {rate} % ({low} to {high} %)")
+    return ", ".join(told) + "\nat the threshold; brackets and bands are 95 % intervals, 1 run"

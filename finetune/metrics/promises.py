@@ -202,7 +202,7 @@ def _rank(images: int, rate: float | None, promise: Promise, asked: str, whose: 
         return rank
     can = {kind: percent(lowest_rate(images, kind)) for kind in _kinds()}
     raise ToolkitError(
-        f"{asked} {percent(rate)}",
+        f"{asked} {100 * rate:.6g} %",
         f"{images} {whose} cannot promise that ({promise}): at best {can['expected']} expected, {can['sure']} sure",
         f"{more}: it takes {images_for(rate, promise)}; or ask for {can[promise]}",
     )

@@ -27,6 +27,7 @@ from finetune.engine.shares import (
     share_size,
 )
 from finetune.engine.splits import evaluated_examples, open_examples, trained_examples
+from finetune.metrics.plots import write_rates
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, check_kind, open_detection_data, write_tree
 from finetune.yolo_world.evaluation import (
@@ -345,6 +346,8 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
     for one in measured.shown:
         drawn = draw_detections(one.above(config.confidence), detector.classes)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
+    best, defective = list(measured.best.values()), list(measured.defective.values())
+    write_rates(run.plots, best, defective, config.confidence, axis="best score in the image; higher ones are rejected")
     rows = run.log_rows()
     notes = [*run.environment().get("notes", []), *about_specks(measured.truth, config), *about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
