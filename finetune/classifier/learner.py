@@ -37,7 +37,7 @@ from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import Learner, check_patience, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -50,7 +50,7 @@ from finetune.engine.shares import (
     within_share,
 )
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
-from finetune.engine.trainer import check_patience, fit
+from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
 from toolkit.aliases import Progress
 from toolkit.files.parallel import ordered_map

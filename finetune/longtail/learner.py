@@ -36,7 +36,7 @@ from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import Learner, check_patience, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -49,7 +49,6 @@ from finetune.engine.shares import (
     within_share,
 )
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
-from finetune.engine.trainer import check_patience
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, Group, imbalance_factor

@@ -16,7 +16,7 @@ import torch
 
 from converters.sources import Source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import Learner, check_patience, training_facts
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -74,6 +74,7 @@ def train(
         ToolkitError: data, split, phrases, text features, model or device are at fault, or training fails.
     """
     found = open_detection_data(data, config)
+    check_patience(config, found.examples.subset("val"))
     source = find_model(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
