@@ -174,6 +174,7 @@ def known_scores(run: Run) -> KnownScores:
         ToolkitError: there are none, in a run of version 0.1.0, or the file is damaged.
     """
     file = run.root / _FILE
+    threshold_of(run)  # which says whether the run went to its end
     if not file.is_file():
         remedy = "train again, or choose one yourself (--threshold X)"
         raise ToolkitError(run.root, f"has no {_FILE}, which a threshold is chosen by", remedy)

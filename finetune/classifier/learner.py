@@ -21,6 +21,7 @@ from finetune.classification.inference import (
     check_classes,
     choose_train_val,
     classify_image,
+    decision_columns,
     predict_examples,
     probability_columns,
     unlabelled_examples,
@@ -37,7 +38,7 @@ from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import Learner, check_patience, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -49,7 +50,7 @@ from finetune.engine.shares import (
     predict_shares,
     within_share,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
 from toolkit.aliases import Progress
@@ -131,8 +132,20 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     opened = partial(open_examples, split=config.split, layout=config.layout)
     source, chosen = evaluated_examples(run, data, opened, layout=config.layout)
     check_classes(chosen, classes, source.root)
-    predictions = predict_examples(module, chosen, classes, config, device)
+    predictions = predict_examples(module, chosen, classes, config, device, run.threshold)
     return {**predictions.metrics(), "images": len(chosen)}
+
+
+def known_scores(run: Run) -> KnownScores:
+    """What the val images, or those held out of train, score: they were not trained on.
+
+    Raises:
+        ToolkitError: the run or its data are at fault.
+    """
+    module, classes, config, device = _trained_run(run)
+    examples = trained_examples(run, partial(open_examples, split=config.split, layout=config.layout))
+    val = choose_train_val(examples, config.hold_out, config.seed).val
+    return predict_examples(module, val, classes, config, device).known_scores
 
 
 def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
@@ -159,13 +172,13 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
 def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(_trained_run, run) as (module, classes, config, device):
         examples = unlabelled_examples([one.path for one in share], classes)
-        predictions = predict_examples(module, examples, classes, config, device)
+        predictions = predict_examples(module, examples, classes, config, device, run.threshold)
         maps = activation_maps(module, predictions, config, device)
     found = []
-    for one, look, chances in zip(share, maps, predictions.probabilities, strict=True):
+    for place, (one, look, chances) in enumerate(zip(share, maps, predictions.probabilities, strict=True)):
         name = f"{one.number:05d}_{one.path.stem}.png"
         picture = encode_png(np.ascontiguousarray(overlay_activation(look.image, look.attention)[:, :, ::-1]))
-        row: Row = {"file": one.file, "predicted": look.predicted, "probability": round(look.probability, 6)}
+        row: Row = {"file": one.file, **decision_columns(predictions, place)}
         row |= {**probability_columns(classes, chances), "picture": name}
         found.append(PredictedFile(row, ((name, picture),)))
     return found
@@ -185,10 +198,10 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     """
     config, classes = read_config(run, ClassifierConfig), run.facts(ClassFacts).classes
     module, device = _trained(run, config)
-    return lambda path: classify_image(module, path, classes, config, device)
+    return lambda path: classify_image(module, path, classes, config, device, run.threshold)
 
 
-LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor)
+LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True))
 
 
 def _facts(

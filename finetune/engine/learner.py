@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
-__all__ = ["KnownScores", "Learner", "check_patience", "training_facts"]
+__all__ = ["KnownScores", "Learner", "Scoring", "check_patience", "training_facts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +24,25 @@ class KnownScores:
 
     Attributes:
         good, defective: the higher, the more defective.
-        negated: whether a score is the negative of what a threshold is given in, such as a probability of "good".
     """
 
     good: Sequence[float]
     defective: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a learner scores whole images, so that a threshold tells good ones from others.
+
+    Attributes:
+        known: (run) -> scores to choose a threshold by.
+        lowest, highest: what a threshold may be.
+        negated: whether a threshold is the negative of such a score, as of a probability of "good".
+    """
+
+    known: Callable[[Run], KnownScores]
+    lowest: float = -math.inf
+    highest: float = math.inf
     negated: bool = False
 
 
@@ -41,8 +56,8 @@ class Learner:
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
         predict: (run, image files, out, spread) -> a row for each image; files it draws go to `out`.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
-        known_scores: (run) -> scores to choose a threshold by; None where images have no score. Such a learner heeds
-            `Run.threshold` in `evaluate`, `predict` and `load`.
+        scoring: of whole images; None where they have no score. With it a learner heeds `Run.threshold` in `evaluate`,
+            `predict` and `load`.
     """
 
     config: type[LearnerConfig]
@@ -50,7 +65,7 @@ class Learner:
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
     predict: Callable[[Run, Sequence[Path], Path, Spread], Sequence[Mapping[str, Number]]]
     load: Callable[[Run], Callable[..., Prediction]]
-    known_scores: Callable[[Run], KnownScores] | None = None
+    scoring: Scoring | None = None
 
 
 def training_facts(

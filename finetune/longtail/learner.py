@@ -27,6 +27,7 @@ from finetune.classification.inference import (
     check_classes,
     choose_train_val,
     classify_image,
+    decision_columns,
     predict_examples,
     probability_columns,
     unlabelled_examples,
@@ -36,7 +37,7 @@ from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import Learner, check_patience, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -48,7 +49,7 @@ from finetune.engine.shares import (
     predict_shares,
     within_share,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, Group, imbalance_factor
@@ -177,7 +178,20 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     source, chosen = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     check_classes(chosen, classes, source.root)
     device = pick_device(config.device)
-    return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
+    found = predict_examples(module.to(device), chosen, classes, config, device, run.threshold)
+    return _metrics(found, module.tail)
+
+
+def known_scores(run: Run) -> KnownScores:
+    """What the val images, or those held out of train, score: they were not trained on.
+
+    Raises:
+        ToolkitError: the run or its data are at fault.
+    """
+    module, classes = _ready(run)
+    config = module.config
+    val = choose_train_val(trained_examples(run, lambda place: _open(place, config)), config.hold_out, config.seed).val
+    return predict_examples(module, val, classes, config, pick_device(config.device)).known_scores
 
 
 def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
@@ -206,10 +220,11 @@ def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(_ready, run) as (module, classes):
         examples = unlabelled_examples([one.path for one in share], classes)
         config = within_share(module.config)
-        told = predict_examples(module, examples, classes, config, pick_device(config.device))
-    for one, chosen, chances in zip(share, told.predicted, told.probabilities, strict=True):
-        row: Row = {"file": one.file, "predicted": classes[chosen], "group": module.tail.groups[chosen]}
-        row["probability"] = round(float(chances.max()), 6)
+        told = predict_examples(module, examples, classes, config, pick_device(config.device), run.threshold)
+    for place, (one, chances) in enumerate(zip(share, told.probabilities, strict=True)):
+        decided = decision_columns(told, place)
+        row: Row = {"file": one.file, "predicted": decided.pop("predicted")}
+        row |= {"group": module.tail.groups[told.predicted[place]], **decided}
         found.append(PredictedFile({**row, **probability_columns(classes, chances)}))
     return found
 
@@ -303,7 +318,8 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     """
     module, classes = _restored(run)
     device = pick_device(module.config.device)
-    return partial(classify_image, module.to(device), classes=classes, config=module.config, device=device)
+    asked: dict[str, Any] = {"config": module.config, "device": device, "threshold": run.threshold}
+    return partial(classify_image, module.to(device), classes=classes, **asked)
 
 
-LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor)
+LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True))

@@ -19,7 +19,7 @@ from finetune.anomaly.thresholds import check_promise, known_scores
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
 from finetune.engine.splits import ImageRecords
@@ -101,7 +101,7 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
     return predict_anomalies(load_trained, run, read_config(run, VaeConfig), images, out, spread)
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, known_scores)
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores))
 
 
 def _facts(

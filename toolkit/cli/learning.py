@@ -114,19 +114,50 @@ def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: 
         print_table(str(file), ["class", "phrase"], [list(row) for row in phrases.items()], texts=2)
 
 
+_Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Instead of the run's own: of an image's score (vae), of p(good) (classifier, longtail), of a detection's "
+        "score (yolo-world).",
+    ),
+]
+
+
 @with_links
 def evaluate(
     run: RunArg,
     data: Annotated[
         Path | None, typer.Argument(metavar="DATA", help="Other data than the run was trained on; all of it is test.")
     ] = None,
+    threshold: _Threshold = None,
+    max_false_reject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."
+        ),
+    ] = None,
+    max_escape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."
+        ),
+    ] = None,
+    promise: Annotated[
+        str,
+        typer.Option(
+            metavar="expected|sure", help="What such a share promises: kept on average, or with 95 % confidence."
+        ),
+    ] = "expected",
     as_json: JsonOpt = False,
 ) -> None:
     """Evaluate the best checkpoint of a run, on its own test images or on other data."""
     from finetune.inference import load_run
 
     opened = load_run(run)
-    metrics = opened.evaluate(data)
+    metrics = opened.evaluate(
+        data, threshold=threshold, max_false_reject=max_false_reject, max_escape=max_escape, promise=promise
+    )
     if as_json:
         print_json({"run": str(run), "learner": opened.learner, "metrics": metrics})
     else:
@@ -145,6 +176,10 @@ def predict(
     words: Annotated[
         str | None, typer.Option(metavar="WORDS", help="yolo-world: other things to look for, commas between them.")
     ] = None,
+    threshold: _Threshold = None,
+    confidence: Annotated[
+        float | None, typer.Option(metavar="X", help="yolo-world: show detections whose score is higher.")
+    ] = None,
     cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
@@ -152,7 +187,8 @@ def predict(
     from finetune.inference import predict as run_on
 
     wanted = None if words is None else [word.strip() for word in words.split(",")]
-    rows = run_on(run, images, out, words=wanted, cluster=cluster)
+    asked = _confidence_or(run, confidence, threshold)
+    rows = run_on(run, images, out, words=wanted, threshold=asked, cluster=cluster)
     if as_json:
         print_json({"run": str(run), "out": str(out), "predictions": rows})
         return
@@ -162,13 +198,31 @@ def predict(
         say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
 
 
+def _confidence_or(run: Path, confidence: float | None, threshold: float | None) -> float | None:
+    """The threshold of a prediction; of a detector it may be called confidence."""
+    from finetune.engine.runs import open_run
+
+    if confidence is None:
+        return threshold
+    if threshold is not None:
+        raise ToolkitError("--confidence", "does not go with --threshold", "give one of them")
+    learner = open_run(run).learner
+    if learner != "yolo-world":
+        raise ToolkitError("--confidence", f"{run} is a run of {learner}", "use --threshold")
+    return confidence
+
+
 def _print_metrics(title: str, metrics: Mapping[str, object], rest: str) -> None:
     """The figures of the whole as a table; those of single classes are too many, and `rest` says where they are."""
     told = {name: value for name, value in metrics.items() if name not in ("split_sha256", "seconds")}
     shown = [name for name in told if not _DETAILS.search(name)]
-    print_table(title, ["metric", "value"], [[name, _short(told[name])] for name in shown])
+    print_table(title, ["metric", "value"], [[name, _shown(name, told[name])] for name in shown])
     if len(shown) < len(told):
         say(f"{len(told) - len(shown)} more, by class or size: {rest}")
+
+
+def _shown(name: str, value: object) -> str:
+    return repr(value) if name == "threshold" else _short(value)  # whole, so that it can be given to --threshold
 
 
 def _short(value: object) -> str:
