@@ -26,7 +26,7 @@ from finetune.classification.inference import (
     probability_columns,
     unlabelled_examples,
 )
-from finetune.classification.plots import draw_confusion
+from finetune.classification.plots import draw_result
 from finetune.classification.views.datasets import labelled_images
 from finetune.classifier.activations import activation_maps
 from finetune.classifier.config import ClassifierConfig
@@ -266,7 +266,7 @@ def _metrics(predictions: Predictions, tested: str) -> dict[str, float | int]:
 def _draw(
     run: Run, module: ClassifierModule, tested: Predictions, config: ClassifierConfig, device: torch.device
 ) -> None:
-    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), tested.classes))
+    draw_result(run, tested)
     # Its mistakes first: they are what one wants to see.
     wrong = tested.labels != tested.predicted
     order = sorted(range(len(wrong)), key=lambda index: (not wrong[index], tested.examples[index].key))[

@@ -32,7 +32,7 @@ from finetune.classification.inference import (
     probability_columns,
     unlabelled_examples,
 )
-from finetune.classification.plots import draw_confusion
+from finetune.classification.plots import draw_result
 from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
@@ -57,7 +57,6 @@ from finetune.longtail.module import LongtailModule, first_stage, fit_longtail
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
-from toolkit.files.publish import write_whole
 from toolkit.files.typed import Count
 
 __all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict", "prepare", "train", "train_net"]
@@ -156,7 +155,7 @@ def train_net(
         name="classes.csv",
     )
     run.write_predictions(tested.confusion_rows(), name="confusion.csv")
-    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), classes))
+    draw_result(run, tested)
     run.write_metrics({**figures, **later()}, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 

@@ -334,8 +334,8 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
     measured = measure_detector(detector, found.source, found.tested[1], config)
     write_json(run.root / "truth.json", measured.truth)
     write_json(run.root / "predictions.json", measured.results)
-    for one in measured.shown:
-        drawn = draw_detections(one.above(config.confidence), detector.classes)
+    for one, labelled in zip(measured.shown, measured.labelled, strict=True):
+        drawn = draw_detections(one.above(config.confidence), detector.classes, labelled)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
     rows = run.log_rows()
     notes = [*run.environment().get("notes", []), *about_specks(measured.truth, config), *about_zero(rows)]
