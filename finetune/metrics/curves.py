@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finetune.metrics.anomaly import rank_scores
+from finetune.metrics.rejection import rejection_curve
 from toolkit.plotting.figures import BLUE, FAINT, INK, WIDTH, as_png, new_figure, own_style
 
 if TYPE_CHECKING:
