@@ -77,10 +77,14 @@ def _draw_panel(axes: Axes, quantity: str, curves: Mapping[str, _Points]) -> Non
         words += f": val {values[best]:.4g} in epoch {epochs[best]}"
     if quantity.endswith("loss") and min(every) > 0 and max(every) > _LOGARITHMIC * min(every):
         axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
     axes.set_title(words, fontsize=8)
     axes.set_xlabel("epoch")
     _whole_numbers(axes.xaxis)
     axes.margins(x=_MARGIN, y=2 * _MARGIN)
+    if all(len(epochs) == 1 for epochs, _ in curves.values()):
+        only = next(iter(curves.values()))[0][0]
+        axes.set(xlim=(only - 0.5, only + 0.5), xticks=[only])
     _ruled(axes)
     if len(curves) > 1:
         axes.legend(fontsize=7)
@@ -96,6 +100,12 @@ def _whole_numbers(axis: Axis) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Write the numbers of a logarithmic axis out: powers would need typesetting."""
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter("")
 
 
 def draw_scores(
@@ -150,11 +160,12 @@ def _draw_histogram(
         axes.axvline(threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
     if wide:
         axes.set_xscale("log")
+        _plain_numbers(axes.xaxis)
     axes.margins(x=_MARGIN)
     _whole_numbers(axes.yaxis)
     axes.set(xlabel=axis, ylabel="images")
     axes.set_title("Scores of the test images, 1 seed")
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
 
 
 def _draw_roc(
