@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from finetune.classification.backbones import Backbone, build_backbone
+from finetune.classification.backbones import Backbone, build_backbone, untrained_backbone
 from finetune.classification.inference import (
     Predictions,
     TrainValSplit,
@@ -224,8 +224,7 @@ def _fit(
 def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
     """The classifier of a run, ready for use."""
     classes, device = run.facts(ClassFacts).classes, pick_device(config.device)
-    backbone = build_backbone(config.backbone, "none", len(classes), image_size=config.image_size)
-    module = ClassifierModule(backbone, config)
+    module = ClassifierModule(untrained_backbone(run, config, len(classes)), config)
     load_weights(module, run.best_checkpoint)
     return module.to(device).eval(), device
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts
+from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts, untrained_backbone
 from finetune.classification.inference import (
     Predictions,
     TrainValSplit,
@@ -273,8 +273,7 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     config, told = read_config(run, LongtailConfig), run.facts(_TailFacts)
     counts = tuple(told.train_images)
     tail = Tail(counts, tuple(told.groups), imbalance_factor(counts))
-    backbone = build_backbone(config.backbone, "none", len(counts), image_size=config.image_size)
-    module = LongtailModule(*feature_map(backbone), tail, config)
+    module = LongtailModule(*feature_map(untrained_backbone(run, config, len(counts))), tail, config)
     load_weights(module, run.best_checkpoint)
     return module, tuple(told.classes)
 
