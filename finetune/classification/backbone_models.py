@@ -166,9 +166,10 @@ def as_map(model: nn.Module, output: torch.Tensor) -> torch.Tensor:
         last = isinstance(model, SwinTransformer) or getattr(model, "output_fmt", "NCHW") == "NHWC"
         # Some layers of such a model have their channels first all the same; maps are square.
         return output.permute(0, 3, 1, 2) if last and output.shape[1] == output.shape[2] else output
-    # Torchvision's have one token of no place, for the class; timm's say how many.
+    # Torchvision's have one token of no place, for the class; timm's say how many, and some add them late.
     first = int(getattr(model, "num_prefix_tokens", isinstance(model, VisionTransformer)))
-    side = round((output.shape[1] - first) ** 0.5)
-    if output.shape[1] != first + side * side:
-        raise ToolkitError(f"backbone {type(model).__name__}", "has no map of places", "use a convolutional one")
-    return output[:, first:].transpose(1, 2).reshape(len(output), -1, side, side)
+    for left_out in (first, 0):
+        side = round((output.shape[1] - left_out) ** 0.5)
+        if output.shape[1] == left_out + side * side:
+            return output[:, left_out:].transpose(1, 2).reshape(len(output), -1, side, side)
+    raise ToolkitError(f"backbone {type(model).__name__}", "has no map of places", "use a convolutional one")

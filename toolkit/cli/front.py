@@ -150,4 +150,4 @@ def _told(error: Exception, command: str) -> ToolkitError | None:
 
 def _extra(package: str) -> str:
     """The extra of this project that brings a package."""
-    return {"ultralytics": "yolo", "open_clip": "yolo", "onnx": "yolo", "distributed": "cluster"}.get(package, "train")
+    return {"ultralytics": "yolo", "open_clip": "yolo", "distributed": "cluster"}.get(package, "train")
