@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from finetune.classification.averaging import weight_averaging
 from finetune.classification.backbones import Backbone
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
@@ -26,6 +25,7 @@ from finetune.classification.inference import (
     probability_columns,
     unlabelled_examples,
 )
+from finetune.classification.optimizers import weight_averaging
 from finetune.classification.plots import draw_result
 from finetune.classification.views.datasets import labelled_images
 from finetune.classifier.activations import activation_maps
@@ -247,7 +247,7 @@ def _fit(
 def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
     """The classifier of a run, ready for use."""
     classes, device = run.facts(ClassFacts).classes, pick_device(config.device)
-    module = ClassifierModule(build_network(config, "none", len(classes)), config)
+    module = ClassifierModule(build_network(config, run, len(classes)), config)
     load_weights(module, run.best_checkpoint)
     return module.to(device).eval(), device
 

@@ -303,8 +303,7 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     config, told = read_config(run, LongtailConfig), run.facts(_TailFacts)
     counts = tuple(told.train_images)
     tail = Tail(counts, tuple(told.groups), imbalance_factor(counts))
-    backbone = build_network(config, "none", len(counts))
-    module = LongtailModule(*feature_map(backbone), tail, config)
+    module = LongtailModule(*feature_map(build_network(config, run, len(counts))), tail, config)
     load_weights(module, run.best_checkpoint)
     return module, tuple(told.classes)
 

@@ -11,12 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from finetune.classification.averaging import weight_averaging
 from finetune.classification.config import BackboneConfig, HeadConfig
 from finetune.classification.folds import draw_folds
 from finetune.classification.heads import build_network, make_head
 from finetune.classification.inference import Predictions
-from finetune.classification.optimizers import choose_optimizer, rate_factor
+from finetune.classification.optimizers import choose_optimizer, rate_factor, weight_averaging
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.module import class_weights
 from finetune.engine.config import LearnerConfig, parse_config
