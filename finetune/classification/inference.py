@@ -26,7 +26,6 @@ from finetune.engine.prediction import Prediction
 from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.engine.transforms import eval_transform, flipped_views
 from finetune.metrics.classification import classification_metrics, confusion_counts
-from finetune.metrics.plots import write_rates
 from finetune.metrics.rejection import rejection_metrics
 from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
@@ -46,7 +45,6 @@ __all__ = [
     "probability_columns",
     "unlabelled_examples",
     "view_batches",
-    "write_good_rates",
 ]
 
 Probabilities = npt.NDArray[np.float64]
@@ -169,13 +167,6 @@ def decision_columns(found: Predictions, place: int) -> dict[str, str | int | fl
             "rejected": int(chosen != found.good),
         }
     )
-
-
-def write_good_rates(folder: Path, found: Predictions) -> None:
-    """Leave FOLDER/rates.png: what thresholds of the probability of "good" would do, where there is such a class."""
-    if found.good is not None and found.p_good is not None:
-        axis = "p(good) of the image; lower ones are rejected"
-        write_rates(folder, -found.p_good, found.labels != found.good, found.threshold, axis=axis, negated=True)
 
 
 def probability_columns(classes: Sequence[str], chances: npt.NDArray[np.float64]) -> dict[str, float]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from finetune.classification.averaging import weight_averaging
 from finetune.classification.backbones import Backbone
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
@@ -25,9 +24,9 @@ from finetune.classification.inference import (
     predict_examples,
     probability_columns,
     unlabelled_examples,
-    write_good_rates,
 )
-from finetune.classification.plots import draw_confusion
+from finetune.classification.optimizers import weight_averaging
+from finetune.classification.plots import draw_result
 from finetune.classification.views.datasets import labelled_images
 from finetune.classifier.activations import activation_maps
 from finetune.classifier.config import ClassifierConfig
@@ -39,7 +38,7 @@ from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -53,7 +52,7 @@ from finetune.engine.shares import (
     within_share,
 )
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
-from finetune.engine.trainer import check_patience, fit
+from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
 from toolkit.aliases import Progress
 from toolkit.files.parallel import ordered_map
@@ -253,7 +252,7 @@ def _fit(
 def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
     """The classifier of a run, ready for use."""
     classes, device = run.facts(ClassFacts).classes, pick_device(config.device)
-    module = ClassifierModule(build_network(config, "none", len(classes)), config)
+    module = ClassifierModule(build_network(config, run, len(classes)), config)
     load_weights(module, run.best_checkpoint)
     return module.to(device).eval(), device
 
@@ -272,7 +271,7 @@ def _metrics(predictions: Predictions, tested: str) -> dict[str, float | int]:
 def _draw(
     run: Run, module: ClassifierModule, tested: Predictions, config: ClassifierConfig, device: torch.device
 ) -> None:
-    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), tested.classes))
+    draw_result(run, tested)
     # Its mistakes first: they are what one wants to see.
     wrong = tested.labels != tested.predicted
     order = sorted(range(len(wrong)), key=lambda index: (not wrong[index], tested.examples[index].key))[
@@ -281,4 +280,3 @@ def _draw(
     shown = Predictions([tested.examples[i] for i in order], tested.classes, tested.probabilities[order])
     if order:
         write_whole(run.plots / "gradcam.png", draw_activations(activation_maps(module, shown, config, device)))
-    write_good_rates(run.plots, tested)

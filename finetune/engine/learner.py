@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,11 +13,12 @@ from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Run
 from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
+from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
     from finetune.engine.outputs.predictions import PredictedRows
 
-__all__ = ["KnownScores", "Learner", "Scoring", "training_facts"]
+__all__ = ["KnownScores", "Learner", "Scoring", "check_patience", "training_facts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,3 +113,21 @@ def training_facts(
         "metrics_of": metrics_of,
         "notes": list(notes),
     }
+
+
+def check_patience(config: LearnerConfig, val: Sized | None) -> None:
+    """Refuse to wait for a better figure on validation images where there are none: training would never end early.
+
+    Args:
+        config: of a learner; `hold_out` is named where it has one.
+        val: what the best epoch is chosen on.
+
+    Raises:
+        ToolkitError: there is patience, and nothing to choose on.
+    """
+    patience = getattr(config, "patience", 0)
+    if patience and not val:
+        ways = ["--set hold_out=0.2"] if "hold_out" in type(config).model_fields else []
+        ways += ["a split with a val subset", "--set patience=0"]
+        problem = "there are no validation images whose figure could stop getting better"
+        raise ToolkitError(f"patience {patience}", problem, "use " + ", or ".join(ways))

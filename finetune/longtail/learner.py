@@ -31,14 +31,13 @@ from finetune.classification.inference import (
     predict_examples,
     probability_columns,
     unlabelled_examples,
-    write_good_rates,
 )
-from finetune.classification.plots import draw_confusion
+from finetune.classification.plots import draw_result
 from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -52,7 +51,6 @@ from finetune.engine.shares import (
     within_share,
 )
 from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
-from finetune.engine.trainer import check_patience
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, Group, imbalance_factor
@@ -60,7 +58,6 @@ from finetune.longtail.module import LongtailModule, first_stage, fit_longtail
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
-from toolkit.files.publish import write_whole
 from toolkit.files.typed import Count
 
 __all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict", "prepare", "train", "train_net"]
@@ -159,8 +156,7 @@ def train_net(
         name="classes.csv",
     )
     run.write_predictions(tested.confusion_rows(), name="confusion.csv")
-    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), classes))
-    write_good_rates(run.plots, tested)
+    draw_result(run, tested)
     run.write_metrics({**figures, **later()}, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 
@@ -311,8 +307,7 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     config, told = read_config(run, LongtailConfig), run.facts(_TailFacts)
     counts = tuple(told.train_images)
     tail = Tail(counts, tuple(told.groups), imbalance_factor(counts))
-    backbone = build_network(config, "none", len(counts))
-    module = LongtailModule(*feature_map(backbone), tail, config)
+    module = LongtailModule(*feature_map(build_network(config, run, len(counts))), tail, config)
     load_weights(module, run.best_checkpoint)
     return module, tuple(told.classes)
 

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
 from finetune.metrics.rejection import rejection_curve, rejection_rates
 from finetune.metrics.significance import wilson_interval
-from toolkit.files.publish import write_whole
 from toolkit.plotting.figures import BLUE, FAINT, INK, WIDTH, as_png, new_figure, own_style
 
-__all__ = ["draw_rates", "write_rates"]
+__all__ = ["draw_rates"]
 
 _ORANGE = "#D55E00"
 _LONG_TAIL = 20.0  # times the median, from which on thresholds are shown in logarithms
 _MARGIN = 0.03
-
-
-def write_rates(
-    folder: Path,
-    scores: npt.ArrayLike,
-    defective: npt.ArrayLike,
-    threshold: float | None,
-    *,
-    axis: str,
-    negated: bool = False,
-) -> None:
-    """Leave FOLDER/rates.png, as `draw_rates` draws it, if it does.
-
-    Raises:
-        ToolkitError: it cannot be written.
-    """
-    drawn = draw_rates(scores, defective, threshold, axis=axis, negated=negated)
-    if drawn is not None:
-        write_whole(folder / "rates.png", drawn)
 
 
 def draw_rates(

@@ -68,7 +68,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_promise(len(good.held_out), config)
     device = pick_device(config.device)
     seed_all(config.seed)
-    model, began = build_model(config, config.weights)
+    model, began = build_model(config)
     views = config.augment.preset
     if views == "auto":
         views = "turn" if has_random_pose(good.train, config.seed) else "none"

@@ -15,6 +15,7 @@ from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.data import labelled_images
 from finetune.yolo_world.predictor import Detector
 from toolkit.dataset.samples import GOOD
+from toolkit.geometry.labels import Instance
 
 __all__ = [
     "LOWEST_SCORE",
@@ -40,6 +41,7 @@ class MeasuredDetections:
         best: key -> the highest score in the image; 0 where nothing was found.
         defective: key -> whether the image shows a defect.
         shown: the detections of the first images.
+        labelled: what is labelled in these.
     """
 
     truth: dict[str, Any]
@@ -47,6 +49,7 @@ class MeasuredDetections:
     best: dict[str, float]
     defective: dict[str, bool]
     shown: list[Detections]
+    labelled: list[tuple[Instance, ...]]
 
 
 def measure_detector(
@@ -76,7 +79,8 @@ def measure_detector(
         best[image.key] = float(found.scores.max(initial=0))
         if len(shown) < _MOST_DRAWN:
             shown.append(named)
-    return MeasuredDetections(truth, results, best, {key: defects[key] for key in best}, shown)
+    marked = [image.instances for image in labelled[: len(shown)]]
+    return MeasuredDetections(truth, results, best, {key: defects[key] for key in best}, shown, marked)
 
 
 def rejection_figures(found: MeasuredDetections, confidence: float) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
-from finetune.engine.learner import KnownScores, Learner, Scoring, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -27,7 +27,7 @@ from finetune.engine.shares import (
     share_size,
 )
 from finetune.engine.splits import evaluated_examples, open_examples, trained_examples
-from finetune.metrics.plots import write_rates
+from finetune.metrics.plots import draw_rates
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, check_kind, open_detection_data, write_tree
 from finetune.yolo_world.evaluation import (
@@ -77,6 +77,7 @@ def train(
         ToolkitError: data, split, phrases, text features, model or device are at fault, or training fails.
     """
     found = open_detection_data(data, config)
+    check_patience(config, found.examples.subset("val"))
     source = find_model(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
@@ -343,11 +344,10 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
     measured = measure_detector(detector, found.source, found.tested[1], config)
     write_json(run.root / "truth.json", measured.truth)
     write_json(run.root / "predictions.json", measured.results)
-    for one in measured.shown:
-        drawn = draw_detections(one.above(config.confidence), detector.classes)
+    for one, labelled in zip(measured.shown, measured.labelled, strict=True):
+        drawn = draw_detections(one.above(config.confidence), detector.classes, labelled)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
-    best, defective = list(measured.best.values()), list(measured.defective.values())
-    write_rates(run.plots, best, defective, config.confidence, axis="best score in the image; higher ones are rejected")
+    _draw_rates(run, measured, config.confidence)
     rows = run.log_rows()
     notes = [*run.environment().get("notes", []), *about_specks(measured.truth, config), *about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
@@ -357,6 +357,13 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
     told = _figures(measured, detector, config.confidence)
     run.write_metrics(told, seconds=max(seconds, run.logged_seconds()))
+
+
+def _draw_rates(run: Run, found: MeasuredDetections, confidence: float) -> None:
+    axis = "best score in the image; higher ones are rejected"
+    drawn = draw_rates(list(found.best.values()), list(found.defective.values()), confidence, axis=axis)
+    if drawn is not None:
+        write_whole(run.plots / "rates.png", drawn)
 
 
 def _figures(found: MeasuredDetections, detector: Detector, confidence: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from toolkit.cli.terminal import (
 )
 from toolkit.errors import ToolkitError
 
-__all__ = ["attempts", "compare", "evaluate", "predict", "settings", "train"]
+__all__ = ["attempts", "backbones", "compare", "evaluate", "predict", "settings", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
 _DETAILS = re.compile(r"_(class|size)_")
@@ -108,6 +109,54 @@ def settings(learner: LearnerArg) -> None:
     from finetune.learners import find_config
 
     say(settings_yaml(find_config(learner)).rstrip())
+
+
+def backbones(
+    timm: Annotated[
+        str | None, typer.Option("--timm", metavar="WORD", help="List the models of timm with WORD in their names.")
+    ] = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """List the pretrained networks that learners can begin with, and where their weights come from."""
+    from finetune.classification.catalogue import backbone_facts
+
+    if timm is not None:
+        _timm_backbones(timm, as_json)
+        return
+    found = list(backbone_facts().values())
+    if as_json:
+        print_json({"backbones": [asdict(one) for one in found]})
+        return
+    header = ["name", "weights from", "licence", "MB", "M parameters", "features", "image_size"]
+    rows = [
+        [
+            one.name,
+            one.origin,
+            one.licence or "not stated",
+            f"{one.megabytes:.1f}",
+            f"{one.parameters / 1e6:.1f}",
+            one.features,
+            one.image_size,
+        ]
+        for one in found
+    ]
+    print_table("", header, rows, texts=3)
+    say(
+        "efficientnet_lite0 needs no network; other weights are fetched once, when a learner first begins with them.\n"
+        "image_size is what they were tested with; most take others. --set backbone=timm:NAME takes a model of timm,\n"
+        "whose weights come from huggingface.co; 'defectkit backbones --timm WORD' lists those with WORD in their names."
+    )
+
+
+def _timm_backbones(word: str, as_json: bool) -> None:
+    from finetune.classification.backbone_hub import published_by_timm
+
+    found = published_by_timm(word)
+    if as_json:
+        print_json({"backbones": [asdict(one) for one in found]})
+        return
+    rows = [[one.name, one.weights, one.licence or "not stated", one.image_size] for one in found]
+    print_table("", ["name", "weights from", "licence", "image_size"], rows, texts=3)
 
 
 def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: bool) -> None:

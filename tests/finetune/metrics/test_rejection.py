@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.metrics.plots import draw_rates, write_rates
+from finetune.metrics.plots import draw_rates
 from finetune.metrics.rejection import rejection_curve, rejection_metrics, rejection_rates
 from finetune.metrics.significance import wilson_interval
 
@@ -50,20 +49,16 @@ def test_the_curve_is_what_each_threshold_does(pairs):
         assert [false_reject, escape] == pytest.approx([told["false_reject"], told["escape"]], nan_ok=True)
 
 
-@pytest.mark.parametrize("negated", [False, True])
-def test_the_picture_is_the_same_each_time_and_marks_the_threshold(negated: bool, tmp_path: Path):
-    scores, defective = np.array([0.1, 0.4, 0.3, 0.9]) * (-1 if negated else 1), [False, False, True, True]
-    told = {"axis": "p(good)", "negated": negated}
-    write_rates(tmp_path, scores, defective, 0.35, **told)
-    drawn = (tmp_path / "rates.png").read_bytes()
-    assert drawn == draw_rates(scores, defective, 0.35, **told)
-    assert drawn != draw_rates(scores, defective, None, **told)
+def test_the_picture_is_the_same_each_time_and_marks_the_threshold():
+    scores, defective = np.array([-0.1, -0.4, -0.3, -0.9]), [False, False, True, True]
+    drawn, other = (draw_rates(scores, defective, told, axis="p(good)", negated=True) for told in (0.35, None))
+    assert drawn == draw_rates(scores, defective, 0.35, axis="p(good)", negated=True)
+    assert drawn != other
     assert cv2.imdecode(np.frombuffer(drawn, np.uint8), cv2.IMREAD_COLOR).std() > 5
 
 
 @pytest.mark.parametrize(
     ("scores", "defective"), [([], []), ([1.0, 2.0], [True, True]), ([1.0], [False]), ([np.nan, 1.0], [False, True])]
 )
-def test_there_is_no_picture_of_one_kind_alone(scores, defective, tmp_path: Path):
-    write_rates(tmp_path, scores, defective, 1.0, axis="score")
-    assert not list(tmp_path.iterdir())
+def test_there_is_no_picture_of_one_kind_alone(scores, defective):
+    assert draw_rates(scores, defective, 1.0, axis="score") is None
