@@ -95,9 +95,9 @@ def choose_threshold(run: Run, wanted: Wanted, data: Path | None) -> tuple[Run, 
     _check_not_tested(run, flag, data)
     known = scoring.known(run)
     if flag == "--max-false-reject":
-        told = promise_false_reject(known.good, rate, promise, asked=flag, whose=f"good images {_WHOSE}", more=_MORE)
+        told = promise_false_reject(known.good, rate, promise, asked=flag, whose=f"good image(s) {_WHOSE}", more=_MORE)
         return with_threshold(run, _within(told, scoring, flag)), _figures(told, "false_reject")
-    told = promise_escape(known.defective, rate, promise, asked=flag, whose=f"defective images {_WHOSE}", more=_MORE)
+    told = promise_escape(known.defective, rate, promise, asked=flag, whose=f"defective image(s) {_WHOSE}", more=_MORE)
     return with_threshold(run, _within(told, scoring, flag)), _figures(told, "escape")
 
 

@@ -216,7 +216,7 @@ def test_a_threshold_is_asked_for_by_number_or_by_what_it_keeps(
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["evaluate", "RUN", "--max-false-reject", "0.1 %"], "--max-false-reject 0.1 %: 1 good images that were not"),
+        (["evaluate", "RUN", "--max-false-reject", "0.1 %"], "--max-false-reject 0.1 %: 1 good image(s) that were not"),
         (["evaluate", "RUN", "--max-escape", "2"], "--max-escape 2: is no rate between 0 and 100 %; write"),
         (["evaluate", "RUN", "--threshold", "1.5"], "--threshold: 1.5 is not a probability from 0 to 1; correct it"),
         (["predict", "RUN", "PHOTO", "--out", "OUT", "--confidence", "0.5"], "is a run of classifier; use --threshold"),

@@ -94,7 +94,7 @@ def check_promise(images: int, config: ThresholdConfig, more: str = HOLD_MORE) -
     Raises:
         ToolkitError: they cannot keep it.
     """
-    _promised([0.0] * images, config, "good images that are not trained on", more)
+    _promised([0.0] * images, config, "good image(s) that are not trained on", more)
 
 
 def choose_threshold(scores: Sequence[float], config: ThresholdConfig, more: str = HOLD_MORE) -> PromisedThreshold:
@@ -108,7 +108,7 @@ def choose_threshold(scores: Sequence[float], config: ThresholdConfig, more: str
     Raises:
         ToolkitError: they cannot keep it, or a score is not finite.
     """
-    return _promised(scores, config, "good images that are not trained on", more)
+    return _promised(scores, config, "good image(s) that are not trained on", more)
 
 
 def write_threshold(
