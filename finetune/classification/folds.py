@@ -116,7 +116,7 @@ def predict_out_of_fold(
         file, out = run.root.resolve() / f"folds/fold{fold}.csv", run.root / f"folds/fold{fold}"
         if not Run(out, run.learner).finished:
             write_split(subsets, file)
-            own = {"split": SplitConfig(file=file), "out_of_fold": 0, **changes}
+            own = {"split": SplitConfig(file=file), "out_of_fold": 0, "plots": False, **changes}
             told = fold_progress(progress, config, fold + 1)
             train(data, config.model_copy(update=own), out, out.is_dir(), told)
         for row in read_rows(out / "predictions.csv", _Predicted, f"remove {out}, and train with --resume"):

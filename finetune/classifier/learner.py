@@ -107,7 +107,7 @@ def train(
     seconds = run.logged_seconds() if config.mode == "finetune" else time.monotonic() - started
     figures = _metrics(predictions, tested)
     if config.out_of_fold:
-        figures |= predict_out_of_fold(run, data, examples, config, folds, train, progress, plots=False)
+        figures |= predict_out_of_fold(run, data, examples, config, folds, train, progress)
     run.write_metrics(figures, seconds=seconds)
     return run
 
