@@ -26,10 +26,8 @@ from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
 from finetune.engine.splits import ImageRecords
-from finetune.engine.trainer import fit
 from finetune.vae.config import VaeConfig
 from finetune.vae.gabor_vae import GaborVae, Model
-from finetune.vae.module import VaeModule
 from finetune.vae.predictor import (
     TrainedVae,
     build_model,
@@ -143,6 +141,9 @@ def _fitted(
     model: Model, good: GoodImages, views: Augment, run: Run, config: VaeConfig, progress: Progress | None
 ) -> Model:
     """The model with the weights of its best epoch."""
+    from finetune.engine.trainer import fit  # here, since prediction costs no trainer
+    from finetune.vae.module import VaeModule
+
     module = VaeModule(model.to(memory_format=torch.channels_last), config)
     batches = repeatable_loader(
         ImageDataset(as_good(good.train), [GOOD], config.image_size, train_views(views), seed=config.seed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from finetune.learners import LEARNERS
 from tests.commands import PATIENCE, ROOT
@@ -36,3 +37,9 @@ def test_settings_and_comparisons_need_no_torch() -> None:
     runs = [f"tests/old/0.1.0/runs/{name}" for name in ("classifier", "longtail", "vae", "yolo-world", "sam")]
     heavy = ("torch", "torchvision", "timm", "lightning", "torchmetrics", "ultralytics", "segment_anything", "sklearn")
     runs_without(heavy, *(["settings", name] for name in LEARNERS), ["compare", *runs], ["compare", *runs, "--json"])
+
+
+def test_an_anomaly_detector_is_predicted_with_without_what_trains_it(tmp_path: Path) -> None:
+    words = ["predict", "tests/old/0.1.0/runs/vae", "tests/old/0.1.0/source", "--out", str(tmp_path / "out")]
+    others = ("lightning", "torchmetrics", "torchvision", "timm", "scipy", "sklearn", "ultralytics", "matplotlib")
+    runs_without(others, words)
