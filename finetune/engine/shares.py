@@ -56,7 +56,7 @@ class Spread(Protocol):
         """What `function` makes of each item, in their order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """An image file that is to be predicted.
 
