@@ -94,7 +94,7 @@ class TrainedRun(Run):
         """What the model makes of each image, one after the other, as they are asked for; the model is loaded once.
 
         Args:
-            images: a folder or a dataset root, or any number of files, folders and arrays, which are taken one at a time.
+            images: a folder or a dataset root, or any number of files, folders and arrays, taken one at a time.
             words: as for `predict`.
 
         Raises:

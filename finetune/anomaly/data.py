@@ -80,12 +80,13 @@ def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike 
     )
 
 
-def choose_good(examples: ImageRecords, hold_out: float, seed: int) -> GoodImages:
+def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> GoodImages:
     """Decide what is trained on. Test images are neither trained on nor held out.
 
     Args:
         examples: split images.
-        hold_out: share of the good train images that are held out, where there are no good ones in val.
+        hold_out: share of the good train images that are held out, where there are no good ones in val; None where
+            none has to be.
         seed: of that draw.
 
     Raises:
@@ -110,13 +111,15 @@ def choose_good(examples: ImageRecords, hold_out: float, seed: int) -> GoodImage
     held = [example for example in examples.subset("val") if example.label == GOOD]
     if held:
         how = "the good images of val"
+    elif hold_out is None:
+        how = "nothing: there are no epochs"
     else:
         number = min(max(FEWEST_GOOD, round(hold_out * len(train))), max(0, len(train) - FEWEST_GOOD))
         order = np.random.default_rng((seed, 0x600D)).permutation(len(train))[:number]
         keys = {train[index].key for index in order}
         held, train = [one for one in train if one.key in keys], [one for one in train if one.key not in keys]
         how = f"{number} good images of train"
-    if len(train) < FEWEST_GOOD or len(held) < FEWEST_GOOD:
+    if len(train) < FEWEST_GOOD or (len(held) < FEWEST_GOOD and hold_out is not None):
         raise ToolkitError(
             examples.root,
             f"has too few good images: {len(train)} to train on and {len(held)} to hold out",

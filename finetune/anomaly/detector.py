@@ -31,6 +31,7 @@ __all__ = [
     "image_loader",
     "score_files",
     "score_images",
+    "scored_image",
 ]
 
 MapMaker = Callable[[torch.Tensor], torch.Tensor]

@@ -14,7 +14,7 @@ from finetune.classification.backbone_models import as_map
 from finetune.classification.backbones import Backbone
 from toolkit.errors import ToolkitError
 
-__all__ = ["BlockMaps", "block_maps"]
+__all__ = ["BlockMaps", "block_maps", "numbered_blocks"]
 
 # Where the blocks of an architecture are; the first place that a backbone has is taken.
 _PLACES = (
@@ -91,6 +91,11 @@ def block_maps(backbone: Backbone, blocks: Sequence[str | int]) -> BlockMaps:
     if not names or len(set(names)) < len(names):
         raise ToolkitError(f"blocks {','.join(map(str, blocks))}", "each block is named once, at least one", "")
     return BlockMaps(backbone, names)
+
+
+def numbered_blocks(backbone: Backbone) -> list[str]:
+    """Names of the blocks that have a number in the architecture of a backbone, in order; none where none have."""
+    return list(_numbered({path for path, _ in backbone.model.named_modules()} - {""}).values())
 
 
 def _block_name(backbone: Backbone, block: str) -> str:

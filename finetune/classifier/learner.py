@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from finetune.classification.backbones import Backbone
+from finetune.classification.exports import export_classifier
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
 from finetune.classification.inference import (
@@ -39,6 +40,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
+from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -206,7 +208,20 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return lambda path: classify_image(module, path, classes, config, device, run.threshold)
 
 
-LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True))
+def export(run: Run) -> Exportable:
+    """The probabilities as a graph.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    module, classes, config, _ = _trained_run(run)
+    model = module.cpu().model
+    return export_classifier(run, model, model, classes, config)
+
+
+LEARNER = Learner(
+    ClassifierConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export
+)
 
 
 def _facts(

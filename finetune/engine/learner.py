@@ -16,6 +16,7 @@ from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
+    from finetune.engine.outputs.exports import Exportable
     from finetune.engine.outputs.predictions import PredictedRows
 
 __all__ = ["KnownScores", "Learner", "Scoring", "check_patience", "training_facts"]
@@ -70,6 +71,7 @@ class Learner:
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
         scoring: of whole images; None where they have no score. With it a learner heeds `Run.threshold` in `evaluate`,
             `predict` and `load`.
+        export: (run) -> its model as graphs that run without this program; None where it has none.
     """
 
     config: type[LearnerConfig]
@@ -78,6 +80,7 @@ class Learner:
     predict: Predict
     load: Callable[[Run], Callable[..., Prediction]]
     scoring: Scoring | None = None
+    export: Callable[[Run], Exportable] | None = None
 
 
 def training_facts(

@@ -19,6 +19,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from finetune.classification.backbones import Backbone, feature_map, frozen_parts
+from finetune.classification.exports import export_classifier
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
 from finetune.classification.inference import (
@@ -38,6 +39,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
+from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -324,4 +326,16 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return partial(classify_image, module.to(device), classes=classes, **asked)
 
 
-LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True))
+def export(run: Run) -> Exportable:
+    """The probabilities as a graph.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    module, classes = _restored(run)
+    return export_classifier(run, module.eval(), module.net, classes, module.config)
+
+
+LEARNER = Learner(
+    LongtailConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export
+)

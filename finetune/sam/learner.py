@@ -19,6 +19,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import Facts
 from finetune.engine.learner import Learner, check_patience, training_facts
+from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
@@ -36,6 +37,7 @@ from finetune.sam.config import SamConfig
 from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
 from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
+from finetune.sam.exports import export_sam
 from finetune.sam.inference import predict_image, predict_share, prompted_classes, prompted_files
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
@@ -184,7 +186,16 @@ def load_predictor(run: Run) -> Callable[..., Prediction]:
     return partial(predict_image, load_segmenter(run), read_config(run, SamConfig))
 
 
-LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor)
+def export(run: Run) -> Exportable:
+    """Encoder and decoder as graphs.
+
+    Raises:
+        ToolkitError: as `load_segmenter`.
+    """
+    return export_sam(run, load_segmenter(run).sam)
+
+
+LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, export=export)
 
 
 def load_segmenter(run: Run) -> Segmenter:

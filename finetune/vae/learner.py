@@ -14,12 +14,14 @@ from finetune.anomaly.config import Augment
 from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good_examples, train_views
 from finetune.anomaly.detector import as_good, image_loader
 from finetune.anomaly.evaluation import MAP_RESOLUTION, evaluate_detector, held_out_threshold, measure, report
+from finetune.anomaly.exports import export_detector
 from finetune.anomaly.prediction import predict_anomalies
 from finetune.anomaly.thresholds import check_promise, known_scores
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, Scoring, training_facts
+from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
@@ -38,6 +40,7 @@ from finetune.vae.predictor import (
 )
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD
+from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
 
 __all__ = ["LEARNER", "VaeConfig", "evaluate", "measure", "predict", "train"]
@@ -104,7 +107,20 @@ def predict(
     return predict_anomalies(load_trained, run, read_config(run, VaeConfig), images, out, spread, pictures=pictures)
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores))
+def export(run: Run) -> Exportable:
+    """The maps as a graph.
+
+    Raises:
+        ToolkitError: as `load_trained`, or the maps need gradients, which a graph does not have.
+    """
+    ready = load_trained(run)
+    if read_config(run, VaeConfig).score == "grad":
+        remedy = "train one with score=residual"
+        raise ToolkitError(run.root, "makes its maps by gradients (score=grad), and graphs have none", remedy)
+    return export_detector(run, ready, [ready.model])
+
+
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export)
 
 
 def _facts(

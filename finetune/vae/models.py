@@ -192,7 +192,7 @@ class FeatureVae(Vae):
         Returns:
             float32 (B, side, side).
         """
-        total = images.new_zeros(len(images), 1, *images.shape[2:])
+        total = torch.zeros_like(images[:, :1])
         pairs = self._pairs(images, self(images))
         for (expected, seen), variance in zip(pairs, self.variances, strict=True):
             off = (expected - seen).square().mean(1, keepdim=True) / variance.clamp_min(_LEAST_VARIANCE)

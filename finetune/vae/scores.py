@@ -26,7 +26,7 @@ def residual_map(model: Vae | GaborVae, images: torch.Tensor, views: int = 1) ->
     Returns:
         float32 (B, side, side), 0 or more.
     """
-    total = torch.zeros(len(images), *images.shape[2:], device=images.device)
+    total = torch.zeros_like(images[:, 0])
     for view in range(views):
         found = _one_view(model, _dihedral(images, view))
         total += _dihedral(found[:, None], view, back=True)[:, 0]

@@ -15,6 +15,7 @@ import torch
 
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
+from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -197,7 +198,20 @@ def _predict_share(
     return told
 
 
-LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, LOWEST_SCORE, 1))
+def export(run: Run) -> Exportable:
+    """As `finetune.yolo_world.export.export_detector`.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    from finetune.yolo_world.export import export_detector
+
+    return export_detector(run)
+
+
+LEARNER = Learner(
+    YoloWorldConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, LOWEST_SCORE, 1), export
+)
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:

@@ -31,6 +31,7 @@ TINY: dict[str, dict[str, Any]] = {
         "patch_size": 2,
         "device": "cpu",
     },
+    "patchcore": {"weights": "none", "image_size": 32, "max_patches": 64, "candidates": 400, "device": "cpu"},
     "sam": {
         "model": "tiny",
         "weights": "none",

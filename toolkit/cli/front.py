@@ -20,7 +20,7 @@ from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
 from toolkit.cli.layouts import layouts
-from toolkit.cli.learning import attempts, backbones, compare, evaluate, predict, settings, train
+from toolkit.cli.learning import attempts, backbones, compare, evaluate, export, predict, settings, train
 from toolkit.cli.remedies import fit_error, options_of
 from toolkit.cli.terminal import print_error, print_json_error
 from toolkit.errors import ToolkitError
@@ -70,6 +70,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (compare, "defectkit compare runs/one runs/other --out compared.png"),
     (evaluate, ""),
     (predict, "defectkit predict runs/screw photos/ --out predictions"),
+    (export, "defectkit export runs/screw --to onnx"),
     (autolabel, "defectkit autolabel photos/ --detector runs/words --segmenter runs/sam --out labelled"),
     (demo, ""),
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import ClusterOpt, JsonOpt, with_links
+from toolkit.cli.options import ClusterOpt, JsonOpt, OverwriteOpt, with_links
 from toolkit.cli.terminal import (
     print_failures,
     print_json,
@@ -23,7 +23,7 @@ from toolkit.cli.terminal import (
 )
 from toolkit.errors import ToolkitError
 
-__all__ = ["attempts", "backbones", "compare", "evaluate", "predict", "settings", "train"]
+__all__ = ["attempts", "backbones", "compare", "evaluate", "export", "predict", "settings", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
 _DETAILS = re.compile(r"_(class|size)_")
@@ -273,6 +273,27 @@ def _confidence_or(run: Path, confidence: float | None, threshold: float | None)
     if learner != "yolo-world":
         raise ToolkitError("--confidence", f"{run} is a run of {learner}", "use --threshold")
     return confidence
+
+
+def export(
+    run: RunArg,
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="onnx or torchscript.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files; by default RUN/export/FORM.")
+    ] = None,
+    overwrite: OverwriteOpt = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Write a run's model as files that run without this program, each proven against PyTorch."""
+    from finetune.exporting import export as write
+
+    made = write(run, to, out, overwrite=overwrite)
+    if as_json:
+        print_json({"run": str(run), "out": str(made.out), **made.about})
+        return
+    rows = [[one["file"], f"{one['bytes'] / 2**20:.1f}", f"{one['max_difference']:.1e}"] for one in made.about["files"]]
+    print_table(str(made.out), ["file", "MB", "largest difference from PyTorch"], rows)
+    say(f"how to use it: {made.out / 'export.json'}")
 
 
 def _print_metrics(title: str, metrics: Mapping[str, object], rest: str) -> None:
