@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import pickle
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -22,7 +23,7 @@ from finetune.engine.runs import read_config
 from finetune.learners import LEARNERS, find_config, find_learner
 from finetune.vae.predictor import load_trained
 from tests.clusters import running_cluster
-from tests.commands import snapshot, times
+from tests.commands import ROOT, snapshot, times
 from tests.finetune.runs import TINY, make_data
 from toolkit import ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -260,7 +261,9 @@ def test_a_threshold_is_chosen_by_images_that_are_not_tested_and_used_in_predict
 
 
 def test_what_no_threshold_can_promise_is_refused(vae: TrainedRun) -> None:
-    with pytest.raises(ToolkitError, match=r"max_false_reject=1 %: 5 good image.s. .* cannot promise that \(expected\)"):
+    with pytest.raises(
+        ToolkitError, match=r"max_false_reject=1 %: 5 good image.s. .* cannot promise that \(expected\)"
+    ):
         vae.evaluate(max_false_reject=0.01)
     with pytest.raises(ToolkitError, match="there are no defective image.s. that were not trained on"):
         vae.evaluate(max_escape=0.5)
@@ -290,3 +293,12 @@ def test_a_threshold_is_not_chosen_by_the_images_that_are_tested(vae: TrainedRun
     load_run(copy).note(metrics_of="test")
     with pytest.raises(ToolkitError, match=r"has no known_scores\.csv.*train again, or choose one yourself"):
         load_run(copy).evaluate(max_false_reject=0.5)
+
+
+def test_every_figure_is_in_the_glossary(run: TrainedRun) -> None:
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    prompts = r"(?:untuned_)?(iou|dice|boundary_iou)_(?:jittered_box|box|point|clicks3)"
+    for name in run.metrics:
+        general = re.sub(r"_class_.*", "_class_X", re.sub(r"_size_.*", "_size_S", name))
+        general = re.sub(r"_(low|high)$", "", re.sub(f"^{prompts}", r"\1_P", general))
+        assert f"`{general}`" in page, name
