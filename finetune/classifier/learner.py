@@ -219,7 +219,7 @@ def export(run: Run) -> Exportable:
 
 
 LEARNER = Learner(
-    ClassifierConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export=export
+    ClassifierConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export
 )
 
 

@@ -338,5 +338,5 @@ def export(run: Run) -> Exportable:
 
 
 LEARNER = Learner(
-    LongtailConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export=export
+    LongtailConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export
 )

@@ -18,7 +18,7 @@ class Budget:
     """Sizes that are known before the first image is looked at.
 
     Attributes:
-        images: that are remembered, each in all its views.
+        images: that are remembered; each view of one counts.
         patches: of one view of an image.
         dims: numbers of a patch.
         candidates: patches that the bank is chosen among.
@@ -69,12 +69,12 @@ def plan_budget(config: PatchcoreConfig, images: int, side: int, dims: int) -> B
 
     Args:
         config: settings.
-        images: that are remembered; views count.
+        images: that might be remembered, at least one; views count.
         side: patches to a side of an image.
         dims: numbers of a patch.
     """
-    patches = side * side
-    drawn = min(patches, -(-config.candidates // max(1, images)))
+    patches, images = side * side, min(images, config.candidates)
+    drawn = min(patches, config.candidates // images)
     candidates = drawn * images
     share = max(1, round(config.coreset * images * patches))
     return Budget(images, patches, dims, candidates, min(share, config.max_patches, candidates), drawn)

@@ -27,6 +27,7 @@ def choose_coreset(patches: torch.Tensor, size: int, *, seed: int = 0, dims: int
         return torch.arange(len(patches), device=patches.device)
     draw = torch.Generator().manual_seed(seed)
     first = int(torch.randint(len(patches), (), generator=draw))
+    patches = patches - patches.mean(0)  # products of what lies far from 0 would drown the differences
     if patches.shape[1] > dims:
         projection = torch.randn(patches.shape[1], dims, generator=draw) / dims**0.5
         patches = patches @ projection.to(patches)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,9 @@ import torch
 from converters.formats.registry import check_formats
 from finetune.anomaly.config import Augment
 from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good_examples
-from finetune.anomaly.detector import image_loader, score_images, scored_image
+from finetune.anomaly.detector import score_images
 from finetune.anomaly.evaluation import MAP_RESOLUTION, evaluate_detector, report
 from finetune.anomaly.exports import export_detector
-from finetune.anomaly.maps import smooth
 from finetune.anomaly.prediction import predict_anomalies
 from finetune.anomaly.thresholds import (
     HOLD_MORE,
@@ -28,27 +25,24 @@ from finetune.anomaly.thresholds import (
     write_threshold,
 )
 from finetune.classification.backbones import Backbone
-from finetune.engine.devices import device_name, memory_full, mixed_seed, pick_device, seed_all
+from finetune.engine.devices import device_name, memory_full, pick_device, seed_all
 from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
-from finetune.engine.splits import ImageRecord, ImageRecords
+from finetune.engine.splits import ImageRecords
 from finetune.patchcore.budget import Budget, plan_budget
 from finetune.patchcore.config import PatchcoreConfig
-from finetune.patchcore.coreset import choose_coreset
 from finetune.patchcore.features import PatchFeatures
-from finetune.patchcore.memory import MemoryBank
 from finetune.patchcore.models import PatchCore
 from finetune.patchcore.predictor import (
     TrainedPatchcore,
     build_features,
-    load_model,
     load_predictor,
     load_trained,
-    save_model,
 )
+from finetune.patchcore.remembering import VIEWS, Memorizer
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD
 from toolkit.files.parallel import ordered_map
@@ -85,21 +79,17 @@ def train(
     features, backbone = build_features(config, config.weights)
     features = features.to(device).to(memory_format=torch.channels_last)
     views = _views(good, config)
-    budget = plan_budget(config, len(good.train) * _NUMBER[views], features.side, features.dims)
+    budget = plan_budget(config, len(good.train) * VIEWS[views], features.side, features.dims)
     facts = _facts(examples, good, config, backbone, device, budget, features) | {"augment": views}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
-    steps = _Steps(progress, len(good.train) * (_NUMBER[views] + config.cross_fit))
+    memorizer = Memorizer(features, good.train, config, views, budget, device, progress)
     with _explained(run, config):
-        model = _remembered(run, features, good, views, budget, config, device, steps)
-        threshold = _threshold(run, model, good, examples, config, device, steps)
-        report(
-            run,
-            TrainedPatchcore(model, config, device, threshold, model),
-            examples.subset("test"),
-            examples.source or data,
-        )
+        model = memorizer.remember(run)
+        threshold = _threshold(run, memorizer, model, good, examples)
+        ready = TrainedPatchcore(model, config, device, threshold, model)
+        report(run, ready, examples.subset("test"), examples.source or data)
     return run
 
 
@@ -137,34 +127,10 @@ def export(run: Run) -> Exportable:
 LEARNER = Learner(PatchcoreConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export)
 
 
-@dataclass
-class _Steps:
-    """Counts images, and tells how many are done."""
-
-    progress: Progress | None
-    total: int
-    done: int = 0
-
-    def add(self, number: int) -> None:
-        self.done += number
-        if self.progress is not None:
-            self.progress(self.done, self.total)
-
-
-_NUMBER: dict[Augment, int] = {"none": 1, "flip": 2, "turn": 8}
-
-
 def _views(good: GoodImages, config: PatchcoreConfig) -> Augment:
     if config.augment.preset != "auto":
         return config.augment.preset
     return "turn" if len(good.train) < _FEW and has_random_pose(good.train, config.seed) else "none"
-
-
-def _view(images: torch.Tensor, number: int) -> torch.Tensor:
-    """One of the eight turned and mirrored views of square images (B, 3, side, side); 0 is as they are, 1 mirrored."""
-    axes = [axis for axis, bit in ((3, 1), (2, 2)) if number & bit]
-    images = images.flip(axes) if axes else images
-    return images.transpose(2, 3) if number & 4 else images
 
 
 def _judging(good: GoodImages, config: PatchcoreConfig) -> int:
@@ -194,90 +160,17 @@ def _facts(
     return {**told, "map_resolution": MAP_RESOLUTION, "blocks": list(features.blocks), "memory_bank": bank}
 
 
-def _remembered(
-    run: Run,
-    features: PatchFeatures,
-    good: GoodImages,
-    views: Augment,
-    budget: Budget,
-    config: PatchcoreConfig,
-    device: torch.device,
-    steps: _Steps,
-) -> PatchCore:
-    """The model with its memory: that of a run which was interrupted later, or a new one."""
-    if (run.checkpoints / "last.ckpt").is_file():
-        steps.add(len(good.train) * _NUMBER[views])
-        return load_model(run, config)
-    started = time.monotonic()
-    patches, origin = _drawn(features, good.train, views, budget, config, device, steps)
-    kept = choose_coreset(patches, budget.bank, seed=mixed_seed(config.seed, 2))
-    bank = MemoryBank(patches[kept].contiguous(), origin[kept].contiguous(), config.neighbours)
-    model = PatchCore(features, bank).to(device).eval()
-    row = {"epoch": "0", "candidates": str(len(patches)), "patches": str(len(bank))}
-    run.log_epoch({**row, "seconds": f"{time.monotonic() - started:.3f}"})
-    save_model(run, model)
-    return model
-
-
-def _drawn(
-    features: PatchFeatures,
-    train: Sequence[ImageRecord],
-    views: Augment,
-    budget: Budget,
-    config: PatchcoreConfig,
-    device: torch.device,
-    steps: _Steps,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Patches of all train images alike, float32 (N, D), and the number of the image of each, int32 (N,)."""
-    patches = torch.empty(budget.candidates, budget.dims, device=device)
-    origin = torch.empty(budget.candidates, dtype=torch.int32, device=device)
-    place = 0
-    for batch in image_loader(train, config):
-        images = batch["image"].to(device)
-        for view in range(_NUMBER[views]):
-            found = features(_view(images, view).contiguous(memory_format=torch.channels_last))
-            for one, number in zip(found, batch["index"].tolist(), strict=True):
-                draw = torch.Generator().manual_seed(mixed_seed(config.seed, number, view))
-                rows = torch.randperm(budget.patches, generator=draw)[: budget.drawn].sort().values
-                patches[place : place + budget.drawn] = one[rows.to(device)]
-                origin[place : place + budget.drawn] = number
-                place += budget.drawn
-            steps.add(len(images))
-    return patches, origin
-
-
-def _threshold(
-    run: Run,
-    model: PatchCore,
-    good: GoodImages,
-    examples: ImageRecords,
-    config: PatchcoreConfig,
-    device: torch.device,
-    steps: _Steps,
-) -> float:
+def _threshold(run: Run, memorizer: Memorizer, model: PatchCore, good: GoodImages, examples: ImageRecords) -> float:
     """The threshold by good images that are not remembered, or each without itself; defects of val are scored too."""
-    left_out = _left_out_scores(model, good.train, config, device, steps) if config.cross_fit else []
+    config = memorizer.config
+    left_out = memorizer.left_out_scores(model) if config.cross_fit else []
     known = [*good.held_out, *(one for one in examples.subset("val") if one.label != GOOD)]
-    scores = [one.score for one in score_images(model, known, config, device)] if known else []
+    scores = [one.score for one in score_images(model, known, config, memorizer.device)] if known else []
     told = [KnownImage(one.key, GOOD, score) for one, score in zip(good.train, left_out, strict=False)]
     told += [KnownImage(one.key, one.label, score) for one, score in zip(known, scores, strict=True)]
     chosen = choose_threshold([*left_out, *scores[: len(good.held_out)]], config)
     write_threshold(run, chosen, told, config, "cross-fitted" if config.cross_fit else "held out")
     return chosen.value
-
-
-def _left_out_scores(
-    model: PatchCore, train: Sequence[ImageRecord], config: PatchcoreConfig, device: torch.device, steps: _Steps
-) -> list[float]:
-    """What each remembered image scores where the bank has nothing of itself."""
-    scores = []
-    for batch in image_loader(train, config):
-        images = batch["image"].to(device).contiguous(memory_format=torch.channels_last)
-        maps = smooth(model(images, batch["index"]), config.smoothing * config.image_size).cpu().numpy()
-        rows = zip(batch["index"].tolist(), maps, strict=True)
-        scores += [scored_image(train[index], one, config).score for index, one in rows]
-        steps.add(len(images))
-    return scores
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class MemoryBank(nn.Module):
     patches: torch.Tensor
     origin: torch.Tensor
     around: torch.Tensor
+    centre: torch.Tensor
 
     def __init__(self, patches: torch.Tensor, origin: torch.Tensor, neighbours: int) -> None:
         """Remember patches.
@@ -38,6 +39,8 @@ class MemoryBank(nn.Module):
         super().__init__()
         self.register_buffer("patches", patches)
         self.register_buffer("origin", origin)
+        # Products of what lies far from 0 would drown the differences.
+        self.register_buffer("centre", patches.mean(0), persistent=False)
         self.register_buffer("around", self._near_each(neighbours), persistent=False)
 
     def __len__(self) -> int:
@@ -59,19 +62,21 @@ class MemoryBank(nn.Module):
         Returns:
             float32 (N,), 0 or more.
         """
-        lengths = self.patches.square().sum(1)
+        known = self.patches - self.centre
+        lengths = known.square().sum(1)
         if without is not None and not (own := self.origin == without).all():
             lengths = lengths.masked_fill(own, torch.inf)
         if _tracing() or torch.compiler.is_exporting():
-            return self._scores(patches, lengths)  # a graph takes any number of them
-        return torch.cat([self._scores(part, lengths) for part in patches.split(self._rows())])
+            return self._scores(patches, known, lengths)  # a graph takes any number of them
+        return torch.cat([self._scores(part, known, lengths) for part in patches.split(self._rows())])
 
-    def _scores(self, patches: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def _scores(self, patches: torch.Tensor, known: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         # |p - m|^2 less |p|^2, which is the same for all m.
-        apart = torch.addmm(lengths, patches, self.patches.T, alpha=-2.0)
+        patches = patches - self.centre
+        apart = torch.addmm(lengths, patches, known.T, alpha=-2.0)
         nearest = apart.argmin(1)
         # By differences: the sum above loses what is small beside the lengths, and 0 would not be 0.
-        found = (patches - self.patches[nearest]).square().sum(1).sqrt()
+        found = (patches - known[nearest]).square().sum(1).sqrt()
         if not self.around.shape[1]:
             return found
         squares = apart.gather(1, self.around[nearest]) + patches.square().sum(1, keepdim=True)
@@ -83,10 +88,11 @@ class MemoryBank(nn.Module):
         found = [torch.zeros(0, kept, dtype=torch.int64, device=self.patches.device)]
         if not kept:
             return found[0].new_zeros(len(self), 0)
-        lengths, step = self.patches.square().sum(1), self._rows()
+        known, step = self.patches - self.centre, self._rows()
+        lengths = known.square().sum(1)
         for first in range(0, len(self), step):
-            part = self.patches[first : first + step]
-            apart = torch.addmm(lengths, part, self.patches.T, alpha=-2.0)
+            part = known[first : first + step]
+            apart = torch.addmm(lengths, part, known.T, alpha=-2.0)
             rows = torch.arange(len(part), device=part.device)
             apart[rows, first + rows] = -torch.inf  # itself, whatever the rounding
             found.append(apart.topk(kept, largest=False).indices)

@@ -119,7 +119,7 @@ def export(run: Run) -> Exportable:
     return export_detector(run, ready, [ready.model], one_by_one=score == "ssim")
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export=export)
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export)
 
 
 def _facts(

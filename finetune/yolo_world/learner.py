@@ -210,7 +210,7 @@ def export(run: Run) -> Exportable:
 
 
 LEARNER = Learner(
-    YoloWorldConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, LOWEST_SCORE, 1), export=export
+    YoloWorldConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, LOWEST_SCORE, 1), export
 )
 
 
