@@ -47,9 +47,7 @@ class VaeConfig(TrainedConfig):
     lr: float = Field(default=2e-3, gt=0)
     weights: str = Field(
         default="default",
-        description=(
-            f"of the backbone of a feature VAE: {WEIGHTS_MEANING} A VAE of bands or pixels begins at random."
-        ),
+        description=(f"of the backbone of a feature VAE: {WEIGHTS_MEANING} A VAE of bands or pixels begins at random."),
     )
     model: Literal["bands", "pixel", "feature"] = Field(
         default="bands",
