@@ -103,7 +103,7 @@ def draw_attempts(judgement: Analysis) -> bytes:
         axes.set_axisbelow(True)
         axes.set_xlabel("accuracy, %, with 95 % interval")
         images = attempts[0].main.images
-        told = f"Filled: folds ({images} images, {attempts[0].main.seeds} seeds). Open: the fixed split"
+        told = f"Filled: folds ({images} images, {_counted(attempts[0].main.seeds, 'seed')}). Open: the fixed split"
         axes.set_title(told if with_folds else f"On {images} test images", color=FAINT, fontsize=7.5)
         return as_png(figure)
 
@@ -111,7 +111,7 @@ def draw_attempts(judgement: Analysis) -> bytes:
 def _draw_score(axes: Axes, height: float, score: Score, colour: str, *, filled: bool) -> None:
     axes.plot([100 * score.low, 100 * score.high], [height, height], color=colour, linewidth=1.4, solid_capstyle="butt")
     face = colour if filled else "white"
-    axes.plot([100 * score.accuracy], [height], "o", color=face, markeredgecolor=colour, markersize=5.5)
+    axes.plot([100 * score.accuracy], [height], "o", color=face, markeredgecolor=colour, markersize=5.5, clip_on=False)
 
 
 _EFFECTS = (

@@ -77,14 +77,9 @@ class TestARun:
     def test_it_holds_every_file(self, run):
         names = {path.relative_to(run.root).as_posix() for path in run.root.rglob("*") if path.is_file()}
         assert names >= {
-            *("config.yaml", "environment.json", "metrics.json", "predictions.csv", "log.csv"),
-            *(
-                "checkpoints/last.ckpt",
-                "plots/confusion.png",
-                "plots/gradcam.png",
-                "plots/curves.png",
-                "plots/scores.png",
-            ),
+            *("config.yaml", "environment.json", "metrics.json", "predictions.csv", "log.csv", "confusion.csv"),
+            *(f"plots/{name}.png" for name in ("confusion", "gradcam", "curves", "scores")),
+            "checkpoints/last.ckpt",
         }
 
     def test_its_figures_are_those_of_the_test_images(self, run):
