@@ -1,7 +1,7 @@
 """Anomaly detectors on products: `python -m benchmarks.anomaly PRODUCT... [--learners patchcore,vae] [--seeds 3]`.
 
-Each learner is trained with its defaults once per seed and product, in a process of its own, and tested on the product's
-own test images: what `defectkit train` does. Figures are medians over the seeds; seconds are of the wall and of all
+Each learner is trained with its defaults once per seed and product, in a process of its own, and tested on the test
+images of the product: what `defectkit train` does. Figures are medians over the seeds; seconds are of the wall and of all
 processors, from the first import to the last figure; peak MB is the most memory that the process held.
 """
 
@@ -34,10 +34,8 @@ def one_run(data: str, learner: str, settings: list[str], out: str) -> dict[str,
     metrics = train(learner, data, out, load_config(find_config(learner), None, settings)).metrics
     used = resource.getrusage(resource.RUSAGE_SELF)
     costs = (time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-    nan = float("nan")
-    return {name: nan if metrics.get(name) is None else float(metrics[name]) for name in FIGURES} | dict(
-        zip(COSTS, costs, strict=True)
-    )
+    figures = {name: float("nan" if metrics.get(name) is None else metrics[name]) for name in FIGURES}
+    return figures | dict(zip(COSTS, costs, strict=True))
 
 
 def in_own_process(*words: object) -> dict[str, float]:
