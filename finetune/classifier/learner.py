@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from converters.sources import SourceLike
 from finetune.classification.backbones import Backbone, build_backbone
 from finetune.classification.inference import (
     Predictions,
@@ -37,6 +38,7 @@ from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -79,7 +81,7 @@ def train(
         ToolkitError: data, split, weights or device are at fault, or training fails.
     """
     started = time.monotonic()
-    examples = open_examples(data, config.split, config.layout)
+    examples = check_inputs(_open(data, config), config)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
@@ -87,6 +89,7 @@ def train(
     module = ClassifierModule(backbone, config)
     tested = "test" if examples.subset("test") else "val" if examples.subset("val") else "train"
     facts = _facts(examples, chosen, backbone, config, tested)
+    facts["digests"] = examples.digests
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -104,7 +107,7 @@ def train(
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> Row:
+def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     """Test a classifier, on one or several processes.
 
     Args:
@@ -120,8 +123,7 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     config = read_config(run, ClassifierConfig)
     module, device = _trained(run, config)
     classes = run.facts(ClassFacts).classes
-    opened = partial(open_examples, split=config.split, layout=config.layout)
-    source, chosen = evaluated_examples(run, data, opened, layout=config.layout)
+    source, chosen = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     check_classes(chosen, classes, source.root)
     predictions = predict_examples(module, chosen, classes, config, device)
     return {**predictions.metrics(), "images": len(chosen)}
@@ -181,6 +183,10 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
 
 
 LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor)
+
+
+def _open(data: Path, config: ClassifierConfig) -> ImageRecords:
+    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
 
 
 def _facts(

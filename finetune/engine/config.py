@@ -43,6 +43,13 @@ class LearnerConfig(BaseModel):
     """Word of version 0.1.0 -> what it is called now. A "group.key" may be in a group that has the old word's name: the
     old word is then meant where a value stands instead of a group."""
 
+    learns: ClassVar[Literal["classes", "good", "instances"]] = "classes"
+    """What of the labels is learnt: classes of images, what is good alone, or the objects in them."""
+
+    belongs: ClassVar[Mapping[str, str]] = {}
+    """Setting, or group of them -> what it needs, without which it has no effect: "model=feature", or several such
+    conditions with " and " between, and " or " between those."""
+
     epochs: int = Field(default=50, ge=1, description="passes over the training images, at most.")
     batch_size: int = Field(default=16, ge=1, description="images in a step.")
     image_size: int = Field(default=224, ge=16, description="side of the square that images are resized to, in pixels.")
@@ -59,6 +66,16 @@ class LearnerConfig(BaseModel):
         default=None,
         description="how the data is laid out: a built-in layout, a file, or a description; null finds it by itself.",
     )
+    categories: str | tuple[str, ...] = Field(
+        default=(), description="products to learn from, a name or a list of names; none takes all that are there."
+    )
+    on_problem: Literal["fail", "skip"] = Field(
+        default="fail", description='"fail" stops at faulty files, before anything is written; "skip" leaves them out.'
+    )
+
+    def scaled(self, width: int, height: int) -> tuple[float, float]:
+        """Factors by which an image is made wider and higher before it is learnt from: a square is made of it."""
+        return self.image_size / width, self.image_size / height
 
 
 class TrainedConfig(LearnerConfig):

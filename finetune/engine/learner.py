@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from converters.sources import SourceLike
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Run
@@ -30,7 +31,7 @@ class Learner:
 
     config: type[LearnerConfig]
     train: Callable[[Path, Any, Path, bool, Progress | None], Run]
-    evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
+    evaluate: Callable[[Run, SourceLike | None], Mapping[str, Number]]
     predict: Callable[[Run, Sequence[Path], Path, Spread], Sequence[Mapping[str, Number]]]
     load: Callable[[Run], Callable[..., Prediction]]
 

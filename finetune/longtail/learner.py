@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from converters.sources import SourceLike
 from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts
 from finetune.classification.inference import (
     Predictions,
@@ -35,6 +36,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import Learner, training_facts
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -85,6 +87,7 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
         _NAME,
         config,
         subsets=examples.subsets,
+        digests=examples.digests,
         data=data,
         resume=resume,
         **_facts(examples, chosen, tail, backbone, config),
@@ -100,7 +103,7 @@ def prepare(data: Path, config: LongtailConfig) -> tuple[ImageRecords, TrainValS
     Raises:
         ToolkitError: there is no tail, a class has no training image, or there is nothing to test on.
     """
-    examples = _open(data, config)
+    examples = check_inputs(_open(data, config), config)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
     if not examples.subset("test"):
         raise ToolkitError(examples.root, "has no test images in this split", "use another split")
@@ -143,7 +146,7 @@ def train_net(
     run.write_metrics(figures, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
+def evaluate(run: Run, data: SourceLike | None = None) -> dict[str, float | None]:
     """Measure a run, on one or several processes.
 
     Args:
@@ -230,7 +233,7 @@ def _recalls(found: Predictions) -> list[float]:
 
 
 def _open(data: Path, config: LongtailConfig) -> ImageRecords:
-    examples = open_examples(data, config.split, config.layout)
+    examples = open_examples(data, config.split, config.layout, config.categories, config.on_problem)
     return examples if config.longtail is None else make_tail(examples, config.longtail)
 
 

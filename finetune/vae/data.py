@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -51,7 +52,13 @@ class GoodImages:
     how: str
 
 
-def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike = None) -> ImageRecords:
+def open_good_examples(
+    data: SourceLike,
+    split: SplitConfig,
+    layout: LayoutLike = None,
+    categories: str | Sequence[str] = (),
+    on_problem: Literal["fail", "skip"] = "fail",
+) -> ImageRecords:
     """As `open_examples`; but the data's own subsets, where train holds defects, as folders of good and bad do, change.
 
     All defects of train are test then, and where no good image is, a share of the good ones of train is drawn for it.
@@ -59,7 +66,7 @@ def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike 
     Raises:
         ToolkitError: as `open_examples`.
     """
-    examples = open_examples(data, split, layout)
+    examples = open_examples(data, split, layout, categories, on_problem)
     train = examples.subset("train")
     defects = {one.key for one in train if one.label != GOOD}
     if split.file is not None or split.strategy != "native" or not defects or examples.source is None:

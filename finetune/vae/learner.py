@@ -19,6 +19,7 @@ from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -85,7 +86,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_formats(_formats(config))
     config.shape.check()
     check_score(config)
-    examples = open_good_examples(data, config.split, config.layout)
+    examples = check_inputs(_open(data, config), config)
     good = choose_good(examples, config.hold_out, config.seed)
     device = pick_device(config.device)
     seed_all(config.seed)
@@ -94,6 +95,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     if views == "auto":
         views = "turn" if has_random_pose(good.train, config.seed) else "none"
     facts = _facts(examples, good, config, digest, device) | {"augment": views}
+    facts["digests"] = examples.digests
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -106,7 +108,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
+def evaluate(run: Run, data: SourceLike | None = None) -> dict[str, float | int]:
     """Test an anomaly detector, on one or several processes.
 
     Args:
@@ -121,8 +123,7 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
     """
     ready = load_trained(run)
     config = ready.config
-    opened = partial(open_good_examples, split=config.split, layout=config.layout)
-    source, chosen = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
+    source, chosen = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     scored = score_images(ready.model, chosen, ready.config, ready.device)
     return measure(chosen, scored, source, ready.threshold)
 
@@ -170,6 +171,10 @@ def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
 
 
 LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
+
+
+def _open(data: Path, config: VaeConfig) -> ImageRecords:
+    return open_good_examples(data, config.split, config.layout, config.categories, config.on_problem)
 
 
 def _facts(

@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from converters.sources import Source
+from converters.sources import Source, SourceLike
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -27,7 +28,7 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, check_kind, labelled_images, open_detection_data, write_tree
@@ -54,7 +55,6 @@ __all__ = [
 
 _LOWEST = 0.001  # score from which on detections count for mAP
 _MOST_DRAWN = 24
-_SPECK = 2  # px; ultralytics drops narrower boxes when it trains
 
 
 @holds_run
@@ -74,6 +74,7 @@ def train(
         ToolkitError: data, split, phrases, text features, model or device are at fault, or training fails.
     """
     found = open_detection_data(data, config)
+    found = replace(found, examples=check_inputs(found.examples, config))
     source = find_model(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
@@ -81,7 +82,8 @@ def train(
 
     trainer_settings(Run(out, NAME), config, source, out)  # which refuses devices that are not there
     facts = _facts(found, config, source, table) | {"encoder_used": used}
-    run = start_run(out, NAME, config, subsets=found.examples.subsets, data=data, resume=resume, **facts)
+    subsets, digests = found.examples.subsets, found.examples.digests
+    run = start_run(out, NAME, config, subsets=subsets, digests=digests, data=data, resume=resume, **facts)
     if run.finished:
         return run
     tree = _prepared(found, run, config, table, source)
@@ -98,7 +100,7 @@ def train(
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> Row:
+def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     """Test a detector.
 
     Args:
@@ -112,8 +114,7 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    opened = partial(open_examples, split=config.split, layout=config.layout)
-    source, tested = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
+    source, tested = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     chosen = {example.key: example.subset for example in tested}
     truth, results = _measured(detector, source, chosen, config)[:2]
     return figures(truth, results, masks=detector.masks)
@@ -167,6 +168,10 @@ def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageF
 
 
 LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor)
+
+
+def _open(data: Path, config: YoloWorldConfig) -> ImageRecords:
+    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:
@@ -347,27 +352,13 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
         drawn = draw_detections(one.above(config.confidence), detector.classes)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
     rows = run.log_rows()
-    notes = [*run.environment().get("notes", []), *_about_specks(truth, config), *_about_zero(rows)]
+    notes = [*run.environment().get("notes", []), *_about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
     if config.export == "onnx":
         from finetune.yolo_world.export import export_onnx
 
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
     run.write_metrics(figures(truth, results, masks=detector.masks), seconds=max(seconds, run.logged_seconds()))
-
-
-def _about_specks(truth: Mapping[str, Any], config: YoloWorldConfig) -> list[str]:
-    """What to think of instances that vanish when images are resized."""
-    sides = {image["id"]: max(image["width"], image["height"]) for image in truth["images"]}
-    boxes = [(min(one["bbox"][2:]), sides[one["image_id"]]) for one in truth["annotations"]]
-    specks = sum(short * config.image_size < _SPECK * side for short, side in boxes)
-    if not specks:
-        return []
-    return [
-        f"{specks} of {len(boxes)} instances are narrower than {_SPECK} px once images are resized to "
-        f"{config.image_size}: a detector cannot learn them, and they count as missed; raise image_size, join them "
-        "(instances=merge:8), or leave them out (min_area=PX)"
-    ]
 
 
 def _about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:
