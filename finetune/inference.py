@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
+from converters.sources import LayoutLike, open_source
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import Number, Row, Run, csv_bytes, open_run, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
@@ -48,9 +50,11 @@ class TrainedRun(Run):
         """What to know of the run."""
         return tuple(self.environment().get("notes", ()))
 
-    def evaluate(self, data: str | Path | None = None) -> Row:
+    def evaluate(
+        self, data: str | Path | None = None, *, layout: LayoutLike = None, notes: list[str] | None = None
+    ) -> Row:
         """As `finetune.evaluate`."""
-        return evaluate(self, data)
+        return evaluate(self, data, layout=layout, notes=notes)
 
     def predict(
         self,
@@ -107,12 +111,21 @@ def load_run(root: str | Path) -> TrainedRun:
     return TrainedRun(found.root, found.learner)
 
 
-def evaluate(run: Run | str | Path, data: str | Path | None = None) -> Row:
+def evaluate(
+    run: Run | str | Path,
+    data: str | Path | None = None,
+    *,
+    layout: LayoutLike = None,
+    notes: list[str] | None = None,
+) -> Row:
     """Evaluate the best checkpoint of a run.
 
     Args:
         run: a run directory.
-        data: None for the test images of the data that it was trained on; or other data, all of which is test.
+        data: None for the test images of the data that it was trained on; or other data, all of which is test, but for
+            images whose very bytes it was trained on.
+        layout: of `data`; as that of the training, or found by itself, if None.
+        notes: gets what there is to know of the figures, such as which images they are of.
 
     Returns:
         As metrics.json.
@@ -121,7 +134,14 @@ def evaluate(run: Run | str | Path, data: str | Path | None = None) -> Row:
         ToolkitError: the run or the data are at fault.
     """
     opened = _opened(run)
-    return dict(find_learner(opened.learner).evaluate(opened, None if data is None else Path(data)))
+    if layout is not None and data is None:
+        raise ToolkitError("--layout", "is of other data, and none is named", "name DATA, or leave it out")
+    place = None if data is None else Path(data) if layout is None else open_source(data, layout)
+    learner = find_learner(opened.learner)
+    if notes is None:
+        return dict(learner.evaluate(opened, place))
+    with listening(lambda kind, text: notes.append(text) if kind == "note" else None):
+        return dict(learner.evaluate(opened, place))
 
 
 def predict(

@@ -25,6 +25,7 @@ from finetune.classification.inference import (
     probability_columns,
     unlabelled_examples,
 )
+from finetune.classification.outcomes import ACCURACY
 from finetune.classification.plots import draw_confusion
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
@@ -182,11 +183,11 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return lambda path: classify_image(module, path, classes, config, device)
 
 
-LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor)
-
-
 def _open(data: Path, config: ClassifierConfig) -> ImageRecords:
     return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
+LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor, _open, ACCURACY)
 
 
 def _facts(

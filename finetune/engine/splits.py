@@ -22,7 +22,7 @@ from finetune.engine.remarks.seen import SEEN, SeenImage, named, read_seen
 from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
-from toolkit.dataset.splits import NONE, SUBSETS, read_split, split_dataset
+from toolkit.dataset.splits import NONE, SUBSETS, load_split, read_split, split_dataset
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.digests import file_digest
 from toolkit.files.parallel import ordered_map
@@ -153,7 +153,7 @@ def open_examples(
     if gone and (on_problem == "fail" or len(gone) == len(samples)):
         raise ToolkitError(source.root, f"has no image file for {gone[0]}", "convert with --images hardlink")
     split = split or SplitConfig()
-    subsets = _subsets(source.dataset if split.file is None else whole.dataset, split)
+    subsets = _subsets(_listed_in(split, whole, source), split)
     faults = [f"left out: {one.file}: {one.problem}" for one in source.layout_problems]
     faults += [f"left out: {key}: has no image file" for key in gone]
     examples = tuple(
@@ -164,6 +164,14 @@ def open_examples(
     classes = sorted({example.label for example in examples}, key=lambda name: (name != GOOD, name))
     notes = (*getattr(subsets, "notes", ()), *faults)
     return ImageRecords(source.root, examples, tuple(classes), notes, source)
+
+
+def _listed_in(split: SplitConfig, whole: Source, source: Source) -> Sequence[Sample]:
+    """What a split is of: a part of some data, or all of it, where a file lists images of other parts."""
+    if split.file is None or source is whole:
+        return source.dataset
+    listed, own = load_split(split.file), {sample.key for sample in source.dataset}
+    return source.dataset if own.issuperset((*listed, *listed.left_out)) else whole.dataset
 
 
 def evaluated_examples(

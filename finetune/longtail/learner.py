@@ -30,6 +30,7 @@ from finetune.classification.inference import (
     probability_columns,
     unlabelled_examples,
 )
+from finetune.classification.outcomes import ACCURACY
 from finetune.classification.plots import draw_confusion
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
@@ -293,4 +294,4 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return partial(classify_image, module.to(device), classes=classes, config=module.config, device=device)
 
 
-LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor)
+LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor, _open, ACCURACY)

@@ -41,6 +41,7 @@ from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, wri
 from finetune.sam.inference import THING, predict_image, predict_share, prompted_files
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
+from finetune.sam.outcomes import IOU_BOX
 from finetune.sam.predictor import Segmenter, mask_ap
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
@@ -184,11 +185,11 @@ def load_predictor(run: Run) -> Callable[..., Prediction]:
     return partial(predict_image, load_segmenter(run), read_config(run, SamConfig))
 
 
-LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor)
-
-
 def _open(data: Path, config: SamConfig) -> ImageRecords:
     return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
+LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, _open, IOU_BOX)
 
 
 def load_segmenter(run: Run) -> Segmenter:

@@ -15,6 +15,7 @@ from converters.formats.registry import check_formats
 from converters.sources import SourceLike
 from converters.writing.pipeline import write_labels
 from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, good_threshold, label_map, pack_map
+from finetune.anomaly.outcomes import IMAGE_AUROC
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
@@ -170,11 +171,11 @@ def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
     return found
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor)
-
-
 def _open(data: Path, config: VaeConfig) -> ImageRecords:
     return open_good_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, _open, IMAGE_AUROC)
 
 
 def _facts(

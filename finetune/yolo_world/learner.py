@@ -32,6 +32,7 @@ from finetune.engine.splits import ImageRecords, evaluated_examples, open_exampl
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, check_kind, labelled_images, open_detection_data, write_tree
+from finetune.yolo_world.outcomes import MAP50
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
@@ -167,11 +168,11 @@ def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageF
     return told
 
 
-LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor)
-
-
 def _open(data: Path, config: YoloWorldConfig) -> ImageRecords:
     return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
+LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor, _open, MAP50)
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:
