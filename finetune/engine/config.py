@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -72,6 +72,20 @@ class LearnerConfig(BaseModel):
     on_problem: Literal["fail", "skip"] = Field(
         default="fail", description='"fail" stops at faulty files, before anything is written; "skip" leaves them out.'
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_defaults(cls, given: object) -> object:
+        """Let a group that is told in part keep what this learner has set in the rest of it."""
+        if not isinstance(given, dict):
+            return given
+        groups = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
+        merged = {
+            name: {**default.model_dump(exclude_unset=True), **given[name]}
+            for name, default in groups.items()
+            if isinstance(default, BaseModel) and isinstance(given.get(name), Mapping)
+        }
+        return {**given, **merged}
 
     def scaled(self, width: int, height: int) -> tuple[float, float]:
         """Factors by which an image is made wider and higher before it is learnt from: a square is made of it."""

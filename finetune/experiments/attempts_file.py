@@ -129,7 +129,7 @@ def _config_problems(
     place: str, config: LearnerConfig, baseline: LearnerConfig | None, folds: int | None
 ) -> Iterator[Problem]:
     """What keeps an attempt from being compared, as far as its settings tell."""
-    if baseline is not None and split_of(config) != split_of(baseline):
+    if baseline is not None and config.learns == baseline.learns and split_of(config) != split_of(baseline):
         remedy = "put the split into 'settings': only on the same images can attempts be compared"
         yield Problem(place, "has a split of its own", remedy)
     if getattr(config, "devices", 1) * getattr(config, "nodes", 1) > 1:

@@ -60,7 +60,7 @@ def object_notes(
         raise BadInputError(dict.fromkeys(problems))
     if problems:
         yield f"the labels of {len(problems)} images cannot be read, such as {problems[0].file}: {problems[0].problem}"
-    if specks:
+    if blind or (specks and config.learns != "classes"):
         yield _told(config, specks, objects, blind, f"{read} of {len(telling)}" if read < len(telling) else f"{read}")
 
 

@@ -180,9 +180,9 @@ class TestRefusedAtTheStart:
             (
                 {
                     "learner": "vae",
-                    "attempts": {"a": {}, "b": {"learner": "classifier", "split": {"strategy": "native"}}},
+                    "attempts": {"a": {}, "b": {"learner": "classifier"}},
                 },
-                "b: classifier is judged by accuracy, and vae by image AUROC; put attempts with one figure into a file",
+                r"b: classifier is judged by accuracy, and a \(vae\) by image AUROC; put attempts with one figure",
             ),
             (
                 {"folds": 0, "settings": {"split": {"val": 0, "test": 0}}, "attempts": {"a": {}}},
