@@ -83,10 +83,8 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         metrics_of="test",
         notes=[*examples.notes, *chosen.notes],
     )
-    facts["instances"] = {
-        name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
-    }
-    facts["digests"] = examples.digests
+    numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
+    facts |= {"instances": numbers, "digests": examples.digests}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run

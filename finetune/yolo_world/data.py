@@ -143,8 +143,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     Raises:
         ToolkitError: files are at fault.
     """
-    kind = "yolo-segment" if masks else "yolo-detect"
-    folder = run.root / "data"
+    kind, folder = "yolo-segment" if masks else "yolo-detect", run.root / "data"
     report = convert(
         data.source,
         folder,
