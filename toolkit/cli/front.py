@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,6 +79,12 @@ for _command, _example in _COMMANDS:
     app.command(epilog=f"Example: {_example}" if _example else None)(_command)
 
 
+@cache
+def _built() -> Any:
+    """All commands as click has them: made once, since looking at every option of each takes a while."""
+    return typer.main.get_command(app)
+
+
 def run(words: list[str], came: Sequence[int] = ()) -> int:
     """Run a command line; the exit status.
 
@@ -93,7 +100,7 @@ def run(words: list[str], came: Sequence[int] = ()) -> int:
     arguments = [word for word in words if word != "--debug"]
     command = " ".join(["defectkit", *(word for word in arguments[:1] if not word.startswith("-"))])
     try:
-        status = app(args=arguments or ["--help"], prog_name="defectkit", standalone_mode=False) or 0
+        status = _built()(args=arguments or ["--help"], prog_name="defectkit", standalone_mode=False) or 0
         return int(status) if arguments else 2
     except Exception as error:
         if came:
@@ -119,7 +126,7 @@ def _explain(error: Exception, command: str, *, as_json: bool) -> int | None:
         if isinstance(error, typer.Abort):
             raise KeyboardInterrupt from error
         return None
-    told = fit_error(told, command.partition(" ")[2], options_of(app))
+    told = fit_error(told, command.partition(" ")[2], options_of(_built()))
     print_error(told)
     if as_json:
         print_json_error(told)
