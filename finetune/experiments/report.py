@@ -127,7 +127,7 @@ _EFFECTS = (
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return text.capitalize() if text.islower() else text
 
 
 def _seeds(judgement: Analysis) -> int:

@@ -60,10 +60,10 @@ def told_at_once(progress: object, *, quiet: bool = False) -> Iterator[list[str]
     notes: list[str] = []
 
     def told(kind: str, text: str) -> None:
-        if kind == "note":
+        if kind == "note" and text not in notes:  # the runs of attempts find the same
             notes.append(text)
             print_notes([text])
-        elif progress is None and not quiet and sys.stderr is not None:
+        elif kind == "progress" and progress is None and not quiet and sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
 
     with listening(told):
