@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from converters.sources import LayoutLike, SourceLike, open_source
-from finetune.anomaly.config import Augment
+from finetune.anomaly.config import AnomalyConfig, Augment
 from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
@@ -25,6 +26,7 @@ __all__ = [
     "GoodImages",
     "choose_good",
     "has_random_pose",
+    "open_good",
     "open_good_examples",
     "train_views",
     "truth_masks",
@@ -51,7 +53,13 @@ class GoodImages:
     how: str
 
 
-def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike = None) -> ImageRecords:
+def open_good_examples(
+    data: SourceLike,
+    split: SplitConfig,
+    layout: LayoutLike = None,
+    categories: str | Sequence[str] = (),
+    on_problem: Literal["fail", "skip"] = "fail",
+) -> ImageRecords:
     """As `open_examples`; but the data's own subsets, where train holds defects, as folders of good and bad do, change.
 
     All defects of train are test then, and where no good image is, a share of the good ones of train is drawn for it.
@@ -59,7 +67,7 @@ def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike 
     Raises:
         ToolkitError: as `open_examples`.
     """
-    examples = open_examples(data, split, layout)
+    examples = open_examples(data, split, layout, categories, on_problem)
     train = examples.subset("train")
     defects = {one.key for one in train if one.label != GOOD}
     if split.file is not None or split.strategy != "native" or not defects or examples.source is None:
@@ -78,6 +86,15 @@ def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike 
         examples=tuple(replace(one, subset="test") if one.key in moved else one for one in examples.examples),
         notes=(*examples.notes, told),
     )
+
+
+def open_good(data: SourceLike, config: AnomalyConfig) -> ImageRecords:
+    """As `open_good_examples`, with what a detector was told.
+
+    Raises:
+        ToolkitError: as `open_examples`.
+    """
+    return open_good_examples(data, config.split, config.layout, config.categories, config.on_problem)
 
 
 def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> GoodImages:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from finetune.classification.outcomes import read_correct
 from finetune.engine.runs import Number, Run, open_run, read_config, read_metrics
-from finetune.experiments.attempts import flat_settings, read_correct
+from finetune.experiments.attempts_file import flat_settings
 from finetune.learners import find_config
 from finetune.metrics.significance import mcnemar_exact
 from toolkit.errors import ToolkitError

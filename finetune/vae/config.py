@@ -40,6 +40,14 @@ class VaeConfig(AnomalyConfig, TrainedConfig):
         "augment": "augment.preset",
     }
 
+    learns = "good"
+    belongs: ClassVar[Mapping[str, str]] = {
+        "weights": "model=feature",
+        "backbone": "model=feature",
+        "loss": "model=pixel",
+        "grad_steps": "score=grad",
+    }
+
     epochs: int = Field(default=40, ge=1)
     batch_size: int = Field(default=16, ge=1)
     image_size: int = Field(default=256, ge=16)
