@@ -57,7 +57,7 @@ class TilesConfig(BaseModel):
         default=0.25, ge=0, le=0.9, description="share of its side by which a tile overlaps the next one, at least."
     )
     pool: Pool = Field(
-        default="max",
+        default="both",
         description=(
             'how the tiles of an image become one prediction: "max" is that of the tile which is least likely good '
             '(of the surest one, where no class is good), "mean" the mean over all, "both" the mean of these two.'
