@@ -61,6 +61,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.layouts
 	$(BIN)/python -m benchmarks.components
 	$(BIN)/python -m benchmarks.longtail
+	$(BIN)/python -m benchmarks.thresholds
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.sam
 	$(BIN)/python -m benchmarks.yolo_world

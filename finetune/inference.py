@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Row, Run, open_run, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
+from finetune.thresholds import Wanted, choose_threshold, with_threshold
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map, shared_path
@@ -47,9 +49,9 @@ class TrainedRun(Run):
         """What to know of the run."""
         return tuple(self.environment().get("notes", ()))
 
-    def evaluate(self, data: str | Path | None = None) -> Row:
+    def evaluate(self, data: str | Path | None = None, **wanted: Any) -> Row:
         """As `finetune.evaluate`."""
-        return evaluate(self, data)
+        return evaluate(self, data, **wanted)
 
     def predict(
         self,
@@ -115,31 +117,50 @@ class TrainedRun(Run):
         return report_html(f"Run {self.root}", about, ["metric", "value"], rows, lists={"Notes": self.notes})
 
 
-def load_run(root: str | Path) -> TrainedRun:
+def load_run(root: str | Path, threshold: float | None = None) -> TrainedRun:
     """Open a run directory.
 
+    Args:
+        root: the folder.
+        threshold: to be used instead of its own, as for `predict`.
+
     Raises:
-        ToolkitError: there is none.
+        ToolkitError: there is none, or as `with_threshold`.
     """
     found = open_run(root)
-    return TrainedRun(found.root, found.learner)
+    return TrainedRun(found.root, found.learner, with_threshold(found, threshold).threshold)
 
 
-def evaluate(run: Run | str | Path, data: str | Path | None = None) -> Row:
+def evaluate(
+    run: Run | str | Path,
+    data: str | Path | None = None,
+    *,
+    threshold: float | None = None,
+    max_false_reject: float | str | None = None,
+    max_escape: float | str | None = None,
+    promise: str = "expected",
+) -> Row:
     """Evaluate the best checkpoint of a run.
 
     Args:
         run: a run directory.
         data: None for the test images of the data that it was trained on; or other data, all of which is test.
+        threshold: to be used instead of its own, as for `predict`.
+        max_false_reject: or one that rejects at most this share of good images, such as .05 or "5 %".
+        max_escape: or one that lets at most this share of defective images pass. Both are chosen by images that the run
+            was neither trained nor tested on: those of val, or held out.
+        promise: of such a share: "expected" keeps it on average, "sure" with 95 % confidence.
 
     Returns:
         As metrics.json.
 
     Raises:
-        ToolkitError: the run or the data are at fault.
+        ToolkitError: the run or the data are at fault, or such a threshold cannot be promised.
     """
-    opened = _opened(run)
-    return dict(find_learner(opened.learner).evaluate(opened, None if data is None else Path(data)))
+    opened, place = _opened(run), None if data is None else Path(data)
+    wanted = Wanted(threshold, max_false_reject, max_escape, promise)
+    opened, promised = choose_threshold(opened, wanted, place)
+    return {**find_learner(opened.learner).evaluate(opened, place), **promised}
 
 
 def predict(
@@ -148,6 +169,7 @@ def predict(
     out: str | Path,
     *,
     words: str | Sequence[str] | None = None,
+    threshold: float | None = None,
     pictures: bool = True,
     cluster: str | None = None,
 ) -> PredictedRows:
@@ -160,6 +182,7 @@ def predict(
         images: image files, folders of them, or a dataset root; one or several.
         out: a new or empty folder.
         words: yolo-world: other things to look for than the classes that it was trained on.
+        threshold: instead of the run's own: of an image's or a detection's score; of a classifier of p(good).
         pictures: whether overlays and activation maps are drawn.
         cluster: the address of a Dask scheduler, whose workers then predict, each with the model in its memory.
 
@@ -170,7 +193,10 @@ def predict(
         ToolkitError: the run is at fault, no image can be read, or `out` holds something.
     """
     opened, out = _opened(run), Path(out)
-    opened = Run(shared_path(opened.root, cluster), opened.learner)  # a `TrainedRun` has its model with it
+    opened = with_threshold(opened, threshold)
+    opened = Run(
+        shared_path(opened.root, cluster), opened.learner, opened.threshold
+    )  # a `TrainedRun` has its model with it
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
     with staging(out) as stage:

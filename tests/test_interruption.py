@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import IMAGES, PATIENCE, ROOT, Outcome, defectkit, make_dataset, save, snapshot, stain
+from tests.processes import run
 from toolkit.files.staging import STAGING
 
 FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panoptic,masks,cvat"
@@ -72,12 +73,16 @@ main()
 class Runs:
     """Conversions of one dataset into one folder, in processes of their own."""
 
-    def __init__(self, home: Path) -> None:
-        self.root = home / "data"
+    def __init__(self, root: Path, home: Path) -> None:
+        self.root = root
+        self.home = home
         self.out = home / "out"
         self.count = home / "count"
-        for number in range(CATEGORIES):
-            make_dataset(self.root, f"part{number}")
+
+    def copied(self) -> Runs:
+        """The same with a dataset of its own, to be spoilt."""
+        shutil.copytree(self.root, self.home / "data")
+        return Runs(self.home / "data", self.home)
 
     def words(self, *more: str) -> list[str]:
         return ["convert", str(self.root), str(self.out), "--to", FORMATS, "--images", "copy", "--json", *more]
@@ -85,15 +90,7 @@ class Runs:
     def run(self, *more: str, strike: str = "", number: int = 0, after: int = 0, beyond: int = 0) -> Outcome:
         self.count.write_bytes(b"")
         told = [str(self.count), str(int(number)), str(after), str(beyond), strike]
-        done = subprocess.run(
-            [sys.executable, "-c", DRIVER, *told, *self.words(*more)],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            timeout=PATIENCE,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return run(DRIVER, *told, *self.words(*more), home=self.home)
 
     def done(self) -> int:
         """Images that the checkpoint holds."""
@@ -111,18 +108,30 @@ class Runs:
         return len(self.count.read_bytes())
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Runs:
-    return Runs(tmp_path)
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("source") / "data"
+    for number in range(CATEGORIES):
+        make_dataset(home, f"part{number}")
+    return home
 
 
 @pytest.fixture
-def undisturbed(runs: Runs) -> dict[str, bytes | None]:
-    """What an undisturbed conversion leaves; the output folder is taken away again."""
-    assert defectkit(*runs.words()).status == 0
-    found = snapshot(runs.out)
-    runs.out.rename(runs.out.with_name("undisturbed"))
-    return found
+def runs(root: Path, tmp_path: Path) -> Runs:
+    return Runs(root, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an undisturbed conversion leaves."""
+    undisturbed = Runs(root, tmp_path_factory.mktemp("undisturbed"))
+    assert defectkit(*undisturbed.words()).status == 0
+    return undisturbed.out
+
+
+@pytest.fixture(scope="module")
+def undisturbed(whole: Path) -> dict[str, bytes | None]:
+    return snapshot(whole)
 
 
 def finished(out: Path) -> list[str]:
@@ -134,7 +143,7 @@ def test_what_was_left_out_before_a_kill_is_counted_once(runs: Runs) -> None:
     asked = ["--only", "dent", "--drop-empty", "--max-area", "1000"]
     assert defectkit(*runs.words(*asked)).status == 0
     undisturbed = snapshot(runs.out)
-    runs.out.rename(runs.out.with_name("undisturbed"))
+    shutil.rmtree(runs.out)
     runs.stop(signal.SIGKILL, *asked)
     assert runs.run("--resume", *asked).status == 0
     assert snapshot(runs.out) == undisturbed
@@ -300,6 +309,7 @@ def test_resume_with_other_settings_is_refused_and_loses_nothing(
 
 
 def test_resume_with_other_files_is_refused(runs: Runs) -> None:
+    runs = runs.copied()
     runs.stop(signal.SIGKILL)
     (runs.root / "part0/test/good/001.png").unlink()
     outcome = runs.run("--resume")
@@ -309,8 +319,8 @@ def test_resume_with_other_files_is_refused(runs: Runs) -> None:
     assert runs.rendered == TOTAL - 1
 
 
-def test_resume_after_completion_does_nothing(runs: Runs, undisturbed: dict[str, bytes | None]) -> None:
-    runs.out.with_name("undisturbed").rename(runs.out)
+def test_resume_after_completion_does_nothing(runs: Runs, whole: Path) -> None:
+    shutil.copytree(whole, runs.out)
     times = {path: path.stat().st_mtime_ns for path in runs.out.rglob("*")}
     outcome = runs.run("--resume")
     assert (outcome.status, outcome.err, runs.rendered) == (0, "", 0)
@@ -340,6 +350,7 @@ def test_resume_writes_only_the_formats_that_are_missing(runs: Runs, undisturbed
 
 
 def test_resume_keeps_the_faults_that_were_found_before(runs: Runs) -> None:
+    runs = runs.copied()
     early, late = (runs.root / f"part{number}/ground_truth/dent/000_mask.png" for number in (0, 3))
     for mask in (early, late):
         save(mask, stain(0) * 0)
@@ -364,7 +375,7 @@ main()
 def test_a_file_that_cannot_grow_takes_one_line_and_leaves_nothing(runs: Runs, limit: int, existed: bool) -> None:
     if existed:
         runs.out.mkdir()
-    done = subprocess.run(
+    done = subprocess.run(  # its stdout is a pipe, since a file would not grow either
         [sys.executable, "-c", LIMITED, str(limit), *runs.words()],
         capture_output=True,
         text=True,
@@ -420,6 +431,7 @@ def test_a_folder_that_cannot_be_written(runs: Runs, monkeypatch: pytest.MonkeyP
 
 
 def test_a_run_that_is_killed_twice_keeps_the_subsets_that_it_had_finished(runs: Runs) -> None:
+    runs = runs.copied()
     for number in range(1, CATEGORIES):  # what is left has its test images first, and its train images last
         shutil.rmtree(runs.root / f"part{number}")
     assert defectkit(*runs.words()).status == 0

@@ -197,3 +197,35 @@ def test_mistakes_are_told_in_a_line(
         message = message.replace(name, place)
     assert outcome.errors[0].startswith("error: " + message)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_a_threshold_is_asked_for_by_number_or_by_what_it_keeps(
+    runs: list[Path], product: Path, tmp_path: Path
+) -> None:
+    chosen = defectkit("evaluate", runs[0], "--max-false-reject", "50 %")
+    assert chosen.status == 0, chosen.err
+    told = next(line.split()[1] for line in chosen.out.splitlines() if line.split()[:1] == ["threshold"])
+    metrics = defectkit("evaluate", runs[0], "--threshold", told, "--json").json()["metrics"]
+    assert metrics["threshold"] == float(told)  # whole, and not in four digits
+    out = tmp_path / "out"
+    assert defectkit("predict", runs[0], product / "test/good", "--threshold", told, "--out", out).status == 0
+    with open(out / "predictions.csv", newline="", encoding="utf-8") as file:
+        assert all((row["predicted"] == "good") == (row["rejected"] == "0") for row in csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["evaluate", "RUN", "--max-false-reject", "0.1 %"], "--max-false-reject 0.1 %: 1 good image(s) that were not"),
+        (["evaluate", "RUN", "--max-escape", "2"], "--max-escape 2: is no rate between 0 and 100 %; write"),
+        (["evaluate", "RUN", "--threshold", "1.5"], "--threshold: 1.5 is not a probability from 0 to 1; correct it"),
+        (["predict", "RUN", "PHOTO", "--out", "OUT", "--confidence", "0.5"], "is a run of classifier; use --threshold"),
+    ],
+)
+def test_thresholds_that_cannot_be_had_are_told_in_a_line(
+    command: list[str], said: str, runs: list[Path], product: Path, tmp_path: Path
+) -> None:
+    places = {"RUN": runs[0], "OUT": tmp_path / "out", "PHOTO": product / "test/good/000.png"}
+    outcome = defectkit(*[places.get(word, word) for word in command])
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert said in outcome.err

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from toolkit.cli import app
 from toolkit.cli.remedies import fit_remedy, options_of
 
 HERE = Path(__file__).resolve().parent.parent
-OPTIONS = options_of(app)
+OPTIONS = options_of(typer.main.get_command(app))
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 QUOTED = re.compile(r"'defectkit ([a-z]+)[^']*'|\(defectkit ([a-z]+) [^)]*\)")
 

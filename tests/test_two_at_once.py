@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.commands import PATIENCE, defectkit, make_dataset, snapshot
-from tests.finetune.processes import finish, start
+from tests.processes import finish, start
 from toolkit import write_product
 from toolkit.files.locks import LOCK
 

@@ -19,6 +19,8 @@ from finetune.anomaly.thresholds import KnownImage, choose_threshold, promised_f
 from finetune.engine.runs import Row, Run
 from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples
 from finetune.metrics.anomaly import anomaly_metrics
+from finetune.metrics.curves import draw_curves, draw_scores
+from finetune.metrics.plots import draw_rates
 from finetune.metrics.rejection import rejection_rates
 from toolkit.dataset.keys import file_name
 from toolkit.dataset.samples import GOOD
@@ -64,13 +66,32 @@ def report(run: Run, ready: Detector, tested: Sequence[ImageRecord], data: Sourc
         for one, image in pairs
     ]
     run.write_predictions(rows)
-    for image in sorted(scored, key=lambda image: -image.score)[:_MOST_DRAWN]:
-        write_whole(run.plots / "overlays" / f"{file_name(image.key)}.png", draw_map(image, ready.threshold))
+    _draw(run, ready, tested, scored, data)
     figures = {**measure(tested, scored, data, ready.threshold), **promised_figures(run)}
     if "pixel_auroc" not in figures:
         note = "no label of a test image is a mask: figures are of whole images, and there are none of pixels"
         run.note(notes=[*run.environment()["notes"], note])
     run.write_metrics(figures, seconds=run.logged_seconds())
+
+
+def _draw(
+    run: Run, ready: Detector, tested: Sequence[ImageRecord], scored: Sequence[ScoredImage], data: SourceLike
+) -> None:
+    """Overlays of the test images that score highest, with what is labelled in them; scores, and learning curves."""
+    masks = truth_masks(data)
+    for image in sorted(scored, key=lambda image: -image.score)[:_MOST_DRAWN]:
+        drawn = draw_map(image, ready.threshold, masks[image.key]())
+        write_whole(run.plots / "overlays" / f"{file_name(image.key)}.png", drawn)
+    scores, defective = [image.score for image in scored], [one.label != GOOD for one in tested]
+    above = [score > ready.threshold for score in scores]
+    pictures = {
+        "scores": draw_scores(scores, defective, above, ready.threshold, axis="score of the image"),
+        "rates": draw_rates(scores, defective, ready.threshold, axis="score of the image; higher ones are rejected"),
+        "curves": draw_curves(run.log_rows()),
+    }
+    for name, picture in pictures.items():
+        if picture is not None:
+            write_whole(run.plots / f"{name}.png", picture)
 
 
 def held_out_threshold(

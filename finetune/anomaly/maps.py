@@ -139,10 +139,16 @@ def pack_map(image: ScoredImage, threshold: float) -> bytes:
     return packed.getvalue()
 
 
-def draw_map(image: ScoredImage, threshold: float) -> bytes:
+def draw_map(image: ScoredImage, threshold: float, truth: npt.NDArray[np.bool_] | None = None) -> bytes:
     """The image, darker and grey, its map over it as heat, and a line around what is above the threshold: PNG bytes.
 
     The heat is the score over the threshold, full at twice the threshold, so that pictures of a run can be compared.
+    The line is cyan; around what is labelled as defect there is a white one between black ones.
+
+    Args:
+        image: the image and its map.
+        threshold: scores above it are defect.
+        truth: bool (height, width), what is labelled as defect; None where that is not known.
 
     Raises:
         ToolkitError: the image cannot be read.
@@ -155,6 +161,9 @@ def draw_map(image: ScoredImage, threshold: float) -> bytes:
     colours = np.asarray(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO))
     share = (0.75 * np.sqrt(heat))[:, :, None]
     blended = ((1 - share) * grey + share * colours).astype(np.uint8)
-    contours, _ = cv2.findContours(image.marked(threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(blended, contours, -1, (255, 255, 0), max(1, min(height, width) // 400))
+    line = max(1, min(height, width) // 400)
+    lines = [] if truth is None else [(truth, (0, 0, 0), 3 * line), (truth, (255, 255, 255), line)]
+    for mask, colour, wide in [*lines, (image.marked(threshold), (255, 255, 0), line)]:
+        contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(blended, contours, -1, colour, wide)
     return encode_png(blended)

@@ -94,7 +94,7 @@ def check_promise(images: int, config: ThresholdConfig, more: str = HOLD_MORE) -
     Raises:
         ToolkitError: they cannot keep it.
     """
-    _promised([0.0] * images, config, "good images that are not trained on", more)
+    _promised([0.0] * images, config, "good image(s) that are not trained on", more)
 
 
 def choose_threshold(scores: Sequence[float], config: ThresholdConfig, more: str = HOLD_MORE) -> PromisedThreshold:
@@ -108,7 +108,7 @@ def choose_threshold(scores: Sequence[float], config: ThresholdConfig, more: str
     Raises:
         ToolkitError: they cannot keep it, or a score is not finite.
     """
-    return _promised(scores, config, "good images that are not trained on", more)
+    return _promised(scores, config, "good image(s) that are not trained on", more)
 
 
 def write_threshold(
@@ -174,6 +174,7 @@ def known_scores(run: Run) -> KnownScores:
         ToolkitError: there are none, in a run of version 0.1.0, or the file is damaged.
     """
     file = run.root / _FILE
+    threshold_of(run)  # which says whether the run went to its end
     if not file.is_file():
         remedy = "train again, or choose one yourself (--threshold X)"
         raise ToolkitError(run.root, f"has no {_FILE}, which a threshold is chosen by", remedy)

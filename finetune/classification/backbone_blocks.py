@@ -20,6 +20,7 @@ __all__ = ["BlockMaps", "block_maps", "numbered_blocks"]
 _PLACES = (
     "blocks.{}",
     "layer{}",
+    "stage{}",
     "stages.{}",
     "stages_{}",
     "layers.{}",
@@ -54,6 +55,9 @@ class BlockMaps(nn.Module):
             self.extractor = create_feature_extractor(
                 backbone.model, {name: str(place) for place, name in enumerate(self.blocks)}
             )
+        for module in self.extractor.modules():
+            if hasattr(module, "inplace"):
+                module.inplace = False  # else the layer behind a block writes into the block's map
         self.eval()
         images = torch.zeros(1, 3, backbone.image_size, backbone.image_size)
         with torch.no_grad():

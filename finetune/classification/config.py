@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from finetune.classification.names import check_backbone, normalization
+from finetune.classification.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
+from finetune.classification.normalization import normalization
 from finetune.engine.config import AugmentConfig, Flips, Normalization, TrainedConfig
 from finetune.engine.splits import SplitConfig
 
@@ -76,10 +77,8 @@ class BackboneConfig(TrainedConfig):
 
     renamed: ClassVar[Mapping[str, str]] = {"optimiser": "optimizer"}
 
-    backbone: str = Field(default="resnet18", description="of torchvision, by name.")
-    weights: str = Field(
-        default="default", description='"default" are torchvision\'s own, "none" random ones, else a file.'
-    )
+    backbone: str = Field(default=PACKAGED, description=BACKBONE_MEANING)
+    weights: str = Field(default="default", description=WEIGHTS_MEANING)
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         default="adam",
         description='"adam", "adamw" or "sgd" (with momentum 0.9).',

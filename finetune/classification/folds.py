@@ -131,7 +131,10 @@ def predict_out_of_fold(
     return {f"out_of_fold_{name}": value for name, value in figures.items() if name in _TOLD}
 
 
-_TOLD = ("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "good_auroc", "escape", "false_reject")
+_TOLD = tuple(
+    [*("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "good_auroc")]
+    + [f"{rate}{end}" for rate in ("false_reject", "escape") for end in ("", "_low", "_high")]
+)
 
 
 class _Predicted(Row):

@@ -5,26 +5,30 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from finetune.classification.backbones import Backbone, build_backbone
+from finetune.classification.backbones import Backbone, build_backbone, untrained_backbone
 from finetune.classification.config import BackboneConfig, HeadConfig
 from finetune.classification.views.framing import input_size
+from finetune.engine.runs import Run
 from toolkit.errors import ToolkitError
 
 __all__ = ["build_network", "make_head", "reset_head"]
 
 
-def build_network(config: BackboneConfig, weights: str, classes: int) -> Backbone:
+def build_network(config: BackboneConfig, weights: str | Run, classes: int) -> Backbone:
     """The backbone that a config names, under the head that it names. What is random comes from torch's generator.
 
     Args:
         config: backbone, size of images and head.
-        weights: as for `build_backbone`.
+        weights: as for `build_backbone`; or the run whose trained weights are yet to be filled in.
         classes: number of classes.
 
     Raises:
         ToolkitError: as `build_backbone`, or the backbone sees squares alone and is to see others.
     """
-    backbone = build_backbone(config.backbone, weights, classes, image_size=config.image_size)
+    if isinstance(weights, Run):
+        backbone = untrained_backbone(weights, config, classes)
+    else:
+        backbone = build_backbone(config.backbone, weights, classes, image_size=config.image_size)
     if config.head.kind != "linear" or config.head.dropout:
         parent, _, name = backbone.head.rpartition(".")
         setattr(backbone.model.get_submodule(parent), name, make_head(backbone.features, classes, config.head))

@@ -38,6 +38,7 @@ __all__ = [
     "choose_train_val",
     "class_probabilities",
     "classify_image",
+    "decision_columns",
     "evaluating",
     "image_views",
     "predict_examples",
@@ -110,7 +111,7 @@ class Predictions:
         """The negative of `p_good`, of good images and of others, to choose a threshold by."""
         chances = -(self.p_good if self.p_good is not None else np.zeros(len(self.examples)))
         good = self.labels == self.good
-        return KnownScores(chances[good].tolist(), chances[~good].tolist(), negated=True)
+        return KnownScores(chances[good].tolist(), chances[~good].tolist())
 
     def only(self, subset: str) -> Predictions:
         """Those of one subset."""
@@ -150,6 +151,22 @@ class Predictions:
 def unlabelled_examples(images: Sequence[Path], classes: Sequence[str]) -> list[ImageRecord]:
     """Image files to be predicted; the class that they are given means nothing."""
     return [ImageRecord(str(path), Path(path), classes[0], "", "test") for path in images]
+
+
+def decision_columns(found: Predictions, place: int) -> dict[str, str | int | float]:
+    """What one image is taken for, and the probability of that; and with a threshold whether it is rejected by it."""
+    chosen = int(found.predicted[place])
+    row: dict[str, str | int | float] = {"predicted": found.classes[chosen]}
+    row["probability"] = round(float(found.probabilities[place, chosen]), 6)
+    return (
+        row
+        if found.threshold is None
+        else row
+        | {
+            "threshold": found.threshold,
+            "rejected": int(chosen != found.good),
+        }
+    )
 
 
 def probability_columns(classes: Sequence[str], chances: npt.NDArray[np.float64]) -> dict[str, float]:
@@ -227,6 +244,7 @@ def predict_examples(
     classes: Sequence[str],
     config: BackboneConfig,
     device: torch.device,
+    threshold: float | None = None,
 ) -> Predictions:
     """Predict images; where several processes work together, each takes its share and all get all of it.
 
@@ -236,27 +254,39 @@ def predict_examples(
         classes: names of the classes.
         config: settings of a learner, of which image_size, batch_size, workers and tta are used.
         device: where to compute.
+        threshold: of the probability of "good", as in `Predictions`.
+
+    Raises:
+        ToolkitError: an image cannot be read, or there is a threshold and no class "good".
     """
     good = list(classes).index(GOOD) if GOOD in classes else None
     chances = class_probabilities(model, examples, config, device, tta=config.tta, classes=len(classes), good=good)
-    return Predictions(list(examples), list(classes), chances)
+    found = Predictions(list(examples), list(classes), chances, threshold)
+    if threshold is not None and found.good is None:
+        raise ToolkitError("--threshold", f"the run knows no class called {GOOD!r}", "leave it out")
+    return found
 
 
 def classify_image(
-    model: nn.Module, path: Path, classes: Sequence[str], config: BackboneConfig, device: torch.device
+    model: nn.Module,
+    path: Path,
+    classes: Sequence[str],
+    config: BackboneConfig,
+    device: torch.device,
+    threshold: float | None = None,
 ) -> Prediction:
     """The class of one image file, and the probability of each.
 
     Args:
-        model, classes, config, device: as for `predict_examples`.
+        model, classes, config, device, threshold: as for `predict_examples`.
         path: the file.
 
     Raises:
         ToolkitError: it cannot be read.
     """
     header, unlabelled = read_header(path), ImageRecord(str(path), path, classes[0], "", "test")
-    chances = predict_examples(model, [unlabelled], classes, config, device).probabilities[0]
-    best = int(chances.argmax())
+    found = predict_examples(model, [unlabelled], classes, config, device, threshold)
+    chances, best = found.probabilities[0], int(found.predicted[0])
     return Prediction(
         path,
         header.width,

@@ -1,4 +1,4 @@
-"""The optimiser of learners that train a backbone: which part of it learns how fast."""
+"""How learners that train a backbone step: which part of it learns how fast, and an average over the steps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 
 from finetune.classification.config import BackboneConfig
 
-__all__ = ["choose_optimizer", "rate_factor"]
+__all__ = ["choose_optimizer", "rate_factor", "weight_averaging"]
 
 _MOMENTUM = 0.9
 
@@ -58,3 +59,20 @@ def rate_factor(config: BackboneConfig, epoch: int) -> float:
 def _milestones(epochs: int) -> list[int]:
     """Epochs at which the steps of a schedule lie."""
     return sorted({max(1, epochs // 2), max(1, epochs * 3 // 4)})
+
+
+def weight_averaging(decay: float) -> list[Callback]:
+    """What keeps the average and has it validated, kept in checkpoints and left in the module; nothing for decay 0.
+
+    Args:
+        decay: weight of the average so far in each step, in [0, 1).
+    """
+    return [WeightAveraging(avg_fn=partial(_averaged, decay))] if decay else []
+
+
+def _averaged(decay: float, average: torch.Tensor, current: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:
+    """The average after one step more. The first steps are not held on to, by the rule of TensorFlow's own average."""
+    if not torch.is_floating_point(average):
+        return current  # counters and tables are no weights
+    held = min(decay, (1 + int(steps)) / (10 + int(steps)))
+    return average * held + current * (1 - held)

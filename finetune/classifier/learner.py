@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from finetune.classification.averaging import weight_averaging
 from finetune.classification.backbones import Backbone
 from finetune.classification.exports import export_classifier
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
@@ -22,11 +21,13 @@ from finetune.classification.inference import (
     check_classes,
     choose_train_val,
     classify_image,
+    decision_columns,
     predict_examples,
     probability_columns,
     unlabelled_examples,
 )
-from finetune.classification.plots import draw_confusion
+from finetune.classification.optimizers import weight_averaging
+from finetune.classification.plots import draw_result
 from finetune.classification.views.datasets import labelled_images
 from finetune.classifier.activations import activation_maps
 from finetune.classifier.config import ClassifierConfig
@@ -38,7 +39,7 @@ from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
@@ -52,8 +53,8 @@ from finetune.engine.shares import (
     predict_shares,
     within_share,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
-from finetune.engine.trainer import check_patience, fit
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
+from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
 from toolkit.aliases import Progress
 from toolkit.files.parallel import ordered_map
@@ -134,8 +135,20 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     opened = partial(open_examples, split=config.split, layout=config.layout)
     source, chosen = evaluated_examples(run, data, opened, layout=config.layout)
     check_classes(chosen, classes, source.root)
-    predictions = predict_examples(module, chosen, classes, config, device)
+    predictions = predict_examples(module, chosen, classes, config, device, run.threshold)
     return {**predictions.metrics(), "images": len(chosen)}
+
+
+def known_scores(run: Run) -> KnownScores:
+    """What the val images, or those held out of train, score: they were not trained on.
+
+    Raises:
+        ToolkitError: the run or its data are at fault.
+    """
+    module, classes, config, device = _trained_run(run)
+    examples = trained_examples(run, partial(open_examples, split=config.split, layout=config.layout))
+    val = choose_train_val(examples, config.hold_out, config.seed).val
+    return predict_examples(module, val, classes, config, device).known_scores
 
 
 def predict(
@@ -164,12 +177,11 @@ def predict(
 def _predict_share(run: Run, pictures: bool, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(_trained_run, run) as (module, classes, config, device):
         examples = unlabelled_examples([one.path for one in share], classes)
-        predictions = predict_examples(module, examples, classes, config, device)
+        predictions = predict_examples(module, examples, classes, config, device, run.threshold)
         maps = activation_maps(module, predictions, config, device) if pictures else []
     found = []
     for place, (one, chances) in enumerate(zip(share, predictions.probabilities, strict=True)):
-        row: Row = {"file": one.file, "predicted": classes[predictions.predicted[place]]}
-        row |= {"probability": round(float(chances.max()), 6), **probability_columns(classes, chances)}
+        row: Row = {"file": one.file, **decision_columns(predictions, place), **probability_columns(classes, chances)}
         if not pictures:
             found.append(PredictedFile(row))
             continue
@@ -193,7 +205,7 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     """
     config, classes = read_config(run, ClassifierConfig), run.facts(ClassFacts).classes
     module, device = _trained(run, config)
-    return lambda path: classify_image(module, path, classes, config, device)
+    return lambda path: classify_image(module, path, classes, config, device, run.threshold)
 
 
 def export(run: Run) -> Exportable:
@@ -207,7 +219,9 @@ def export(run: Run) -> Exportable:
     return export_classifier(run, model, model, classes, config)
 
 
-LEARNER = Learner(ClassifierConfig, train, evaluate, predict, load_predictor, export=export)
+LEARNER = Learner(
+    ClassifierConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export
+)
 
 
 def _facts(
@@ -253,7 +267,7 @@ def _fit(
 def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torch.device]:
     """The classifier of a run, ready for use."""
     classes, device = run.facts(ClassFacts).classes, pick_device(config.device)
-    module = ClassifierModule(build_network(config, "none", len(classes)), config)
+    module = ClassifierModule(build_network(config, run, len(classes)), config)
     load_weights(module, run.best_checkpoint)
     return module.to(device).eval(), device
 
@@ -272,7 +286,7 @@ def _metrics(predictions: Predictions, tested: str) -> dict[str, float | int]:
 def _draw(
     run: Run, module: ClassifierModule, tested: Predictions, config: ClassifierConfig, device: torch.device
 ) -> None:
-    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), tested.classes))
+    draw_result(run, tested)
     # Its mistakes first: they are what one wants to see.
     wrong = tested.labels != tested.predicted
     order = sorted(range(len(wrong)), key=lambda index: (not wrong[index], tested.examples[index].key))[

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,12 +13,13 @@ from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Run
 from finetune.engine.shares import Spread
 from toolkit.aliases import Progress
+from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
     from finetune.engine.outputs.exports import Exportable
     from finetune.engine.outputs.predictions import PredictedRows
 
-__all__ = ["KnownScores", "Learner", "training_facts"]
+__all__ = ["KnownScores", "Learner", "Scoring", "check_patience", "training_facts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +28,25 @@ class KnownScores:
 
     Attributes:
         good, defective: the higher, the more defective.
-        negated: whether a score is the negative of what a threshold is given in, such as a probability of "good".
     """
 
     good: Sequence[float]
     defective: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a learner scores whole images, so that a threshold tells good ones from others.
+
+    Attributes:
+        known: (run) -> scores to choose a threshold by.
+        lowest, highest: what a threshold may be.
+        negated: whether a threshold is the negative of such a score, as of a probability of "good".
+    """
+
+    known: Callable[[Run], KnownScores]
+    lowest: float = -math.inf
+    highest: float = math.inf
     negated: bool = False
 
 
@@ -53,8 +69,8 @@ class Learner:
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
         predict: as `keep_predictions` leaves the images of a run.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
-        known_scores: (run) -> scores to choose a threshold by; None where images have no score. Such a learner heeds
-            `Run.threshold` in `evaluate`, `predict` and `load`.
+        scoring: of whole images; None where they have no score. With it a learner heeds `Run.threshold` in `evaluate`,
+            `predict` and `load`.
         export: (run) -> its model as graphs that run without this program; None where it has none.
     """
 
@@ -63,7 +79,7 @@ class Learner:
     evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
     predict: Predict
     load: Callable[[Run], Callable[..., Prediction]]
-    known_scores: Callable[[Run], KnownScores] | None = None
+    scoring: Scoring | None = None
     export: Callable[[Run], Exportable] | None = None
 
 
@@ -100,3 +116,21 @@ def training_facts(
         "metrics_of": metrics_of,
         "notes": list(notes),
     }
+
+
+def check_patience(config: LearnerConfig, val: Sized | None) -> None:
+    """Refuse to wait for a better figure on validation images where there are none: training would never end early.
+
+    Args:
+        config: of a learner; `hold_out` is named where it has one.
+        val: what the best epoch is chosen on.
+
+    Raises:
+        ToolkitError: there is patience, and nothing to choose on.
+    """
+    patience = getattr(config, "patience", 0)
+    if patience and not val:
+        ways = ["--set hold_out=0.2"] if "hold_out" in type(config).model_fields else []
+        ways += ["a split with a val subset", "--set patience=0"]
+        problem = "there are no validation images whose figure could stop getting better"
+        raise ToolkitError(f"patience {patience}", problem, "use " + ", or ".join(ways))

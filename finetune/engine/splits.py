@@ -21,7 +21,7 @@ from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
 from toolkit.errors import BadInputError, Problem, ToolkitError
 
-__all__ = ["ImageRecord", "ImageRecords", "SplitConfig", "evaluated_examples", "open_examples"]
+__all__ = ["ImageRecord", "ImageRecords", "SplitConfig", "evaluated_examples", "open_examples", "trained_examples"]
 
 
 class SplitConfig(BaseModel):
@@ -194,6 +194,24 @@ def evaluated_examples(
         return source, every_example(source)
     other = open_examples(source, SplitConfig(strategy="native"))
     return source, other.subset("test") or list(other.examples)
+
+
+def trained_examples(run: Run, opened: Callable[[Path], ImageRecords]) -> ImageRecords:
+    """The images of the data that a run was trained on, split as they were then.
+
+    Args:
+        run: what was trained.
+        opened: opens and splits data as the training did.
+
+    Raises:
+        ToolkitError: the data is at fault, or is not as it was.
+    """
+    told = run.facts(Facts)
+    found = opened(Path(told.data))
+    if split_sha256(found.subsets) != told.split_sha256:
+        remedy = "train again, or choose a threshold yourself (--threshold X)"
+        raise ToolkitError(told.data, "is not as it was: other images or another split", remedy)
+    return found
 
 
 def _opened(place: Path, layout: LayoutLike) -> Source:

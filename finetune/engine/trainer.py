@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,12 @@ from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.config import TrainedConfig
 from finetune.engine.datasets import Batch
 from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
+from finetune.engine.learner import check_patience
 from finetune.engine.runs import Run
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
-__all__ = ["Fit", "check_patience", "fit"]
+__all__ = ["Fit", "fit"]
 
 _QUIET = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 
@@ -96,23 +97,6 @@ def fit(
                 trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
     epochs, score = ended or (trainer.current_epoch, best.best_model_score)
     return Fit(run.best_checkpoint, epochs, time.monotonic() - started, None if score is None else float(score))
-
-
-def check_patience(config: TrainedConfig, val: Sized | None) -> None:
-    """Refuse to wait for a better figure on validation images where there are none: training would never end early.
-
-    Args:
-        config: of a learner; `hold_out` is named where it has one.
-        val: what the best epoch is chosen on.
-
-    Raises:
-        ToolkitError: there is patience, and nothing to choose on.
-    """
-    if config.patience and not val:
-        ways = ["--set hold_out=0.2"] if "hold_out" in type(config).model_fields else []
-        ways += ["a split with a val subset", "--set patience=0"]
-        problem = "there are no validation images whose figure could stop getting better"
-        raise ToolkitError(f"patience {config.patience}", problem, "use " + ", or ".join(ways))
 
 
 @contextmanager

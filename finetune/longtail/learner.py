@@ -28,16 +28,17 @@ from finetune.classification.inference import (
     check_classes,
     choose_train_val,
     classify_image,
+    decision_columns,
     predict_examples,
     probability_columns,
     unlabelled_examples,
 )
-from finetune.classification.plots import draw_confusion
+from finetune.classification.plots import draw_result
 from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
@@ -51,8 +52,7 @@ from finetune.engine.shares import (
     predict_shares,
     within_share,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
-from finetune.engine.trainer import check_patience
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, Group, imbalance_factor
@@ -60,7 +60,6 @@ from finetune.longtail.module import LongtailModule, first_stage, fit_longtail
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
-from toolkit.files.publish import write_whole
 from toolkit.files.typed import Count
 
 __all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict", "prepare", "train", "train_net"]
@@ -159,7 +158,7 @@ def train_net(
         name="classes.csv",
     )
     run.write_predictions(tested.confusion_rows(), name="confusion.csv")
-    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), classes))
+    draw_result(run, tested)
     run.write_metrics({**figures, **later()}, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 
@@ -181,7 +180,20 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     source, chosen = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     check_classes(chosen, classes, source.root)
     device = pick_device(config.device)
-    return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
+    found = predict_examples(module.to(device), chosen, classes, config, device, run.threshold)
+    return _metrics(found, module.tail)
+
+
+def known_scores(run: Run) -> KnownScores:
+    """What the val images, or those held out of train, score: they were not trained on.
+
+    Raises:
+        ToolkitError: the run or its data are at fault.
+    """
+    module, classes = _ready(run)
+    config = module.config
+    val = choose_train_val(trained_examples(run, lambda place: _open(place, config)), config.hold_out, config.seed).val
+    return predict_examples(module, val, classes, config, pick_device(config.device)).known_scores
 
 
 def predict(
@@ -213,10 +225,11 @@ def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(_ready, run) as (module, classes):
         examples = unlabelled_examples([one.path for one in share], classes)
         config = within_share(module.config)
-        told = predict_examples(module, examples, classes, config, pick_device(config.device))
-    for one, chosen, chances in zip(share, told.predicted, told.probabilities, strict=True):
-        row: Row = {"file": one.file, "predicted": classes[chosen], "group": module.tail.groups[chosen]}
-        row["probability"] = round(float(chances.max()), 6)
+        told = predict_examples(module, examples, classes, config, pick_device(config.device), run.threshold)
+    for place, (one, chances) in enumerate(zip(share, told.probabilities, strict=True)):
+        decided = decision_columns(told, place)
+        row: Row = {"file": one.file, "predicted": decided.pop("predicted")}
+        row |= {"group": module.tail.groups[told.predicted[place]], **decided}
         found.append(PredictedFile({**row, **probability_columns(classes, chances)}))
     return found
 
@@ -296,8 +309,7 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     config, told = read_config(run, LongtailConfig), run.facts(_TailFacts)
     counts = tuple(told.train_images)
     tail = Tail(counts, tuple(told.groups), imbalance_factor(counts))
-    backbone = build_network(config, "none", len(counts))
-    module = LongtailModule(*feature_map(backbone), tail, config)
+    module = LongtailModule(*feature_map(build_network(config, run, len(counts))), tail, config)
     load_weights(module, run.best_checkpoint)
     return module, tuple(told.classes)
 
@@ -310,7 +322,8 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     """
     module, classes = _restored(run)
     device = pick_device(module.config.device)
-    return partial(classify_image, module.to(device), classes=classes, config=module.config, device=device)
+    asked: dict[str, Any] = {"config": module.config, "device": device, "threshold": run.threshold}
+    return partial(classify_image, module.to(device), classes=classes, **asked)
 
 
 def export(run: Run) -> Exportable:
@@ -323,4 +336,6 @@ def export(run: Run) -> Exportable:
     return export_classifier(run, module.eval(), module.net, classes, module.config)
 
 
-LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor, export=export)
+LEARNER = Learner(
+    LongtailConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export
+)

@@ -12,11 +12,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from finetune.classification.averaging import weight_averaging
 from finetune.classification.backbones import hold_batch_statistics
 from finetune.classification.heads import reset_head
 from finetune.classification.inference import TrainValSplit
-from finetune.classification.optimizers import choose_optimizer
+from finetune.classification.optimizers import choose_optimizer, weight_averaging
 from finetune.classification.views.datasets import labelled_images
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import Batch, repeatable_loader

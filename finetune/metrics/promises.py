@@ -129,7 +129,7 @@ def promise_false_reject(
     Raises:
         ToolkitError: there are no scores, one is not finite, or so few images cannot promise such a rate.
     """
-    found = np.sort(_finite(scores, whose, more))
+    found = np.sort(_finite(scores, asked, whose, more))
     rank = _rank(len(found), rate, promise, asked, whose, more)
     return PromisedThreshold(float(found[-rank]), rank, len(found))
 
@@ -155,7 +155,7 @@ def promise_escape(
     Raises:
         ToolkitError: as `promise_false_reject`.
     """
-    found = np.sort(_finite(scores, whose, more))
+    found = np.sort(_finite(scores, asked, whose, more))
     rank = _rank(len(found), rate, promise, asked, whose, more)
     below = np.nextafter(np.float32(found[rank - 1]), np.float32(-np.inf))
     return PromisedThreshold(float(below), rank, len(found))
@@ -185,12 +185,12 @@ def percent(rate: float) -> str:
     return f"{math.ceil(100 * rate / step - _ROUNDING * 1e3) * step:.6g} %"
 
 
-def _finite(scores: npt.ArrayLike, whose: str, more: str) -> npt.NDArray[np.float64]:
+def _finite(scores: npt.ArrayLike, asked: str, whose: str, more: str) -> npt.NDArray[np.float64]:
     found = np.asarray(scores, np.float64).reshape(-1)
     if not len(found):
-        raise ToolkitError("threshold", f"there are no {whose} to choose it by", more)
+        raise ToolkitError(asked, f"there are no {whose} to choose a threshold by", more)
     if not np.isfinite(found).all():
-        raise ToolkitError("threshold", f"scores of {whose} are no numbers", "train again with a lower lr")
+        raise ToolkitError(asked, f"scores of {whose} are no numbers", "train again with a lower lr")
     return found
 
 
@@ -202,7 +202,7 @@ def _rank(images: int, rate: float | None, promise: Promise, asked: str, whose: 
         return rank
     can = {kind: percent(lowest_rate(images, kind)) for kind in _kinds()}
     raise ToolkitError(
-        f"{asked} {percent(rate)}",
+        f"{asked} {100 * rate:.6g} %",
         f"{images} {whose} cannot promise that ({promise}): at best {can['expected']} expected, {can['sure']} sure",
         f"{more}: it takes {images_for(rate, promise)}; or ask for {can[promise]}",
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.anomaly.config import AnomalyConfig, Augment
-from finetune.classification.names import check_backbone, normalization
+from finetune.classification.names import check_backbone
+from finetune.classification.normalization import normalization
 from finetune.engine.config import Normalization
 
 __all__ = ["PatchcoreConfig"]

@@ -26,7 +26,7 @@ from finetune.anomaly.thresholds import (
 )
 from finetune.classification.backbones import Backbone
 from finetune.engine.devices import device_name, memory_full, pick_device, seed_all
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.runs import Run, holds_run, read_config, start_run
@@ -124,7 +124,7 @@ def export(run: Run) -> Exportable:
     return export_detector(run, ready, [ready.model])
 
 
-LEARNER = Learner(PatchcoreConfig, train, evaluate, predict, load_predictor, known_scores, export)
+LEARNER = Learner(PatchcoreConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export)
 
 
 def _views(good: GoodImages, config: PatchcoreConfig) -> Augment:

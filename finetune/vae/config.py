@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.anomaly.config import AnomalyConfig, Augment
-from finetune.classification.names import check_backbone
+from finetune.classification.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
 from finetune.engine.config import TrainedConfig
 from finetune.vae.shape import VaeShape
 
@@ -46,10 +46,7 @@ class VaeConfig(AnomalyConfig, TrainedConfig):
     lr: float = Field(default=2e-3, gt=0)
     weights: str = Field(
         default="default",
-        description=(
-            'of the backbone of a feature VAE: "default" are torchvision\'s own, "none" random ones, else a file. A '
-            "VAE of bands or pixels begins at random."
-        ),
+        description=(f"of the backbone of a feature VAE: {WEIGHTS_MEANING} A VAE of bands or pixels begins at random."),
     )
     model: Literal["bands", "pixel", "feature"] = Field(
         default="bands",
@@ -58,7 +55,7 @@ class VaeConfig(AnomalyConfig, TrainedConfig):
             "features beside the pixels)."
         ),
     )
-    backbone: str = Field(default="resnet18", description="of the feature VAE, by torchvision's name.")
+    backbone: str = Field(default=PACKAGED, description=f"of the feature VAE: {BACKBONE_MEANING}")
     loss: Literal["l2", "ssim", "l2+ssim"] = Field(default="l2", description='of the pixel VAE: "l2", "ssim" or both.')
     beta: float = Field(default=1.0, ge=0, description="weight of the divergence; 1 is the evidence bound.")
     patch_size: Literal[2, 4, 8] = Field(

@@ -20,7 +20,7 @@ from finetune.anomaly.thresholds import check_promise, known_scores
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.devices import device_name, pick_device, seed_all
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.runs import Run, holds_run, read_config, start_run
@@ -71,7 +71,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_promise(len(good.held_out), config)
     device = pick_device(config.device)
     seed_all(config.seed)
-    model, began = build_model(config, config.weights)
+    model, began = build_model(config)
     views = config.augment.preset
     if views == "auto":
         views = "turn" if has_random_pose(good.train, config.seed) else "none"
@@ -120,7 +120,7 @@ def export(run: Run) -> Exportable:
     return export_detector(run, ready, [ready.model])
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, known_scores, export)
+LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export)
 
 
 def _facts(

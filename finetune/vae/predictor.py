@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from finetune.anomaly import detector
 from finetune.anomaly.detector import Detector, describe_file, score_files
 from finetune.anomaly.maps import ScoredImage
 from finetune.anomaly.thresholds import threshold_of
-from finetune.classification.backbones import build_backbone
-from finetune.classification.names import normalization
+from finetune.classification.backbones import build_backbone, untrained_backbone
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import pick_device
 from finetune.engine.prediction import Prediction
@@ -91,7 +90,7 @@ def load_trained(run: Run) -> TrainedVae:
     """
     config = read_config(run, VaeConfig)
     threshold = threshold_of(run)
-    module = VaeModule(build_model(config, "none")[0], config)
+    module = VaeModule(build_model(config, run)[0], config)
     load_weights(module, run.best_checkpoint)
     device = pick_device(config.device)
     model = module.model.to(device).eval()
@@ -107,13 +106,19 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     return partial(describe_file, load_trained(run))
 
 
-def build_model(config: VaeConfig, weights: str) -> tuple[Model, dict[str, str | None]]:
-    """A model, and what environment.json says of the weights of its backbone."""
+def build_model(config: VaeConfig, run: Run | None = None) -> tuple[Model, dict[str, str | None]]:
+    """A model, and what environment.json says of the weights of its backbone.
+
+    Args:
+        config: settings.
+        run: whose trained weights are yet to be filled in; None for a model that is to be trained.
+    """
     if config.model == "bands":
         return GaborVae(config.shape, beta=config.beta), {"weights_sha256": None}
     if config.model == "pixel":
         return PixelVae(config.shape, loss=config.loss, beta=config.beta), {"weights_sha256": None}
-    backbone = build_backbone(config.backbone, weights, 1, image_size=config.image_size)
-    # A trained one is built without weights, but expects what those that it began with expect.
-    backbone = replace(backbone, normalization=normalization(config.backbone, config.weights))
+    if run is None:
+        backbone = build_backbone(config.backbone, config.weights, 1, image_size=config.image_size)
+    else:
+        backbone = untrained_backbone(run, config, 1)
     return FeatureVae(config.shape, backbone, beta=config.beta), backbone.weights_facts()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from converters.sources import Source
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -29,10 +27,17 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import evaluated_examples, open_examples
-from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
+from finetune.engine.splits import evaluated_examples, open_examples, trained_examples
+from finetune.metrics.plots import draw_rates
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.data import DetectionData, check_kind, labelled_images, open_detection_data, write_tree
+from finetune.yolo_world.data import DetectionData, check_kind, open_detection_data, write_tree
+from finetune.yolo_world.evaluation import (
+    LOWEST_SCORE,
+    MeasuredDetections,
+    figures,
+    measure_detector,
+    rejection_figures,
+)
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
@@ -55,9 +60,6 @@ __all__ = [
     "train",
 ]
 
-_LOWEST = 0.001  # score from which on detections count for mAP
-_MOST_DRAWN = 24
-
 
 @holds_run
 def train(
@@ -76,6 +78,7 @@ def train(
         ToolkitError: data, split, phrases, text features, model or device are at fault, or training fails.
     """
     found = open_detection_data(data, config)
+    check_patience(config, found.examples.subset("val"))
     source = find_model(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
@@ -117,8 +120,24 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     opened = partial(open_examples, split=config.split, layout=config.layout)
     source, tested = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
     chosen = {example.key: example.subset for example in tested}
-    truth, results = _measured(detector, source, chosen, config)[:2]
-    return figures(truth, results, masks=detector.masks)
+    confidence = config.confidence if run.threshold is None else run.threshold
+    return _figures(measure_detector(detector, source, chosen, config), detector, confidence)
+
+
+def known_scores(run: Run) -> KnownScores:
+    """The best scores in the val images, which were not trained on.
+
+    Raises:
+        ToolkitError: the run or its data are at fault.
+    """
+    config = read_config(run, YoloWorldConfig)
+    examples = trained_examples(run, partial(open_examples, split=config.split, layout=config.layout))
+    val = {one.key: one.subset for one in examples.subset("val")}
+    if not val or examples.source is None:
+        return KnownScores([], [])
+    found = measure_detector(load_detector(run), examples.source, val, config)
+    scores = {kind: [found.best[key] for key, bad in found.defective.items() if bad == kind] for kind in (False, True)}
+    return KnownScores(scores[False], scores[True])
 
 
 def predict(
@@ -141,7 +160,8 @@ def predict(
         pictures: whether overlays are drawn.
 
     Returns:
-        Rows of file, detections, best_score, labels and, if any, overlay.
+        Rows of file, detections, best_score, labels and, if any, overlay; with a threshold of the run's also that, and
+        whether the image is rejected by it (0 or 1).
 
     Raises:
         ToolkitError: the run is at fault, an image cannot be read, or the words have no features.
@@ -155,7 +175,7 @@ def predict(
 def _predict_share(
     run: Run, words: Sequence[str] | None, pictures: bool, share: Sequence[ImageFile]
 ) -> list[PredictedFile]:
-    confidence = read_config(run, YoloWorldConfig).confidence
+    confidence = read_config(run, YoloWorldConfig).confidence if run.threshold is None else run.threshold
     with kept_model(load_detector, run) as detector:
         labels = tuple(words) if words is not None else detector.classes
         detected = list(detector.detect([one.path for one in share], words=words, confidence=confidence))
@@ -167,6 +187,7 @@ def _predict_share(
             "detections": len(found),
             "best_score": float(found.scores.max()) if len(found) else 0.0,
             "labels": ", ".join(sorted(set(found.labels))),
+            **({} if run.threshold is None else {"threshold": run.threshold, "rejected": int(len(found) > 0)}),
         }
         listed = tuple(
             {"file": one.file, "label": label, "score": float(score), "box": box.tolist()}
@@ -188,7 +209,9 @@ def export(run: Run) -> Exportable:
     return export_detector(run)
 
 
-LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor, export=export)
+LEARNER = Learner(
+    YoloWorldConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, LOWEST_SCORE, 1), export
+)
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:
@@ -329,50 +352,35 @@ def _explained(run: Run, config: YoloWorldConfig) -> Iterator[None]:
         raise ToolkitError(error.filename or run.root, f"cannot be written ({error.strerror})", remedy) from error
 
 
-def _measured(
-    detector: Detector, source: Source, chosen: Mapping[str, str], config: YoloWorldConfig
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[Detections]]:
-    """Truth and results of some images, and the first of what was found."""
-    labelled = list(labelled_images(source, chosen, config, detector.classes))
-    truth = coco_truth(labelled, detector.classes)
-    paths = [image.path for image in labelled if image.path is not None]
-    results: list[dict[str, Any]] = []
-    shown: list[Detections] = []
-    for image, found in zip(labelled, detector.detect(paths, confidence=_LOWEST), strict=True):
-        named = replace(found, key=image.key)
-        results += coco_results([named], truth)
-        if len(shown) < _MOST_DRAWN:
-            shown.append(named)
-    return truth, results, shown
-
-
-def figures(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, masks: bool) -> dict[str, Any]:
-    """The figures of metrics.json: mAP of boxes, of masks where there are some, and of each class."""
-    boxes = average_precision(truth, results)
-    told: dict[str, Any] = {"map50": boxes.map50, "map50_95": boxes.map50_95}
-    if masks:
-        planes = average_precision(truth, results, "segm")
-        told |= {"mask_map50": planes.map50, "mask_map50_95": planes.map50_95}
-    told |= {"images": len(truth["images"]), "instances": len(truth["annotations"])}
-    for name, (wide, half) in boxes.per_class.items():
-        told |= {f"map50_class_{name}": half, f"map50_95_class_{name}": wide}
-    return told
-
-
 def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: float) -> None:
     """Predictions, pictures, figures and the exported model of the images that are tested."""
     detector = load_detector(run)
-    truth, results, shown = _measured(detector, found.source, found.tested[1], config)
-    write_json(run.root / "truth.json", truth)
-    write_json(run.root / "predictions.json", results)
-    for one in shown:
-        drawn = draw_detections(one.above(config.confidence), detector.classes)
+    measured = measure_detector(detector, found.source, found.tested[1], config)
+    write_json(run.root / "truth.json", measured.truth)
+    write_json(run.root / "predictions.json", measured.results)
+    for one, labelled in zip(measured.shown, measured.labelled, strict=True):
+        drawn = draw_detections(one.above(config.confidence), detector.classes, labelled)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
+    _draw_rates(run, measured, config.confidence)
     rows = run.log_rows()
-    notes = [*run.environment().get("notes", []), *about_specks(truth, config), *about_zero(rows)]
+    notes = [*run.environment().get("notes", []), *about_specks(measured.truth, config), *about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
     if config.export == "onnx":
         from finetune.yolo_world.export import export_onnx
 
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
-    run.write_metrics(figures(truth, results, masks=detector.masks), seconds=max(seconds, run.logged_seconds()))
+    told = _figures(measured, detector, config.confidence)
+    run.write_metrics(told, seconds=max(seconds, run.logged_seconds()))
+
+
+def _draw_rates(run: Run, found: MeasuredDetections, confidence: float) -> None:
+    axis = "best score in the image; higher ones are rejected"
+    drawn = draw_rates(list(found.best.values()), list(found.defective.values()), confidence, axis=axis)
+    if drawn is not None:
+        write_whole(run.plots / "rates.png", drawn)
+
+
+def _figures(found: MeasuredDetections, detector: Detector, confidence: float) -> dict[str, Any]:
+    """As metrics.json."""
+    told = figures(found.truth, found.results, masks=detector.masks)
+    return {**told, **rejection_figures(found, confidence)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import pickle
+import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,10 +20,10 @@ import finetune
 from finetune import Prediction, TrainedRun, load_run
 from finetune.engine import shares
 from finetune.engine.runs import read_config
-from finetune.learners import LEARNERS, find_config
+from finetune.learners import LEARNERS, find_config, find_learner
 from finetune.vae.predictor import load_trained
 from tests.clusters import running_cluster
-from tests.commands import snapshot, times
+from tests.commands import ROOT, snapshot, times
 from tests.finetune.runs import TINY, make_data
 from toolkit import ToolkitError
 from toolkit.files.parallel import ordered_map
@@ -230,3 +232,78 @@ def test_an_out_that_holds_something_is_refused(vae: TrainedRun, image: Path, tm
     (tmp_path / "mine").touch()
     with pytest.raises(ToolkitError, match="is not empty"):
         finetune.predict(vae, [image], tmp_path)
+
+
+def test_a_threshold_is_chosen_by_images_that_are_not_tested_and_used_in_prediction(
+    run: TrainedRun, data: Path, tmp_path: Path
+) -> None:
+    if run.learner == "sam":
+        for refused in (partial(run.evaluate, threshold=0.5), partial(run.evaluate, max_escape="5 %")):
+            with pytest.raises(ToolkitError, match="is a run of sam, whose images have no score"):
+                refused()
+        return
+    number = {"vae": 5, "patchcore": 16}.get(run.learner, 2)  # held out, cross-fitted, of val
+    found = run.evaluate(max_false_reject="50 %")
+    rank = (number + 1) // 2
+    assert (found["expected_false_reject"], found["threshold_images"]) == (rank / (number + 1), number)
+    assert 0 <= found["false_reject_low"] <= found["false_reject"] <= found["false_reject_high"] <= 1  # type: ignore[operator]
+    threshold = float(found["threshold"])  # type: ignore[arg-type]
+    images, asked = sorted((data / "test" / "good").glob("*.png"))[:2], load_run(run.root, threshold)
+    rows = [dict(row) for row in finetune.predict(run, images, tmp_path / "out", threshold=threshold)]
+    flag = "anomalous" if "anomalous" in rows[0] else "rejected"
+    for row, image in zip(rows, images, strict=True):
+        told = asked.predict(image)
+        seen = told.score > threshold if told.score is not None else told.classes not in ((), ("good",))
+        assert float(row["threshold"]) == pytest.approx(threshold)  # type: ignore[arg-type]
+        assert int(row[flag]) == int(seen)  # type: ignore[call-overload]
+    if run.learner == "classifier":
+        known = find_learner(run.learner).scoring.known(run)  # type: ignore[union-attr]
+        assert (len(known.good), len(known.defective)) == (2, 7)
+        assert -sorted(known.good)[-1] == threshold
+        found = run.evaluate(max_escape=0.5, promise="sure")
+        assert -sorted(known.defective)[0] < float(found["threshold"]) <= -sorted(known.defective)[0] + 1e-6  # type: ignore[arg-type]
+        assert found["sure_escape"] == pytest.approx(1 - 0.05 ** (1 / 7))
+
+
+def test_what_no_threshold_can_promise_is_refused(vae: TrainedRun) -> None:
+    with pytest.raises(
+        ToolkitError, match=r"max_false_reject=1 %: 5 good image.s. .* cannot promise"
+    ):
+        vae.evaluate(max_false_reject=0.01)
+    with pytest.raises(ToolkitError, match=r"there are no defective image.s. that were not trained on"):
+        vae.evaluate(max_escape=0.5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"threshold": 0.1, "max_escape": 0.1}, "max_escape: does not go with threshold"),
+        ({"max_false_reject": "5"}, "is no rate between 0 and 100 %; write for instance 5 % or 0.05"),
+        ({"max_false_reject": 0.5, "promise": "certain"}, "is no promise; use expected or sure"),
+        ({"threshold": float("nan")}, "nan is not a finite number"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused(vae: TrainedRun, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(ToolkitError, match=said):
+        vae.evaluate(**asked)
+
+
+def test_a_threshold_is_not_chosen_by_the_images_that_are_tested(vae: TrainedRun, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(vae.root, copy)
+    load_run(copy).note(metrics_of="val")
+    with pytest.raises(ToolkitError, match="has no test images: it would be tested on those that the threshold"):
+        load_run(copy).evaluate(max_false_reject=0.5)
+    (copy / "known_scores.csv").unlink()
+    load_run(copy).note(metrics_of="test")
+    with pytest.raises(ToolkitError, match=r"has no known_scores\.csv.*train again, or choose one yourself"):
+        load_run(copy).evaluate(max_false_reject=0.5)
+
+
+def test_every_figure_is_in_the_glossary(run: TrainedRun) -> None:
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    prompts = r"(?:untuned_)?(iou|dice|boundary_iou)_(?:jittered_box|box|point|clicks3)"
+    for name in run.metrics:
+        general = re.sub(r"_class_.*", "_class_X", re.sub(r"_size_.*", "_size_S", name))
+        general = re.sub(r"_(low|high)$", "", re.sub(f"^{prompts}", r"\1_P", general))
+        assert f"`{general}`" in page, name

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +21,7 @@ from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
 from toolkit.cli.layouts import layouts
-from toolkit.cli.learning import attempts, compare, evaluate, export, predict, settings, train
+from toolkit.cli.learning import attempts, backbones, compare, evaluate, export, predict, settings, train
 from toolkit.cli.remedies import fit_error, options_of
 from toolkit.cli.terminal import print_error, print_json_error
 from toolkit.errors import ToolkitError
@@ -65,6 +66,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (view, "defectkit view labels/coco --limit 500"),
     (train, "defectkit train classifier mvtec_ad/screw --set backbone=resnet18 --set epochs=50 --out runs/screw"),
     (settings, "defectkit settings vae > vae.yaml"),
+    (backbones, "defectkit backbones --timm convnext"),
     (attempts, "defectkit attempts examples/attempts/coursework.yaml --out attempts"),
     (compare, "defectkit compare runs/one runs/other --out compared.png"),
     (evaluate, ""),
@@ -77,6 +79,12 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
 
 for _command, _example in _COMMANDS:
     app.command(epilog=f"Example: {_example}" if _example else None)(_command)
+
+
+@cache
+def _built() -> Any:
+    """All commands as click has them: made once, since looking at every option of each takes a while."""
+    return typer.main.get_command(app)
 
 
 def run(words: list[str], came: Sequence[int] = ()) -> int:
@@ -94,7 +102,7 @@ def run(words: list[str], came: Sequence[int] = ()) -> int:
     arguments = [word for word in words if word != "--debug"]
     command = " ".join(["defectkit", *(word for word in arguments[:1] if not word.startswith("-"))])
     try:
-        status = app(args=arguments or ["--help"], prog_name="defectkit", standalone_mode=False) or 0
+        status = _built()(args=arguments or ["--help"], prog_name="defectkit", standalone_mode=False) or 0
         return int(status) if arguments else 2
     except Exception as error:
         if came:
@@ -120,7 +128,7 @@ def _explain(error: Exception, command: str, *, as_json: bool) -> int | None:
         if isinstance(error, typer.Abort):
             raise KeyboardInterrupt from error
         return None
-    told = fit_error(told, command.partition(" ")[2], options_of(app))
+    told = fit_error(told, command.partition(" ")[2], options_of(_built()))
     print_error(told)
     if as_json:
         print_json_error(told)
@@ -150,4 +158,4 @@ def _told(error: Exception, command: str) -> ToolkitError | None:
 
 def _extra(package: str) -> str:
     """The extra of this project that brings a package."""
-    return {"ultralytics": "yolo", "open_clip": "yolo", "onnx": "yolo", "distributed": "cluster"}.get(package, "train")
+    return {"ultralytics": "yolo", "open_clip": "yolo", "distributed": "cluster"}.get(package, "train")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from toolkit.cli.terminal import (
 )
 from toolkit.errors import ToolkitError
 
-__all__ = ["attempts", "compare", "evaluate", "export", "predict", "settings", "train"]
+__all__ = ["attempts", "backbones", "compare", "evaluate", "export", "predict", "settings", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
 _DETAILS = re.compile(r"_(class|size)_")
@@ -112,6 +113,54 @@ def settings(learner: LearnerArg) -> None:
     say(settings_yaml(find_config(learner)).rstrip())
 
 
+def backbones(
+    timm: Annotated[
+        str | None, typer.Option("--timm", metavar="WORD", help="List the models of timm with WORD in their names.")
+    ] = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """List the pretrained networks that learners can begin with, and where their weights come from."""
+    from finetune.classification.catalogue import backbone_facts
+
+    if timm is not None:
+        _timm_backbones(timm, as_json)
+        return
+    found = list(backbone_facts().values())
+    if as_json:
+        print_json({"backbones": [asdict(one) for one in found]})
+        return
+    header = ["name", "weights from", "licence", "MB", "M parameters", "features", "image_size"]
+    rows = [
+        [
+            one.name,
+            one.origin,
+            one.licence or "not stated",
+            f"{one.megabytes:.1f}",
+            f"{one.parameters / 1e6:.1f}",
+            one.features,
+            one.image_size,
+        ]
+        for one in found
+    ]
+    print_table("", header, rows, texts=3)
+    say(
+        "efficientnet_lite0 needs no network; other weights are fetched once, when a learner first begins with them.\n"
+        "image_size is what they were tested with; most take others. --set backbone=timm:NAME takes a model of timm,\n"
+        "whose weights come from huggingface.co; 'defectkit backbones --timm WORD' lists those with WORD in their names."
+    )
+
+
+def _timm_backbones(word: str, as_json: bool) -> None:
+    from finetune.classification.backbone_hub import published_by_timm
+
+    found = published_by_timm(word)
+    if as_json:
+        print_json({"backbones": [asdict(one) for one in found]})
+        return
+    rows = [[one.name, one.weights, one.licence or "not stated", one.image_size] for one in found]
+    print_table("", ["name", "weights from", "licence", "image_size"], rows, texts=3)
+
+
 def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: bool) -> None:
     if learner != "yolo-world":
         raise ToolkitError("--export-prompts", f"{learner} has no prompts", "use it with yolo-world")
@@ -124,19 +173,50 @@ def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: 
         print_table(str(file), ["class", "phrase"], [list(row) for row in phrases.items()], texts=2)
 
 
+_Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Instead of the run's own: of an image's score (vae), of p(good) (classifier, longtail), of a detection's "
+        "score (yolo-world).",
+    ),
+]
+
+
 @with_links
 def evaluate(
     run: RunArg,
     data: Annotated[
         Path | None, typer.Argument(metavar="DATA", help="Other data than the run was trained on; all of it is test.")
     ] = None,
+    threshold: _Threshold = None,
+    max_false_reject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."
+        ),
+    ] = None,
+    max_escape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."
+        ),
+    ] = None,
+    promise: Annotated[
+        str,
+        typer.Option(
+            metavar="expected|sure", help="What such a share promises: kept on average, or with 95 % confidence."
+        ),
+    ] = "expected",
     as_json: JsonOpt = False,
 ) -> None:
     """Evaluate the best checkpoint of a run, on its own test images or on other data."""
     from finetune.inference import load_run
 
     opened = load_run(run)
-    metrics = opened.evaluate(data)
+    metrics = opened.evaluate(
+        data, threshold=threshold, max_false_reject=max_false_reject, max_escape=max_escape, promise=promise
+    )
     if as_json:
         print_json({"run": str(run), "learner": opened.learner, "metrics": metrics})
     else:
@@ -155,6 +235,10 @@ def predict(
     words: Annotated[
         str | None, typer.Option(metavar="WORDS", help="yolo-world: other things to look for, commas between them.")
     ] = None,
+    threshold: _Threshold = None,
+    confidence: Annotated[
+        float | None, typer.Option(metavar="X", help="yolo-world: show detections whose score is higher.")
+    ] = None,
     no_pictures: Annotated[
         bool, typer.Option("--no-pictures", help="Draw nothing: predictions, maps, masks and labels alone.")
     ] = False,
@@ -165,7 +249,8 @@ def predict(
     from finetune.inference import predict as run_on
 
     wanted = None if words is None else [word.strip() for word in words.split(",")]
-    rows = run_on(run, images, out, words=wanted, pictures=not no_pictures, cluster=cluster)
+    asked = _confidence_or(run, confidence, threshold)
+    rows = run_on(run, images, out, words=wanted, threshold=asked, pictures=not no_pictures, cluster=cluster)
     if as_json:
         print_json_rows({"run": str(run), "out": str(out)}, "predictions", rows)
     else:
@@ -176,6 +261,20 @@ def predict(
     if rows.problems:
         print_failures([" ".join(str(problem).split()) for problem in rows.problems], most=len(rows.problems))
         raise typer.Exit(1)
+
+
+def _confidence_or(run: Path, confidence: float | None, threshold: float | None) -> float | None:
+    """The threshold of a prediction; of a detector it may be called confidence."""
+    from finetune.engine.runs import open_run
+
+    if confidence is None:
+        return threshold
+    if threshold is not None:
+        raise ToolkitError("--confidence", "does not go with --threshold", "give one of them")
+    learner = open_run(run).learner
+    if learner != "yolo-world":
+        raise ToolkitError("--confidence", f"{run} is a run of {learner}", "use --threshold")
+    return confidence
 
 
 def export(
@@ -203,9 +302,13 @@ def _print_metrics(title: str, metrics: Mapping[str, object], rest: str) -> None
     """The figures of the whole as a table; those of single classes are too many, and `rest` says where they are."""
     told = {name: value for name, value in metrics.items() if name not in ("split_sha256", "seconds")}
     shown = [name for name in told if not _DETAILS.search(name)]
-    print_table(title, ["metric", "value"], [[name, _short(told[name])] for name in shown])
+    print_table(title, ["metric", "value"], [[name, _shown(name, told[name])] for name in shown])
     if len(shown) < len(told):
         say(f"{len(told) - len(shown)} more, by class or size: {rest}")
+
+
+def _shown(name: str, value: object) -> str:
+    return repr(value) if name == "threshold" else _short(value)  # whole, so that it can be given to --threshold
 
 
 def _short(value: object) -> str:

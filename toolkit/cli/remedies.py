@@ -6,8 +6,6 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import typer
-
 from toolkit.errors import BadInputError, ToolkitError
 
 __all__ = ["fit_error", "fit_remedy", "options_of"]
@@ -17,9 +15,8 @@ _COMMAND = re.compile(r"'(?:defectkit|dask) [^']*'|\(defectkit [^)]*\)")
 _BETWEEN = re.compile(r"(?:,| ) ?or (?=leave |say |use |add |save |name |set |put |give |keep |describe |with |write )")
 
 
-def options_of(app: typer.Typer) -> dict[str, frozenset[str]]:
-    """Command -> its flags."""
-    group: Any = typer.main.get_command(app)
+def options_of(group: Any) -> dict[str, frozenset[str]]:
+    """Command -> its flags, of a click group of commands."""
     return {
         name: frozenset(flag for option in command.params for flag in option.opts if flag.startswith("--"))
         for name, command in group.commands.items()

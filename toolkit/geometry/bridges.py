@@ -68,20 +68,26 @@ class _Chain:
 
 
 class _Waiting:
-    """The rings that are not joined yet, and of each the nearest vertex of what is."""
+    """The rings that are not joined yet, and of each the nearest vertex of what is.
+
+    All arrays have a place for each ring that waits, and are packed when half of them do no more.
+    """
 
     def __init__(self, rings: Sequence[IntArray]) -> None:
         self._rings = [np.asarray(ring, np.int64) for ring in rings]
-        self._low = np.array([ring.min(axis=0) for ring in self._rings])
-        self._high = np.array([ring.max(axis=0) for ring in self._rings])
-        self._distances = np.full(len(rings), _FAR)  # squared
-        self._joined = np.zeros(len(rings), np.bool_)
+        low = np.array([ring.min(axis=0) for ring in self._rings])
+        high = np.array([ring.max(axis=0) for ring in self._rings])
+        self._bounds = np.concatenate([low, high], axis=1).T.copy()  # (4, N), of which each row is looked at as a whole
+        self._numbers = np.arange(len(rings))
+        self._distances = np.full(len(rings), _FAR)  # squared; less than nothing where a ring is joined
+        self._keys = np.full(len(rings), _FAR)  # the same, but far where a ring is joined
         self._nodes = np.full(len(rings), -1)
+        self._left = len(rings)
 
     def nearest(self, chain: _Chain) -> tuple[int, int, int]:
         """Number of the ring that is nearest, the vertex of what is joined, and the ring's own."""
-        number = int(np.where(self._joined, _FAR, self._distances).argmin())
-        node = int(self._nodes[number])
+        place = int(self._keys.argmin())
+        number, node = int(self._numbers[place]), int(self._nodes[place])
         return number, node, int(_squared(chain.points[node][None], self._rings[number]).argmin())
 
     def compare(self, number: int, nodes: IntArray, chain: _Chain, here: int, turned: IntArray | None = None) -> None:
@@ -94,14 +100,13 @@ class _Waiting:
             here: the vertex behind which it was put; -1 for the first ring.
             turned: the order of its vertices.
         """
-        self._joined[number] = True
-        apart = np.maximum(0, np.maximum(self._low - self._high[number], self._low[number] - self._high))
-        near = np.flatnonzero(((apart**2).sum(axis=1) <= self._distances) & ~self._joined)
+        near = self._maybe_nearer(self._taken(number))
         if not len(near):
             return
         ring = self._rings[number] if turned is None else self._rings[number][turned]
-        lengths = np.array([len(self._rings[one]) for one in near])
-        points = np.concatenate([self._rings[one] for one in near])
+        waiting = [self._rings[one] for one in self._numbers[near].tolist()]
+        lengths = np.array([len(one) for one in waiting])
+        points = np.concatenate(waiting)
         starts = np.cumsum(lengths) - lengths
         rows = max(1, _CELLS // len(points))
         best, first = np.full(len(near), _FAR), np.zeros(len(near), np.int64)
@@ -116,7 +121,37 @@ class _Waiting:
             if chain.labels[here] < chain.labels[int(self._nodes[near[place]])]:
                 before[place] += 1
         nearer = best < before
-        self._distances[near[nearer]], self._nodes[near[nearer]] = best[nearer], nodes[first[nearer]]
+        places = near[nearer]
+        self._distances[places], self._nodes[places] = best[nearer], nodes[first[nearer]]
+        self._keys[places] = best[nearer]
+
+    def _taken(self, number: int) -> IntArray:
+        """The bounds of a ring, which waits no more."""
+        place = int(np.searchsorted(self._numbers, number))
+        bounds = self._bounds[:, place].copy()
+        self._distances[place], self._keys[place] = -1, _FAR
+        self._left -= 1
+        if 2 * self._left < len(self._numbers):
+            kept = self._distances >= 0
+            self._numbers, self._distances, self._keys = self._numbers[kept], self._distances[kept], self._keys[kept]
+            self._nodes, self._bounds = self._nodes[kept], self._bounds[:, kept]
+        return bounds
+
+    def _maybe_nearer(self, bounds: IntArray) -> IntArray:
+        """Places of the rings whose bounds are not farther from these than what is joined is."""
+        x0, y0, x1, y1 = bounds.tolist()
+        lows_x, lows_y, highs_x, highs_y = self._bounds
+        squares = _beyond(lows_x - x1, x0 - highs_x)
+        squares += _beyond(lows_y - y1, y0 - highs_y)
+        return np.flatnonzero(squares <= self._distances)
+
+
+def _beyond(after: IntArray, before: IntArray) -> IntArray:
+    """Squares of how far spans lie to either side of another one, 0 where they meet it."""
+    np.maximum(after, before, out=after)
+    np.maximum(after, 0, out=after)
+    after *= after
+    return after
 
 
 def _squared(points: IntArray, others: IntArray) -> IntArray:

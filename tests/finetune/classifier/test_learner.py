@@ -35,7 +35,7 @@ from finetune.engine.splits import ImageRecord, SplitConfig, open_examples
 from tests.commands import picture, save, stain
 from tests.finetune.classifier import classifying
 from tests.finetune.classifier.classifying import WHOLE, config
-from tests.finetune.processes import finish, start
+from tests.processes import finish, start
 from toolkit import write_product
 from toolkit.dataset.splits import write_split
 from toolkit.errors import ToolkitError

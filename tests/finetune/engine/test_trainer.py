@@ -23,7 +23,7 @@ from finetune.engine.runs import Run
 from finetune.engine.splits import SplitConfig, open_examples
 from tests.commands import ROOT, make_dataset
 from tests.finetune.engine.tiny import Tiny, predict, train
-from tests.finetune.processes import finish, start
+from tests.processes import finish, start
 from toolkit.errors import ToolkitError
 
 CONFIG = {"epochs": 3, "batch_size": 2, "image_size": 16, "lr": 0.01, "device": "cpu"}

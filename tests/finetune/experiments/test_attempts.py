@@ -72,6 +72,7 @@ def small_coursework(folder: Path, data: Path, **changes: Any) -> Attempts:
     for large, small in SMALL.items():
         text = text.replace(f": {large}", f": {small}")
     told = yaml.safe_load(text) | changes
+    told["attempts"] = dict(list(told["attempts"].items())[:5])
     return read_attempts(write(folder, **told), data, {"weights": "none", "device": "cpu", "plots": False})
 
 
@@ -93,7 +94,7 @@ class TestTheCoursework:
 
     def test_the_example_holds_its_five_rows(self):
         found = read_attempts(COURSEWORK)
-        told = [(a.config.epochs, a.config.backbone, a.config.lr, a.config.optimizer) for a in found.attempts]
+        told = [(a.config.epochs, a.config.backbone, a.config.lr, a.config.optimizer) for a in found.attempts[:5]]
         assert told == [
             (50, "resnet18", 0.001, "adam"),
             (300, "resnet18", 0.001, "adam"),
@@ -101,10 +102,20 @@ class TestTheCoursework:
             (300, "resnet18", 0.005, "adam"),
             (300, "resnet18", 0.001, "sgd"),
         ]
-        assert (found.attempts[0].config.image_size, found.attempts[0].config.weights) == (224, "default")
+        assert {(a.config.image_size, a.config.weights) for a in found.attempts[:5]} == {(224, "none")}
         assert (found.folds, found.seeds) == (5, (0, 1, 2, 3, 4))
         split = found.attempts[0].config.split
         assert (split.strategy, split.per_class, split.test_per_class) == ("uniform", 10, 2)
+
+    def test_pretraining_stands_beside_noise_and_needs_no_network(self):
+        told = {
+            a.name: (a.config.backbone, a.config.weights, a.config.mode) for a in read_attempts(COURSEWORK).attempts
+        }
+        assert dict(list(told.items())[5:]) == {
+            "Lite0 from noise": ("efficientnet_lite0", "none", "finetune"),
+            "Lite0, pretrained": ("efficientnet_lite0", "default", "finetune"),
+            "Lite0, pretrained, frozen": ("efficientnet_lite0", "default", "linear-probe"),
+        }
 
     def test_it_runs_from_end_to_end(self, product, tmp_path, monkeypatch):
         monkeypatch.setattr("finetune.engine.datasets.read_rgb", cache(read_rgb))  # all runs read the same

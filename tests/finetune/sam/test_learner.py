@@ -28,8 +28,8 @@ from finetune.sam.learner import LEARNER, SamConfig, evaluate, load_segmenter, m
 from finetune.sam.metrics import FIGURES, PROMPTS
 from finetune.sam.models import build_sam, read_sam_weights, save_sam
 from tests.commands import defectkit
-from tests.finetune.processes import finish, start
 from tests.finetune.sam.segmenting import SMALL, config, write_blobs
+from tests.processes import finish, start
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image

@@ -20,7 +20,7 @@ from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.vae.learner import LEARNER, VaeConfig, evaluate, predict, train
 from tests.commands import make_dataset
-from tests.finetune.processes import finish, start
+from tests.processes import finish, start
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.synthetic.product import write_product

@@ -21,13 +21,13 @@ from converters.sources import read_labels
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.metrics.detection import coco_truth
 from finetune.yolo_world.data import labelled_images, open_detection_data
+from finetune.yolo_world.evaluation import figures
 from finetune.yolo_world.export import export_onnx
 from finetune.yolo_world.learner import (
     LEARNER,
     YoloWorldConfig,
     evaluate,
     export_prompts,
-    figures,
     load_detector,
     predict,
     train,

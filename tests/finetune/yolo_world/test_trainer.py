@@ -19,8 +19,8 @@ from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.data import open_detection_data, write_tree
 from finetune.yolo_world.learner import text_features, train
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
-from tests.finetune.processes import finish, start
 from tests.finetune.yolo_world.detecting import SMALL, STOCK, make_data, settings, split_file
+from tests.processes import finish, start
 from toolkit.errors import ToolkitError
 
 _PROGRAM = """

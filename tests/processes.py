@@ -1,4 +1,4 @@
-"""Programs of tests that need torch, in processes that are forked where it is loaded: importing it takes seconds.
+"""Programs of tests, in processes that are forked where everything is loaded: importing torch takes seconds.
 
 What a test wants to know of a fresh interpreter, as what it imports, needs `subprocess` all the same.
 """
@@ -15,11 +15,11 @@ from pathlib import Path
 from finetune.patchcore import learner as patchcore
 from finetune.sam import learner as sam
 from finetune.vae import learner as vae
-from tests.commands import PATIENCE, ROOT
+from tests.commands import PATIENCE, ROOT, Outcome
 from tests.finetune.classifier import classifying
 from tests.finetune.engine import tiny
 
-__all__ = ["finish", "start"]
+__all__ = ["finish", "run", "start"]
 
 # Not the process of the tests, which has threads; a server of its own, which imports and nothing else.
 _FORKS = multiprocessing.get_context("forkserver")
@@ -42,6 +42,14 @@ def finish(process: BaseProcess) -> int:
         process.kill()
         raise TimeoutError(f"a process hangs: {process}")
     return process.exitcode
+
+
+def run(code: str, *words: str | Path, home: Path, environment: Mapping[str, str] | None = None) -> Outcome:
+    """What `python -c code words...` leaves behind; files stdout and stderr in a folder `home` hold what it says."""
+    for name in ("stdout", "stderr"):
+        (home / name).unlink(missing_ok=True)
+    status = finish(start(code, *words, environment=environment, says=home))
+    return Outcome(status, *((home / name).read_text() for name in ("stdout", "stderr")))
 
 
 def _run(code: str, words: list[str], environment: dict[str, str], says: Path | None) -> None:
