@@ -70,7 +70,7 @@ def export(
 
     kinds = get_args(ExportKind)
     if to not in kinds:
-        raise ToolkitError("--to", f"{to!r} is no form of a model", f"use {' or '.join(kinds)}")
+        raise ToolkitError(f"to {to!r}", "is no form of a model", f"use {' or '.join(kinds)}")
     if learner.export is None:
         raise ToolkitError(opened.root, f"is a run of {opened.learner}, which cannot be exported", "use its checkpoint")
     kind: ExportKind = "onnx" if to == "onnx" else "torchscript"

@@ -34,6 +34,9 @@ class AnomalyConfig(ThresholdConfig):
         default="coco",
         description="format of the label trees that `predict` writes; several with commas between.",
     )
+    plots: bool = Field(
+        default=True, description="draw test images with their maps, scores with their ROC curve, and learning curves."
+    )
     split: SplitConfig = Field(
         default=SplitConfig(strategy="native"),
         description=(

@@ -66,7 +66,8 @@ def report(run: Run, ready: Detector, tested: Sequence[ImageRecord], data: Sourc
         for one, image in pairs
     ]
     run.write_predictions(rows)
-    _draw(run, ready, tested, scored, data)
+    if ready.config.plots:
+        _draw(run, ready, tested, scored, data)
     figures = {**measure(tested, scored, data, ready.threshold), **promised_figures(run)}
     if "pixel_auroc" not in figures:
         note = "no label of a test image is a mask: figures are of whole images, and there are none of pixels"

@@ -29,24 +29,26 @@ class _Maps(nn.Module):
         return smooth(self._maps(images), self._sigma).float()
 
 
-def export_detector(run: Run, ready: Detector, parts: Sequence[nn.Module]) -> Exportable:
+def export_detector(run: Run, ready: Detector, parts: Sequence[nn.Module], *, one_by_one: bool = False) -> Exportable:
     """What `predict` does, as a graph.
 
     Args:
         run: of the detector, whose data gives examples.
         ready: the detector; it is moved to the CPU.
         parts: the modules that its maps are made by.
+        one_by_one: whether what makes the maps has to be told how many images there are, so that the graph takes one.
     """
     config, side = ready.config, ready.config.image_size
     module = _Maps(ready.maps, config.smoothing * side, parts).cpu().eval().requires_grad_(False)
     photos = [ImageRecord(str(path), path, GOOD, "", "test") for path in example_photos(run)]
     examples = [*noise(side, side), *(batch["image"] for batch in image_loader(photos, config))]
+    number: int | str = 1 if one_by_one else "batch"
     graph = Graph(
         "model",
         module,
-        tuple((one,) for one in examples),
-        (Port("images", ("batch", 3, side, side), "RGB in [0, 1]"),),
-        (Port("maps", ("batch", side, side), "how little each pixel is what was expected"),),
+        tuple((one,) for batch in examples for one in batch.split(1 if one_by_one else len(batch))),
+        (Port("images", (number, 3, side, side), "RGB in [0, 1]"),),
+        (Port("maps", (number, side, side), "how little each pixel is what was expected"),),
     )
     result = (
         "enlarge a map bilinearly to the size of the image (OpenCV's INTER_LINEAR); what is above `threshold` is "

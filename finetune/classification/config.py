@@ -159,6 +159,14 @@ class BackboneConfig(TrainedConfig):
         ),
     )
 
+    plots: bool = Field(
+        default=True,
+        description=(
+            "draw the confusion matrix, learning curves, scores with their ROC curve, and (of the classifier) what it "
+            "looked at."
+        ),
+    )
+
     @field_validator("backbone")
     @classmethod
     def _known(cls, value: str) -> str:

@@ -114,15 +114,12 @@ def predict_out_of_fold(
     rows: dict[str, dict[str, Number]] = {}
     for fold, subsets in enumerate(folds.subsets):
         file, out = run.root.resolve() / f"folds/fold{fold}.csv", run.root / f"folds/fold{fold}"
-        made = Run(out, run.learner)
-        if not made.finished:
+        if not Run(out, run.learner).finished:
             write_split(subsets, file)
-            own = {"split": SplitConfig(file=file), "out_of_fold": 0, **changes}
+            own = {"split": SplitConfig(file=file), "out_of_fold": 0, "plots": False, **changes}
             told = fold_progress(progress, config, fold + 1)
             train(data, config.model_copy(update=own), out, out.is_dir(), told)
-        for row in read_rows(
-            out / "predictions.csv", _Predicted, "remove the folder of the fold, and train with --resume"
-        ):
+        for row in read_rows(out / "predictions.csv", _Predicted, f"remove {out}, and train with --resume"):
             if row.subset == "test":
                 rows[row.key] = {**row.model_dump(), "fold": fold}
     told_rows = [{**rows[one.key], "subset": one.subset} for one in examples.examples if one.key in rows]

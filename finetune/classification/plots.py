@@ -72,7 +72,7 @@ def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> byt
         axes.tick_params(axis="both", length=0)
         axes.tick_params(axis="y", labelsize=size)
         axes.set(xlabel="predicted", ylabel="true class (images)")
-        axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} images right")
+        axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} images right, 1 seed")
         for spine in axes.spines.values():
             spine.set(visible=True, linewidth=0.5)
         bar = figure.colorbar(picture, ax=axes, shrink=0.6, aspect=25)

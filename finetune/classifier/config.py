@@ -31,7 +31,6 @@ class ClassifierConfig(BackboneConfig):
             "class, times the mean of these numbers."
         ),
     )
-    plots: bool = Field(default=True, description="draw the confusion matrix and what the classifier looked at.")
 
     @field_validator("mode")
     @classmethod

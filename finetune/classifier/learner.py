@@ -104,14 +104,13 @@ def train(
     else:
         _fit(module, train_set, val_set, run, config, fold_progress(progress, config, 0))
     predictions = predict_examples(module.to(device), examples.examples, examples.classes, config, device)
-    run.write_predictions(predictions.rows())
-    run.write_predictions(predictions.only(tested).confusion_rows(), name="confusion.csv")
+    _write(run, predictions, tested)
     if config.plots and is_leader():
         _draw(run, module, predictions.only(tested), config, device)
     seconds = run.logged_seconds() if config.mode == "finetune" else time.monotonic() - started
     figures = _metrics(predictions, tested)
     if config.out_of_fold:
-        figures |= predict_out_of_fold(run, data, examples, config, folds, train, progress, plots=False)
+        figures |= predict_out_of_fold(run, data, examples, config, folds, train, progress)
     run.write_metrics(figures, seconds=seconds)
     return run
 
@@ -270,6 +269,11 @@ def _trained(run: Run, config: ClassifierConfig) -> tuple[ClassifierModule, torc
     module = ClassifierModule(build_network(config, run, len(classes)), config)
     load_weights(module, run.best_checkpoint)
     return module.to(device).eval(), device
+
+
+def _write(run: Run, predictions: Predictions, tested: str) -> None:
+    run.write_predictions(predictions.rows())
+    run.write_predictions(predictions.only(tested).confusion_rows(), name="confusion.csv")
 
 
 def _metrics(predictions: Predictions, tested: str) -> dict[str, float | int]:

@@ -62,7 +62,9 @@ def draw_activations(looks: Sequence[ActivationMap]) -> bytes:
             for spine in axes.spines.values():
                 spine.set(visible=True, linewidth=2 if wrong else 0.5, color="#D55E00" if wrong else FAINT)
         _draw_scale(figure, every[: len(looks)])
-        figure.suptitle("Where the image speaks for the predicted class (Grad-CAM)", fontsize=9, x=0.01, ha="left")
+        figure.suptitle(
+            "Where the image speaks for the predicted class (Grad-CAM), 1 seed", fontsize=9, x=0.01, ha="left"
+        )
         return as_png(figure)
 
 

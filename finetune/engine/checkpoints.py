@@ -54,8 +54,13 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     return loaded
 
 
-def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
+def load_weights(module: torch.nn.Module, checkpoint: Path, under: str = "") -> None:
     """Load the weights of a checkpoint of ours into a module.
+
+    Args:
+        module: the module.
+        checkpoint: the file.
+        under: the name that the module has in the one which was trained; "" where it is that itself.
 
     Raises:
         ToolkitError: as `read_checkpoint`, or it is another model's.
@@ -64,6 +69,9 @@ def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
     state = loaded.get("state_dict", loaded)
     if not isinstance(state, Mapping):
         raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
+    if under:
+        module, part = torch.nn.Module(), module
+        module.add_module(under, part)
     try:
         module.load_state_dict(state)  # itself: it carries the versions of its layers beside them
     except (RuntimeError, ValueError) as error:

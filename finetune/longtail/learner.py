@@ -158,7 +158,8 @@ def train_net(
         name="classes.csv",
     )
     run.write_predictions(tested.confusion_rows(), name="confusion.csv")
-    draw_result(run, tested)
+    if config.plots:
+        draw_result(run, tested)
     run.write_metrics({**figures, **later()}, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 

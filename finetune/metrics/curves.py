@@ -25,6 +25,7 @@ _MOST_PANELS = 9
 _LOGARITHMIC = 50.0  # largest over smallest value, from which on a loss is shown in logarithms
 _MARGIN = 0.03
 _BINS = 24
+_RISING = ("accuracy", "iou", "dice", "auroc", "map")  # in names of figures of which more is better
 _Points = tuple[list[int], list[float]]
 
 
@@ -70,11 +71,12 @@ def _draw_panel(axes: Axes, quantity: str, curves: Mapping[str, _Points]) -> Non
         marker = "o" if len(epochs) == 1 else ""
         axes.plot(epochs, values, color=colour, linewidth=1.3, marker=marker, markersize=4, label=subset or quantity)
     words = quantity.replace("_", " ")
-    if "val" in curves:
+    falls, rises = quantity.endswith("loss"), any(word in quantity for word in _RISING)
+    if "val" in curves and (falls or rises):
         epochs, values = curves["val"]
-        best = int(np.argmin(values) if quantity.endswith("loss") else np.argmax(values))
+        best = int(np.argmin(values) if falls else np.argmax(values))
         axes.plot(epochs[best], values[best], "o", color=_ORANGE, markersize=5, clip_on=False, zorder=5)
-        words += f": val {values[best]:.4g} in epoch {epochs[best]}"
+        words += f"\nbest val {values[best]:.4g}, epoch {epochs[best]}"
     if quantity.endswith("loss") and min(every) > 0 and max(every) > _LOGARITHMIC * min(every):
         axes.set_yscale("log")
         _plain_numbers(axes.yaxis)
@@ -183,4 +185,4 @@ def _draw_roc(
     axes.set(xlim=(-_MARGIN, 1 + _MARGIN), ylim=(-_MARGIN, 1 + _MARGIN), aspect="equal")
     axes.set(xlabel="good images rejected", ylabel="defective images rejected")
     axes.set_title(f"ROC, area {rank_scores(values, truth).auroc():.3f}, 1 seed")
-    axes.legend(loc="lower right", fontsize=7)
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2))

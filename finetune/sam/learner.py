@@ -18,7 +18,7 @@ from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import Facts
-from finetune.engine.learner import Learner, check_patience, training_facts
+from finetune.engine.learner import Learner, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
@@ -73,7 +73,6 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         open_run(config.detector, _DETECTOR)  # which refuses another learner's
     examples = open_examples(data, config.split, config.layout)
     chosen = choose_images(examples, data, config)
-    check_patience(config, chosen.val)
     sam, digest = _untuned(config, _weights(config))
     facts = training_facts(
         weights=_weights(config) if digest is None else str(Path(config.weights).resolve()),

@@ -26,10 +26,8 @@ from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
 from finetune.engine.splits import ImageRecords
-from finetune.engine.trainer import fit
 from finetune.vae.config import VaeConfig
 from finetune.vae.gabor_vae import GaborVae, Model
-from finetune.vae.module import VaeModule
 from finetune.vae.predictor import (
     TrainedVae,
     build_model,
@@ -114,10 +112,11 @@ def export(run: Run) -> Exportable:
         ToolkitError: as `load_trained`, or the maps need gradients, which a graph does not have.
     """
     ready = load_trained(run)
-    if read_config(run, VaeConfig).score == "grad":
+    score = read_config(run, VaeConfig).score
+    if score == "grad":
         remedy = "train one with score=residual"
         raise ToolkitError(run.root, "makes its maps by gradients (score=grad), and graphs have none", remedy)
-    return export_detector(run, ready, [ready.model])
+    return export_detector(run, ready, [ready.model], one_by_one=score == "ssim")
 
 
 LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export)
@@ -142,6 +141,9 @@ def _fitted(
     model: Model, good: GoodImages, views: Augment, run: Run, config: VaeConfig, progress: Progress | None
 ) -> Model:
     """The model with the weights of its best epoch."""
+    from finetune.engine.trainer import fit  # here, since prediction costs no trainer
+    from finetune.vae.module import VaeModule
+
     module = VaeModule(model.to(memory_format=torch.channels_last), config)
     batches = repeatable_loader(
         ImageDataset(as_good(good.train), [GOOD], config.image_size, train_views(views), seed=config.seed),

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torchmetrics.functional.image import structural_similarity_index_measure
-from torchvision.transforms.functional import normalize
 
-from finetune.classification.backbone_models import as_map
-from finetune.classification.backbones import Backbone
 from finetune.vae.shape import VaeShape
 from toolkit.errors import ToolkitError
+
+if TYPE_CHECKING:
+    from finetune.classification.backbones import Backbone
 
 __all__ = [
     "FeatureVae",
@@ -124,6 +124,8 @@ class PixelVae(Vae):
         if "l2" in self._loss:
             error = error + gaussian_nll(functional.mse_loss(found.mean, images))
         if "ssim" in self._loss:
+            from torchmetrics.functional.image import structural_similarity_index_measure
+
             similar = structural_similarity_index_measure(found.mean, images, data_range=1.0)
             error = error + 0.5 * (1 - torch.as_tensor(similar))
         apart = found.kl_divergence() / images[0].numel()
@@ -202,6 +204,8 @@ class FeatureVae(Vae):
     def _pairs(self, images: torch.Tensor, found: Reconstruction) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Expected and true values of each space, pixels first."""
         self._seen.clear()
+        from torchvision.transforms.functional import normalize  # here, since a VAE without a backbone needs neither
+
         with torch.no_grad():
             self.teacher(normalize(images, list(self._normalization.mean), list(self._normalization.std)))
         seen = dict(self._seen)
@@ -209,6 +213,8 @@ class FeatureVae(Vae):
         return [(found.mean, images), *((found.features[name], seen[name]) for name in self._places)]
 
     def _remember(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+        from finetune.classification.backbone_models import as_map
+
         def hook(module: nn.Module, given: object, output: torch.Tensor) -> None:
             self._seen[name] = as_map(self.teacher, output.detach())
 
@@ -223,6 +229,8 @@ def feature_layers(
     Raises:
         ToolkitError: it has none.
     """
+    from finetune.classification.backbone_models import as_map
+
     found: dict[int, tuple[str, int]] = {}
 
     def remember(path: str) -> Callable[[nn.Module, object, object], None]:

@@ -13,7 +13,6 @@ from finetune.anomaly import detector
 from finetune.anomaly.detector import Detector, describe_file, score_files
 from finetune.anomaly.maps import ScoredImage
 from finetune.anomaly.thresholds import threshold_of
-from finetune.classification.backbones import build_backbone, untrained_backbone
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import pick_device
 from finetune.engine.prediction import Prediction
@@ -22,7 +21,6 @@ from finetune.engine.splits import ImageRecord
 from finetune.vae.config import VaeConfig
 from finetune.vae.gabor_vae import GaborVae, Model
 from finetune.vae.models import FeatureVae, PixelVae
-from finetune.vae.module import VaeModule
 from finetune.vae.scores import gradient_map, residual_map, ssim_map
 from toolkit.errors import ToolkitError
 
@@ -90,10 +88,10 @@ def load_trained(run: Run) -> TrainedVae:
     """
     config = read_config(run, VaeConfig)
     threshold = threshold_of(run)
-    module = VaeModule(build_model(config, run)[0], config)
-    load_weights(module, run.best_checkpoint)
+    model = build_model(config, run)[0]
+    load_weights(model, run.best_checkpoint, under="model")
     device = pick_device(config.device)
-    model = module.model.to(device).eval()
+    model = model.to(device).eval()
     return TrainedVae(partial(make_maps, model, config), config, device, threshold, model)
 
 
@@ -117,6 +115,8 @@ def build_model(config: VaeConfig, run: Run | None = None) -> tuple[Model, dict[
         return GaborVae(config.shape, beta=config.beta), {"weights_sha256": None}
     if config.model == "pixel":
         return PixelVae(config.shape, loss=config.loss, beta=config.beta), {"weights_sha256": None}
+    from finetune.classification.backbones import build_backbone, untrained_backbone  # here: the others need none
+
     if run is None:
         backbone = build_backbone(config.backbone, config.weights, 1, image_size=config.image_size)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from finetune.vae.gabor_vae import GaborVae
 from finetune.vae.models import FeatureVae, PixelVae, Vae
@@ -60,6 +59,8 @@ def ssim_map(model: PixelVae, images: torch.Tensor) -> torch.Tensor:
     Returns:
         float32 (B, side, side), from 0 to 2.
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     _, full = structural_similarity_index_measure(
         model(images).mean, images, data_range=1.0, reduction="none", return_full_image=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import pickle
 import re
 import shutil
@@ -92,11 +93,6 @@ def test_a_file_and_its_pixels_are_told_the_same_of(run: TrainedRun, image: Path
     assert same(of_file, of_array)
     assert (of_file.path, of_array.path) == (image, None)
     assert (of_file.width, of_file.height) == (64, 64)
-    each = [one.path for one in run.predict_each([image, np.asarray(pixels, np.uint8), str(image.parent)])]
-    assert each[:2] == [image, None]
-    assert each[2:] == sorted(image.parent.glob("*.png"))
-    with pytest.raises(ToolkitError, match=r"is a folder; use predict_each"):
-        run.predict(image.parent)
 
 
 def test_what_is_told_fits_together(run: TrainedRun, image: Path) -> None:
@@ -130,6 +126,69 @@ def test_memory_and_disk_tell_the_same(run: TrainedRun, image: Path, tmp_path: P
         assert (row["score"], row["instances"]) == (told.score, len(told.classes))
     else:
         assert row["detections" if run.learner == "yolo-world" else "instances"] == len(told.classes)
+
+
+def prepared(path: Path, told: dict[str, Any]) -> Any:
+    """An image as export.json says that it goes in: float32 (1, 3, height, width)."""
+    height, width = told["image_size"]
+    pixels = cv2.resize(cv2.imread(str(path)), (width, height), interpolation=cv2.INTER_AREA)[:, :, ::-1] / 255
+    normalised = (pixels - told["input"]["mean"]) / told["input"]["std"]
+    return normalised.transpose(2, 0, 1)[None].astype(np.float32)
+
+
+def test_what_is_exported_answers_as_the_run_does(run: TrainedRun, image: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    made = finetune.export(run, "onnx", tmp_path / "out")
+    told = json.loads((tmp_path / "out/export.json").read_text())
+    assert made.max_difference == max(one["max_difference"] for one in told["files"]) < 1e-4
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"export.json", *(one.name for one in made.files)}
+    sessions = [onnxruntime.InferenceSession(str(path)) for path in made.files]
+    found = sessions[0].run(None, {"images": prepared(image, told)})[0]
+    expected = run.predict(image)
+    if run.learner in ("classifier", "longtail"):
+        chances = dict(zip(told["classes"], found[0].tolist(), strict=True))
+        assert chances == pytest.approx(dict(expected.probabilities), abs=1e-5)
+    elif run.learner in ("vae", "patchcore"):
+        np.testing.assert_allclose(cv2.resize(found[0], (64, 64)), expected.map, rtol=1e-3, atol=1e-4)
+        assert told["threshold"] == expected.threshold
+    elif run.learner == "sam":
+        box, blank = np.array([[[8, 8], [40, 30]]], np.float32), np.zeros((1, 1, 16, 16), np.float32)
+        asked = (found, box, np.array([[2, 3]], np.float32), blank, np.zeros(1, np.float32), np.float32([64, 64]))
+        names = [one["name"] for one in told["files"][1]["inputs"]]
+        masks, quality, _ = sessions[1].run(None, dict(zip(names, asked, strict=True)))
+        by_box = run.predict(image, boxes=[[8, 8, 40, 30]])
+        assert quality[0] == pytest.approx(by_box.scores, abs=1e-4)
+        assert np.mean((masks[0] > told["threshold"]) == by_box.masks) > 0.999  # next to 0, rounding may turn a pixel
+
+
+def test_torchscript_answers_so_too(run: TrainedRun, tmp_path: Path) -> None:
+    made = finetune.export(run, "torchscript", tmp_path / "out")
+    assert made.max_difference < 1e-4
+    assert {path.suffix for path in made.files} == {".pt"}
+    with pytest.raises(ToolkitError, match="is not empty; choose another out, or add overwrite=True"):
+        finetune.export(run, "torchscript", tmp_path / "out")
+
+
+def test_exports_that_cannot_be_made_leave_nothing(vae: TrainedRun, tmp_path: Path) -> None:
+    with pytest.raises(ToolkitError, match="to 'tflite': is no form of a model; use onnx or torchscript"):
+        finetune.export(vae, "tflite", tmp_path / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/photo.png").touch()
+    with pytest.raises(ToolkitError, match=r"was not written by an export \(it has no export.json\)"):
+        finetune.export(vae, "onnx", tmp_path / "mine", overwrite=True)
+    with (
+        patch("finetune.engine.outputs.exports._TOLERANCE", -1.0),
+        pytest.raises(ToolkitError, match="vae: answers differently from PyTorch once it is exported to torchscript"),
+    ):
+        finetune.export(vae, "torchscript", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_is_gone_through_one_by_one(vae: TrainedRun, image: Path) -> None:
+    each = [one.path for one in vae.predict_each([image, str(image.parent)])]
+    assert each == [image, *sorted(image.parent.glob("*.png"))]
+    with pytest.raises(ToolkitError, match=r"is a folder; use predict_each"):
+        vae.predict(image.parent)
 
 
 def sent(function: Callable[[Any], Any], item: Any) -> Any:

@@ -6,9 +6,11 @@ OUT/export.json            what goes in and comes out, how images are prepared, 
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -117,8 +119,7 @@ def write_graph(graph: Graph, kind: ExportKind, folder: Path, of: Path) -> JsonO
     file = folder / f"{graph.name}{ENDINGS[kind]}"
     if kind == "onnx":
         _check_packages()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # which torch gives about its own exporters, and about sizes that are fixed
+    with _plain_torch(), torch.no_grad():
         try:
             if graph.write is not None:
                 graph.write(kind, file)
@@ -147,6 +148,39 @@ def write_graph(graph: Graph, kind: ExportKind, folder: Path, of: Path) -> JsonO
     }
 
 
+@contextmanager
+def _plain_torch() -> Iterator[None]:
+    """Keep torch from warning about its exporters, from printing what it fails at, and from operators of its own."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings(), _closed_stdout():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def _closed_stdout() -> Iterator[None]:
+    """Keep off stdout what is printed past Python: of an export that fails, the exporter prints the whole graph."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # there is none
+        yield
+        return
+    with suppress(AttributeError, OSError, ValueError):
+        sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def onnx_opset(file: Path) -> int:
     """The version of ONNX's operators that a file asks for."""
     import onnx
@@ -155,7 +189,7 @@ def onnx_opset(file: Path) -> int:
 
 
 def _other(kind: ExportKind) -> str:
-    return f"try --to {'torchscript' if kind == 'onnx' else 'onnx'}"
+    return f"export it to {'torchscript' if kind == 'onnx' else 'onnx'}"
 
 
 def _check_packages() -> None:
@@ -163,7 +197,7 @@ def _check_packages() -> None:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ModuleNotFoundError as error:
-        raise ToolkitError("--to onnx", f"needs the package {error.name}", "pip install onnx onnxruntime") from error
+        raise ToolkitError("onnx", f"needs the package {error.name}", "pip install onnx onnxruntime") from error
 
 
 def _write_onnx(graph: Graph, file: Path) -> None:
@@ -229,10 +263,10 @@ def _told(port: Port, value: torch.Tensor | None) -> JsonObject:
 
 def example_photos(run: Run, most: int = 2) -> list[Path]:
     """A few of the images that a run was trained on; none where they are gone."""
-    files: list[Path] = []
+    files: Sequence[Path] = []
     with suppress(ToolkitError):
         files = image_files(Path(run.environment()["data"]))
-    return files[:: max(1, len(files) // most)][:most]
+    return list(files[:: max(1, len(files) // most)][:most])
 
 
 def noise(height: int, width: int) -> list[torch.Tensor]:

@@ -97,7 +97,7 @@ class PredictedRows(Sequence[Row]):
 
     def _value(self, name: str, cell: str, bad: bool) -> Number:
         kind = self._kinds.get(name, str)
-        if not cell and (bad or name == PROBLEM or kind is not str):
+        if not cell and (bad or name == PROBLEM or kind is not str or name not in self._kinds):
             return None
         return cell if kind is str else kind(cell)
 

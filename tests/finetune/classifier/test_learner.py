@@ -78,7 +78,13 @@ class TestARun:
         names = {path.relative_to(run.root).as_posix() for path in run.root.rglob("*") if path.is_file()}
         assert names >= {
             *("config.yaml", "environment.json", "metrics.json", "predictions.csv", "log.csv"),
-            *("checkpoints/last.ckpt", "plots/confusion.png", "plots/gradcam.png"),
+            *(
+                "checkpoints/last.ckpt",
+                "plots/confusion.png",
+                "plots/gradcam.png",
+                "plots/curves.png",
+                "plots/scores.png",
+            ),
         }
 
     def test_its_figures_are_those_of_the_test_images(self, run):

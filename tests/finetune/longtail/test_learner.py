@@ -40,6 +40,7 @@ TINY = {
     "epochs": 2,
     "device": "cpu",
     "augment": {"rotation": 0, "colour": 0},
+    "plots": False,
 }
 TAIL = Tail((50, 7, 1), ("head", "medium", "tail"), 50.0)
 
@@ -242,7 +243,7 @@ def test_a_rest_of_one_image_is_trained_on(product: Path, tmp_path: Path) -> Non
 @pytest.fixture(scope="module", params=METHODS)
 def run(request: pytest.FixtureRequest, product: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run of each method."""
-    return LEARNER.train(product, tiny(request.param), tmp_path_factory.mktemp("runs") / "run", False, None)
+    return LEARNER.train(product, tiny(request.param, plots=True), tmp_path_factory.mktemp("runs") / "run", False, None)
 
 
 def test_a_run_says_how_good_it_is(run: Run) -> None:
@@ -263,7 +264,7 @@ def test_a_run_says_what_it_used(run: Run) -> None:
     assert told["groups"] == ["head"] + ["tail"] * 7
     assert told["imbalance_factor"] == 5.0
     assert told["best_chosen_on"] == "the val subset"
-    assert (run.plots / "confusion.png").is_file()
+    assert {path.name for path in run.plots.iterdir()} == {"confusion.png", "curves.png", "scores.png"}
     with open(run.root / "classes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["train_images"] for row in rows] == ["15"] + ["3"] * 7

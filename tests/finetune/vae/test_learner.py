@@ -35,6 +35,7 @@ SMALL = {
     "patch_size": 2,
     "model": "pixel",
     "device": "cpu",
+    "plots": False,
 }
 
 
@@ -58,7 +59,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(data, config(), tmp_path_factory.mktemp("runs") / "run")
+    return train(data, config(plots=True), tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,7 @@ class TestRun:
 
     def test_pictures_are_drawn(self, run: Run) -> None:
         assert len(list((run.plots / "overlays").glob("*.png"))) == 16
+        assert {path.name for path in run.plots.glob("*.png")} == {"curves.png", "scores.png"}
 
     def test_evaluating_it_again_gives_its_own_figures(self, run: Run, data: Path) -> None:
         own = {name: value for name, value in read_metrics(run).items() if name not in ("seconds", "split_sha256")}
