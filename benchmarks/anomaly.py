@@ -1,8 +1,8 @@
 """Anomaly detectors on products: `python -m benchmarks.anomaly PRODUCT... [--learners patchcore,vae] [--seeds 3]`.
 
 Each learner is trained with its defaults once per seed and product, in a process of its own, and tested on the test
-images of the product: what `defectkit train` does. Figures are medians over the seeds; seconds are of the wall and
-of all processors, from the first import to the last figure; peak MB is the most memory that the process held.
+images of the product: what `defectkit train` does. Figures are medians over the seeds; seconds are of the wall and all
+processors, from the first import to the last figure; peak MB is the most memory that the process held.
 """
 
 from __future__ import annotations

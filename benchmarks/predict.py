@@ -3,8 +3,8 @@
 Run: python -m benchmarks.predict [--photos 1000,10000] [--learners classifier,vae] [--folder /dev/shm] [--pictures]
 
 The photos are of 64 x 64 pixels, no two alike, in one folder. Each learner is trained for an epoch on the embedded
-product first. Every prediction runs in a process of its own, whose processor time and peak resident memory the
-operating system tells.
+product first. Every prediction runs in a process of its own, whose processor time and peak resident memory the system
+tells.
 """
 
 from __future__ import annotations

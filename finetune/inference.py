@@ -236,7 +236,7 @@ def predict(
 
 
 def _rows(
-    run: Run, files: list[Path], out: Path, spread: Spread, words: str | Sequence[str] | None, *, pictures: bool
+    run: Run, files: Sequence[Path], out: Path, spread: Spread, words: str | Sequence[str] | None, *, pictures: bool
 ) -> PredictedRows:
     if words is None:
         return find_learner(run.learner).predict(run, files, out, spread, pictures=pictures)

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import current_process
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from pathlib import Path, PurePath
+from typing import Any, Protocol, TypeVar, overload
 
 from converters.formats.label_tree import LabelRecord
 from converters.sources import open_source
@@ -94,15 +94,57 @@ class PredictedFile:
     problem: Problem | None = None
 
 
-def files_to_predict(images: Sequence[Path], keys: Sequence[str] | None = None) -> list[ImageFile]:
+class PathTexts(Sequence[Path]):
+    """Paths that are kept as texts, since there may be very many: a `Path` takes five times the room."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """Each once, in the order in which they come."""
+        self._texts = list(dict.fromkeys(paths))
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, place: int) -> Path: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Path]: ...
+    def __getitem__(self, place: int | slice) -> Path | list[Path]:
+        return [Path(text) for text in self._texts[place]] if isinstance(place, slice) else Path(self._texts[place])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Files(Sequence[ImageFile]):
+    """Image files with a key each, made when they are asked for."""
+
+    def __init__(self, paths: Sequence[Path], keys: Sequence[str]) -> None:
+        self._paths, self._keys = paths, keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @overload
+    def __getitem__(self, place: int) -> ImageFile: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[ImageFile]: ...
+    def __getitem__(self, place: int | slice) -> ImageFile | list[ImageFile]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        number = range(len(self))[place]
+        path = Path(self._paths[number])
+        return ImageFile(number, self._keys[number], path.absolute(), str(path))
+
+
+def files_to_predict(images: Sequence[Path], keys: Sequence[str] | None = None) -> Sequence[ImageFile]:
     """Image files with a key each: `keys`, or else their names.
 
     Raises:
         ToolkitError: a file is named twice.
     """
-    paths = [Path(path) for path in images]
-    named = zip(unique_keys(paths) if keys is None else keys, paths, strict=True)
-    return [ImageFile(number, key, path.absolute(), str(path)) for number, (key, path) in enumerate(named)]
+    return _Files(images, unique_keys(images) if keys is None else keys)
 
 
 def predict_shares(
@@ -200,7 +242,7 @@ def forget_models() -> None:
     _kept.clear()
 
 
-def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
+def image_files(given: str | Path | Sequence[str | Path]) -> Sequence[Path]:
     """The files named, and the images in the folders named, sorted; of a dataset or a label tree no masks.
 
     Args:
@@ -209,22 +251,22 @@ def image_files(given: str | Path | Sequence[str | Path]) -> list[Path]:
     Raises:
         ToolkitError: one is not there, or a folder holds no image, or has links that lead out of it.
     """
-    files: list[Path] = []
+    files: list[str] = []
     for path in map(Path, [given] if isinstance(given, str | Path) else given):
         if not path.exists():
             raise ToolkitError(path, "no such file", "check the path")
-        found = [path] if path.is_file() else _images_in(path)
+        found = [str(path)] if path.is_file() else _images_in(path)
         if not found:
             raise ToolkitError(path, "holds no images", "name image files, or a folder of them")
         files += found
-    return list(dict.fromkeys(files))
+    return PathTexts(files)
 
 
-def _images_in(folder: Path) -> list[Path]:
+def _images_in(folder: Path) -> list[str]:
     check_links(folder)
     try:
         images = [member.sample.image for member in open_source(folder).members]
     except ToolkitError:  # a plain folder
         images = []
-    there = sorted(image for image in images if image.is_file())
-    return there or sorted(file for file in folder.rglob("*") if is_image(file.name))
+    there = [str(image) for image in sorted(image for image in images if image.is_file())]
+    return there or sorted((str(file) for file in folder.rglob("*") if is_image(file.name)), key=PurePath)

@@ -263,10 +263,10 @@ def _told(port: Port, value: torch.Tensor | None) -> JsonObject:
 
 def example_photos(run: Run, most: int = 2) -> list[Path]:
     """A few of the images that a run was trained on; none where they are gone."""
-    files: list[Path] = []
+    files: Sequence[Path] = []
     with suppress(ToolkitError):
         files = image_files(Path(run.environment()["data"]))
-    return files[:: max(1, len(files) // most)][:most]
+    return list(files[:: max(1, len(files) // most)][:most])
 
 
 def noise(height: int, width: int) -> list[torch.Tensor]:
