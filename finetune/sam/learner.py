@@ -41,9 +41,9 @@ from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_
 from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
 from finetune.sam.exports import export_sam
 from finetune.sam.inference import predict_image, predict_share, prompted_classes, prompted_files
+from finetune.sam.metrics import IOU_BOX
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
-from finetune.sam.outcomes import IOU_BOX
 from finetune.sam.predictor import Segmenter, mask_ap
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
