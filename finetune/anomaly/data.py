@@ -109,22 +109,8 @@ def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> Go
     Raises:
         ToolkitError: there is more than one product, a defect in train, or there are too few good images.
     """
-    products = sorted({example.category for example in examples.examples})
-    if len(products) > 1:
-        named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
-        raise ToolkitError(
-            examples.root,
-            f"holds {len(products)} products ({named}), and an anomaly detector learns one",
-            "name a product's folder",
-        )
+    _check_one_product(examples)
     train = examples.subset("train")
-    defective = next((example for example in train if example.label != GOOD), None)
-    if defective is not None:
-        raise ToolkitError(
-            defective.image,
-            f"is a defect ({defective.label}) among the train images, and an anomaly detector learns from good ones",
-            "use --set split.strategy=native, or a split file whose train images are good",
-        )
     held = [example for example in examples.subset("val") if example.label == GOOD]
     if held:
         how = "the good images of val"
@@ -143,6 +129,25 @@ def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> Go
             f"give {FEWEST_GOOD} or more for each (train/good, or good images of val)",
         )
     return GoodImages(train, held, how)
+
+
+def _check_one_product(examples: ImageRecords) -> None:
+    """Refuse several products, and defects among the train images."""
+    products = sorted({example.category for example in examples.examples})
+    if len(products) > 1:
+        named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
+        raise ToolkitError(
+            examples.root,
+            f"holds {len(products)} products ({named}), and an anomaly detector learns one",
+            "name a product's folder",
+        )
+    defective = next((example for example in examples.subset("train") if example.label != GOOD), None)
+    if defective is not None:
+        raise ToolkitError(
+            defective.image,
+            f"is a defect ({defective.label}) among the train images, and an anomaly detector learns from good ones",
+            "use --set split.strategy=native, or a split file whose train images are good",
+        )
 
 
 def has_random_pose(examples: Sequence[ImageRecord], seed: int = 0, most: int = 200) -> bool:

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from finetune.classification.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
-from finetune.classification.normalization import normalization
+from finetune.backbones.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
+from finetune.backbones.normalization import normalization
 from finetune.engine.config import AugmentConfig, Flips, Normalization, TrainedConfig
 from finetune.engine.splits import SplitConfig
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from converters.sources import SourceLike
-from finetune.classification.backbones import Backbone
+from finetune.backbones.backbone import Backbone
 from finetune.classification.exports import export_classifier
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
@@ -112,10 +112,8 @@ def train(
     if config.plots and is_leader():
         _draw(run, module, predictions.only(tested), config, device)
     seconds = run.logged_seconds() if config.mode == "finetune" else time.monotonic() - started
-    figures = _metrics(predictions, tested)
-    if config.out_of_fold:
-        figures |= predict_out_of_fold(run, data, examples, config, folds, train, progress)
-    run.write_metrics(figures, seconds=seconds)
+    later = predict_out_of_fold(run, data, examples, config, folds, train, progress) if config.out_of_fold else {}
+    run.write_metrics({**_metrics(predictions, tested), **later}, seconds=seconds)
     return run
 
 

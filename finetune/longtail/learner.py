@@ -19,7 +19,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from converters.sources import SourceLike
-from finetune.classification.backbones import Backbone, feature_map, frozen_parts
+from finetune.backbones.backbone import Backbone, feature_map, frozen_parts
 from finetune.classification.exports import export_classifier
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network

@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.anomaly.config import AnomalyConfig, Augment
-from finetune.classification.names import check_backbone
-from finetune.classification.normalization import normalization
+from finetune.backbones.names import check_backbone
+from finetune.backbones.normalization import normalization
 from finetune.engine.config import Normalization
 
 __all__ = ["PatchcoreConfig"]

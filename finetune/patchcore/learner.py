@@ -26,7 +26,7 @@ from finetune.anomaly.thresholds import (
     known_scores,
     write_threshold,
 )
-from finetune.classification.backbones import Backbone
+from finetune.backbones.backbone import Backbone
 from finetune.engine.devices import device_name, memory_full, pick_device, seed_all
 from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable

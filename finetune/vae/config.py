@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.anomaly.config import AnomalyConfig, Augment
-from finetune.classification.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
+from finetune.backbones.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
 from finetune.engine.config import TrainedConfig
 from finetune.vae.shape import VaeShape
 

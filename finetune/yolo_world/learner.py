@@ -37,9 +37,8 @@ from finetune.yolo_world.data import DetectionData, check_kind, open_detection_d
 from finetune.yolo_world.evaluation import (
     LOWEST_SCORE,
     MeasuredDetections,
-    figures,
     measure_detector,
-    rejection_figures,
+    run_figures,
 )
 from finetune.yolo_world.outcomes import MAP50
 from finetune.yolo_world.plots import draw_detections
@@ -126,7 +125,7 @@ def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     source, tested = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     chosen = {example.key: example.subset for example in tested}
     confidence = config.confidence if run.threshold is None else run.threshold
-    return _figures(measure_detector(detector, source, chosen, config), detector, confidence)
+    return run_figures(measure_detector(detector, source, chosen, config), detector, confidence)
 
 
 def known_scores(run: Run) -> KnownScores:
@@ -386,7 +385,7 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
         from finetune.yolo_world.export import export_onnx
 
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
-    told = _figures(measured, detector, config.confidence)
+    told = run_figures(measured, detector, config.confidence)
     run.write_metrics(told, seconds=max(seconds, run.logged_seconds()))
 
 
@@ -395,9 +394,3 @@ def _draw_rates(run: Run, found: MeasuredDetections, confidence: float) -> None:
     drawn = draw_rates(list(found.best.values()), list(found.defective.values()), confidence, axis=axis)
     if drawn is not None:
         write_whole(run.plots / "rates.png", drawn)
-
-
-def _figures(found: MeasuredDetections, detector: Detector, confidence: float) -> dict[str, Any]:
-    """As metrics.json."""
-    told = figures(found.truth, found.results, masks=detector.masks)
-    return {**told, **rejection_figures(found, confidence)}

@@ -129,7 +129,7 @@ def backbones(
     as_json: JsonOpt = False,
 ) -> None:
     """List the pretrained networks that learners can begin with, and where their weights come from."""
-    from finetune.classification.catalogue import backbone_facts
+    from finetune.backbones.catalogue import backbone_facts
 
     if timm is not None:
         _timm_backbones(timm, as_json)
@@ -160,7 +160,7 @@ def backbones(
 
 
 def _timm_backbones(word: str, as_json: bool) -> None:
-    from finetune.classification.backbone_hub import published_by_timm
+    from finetune.backbones.hub import published_by_timm
 
     found = published_by_timm(word)
     if as_json:
@@ -192,6 +192,20 @@ _Threshold = Annotated[
 ]
 
 
+_MaxFalseReject = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."),
+]
+_MaxEscape = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."),
+]
+_Promise = Annotated[
+    str,
+    typer.Option(metavar="expected|sure", help="What such a share promises: kept on average, or with 95 % confidence."),
+]
+
+
 @with_layout
 def evaluate(
     run: RunArg,
@@ -203,24 +217,9 @@ def evaluate(
         ),
     ] = None,
     threshold: _Threshold = None,
-    max_false_reject: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."
-        ),
-    ] = None,
-    max_escape: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."
-        ),
-    ] = None,
-    promise: Annotated[
-        str,
-        typer.Option(
-            metavar="expected|sure", help="What such a share promises: kept on average, or with 95 % confidence."
-        ),
-    ] = "expected",
+    max_false_reject: _MaxFalseReject = None,
+    max_escape: _MaxEscape = None,
+    promise: _Promise = "expected",
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from finetune.classification.backbones import build_backbone, feature_extractor, map_layer
+from finetune.backbones.backbone import build_backbone, feature_extractor, map_layer
 from finetune.classification.inference import (
     Predictions,
     choose_train_val,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from finetune.classification.backbone_blocks import block_maps
-from finetune.classification.backbones import Backbone, build_backbone
+from finetune.backbones.backbone import Backbone, build_backbone
+from finetune.backbones.blocks import block_maps
 from toolkit.errors import ToolkitError
 
 

@@ -17,11 +17,11 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 from torchvision import models
 
+from finetune.backbones.backbone import build_backbone, feature_map, untrained_backbone
+from finetune.backbones.catalogue import backbone_facts
+from finetune.backbones.normalization import RENORMALIZED, normalization
+from finetune.backbones.weights import fill, find_weights
 from finetune.classification import backbone_hub, backbones
-from finetune.classification.backbone_weights import fill, find_weights
-from finetune.classification.backbones import build_backbone, feature_map, untrained_backbone
-from finetune.classification.catalogue import backbone_facts
-from finetune.classification.normalization import RENORMALIZED, normalization
 from finetune.engine.config import IMAGENET
 from toolkit.errors import ToolkitError
 

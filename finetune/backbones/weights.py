@@ -13,9 +13,9 @@ import torch
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from finetune.classification.backbone_hub import Weights, fetch_url, weights_of_timm
-from finetune.classification.catalogue import backbone_facts
-from finetune.classification.names import PACKAGED, TIMM
+from finetune.backbones.catalogue import backbone_facts
+from finetune.backbones.hub import Weights, fetch_url, weights_of_timm
+from finetune.backbones.names import PACKAGED, TIMM
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
