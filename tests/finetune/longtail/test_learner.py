@@ -113,7 +113,7 @@ def watch(product: Path, out: Path, config: LongtailConfig, frozen: int = 0) -> 
         ({"longtail": {"imbalance": 1}}, "longtail.imbalance: input should be greater than or equal to 2"),
         ({"longtail": {"imbalnce": 50}}, "unknown key 'longtail.imbalnce'; did you mean imbalance?"),
         ({"metod": "crt"}, "unknown key 'metod'; did you mean method?"),
-        ({"backbone": "resnet81"}, "torchvision has no such backbone; did you mean resnet"),
+        ({"backbone": "resnet81"}, "there is no such backbone; did you mean resnet"),
     ],
 )
 def test_settings_that_are_refused(settings: dict[str, Any], said: str) -> None:
