@@ -16,6 +16,8 @@ from converters.contradictions import check_other_truths, has_masks
 from converters.formats.base import Holds, Labelled, Reading, Settings
 from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, READ_ONLY, every_format, find_format, read_manifest
+from converters.other_labels import check_other_labels
+from converters.recognition import format_of, is_label_file, reading_of, suspected_format, trees_in
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
@@ -35,6 +37,7 @@ __all__ = [
     "Source",
     "SourceLike",
     "TreeSource",
+    "is_label_file",
     "open_source",
     "read_labels",
     "trees_in",
@@ -294,22 +297,36 @@ def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -
         return _read_file(root, reading, strict=strict)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
-    kind = _format_of(root)
+    if reading.format and (strict or read_manifest(root) is None):
+        return _as_told(root, reading, strict=strict)
+    kind = format_of(root)
     trees = trees_in(root) if kind is None else []
     if kind is None and not trees and suspect:
-        kind = _suspected(root)
+        kind = suspected_format(root)
     if kind is not None:
         return _indexed(root, kind, reading, strict=strict)
-    if len(trees) == 1 and (kind := _format_of(trees[0])) is not None:
+    if len(trees) == 1 and (kind := format_of(trees[0])) is not None:
         return _indexed(trees[0], kind, reading, strict=strict)
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
     raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join((*FORMATS, *READ_ONLY))}")
 
 
-def is_label_file(root: Path) -> bool:
-    """Whether a path is a file that may hold the labels of many images."""
-    return root.suffix.lower() in (".json", ".xml", ".csv") and root.is_file()
+def _as_told(root: Path, reading: Reading, *, strict: bool) -> LabelTree:
+    """A folder as a tree of the format that is told.
+
+    Raises:
+        ToolkitError: it is another one of ours, or no label of this format marks anything.
+    """
+    manifest, kind = read_manifest(root), reading.format
+    if manifest is not None and manifest["format"] != kind:
+        raise ToolkitError(root, f"is a {manifest['format']} tree of ours", f"leave --layout {kind} out")
+    tree = _indexed(root, kind, reading, strict=strict)
+    if not tree.layout_problems and not any(
+        record.sample.kind not in ("good", "unlabelled") for record in tree.records
+    ):
+        raise ToolkitError(root, f"holds no {kind} labels that mark anything", f"leave --layout {kind} out")
+    return tree
 
 
 def _read_file(path: Path, reading: Reading, *, strict: bool) -> LabelTree:
@@ -337,27 +354,6 @@ def _indexed(root: Path, kind: str, reading: Reading, *, strict: bool) -> LabelT
     return tree
 
 
-def trees_in(folder: Path) -> list[Path]:
-    """The label trees that stand in a folder, as `convert` leaves them."""
-    children = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    ours = [path for path in children if read_manifest(path) is not None]
-    return ours or [path for path in children if _format_of(path) is not None]
-
-
-def _format_of(root: Path) -> str | None:
-    """Format of a tree by its manifest, or by a sign that no other format has."""
-    manifest = read_manifest(root)
-    if manifest is not None:
-        return str(manifest["format"])
-    return next((found.name for found in every_format() if found.recognise(root)), None)
-
-
-def _suspected(root: Path) -> str | None:
-    """Format of a tree that carries no sign but its folders: the one that asks for the most of them."""
-    ranked = sorted(every_format(), key=lambda found: found.rank)
-    return next((found.name for found in ranked if found.suspect(root)), None)
-
-
 def open_source(source: SourceLike, layout: LayoutLike = None, *, strict: bool = True) -> Source:
     """What `load_dataset` or `read_labels` makes of a folder or file, as a source; a source is passed on.
 
@@ -378,23 +374,27 @@ def open_source(source: SourceLike, layout: LayoutLike = None, *, strict: bool =
     root = Path(source)
     check_links(root)
     with following_links(root.is_dir()):
-        told = Reading.of_layout(layout)
-        if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
+        told = reading_of(layout)
+        if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root, told))):
             tree = read_labels(root, reading=told, strict=strict)
             if tree.manifest is None and root.is_dir() and (told is None or not told.alone):
-                check_other_truths(tree)
+                files = list_files(tree.root)
+                check_other_truths(tree, files)
+                check_other_labels(tree, files)
             return TreeSource(tree)
         heeded = None if told is None or strict else told.only(("without_label",)).described()
         return DatasetSource(load_dataset(root, layout if heeded is None else {"labels": heeded} if heeded else None))
 
 
-def _is_tree(root: Path) -> bool:
+def _is_tree(root: Path, told: Reading | None) -> bool:
     """Whether a folder is to be read as labels rather than as a dataset."""
-    kind = _format_of(root)
+    if told is not None and told.format:
+        return True
+    kind = format_of(root)
     if kind is not None:
         return not find_format(kind).is_dataset(root)
     trees = trees_in(root)
     # Our trees may look like a dataset together: the folders of yolo-classify are those of a product.
     if trees and (read_manifest(trees[0]) is not None or (detect_layout(root) is None and not has_masks(root))):
         return True
-    return not trees and detect_layout(root) is None and _suspected(root) is not None
+    return not trees and detect_layout(root) is None and suspected_format(root) is not None

@@ -20,6 +20,7 @@ from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.sources import Member
 from converters.writing.checkpoint import Checkpoint, KeptProblem, dump_checkpoint, load_checkpoint
+from converters.writing.selection import nothing_left
 from converters.writing.tree_writer import LeftOut, TreeWriter
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
@@ -154,8 +155,7 @@ class Conversion:
         if self.problems and (fail or not self._written):
             raise BadInputError(sorted(self.problems))
         if self._seen["excluded"] and not self._written:
-            what = f"nothing is asked for of any of its {self._seen['excluded']} images"
-            raise ToolkitError("--only", what, "name other classes, or leave out --drop-empty and --max-area")
+            raise nothing_left(self._settings.selection, self._seen["excluded"])
         if self._seen["both"] and self._seen["turned"]:
             where = f"{self._seen['turned']} other mask(s) were drawn on the pixels as stored"
             what = f"has an EXIF orientation and a mask that fits both ways, and {where}"

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from converters.formats.base import Encoded, ImageMode, PanopticLayout, Settings
 from converters.formats.label_tree import image_header
 from converters.formats.registry import check_formats, find_format
-from converters.merging import SourcesLike, open_sources, roots_of, shared_images, shared_paths
+from converters.merging import MergedSource, SourcesLike, open_sources, roots_of, shared_images, shared_paths
 from converters.origins import name_in_roots, source_remarks
 from converters.sources import Source
 from converters.writing.checks import check_class_folders, check_kind, check_kinds
@@ -174,13 +174,23 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             manifests |= job.finish(problems, source_remarks(source, order.out))
     manifests = {name: manifests[name] for name in order.formats}
     told = (*manifest_notes(manifests), *good_as_defects(items, settings.scheme), *unmasked_note(items))
-    told += tuple(selection_notes(source.classes(settings.scheme), settings.selection, manifests))
+    things = "component" if source.reader is None else "object"
+    told += tuple(selection_notes(source.classes(settings.scheme), settings.selection, manifests, things))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
     alike = (*shared_images(source, items), *getattr(order.split, "notes", ()))
-    own = (*source.notes, *without, *alike, *split_advice(source, items))
+    own = (*_source_notes(source, settings), *without, *alike, *split_advice(source, items))
     notes = (*own, *growth.notes, *job.notes, *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
+
+
+def _source_notes(source: Source, settings: Settings) -> tuple[str, ...]:
+    """Notes of a source, for the classes as they are named now."""
+    if not isinstance(source, MergedSource):
+        return source.notes
+    asked = settings.selection
+    names = {name: asked.name_of(name) for name in source.classes(settings.scheme)}
+    return source.notes_on({name: new for name, new in names.items() if asked.keeps(new)})
 
 
 def _check(order: _Order) -> None:

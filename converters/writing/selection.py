@@ -22,6 +22,7 @@ __all__ = [
     "WITHOUT_OBJECTS",
     "Selected",
     "make_selection",
+    "nothing_left",
     "read_selected",
     "selected_classes",
     "selection_notes",
@@ -172,6 +173,18 @@ def _why_excluded(labelled: Labelled, image: LabelledImage, asked: Selection, *,
     return WITHOUT_OBJECTS if asked.drop_empty and not shows else ""
 
 
+def nothing_left(selection: Selection, images: int) -> ToolkitError:
+    """That none of the images is left: by the flags that were given, and ways out by these."""
+    ways = {
+        "--only": (bool(selection.only), "name other classes"),
+        "--max-area": (selection.max_area is not None, "give --max-area more pixels"),
+        "--drop-empty": (selection.drop_empty, "leave out --drop-empty"),
+    }
+    given = {flag: way for flag, (said, way) in ways.items() if said}
+    what = f"nothing is asked for of any of its {images} images"
+    return ToolkitError(next(iter(given), "--only"), what, " or ".join(given.values()) or "name other classes")
+
+
 def selection_words(selection: Selection) -> str:
     """A selection as flags."""
     told = [f"--rename {old}={new}" for old, new in selection.rename]
@@ -182,9 +195,16 @@ def selection_words(selection: Selection) -> str:
 
 
 def selection_notes(
-    known: Iterable[str], selection: Selection, manifests: Mapping[str, Mapping[str, Any]]
+    known: Iterable[str], selection: Selection, manifests: Mapping[str, Mapping[str, Any]], things: str
 ) -> Iterator[str]:
-    """What to know of a selection: classes that became one, objects and images that are left out."""
+    """What to know of a selection: classes that became one, objects and images that are left out.
+
+    Args:
+        known: the classes of the source.
+        selection: what was asked for.
+        manifests: of the trees, by their formats.
+        things: what areas are those of: "component" of masks, or "object" of labels.
+    """
     sources: dict[str, list[str]] = {}
     for name in known:
         sources.setdefault(selection.name_of(name), []).append(name)
@@ -196,7 +216,7 @@ def selection_notes(
         return
     reasons = Counter(one["reason"] for one in manifest["components"]["skipped"])
     if reasons[_TOO_LARGE]:
-        yield f"{reasons[_TOO_LARGE]} component(s) larger than --max-area {selection.max_area} are left out"
+        yield f"{reasons[_TOO_LARGE]} {things}(s) larger than --max-area {selection.max_area} are left out"
     others = {name: reasons[_of_other(name)] for name in sources if reasons[_of_other(name)]}
     if others:
         shown = ", ".join(f"{count} {name}" for name, count in sorted(others.items()))

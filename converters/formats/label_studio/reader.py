@@ -10,13 +10,13 @@ from posixpath import splitext
 
 from converters.formats.base import Reading
 from converters.formats.coco.document import whole_number
-from converters.formats.image_files import ImageFinder, plain_name
+from converters.formats.image_files import ImageFinder, names_of, plain_name
 from converters.formats.label_studio.classes import decide
 from converters.formats.label_studio.document import Task, chosen, read_tasks
 from converters.formats.label_studio.drawing import load_label_studio
 from converters.formats.label_studio.files import home_of, is_tasks_file, json_files
 from converters.formats.label_studio.notes import Seen, notes_of
-from converters.formats.label_studio.places import names_of, place_of, told_image
+from converters.formats.label_studio.places import place_of, told_image
 from converters.formats.label_studio.regions import Said, read_results
 from converters.formats.label_tree import FoundImage, LabelTree, make_records, subset_of_name
 from converters.formats.registry import read_manifest
@@ -56,7 +56,7 @@ def index_label_studio(root: Path, reading: Reading) -> LabelTree:
     """
     home = home_of(root)
     manifest = read_manifest(home)
-    tree = _Tree(ImageFinder(home), manifest is not None)
+    tree = _Tree(ImageFinder(home), manifest is not None, Seen(as_good=reading.without_label == "good"))
     for path in json_files(root):
         tasks = read_tasks(path) if path == root or is_tasks_file(path) else None
         if tasks is None:

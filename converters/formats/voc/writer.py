@@ -84,7 +84,9 @@ def objects_shown(image: LabelledImage, settings: Settings) -> int:
 def _check_count(image: LabelledImage, shown: Sequence[Instance]) -> None:
     if len(shown) > _MOST:
         problem = f"shows {len(shown)} objects, and SegmentationObject has {_MOST} values for them"
-        raise ToolkitError(image.key, problem, "use --to coco, which holds any number of them, or --instances image")
+        grouped = any(one.part is not None for one in shown)  # found in a mask: objects of labels are never joined
+        remedy = f"use --to coco, which holds any number of them{', or --instances image' if grouped else ''}"
+        raise ToolkitError(image.key, problem, remedy)
 
 
 def voc_shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
