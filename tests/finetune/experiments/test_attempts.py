@@ -214,7 +214,7 @@ class TestTheFile:
             ({"atempts": {}}, r"unknown key 'atempts'; did you mean attempts\?"),
             ({"attempts": {"a": {"leraning": 1}}}, r"a: unknown key 'leraning'"),
             ({"attempts": {"a": {"lr": -1}}}, "lr: "),
-            ({"attempts": {"a": {"backbone": "vgg91"}}}, r"torchvision has no such backbone; did you mean vgg"),
+            ({"attempts": {"a": {"backbone": "vgg91"}}}, r"there is no such backbone; did you mean vgg"),
             ({"attempts": {"a": {}, "b/c": {}}}, "'b/c' cannot name an attempt"),
             ({"attempts": {"a": {}, "..": {}}}, "cannot name an attempt"),
             ({"attempts": {"a": {}}, "baseline": "b"}, "has no attempt named 'b'; use one of a"),
