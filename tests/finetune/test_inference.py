@@ -325,9 +325,7 @@ def test_a_threshold_is_chosen_by_images_that_are_not_tested_and_used_in_predict
 
 
 def test_what_no_threshold_can_promise_is_refused(vae: TrainedRun) -> None:
-    with pytest.raises(
-        ToolkitError, match=r"max_false_reject=1 %: 5 good image.s. .* cannot promise"
-    ):
+    with pytest.raises(ToolkitError, match=r"max_false_reject=1 %: 5 good image.s. .* cannot promise"):
         vae.evaluate(max_false_reject=0.01)
     with pytest.raises(ToolkitError, match=r"there are no defective image.s. that were not trained on"):
         vae.evaluate(max_escape=0.5)
