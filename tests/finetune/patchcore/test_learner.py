@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ import torch
 
 from finetune.anomaly.detector import score_files
 from finetune.engine.config import parse_config
+from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.patchcore.features import PatchFeatures
 from finetune.patchcore.learner import PatchcoreConfig, evaluate, train
 from finetune.patchcore.predictor import build_features, load_trained
-from tests.finetune.processes import finish, start
+from tests.processes import finish, start
 from toolkit.errors import ToolkitError
 from toolkit.synthetic.product import write_product
 
@@ -96,7 +98,11 @@ class TestRun:
         assert (out / "checkpoints/last.ckpt").exists()
         assert not (out / "metrics.json").exists()
         steps: list[tuple[int, int]] = []
-        train(data, config(), out, resume=True, progress=lambda done, total: steps.append((done, total)))
+        lines: list[str] = []
+        with listening(lambda kind, line: lines.append(line)):
+            train(data, config(), out, resume=True, progress=lambda done, total: steps.append((done, total)))
+        assert lines[0] == run.environment()["notes"][0]
+        assert re.fullmatch(r"expected to take \d+ s here, less reading", lines[1])
         assert steps == [(10, 20), (18, 20), (20, 20)]
         assert figures(open_run(out)) == figures(run)
 
