@@ -17,12 +17,12 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 from torchvision import models
 
+from finetune.backbones import backbone as backbones
+from finetune.backbones import hub as backbone_hub
 from finetune.backbones.backbone import build_backbone, feature_map, untrained_backbone
 from finetune.backbones.catalogue import backbone_facts
 from finetune.backbones.normalization import RENORMALIZED, normalization
 from finetune.backbones.weights import fill, find_weights
-from finetune.backbones import backbone as backbones
-from finetune.backbones import hub as backbone_hub
 from finetune.engine.config import IMAGENET
 from toolkit.errors import ToolkitError
 
