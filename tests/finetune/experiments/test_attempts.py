@@ -328,7 +328,8 @@ class TestComparing:
     def test_the_table_has_what_differs_and_a_paired_test(self, out):
         found = compare_runs([out / "base", out / "probe"])
         header, rows = found.table()
-        assert header == ["run", "learner", "mode", "accuracy", "balanced accuracy", "p (McNemar)", "seconds"]
+        rates = ["good AUROC", "false reject", "escape"]
+        assert header == ["run", "learner", "mode", "accuracy", "balanced accuracy", *rates, "p (McNemar)", "seconds"]
         assert [row[:3] for row in rows] == [
             ["base", "classifier", "finetune"],
             ["probe", "classifier", "linear-probe"],
