@@ -17,7 +17,7 @@ from finetune.experiments.analysis import Analysis, analyse_attempts
 from finetune.experiments.attempts import Outcome, Planned, check_comparable, plan_attempts, run_attempts
 from finetune.experiments.attempts_file import Attempt, Attempts, read_attempts
 from finetune.experiments.report import attempts_json, attempts_markdown, attempts_rows, write_report
-from finetune.learners import LEARNERS, find_learner
+from finetune.learners import LEARNERS, find_config, find_learner
 from finetune.metrics.evidence import Means, Ranking
 from finetune.vae.config import VaeConfig
 from tests.commands import make_dataset
@@ -146,7 +146,8 @@ class TestPlan:
             told = read_attempts(
                 write(tmp_path, learner=learner, attempts={"a": {"model": "tiny"} if learner == "sam" else {}})
             )
-            assert (told.folds, told.seeds) == ((0, ()) if find_config(learner).learns == "good" else (5, (0, 1, 2, 3, 4)))
+            good_alone = find_config(learner).learns == "good"
+            assert (told.folds, told.seeds) == ((0, ()) if good_alone else (5, (0, 1, 2, 3, 4)))
 
     def test_folds_of_good_images_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(
