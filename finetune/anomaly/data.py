@@ -95,11 +95,8 @@ def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> Go
     products = sorted({example.category for example in examples.examples})
     if len(products) > 1:
         named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
-        raise ToolkitError(
-            examples.root,
-            f"holds {len(products)} products ({named}), and an anomaly detector learns one",
-            "name a product's folder",
-        )
+        problem = f"holds {len(products)} products ({named}), and an anomaly detector learns one"
+        raise ToolkitError(examples.root, problem, "name a product's folder")
     train = examples.subset("train")
     defective = next((example for example in train if example.label != GOOD), None)
     if defective is not None:

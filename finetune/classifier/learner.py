@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from finetune.classification.backbones import Backbone
-from finetune.classification.exports import export_classifier
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
 from finetune.classification.inference import (
@@ -29,6 +28,7 @@ from finetune.classification.inference import (
 from finetune.classification.optimizers import weight_averaging
 from finetune.classification.plots import draw_result
 from finetune.classification.views.datasets import labelled_images
+from finetune.classification.views.exports import export_classifier
 from finetune.classifier.activations import activation_maps
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.linear_probe import fit_probe
