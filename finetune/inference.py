@@ -182,8 +182,7 @@ def predict(
         images: image files, folders of them, or a dataset root; one or several.
         out: a new or empty folder.
         words: yolo-world: other things to look for than the classes that it was trained on.
-        threshold: instead of the run's own: of the score of an image (vae), of the probability of "good" (classifier,
-            longtail), or of the score of a detection (yolo-world).
+        threshold: instead of the run's own: of an image's or a detection's score; of a classifier of p(good).
         pictures: whether overlays and activation maps are drawn.
         cluster: the address of a Dask scheduler, whose workers then predict, each with the model in its memory.
 

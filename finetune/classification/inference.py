@@ -186,7 +186,9 @@ def choose_train_val(examples: ImageRecords, hold_out: float, seed: int) -> Trai
         ToolkitError: there are fewer than two classes, or a class has nothing to train on.
     """
     if len(examples.classes) < 2:
-        raise ToolkitError(examples.root, "has only one class", "a classifier needs two; vae learns from good alone")
+        raise ToolkitError(
+            examples.root, "has only one class", "a classifier needs two; patchcore and vae learn from good alone"
+        )
     train, val = examples.subset("train"), examples.subset("val")
     _check_trainable(examples, train)
     if val:

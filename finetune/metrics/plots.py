@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from finetune.metrics.rejection import rejection_curve, rejection_rates
 from finetune.metrics.significance import wilson_interval
 from toolkit.plotting.figures import BLUE, FAINT, INK, WIDTH, as_png, new_figure, own_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["draw_rates"]
 
@@ -42,12 +47,8 @@ def draw_rates(
         low, high, logarithmic = _limits(sign * values if threshold is None else np.append(sign * values, threshold))
         places = np.concatenate([[high if negated else low], sign * curve.thresholds, [low if negated else high]])
         for rates, images, kind, colour in told:
-            name = f"false reject, {images} good" if kind == "good" else f"escape, {images} defective"
-            steps = np.concatenate([rates[:1], rates, rates[-1:]])
-            intervals = np.array([wilson_interval(count, images) for count in range(images + 1)])
-            band = intervals[np.rint(steps * images).astype(int)]
-            axes.fill_between(places, band[:, 0], band[:, 1], color=colour, alpha=0.15, linewidth=0, step="post")
-            axes.step(places, steps, where="post", color=colour, linewidth=1.6, label=name)
+            name = f"{'false reject' if kind == 'good' else 'escape'}, {images} {kind}"
+            _draw_rate(axes, places, np.concatenate([rates[:1], rates, rates[-1:]]), images, name, colour)
         if threshold is not None:
             axes.axvline(threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label=f"threshold {threshold:.4g}")
         if logarithmic:
@@ -61,6 +62,16 @@ def draw_rates(
         axes.set_title(_title({} if threshold is None else rejection_rates(truth, values > sign * threshold)))
         axes.tick_params(color=FAINT)
         return as_png(figure)
+
+
+def _draw_rate(
+    axes: Axes, places: npt.NDArray[np.float64], steps: npt.NDArray[np.float64], images: int, name: str, colour: str
+) -> None:
+    """A rate that holds from each place to the next one, and its intervals."""
+    intervals = np.array([wilson_interval(count, images) for count in range(images + 1)])
+    band = intervals[np.rint(steps * images).astype(int)]
+    axes.fill_between(places, band[:, 0], band[:, 1], color=colour, alpha=0.15, linewidth=0, step="post")
+    axes.step(places, steps, where="post", color=colour, linewidth=1.6, label=name)
 
 
 def _limits(places: npt.NDArray[np.float64]) -> tuple[float, float, bool]:

@@ -86,6 +86,7 @@ def train(
         return run
     memorizer = Memorizer(features, good.train, config, views, budget, device, progress)
     with _explained(run, config):
+        memorizer.say_cost(len(examples.subset("test")))
         model = memorizer.remember(run)
         threshold = _threshold(run, memorizer, model, good, examples)
         ready = TrainedPatchcore(model, config, device, threshold, model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from finetune.anomaly.config import Augment
 from finetune.anomaly.detector import image_loader, scored_image
 from finetune.anomaly.maps import smooth
 from finetune.engine.devices import mixed_seed
+from finetune.engine.remarks.telling import listened_to, tell
 from finetune.engine.runs import Run
 from finetune.engine.splits import ImageRecord
 from finetune.patchcore.budget import Budget
@@ -53,6 +54,32 @@ class Memorizer:
     progress: Progress | None = None
     done: int = 0
 
+    def say_cost(self, tested: int) -> None:
+        """Tell what the bank will take, and how long it will be: some arithmetic is timed, where somebody listens.
+
+        Args:
+            tested: images that are scored at the end.
+        """
+        if not listened_to():
+            return
+        side, dims = self.config.image_size, self.budget.dims
+        images = self._moved(torch.zeros(min(4, self.config.batch_size), 3, side, side))
+        one, other = torch.ones(512, dims, device=self.device), torch.ones(dims, 4096, device=self.device)
+        per_image = self._timed(lambda: self.features(images)) / len(images)
+        per_second = 2.0 * 512 * dims * 4096 / self._timed(lambda: one @ other)
+        scored = tested + len(self.train) * self.config.cross_fit
+        tell("note", self.budget.told())
+        tell("note", f"expected to take {self.budget.seconds(scored, per_image, per_second):.0f} s here, less reading")
+
+    def _timed(self, work: Callable[[], torch.Tensor]) -> float:
+        """Seconds of the second of two goes."""
+        taken = 0.0
+        for _ in range(2):
+            started = time.monotonic()
+            work().sum().item()  # waits for a GPU
+            taken = time.monotonic() - started
+        return max(taken, 1e-6)
+
     def remember(self, run: Run) -> PatchCore:
         """The model with its memory: that of a run which was interrupted later, or a new one, left in the run.
 
@@ -67,8 +94,7 @@ class Memorizer:
         kept = choose_coreset(patches, self.budget.bank, seed=mixed_seed(self.config.seed, 2))
         bank = MemoryBank(patches[kept].contiguous(), origin[kept].contiguous(), self.config.neighbours)
         model = PatchCore(self.features, bank).to(self.device).eval()
-        row = {"epoch": "0", "candidates": str(len(patches)), "patches": str(len(bank))}
-        run.log_epoch({**row, "seconds": f"{time.monotonic() - started:.3f}"})
+        run.log_epoch({"epoch": "0", "seconds": f"{time.monotonic() - started:.3f}"})
         save_model(run, model)
         return model
 

@@ -13,7 +13,7 @@ import yaml
 from finetune.engine.config import dump_config
 from finetune.engine.runs import Run, open_run, read_config, read_metrics, split_sha256, start_run
 from finetune.experiments.comparison import compare_runs
-from finetune.learners import LEARNERS, find_learner
+from finetune.learners import find_learner
 from tests.commands import ROOT, snapshot
 from toolkit.errors import ToolkitError
 
@@ -39,7 +39,7 @@ def config_of(run: Run) -> Any:
     return read_config(run, find_learner(run.learner).config)
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", TODAY)
 class TestEachLearner:
     def test_its_settings_have_todays_names_and_the_values_that_they_had(self, learner: str) -> None:
         run = open_run(RUNS / learner, learner)

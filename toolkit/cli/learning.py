@@ -39,7 +39,9 @@ def _complete_learners(incomplete: str) -> list[str]:
 LearnerArg = Annotated[
     str,
     typer.Argument(
-        metavar="LEARNER", help="classifier, longtail, vae, yolo-world or sam.", autocompletion=_complete_learners
+        metavar="LEARNER",
+        help="classifier, longtail, vae, patchcore, yolo-world or sam.",
+        autocompletion=_complete_learners,
     ),
 ]
 _Data = Annotated[Path, typer.Argument(metavar="DATA", help="A dataset root, a category folder, or a label tree.")]
