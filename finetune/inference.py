@@ -219,9 +219,8 @@ def predict(
     """
     opened, out = _opened(run), Path(out)
     opened = with_threshold(opened, threshold)
-    opened = Run(
-        shared_path(opened.root, cluster), opened.learner, opened.threshold
-    )  # a `TrainedRun` has its model with it
+    # A `TrainedRun` would take its model along.
+    opened = Run(shared_path(opened.root, cluster), opened.learner, opened.threshold)
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
     with staging(out) as stage:

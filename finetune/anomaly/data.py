@@ -111,17 +111,11 @@ def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> Go
     """
     _check_one_product(examples)
     train = examples.subset("train")
-    held = [example for example in examples.subset("val") if example.label == GOOD]
-    if held:
-        how = "the good images of val"
-    elif hold_out is None:
-        how = "nothing: there are no epochs"
-    else:
-        number = min(max(FEWEST_GOOD, round(hold_out * len(train))), max(0, len(train) - FEWEST_GOOD))
-        order = np.random.default_rng((seed, 0x600D)).permutation(len(train))[:number]
-        keys = {train[index].key for index in order}
+    held, how = [one for one in examples.subset("val") if one.label == GOOD], "the good images of val"
+    if not held and hold_out is not None:
+        keys = _drawn(train, hold_out, seed)
         held, train = [one for one in train if one.key in keys], [one for one in train if one.key not in keys]
-        how = f"{number} good images of train"
+        how = f"{len(keys)} good images of train"
     if len(train) < FEWEST_GOOD or (len(held) < FEWEST_GOOD and hold_out is not None):
         raise ToolkitError(
             examples.root,
@@ -148,6 +142,13 @@ def _check_one_product(examples: ImageRecords) -> None:
             f"is a defect ({defective.label}) among the train images, and an anomaly detector learns from good ones",
             "use --set split.strategy=native, or a split file whose train images are good",
         )
+
+
+def _drawn(train: Sequence[ImageRecord], share: float, seed: int) -> set[str]:
+    """Keys of a share of the images, of enough of them on both sides where there are so many."""
+    number = min(max(FEWEST_GOOD, round(share * len(train))), max(0, len(train) - FEWEST_GOOD))
+    order = np.random.default_rng((seed, 0x600D)).permutation(len(train))[:number]
+    return {train[index].key for index in order}
 
 
 def has_random_pose(examples: Sequence[ImageRecord], seed: int = 0, most: int = 200) -> bool:

@@ -13,7 +13,6 @@ import torch
 
 from converters.sources import SourceLike
 from finetune.backbones.backbone import Backbone
-from finetune.classification.exports import export_classifier
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
 from finetune.classification.inference import (
@@ -31,6 +30,7 @@ from finetune.classification.optimizers import weight_averaging
 from finetune.classification.outcomes import ACCURACY
 from finetune.classification.plots import draw_result
 from finetune.classification.views.datasets import labelled_images
+from finetune.classification.views.exports import export_classifier
 from finetune.classifier.activations import activation_maps
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.linear_probe import fit_probe

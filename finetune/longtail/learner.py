@@ -20,7 +20,6 @@ from pydantic import model_validator
 
 from converters.sources import SourceLike
 from finetune.backbones.backbone import Backbone, feature_map, frozen_parts
-from finetune.classification.exports import export_classifier
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
 from finetune.classification.inference import (
@@ -36,6 +35,7 @@ from finetune.classification.inference import (
 )
 from finetune.classification.outcomes import ACCURACY
 from finetune.classification.plots import draw_result
+from finetune.classification.views.exports import export_classifier
 from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all

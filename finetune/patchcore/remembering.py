@@ -94,8 +94,7 @@ class Memorizer:
         kept = choose_coreset(patches, self.budget.bank, seed=mixed_seed(self.config.seed, 2))
         bank = MemoryBank(patches[kept].contiguous(), origin[kept].contiguous(), self.config.neighbours)
         model = PatchCore(self.features, bank).to(self.device).eval()
-        row = {"epoch": "0", "candidates": str(len(patches)), "patches": str(len(bank))}
-        run.log_epoch({**row, "seconds": f"{time.monotonic() - started:.3f}"})
+        run.log_epoch({"epoch": "0", "seconds": f"{time.monotonic() - started:.3f}"})
         save_model(run, model)
         return model
 

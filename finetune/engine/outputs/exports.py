@@ -110,8 +110,7 @@ def write_graph(graph: Graph, kind: ExportKind, folder: Path, of: Path) -> JsonO
         of: the run, or whatever a user should be told that an error is of.
 
     Returns:
-        file, sha256, bytes, inputs, outputs, examples, and max_difference, which is in parts of the largest value where
-        that is above 1.
+        What export.json says of the file; max_difference is in parts of the largest value where that is above 1.
 
     Raises:
         ToolkitError: a package is missing, the model cannot be exported, or the file answers otherwise than PyTorch.

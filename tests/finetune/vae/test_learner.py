@@ -89,7 +89,7 @@ class TestRun:
 
     def test_pictures_are_drawn(self, run: Run) -> None:
         assert len(list((run.plots / "overlays").glob("*.png"))) == 16
-        assert {path.name for path in run.plots.glob("*.png")} == {"curves.png", "scores.png"}
+        assert {path.name for path in run.plots.glob("*.png")} == {"curves.png", "rates.png", "scores.png"}
 
     def test_evaluating_it_again_gives_its_own_figures(self, run: Run, data: Path) -> None:
         own = {name: value for name, value in read_metrics(run).items() if name not in ("seconds", "split_sha256")}

@@ -258,7 +258,7 @@ class TestExport:
     def test_a_file_that_answers_otherwise_is_not_handed_out(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("finetune.yolo_world.export._TOLERANCE", -1.0)
+        monkeypatch.setattr("finetune.engine.outputs.exports._TOLERANCE", -1.0)
         with pytest.raises(ToolkitError, match=r"model.onnx: answers differently from PyTorch"):
             export_onnx(run, tmp_path / "model.onnx")
         assert not list(tmp_path.iterdir())
