@@ -11,6 +11,7 @@ from toolkit.lazy import offer
 
 if TYPE_CHECKING:
     from converters.differences import DiffReport, diff
+    from converters.formats.base import Reading
     from converters.formats.registry import FORMATS
     from converters.sources import read_labels
     from converters.verification.verify import VerifyReport, verify
@@ -21,6 +22,7 @@ __all__ = [
     "FORMATS",
     "ConvertReport",
     "DiffReport",
+    "Reading",
     "VerifyReport",
     "convert",
     "diff",
@@ -34,6 +36,7 @@ __getattr__, __dir__ = offer(
     __name__,
     {
         "differences": ("DiffReport", "diff"),
+        "formats.base": ("Reading",),
         "formats.registry": ("FORMATS",),
         "sources": ("read_labels",),
         "verification.verify": ("VerifyReport", "verify"),

@@ -14,7 +14,7 @@ from converters.formats.label_tree import LabelTree
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import read_sample
 from toolkit.dataset.layouts import load_dataset
-from toolkit.dataset.layouts.files import list_files
+from toolkit.dataset.layouts.files import FileList
 from toolkit.dataset.samples import Sample
 from toolkit.errors import ToolkitError
 
@@ -30,8 +30,12 @@ def has_masks(root: Path) -> bool:
     return found is not None and any(sample.masks for sample in found)
 
 
-def check_other_truths(tree: LabelTree) -> None:
+def check_other_truths(tree: LabelTree, files: FileList) -> None:
     """Refuse a tree of another tool whose images have masks, or lie in folders, that say more than its labels do.
+
+    Args:
+        tree: the labels that are read.
+        files: what lies below its root.
 
     Raises:
         ToolkitError: an image is background or unlabelled in the tree, or not in it, and shows a defect by its mask or
@@ -39,7 +43,7 @@ def check_other_truths(tree: LabelTree) -> None:
     """
     kinds = {os.path.normpath(record.sample.image): record.sample.kind for record in tree.records}
     labelled = {path for path, kind in kinds.items() if kind not in ("good", "unlabelled")}
-    if all(os.path.normpath(tree.root / path) in labelled for path in list_files(tree.root).images):
+    if all(os.path.normpath(tree.root / path) in labelled for path in files.images):
         return
     for layout in (None, _FOLDERS):
         dataset = _dataset(tree.root, layout)

@@ -21,7 +21,7 @@ from converters.writing.selection import selection_of, selection_words
 from toolkit.dataset.splits import Split, load_split
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
-from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
+from toolkit.geometry.labels import Instance, LabelledImage, paint, plain_attributes, window_of
 from toolkit.imaging.copies import is_copy
 
 __all__ = ["DiffReport", "LabelChange", "diff"]
@@ -324,7 +324,7 @@ def _compare(pair: _Pair, settings: Sequence[Settings], attributes: frozenset[st
 
 def _with(instance: Instance, attributes: frozenset[str] | None) -> Instance:
     """An instance without attributes that are not compared."""
-    every = sorted(instance.attributes.items())
+    every = sorted(plain_attributes(instance.attributes).items())
     kept = {name: value for name, value in every if attributes is None or name in attributes}
     return replace(instance, attributes=kept) if instance.attributes else instance
 

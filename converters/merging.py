@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from converters.formats.base import Holds, Labelled, Reading, Settings
 from converters.formats.registry import find_format, read_manifest
+from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source, SourceLike, is_label_file, open_source, trees_in
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.samples import ClassScheme, Sample
@@ -140,17 +141,23 @@ class MergedSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """Those of all of them, how keys were told apart, and classes that may be meant to be one."""
+        return self.notes_on({name: name for name in self.classes()})
+
+    def notes_on(self, names: Mapping[str, str]) -> tuple[str, ...]:
+        """The same where classes get other names; `names` are those of the classes that are kept."""
         notes = [*(note for source in self.sources for note in source.notes), *self._told]
         if self.prefixes:
             told = _listed(self.prefixes)
             notes.append(f"roots have keys in common: each key begins with the name of its root, {told}")
-        alike: dict[str, list[str]] = defaultdict(list)
-        for name in self.classes():
-            alike[re.sub(r"[\W_]+", "", name).casefold()].append(name)
-        for names in alike.values():
-            if len(names) > 1:
-                pairs = " ".join(f"--rename {name}={names[0]}" for name in names[1:])
-                notes.append(f"the classes {' and '.join(map(repr, names))} are kept apart: {pairs} makes them one")
+        alike: dict[str, dict[str, str]] = defaultdict(dict)
+        for name, new in names.items():
+            alike[re.sub(r"[\W_]+", "", new).casefold()][name] = new
+        for group in alike.values():
+            first, *others = dict.fromkeys(group.values())
+            if others:
+                pairs = " ".join(f"--rename {name}={first}" for name, new in group.items() if new != first)
+                told = " and ".join(map(repr, (first, *others)))
+                notes.append(f"the classes {told} are kept apart: {pairs} makes them one")
         return tuple(dict.fromkeys(notes))
 
     @cached_property
@@ -264,7 +271,7 @@ def open_sources(
         return open_source(given[0], layout)
     paths = [Path(one) if isinstance(one, str | Path) else one.root for one in given]
     _check_apart(paths)
-    reading = Reading.of_layout(layout) if layouts is None else None
+    reading = reading_of(layout) if layouts is None else None
     if reading is not None:
         sources = [open_source(one, layout, strict=False) for one in given]
         return MergedSource(sources, _names(paths), prefixes, _unheeded(sources, reading))
@@ -280,7 +287,7 @@ def _unheeded(sources: Sequence[Source], reading: Reading) -> list[str]:
         ToolkitError: it says nothing of any of them.
     """
     notes = []
-    for name in reading.described():
+    for name in reading.described().keys() - {"alone"}:
         flag = f"--{name.replace('_', '-')}"
         deaf = [
             source

@@ -7,15 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from converters.contradictions import check_other_truths, has_masks
-from converters.formats.base import Holds, Labelled, Reading, Settings
+from converters.formats.base import Holds, Labelled, Reading, Settings, VocBoxes, WithoutLabel
 from converters.formats.label_tree import LabelTree
 from converters.formats.registry import FORMATS, READ_ONLY, every_format, find_format, read_manifest
+from converters.other_labels import check_other_labels
+from converters.protocols import Member, Source
+from converters.recognition import format_of, is_label_file, reading_of, suspected_format, trees_in
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.inspection import inspect_sample, read_sample
 from toolkit.dataset.layouts import LayoutLike, detect_layout, load_dataset
@@ -35,100 +38,11 @@ __all__ = [
     "Source",
     "SourceLike",
     "TreeSource",
+    "is_label_file",
     "open_source",
     "read_labels",
     "trees_in",
 ]
-
-
-class Member(Protocol):
-    """One image of a source, before its labels are read. It can be sent to another process."""
-
-    @property
-    def sample(self) -> Sample:
-        """Key, image, class and subset."""
-
-    @property
-    def missing(self) -> Problem | None:
-        """What it lacks for those who need masks; None if nothing."""
-
-    def read(self, settings: Settings, subset: str = "") -> Labelled:
-        """The image and its instances under some settings, in `subset` or its own.
-
-        Raises:
-            ToolkitError: its files are at fault; `problems` has everything.
-        """
-
-    def inspect(self, settings: Settings) -> tuple[Problem, ...]:
-        """Everything that is wrong with its files."""
-
-    def label_digest(self) -> str:
-        """SHA-256 of what its labels are read from."""
-
-    def marked(self) -> npt.NDArray[np.bool_] | None:
-        """What is marked, of whatever class: bool (height, width); None where the labels say nothing of places.
-
-        Raises:
-            ToolkitError: its files are at fault.
-        """
-
-
-class Source(Protocol):
-    """Images with labels: what every command and every learner reads."""
-
-    @property
-    def root(self) -> Path:
-        """The folder."""
-
-    @property
-    def layout(self) -> str:
-        """Name of the dataset's layout, or of the tree's format."""
-
-    @property
-    def holds(self) -> Holds:
-        """What the labels consist of."""
-
-    @property
-    def members(self) -> Sequence[Member]:
-        """The images, sorted by key."""
-
-    @property
-    def schemes(self) -> tuple[ClassScheme, ...]:
-        """Ways in which classes can be named."""
-
-    @property
-    def layout_problems(self) -> tuple[Problem, ...]:
-        """As in `toolkit.dataset.samples.Dataset`."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """As in `toolkit.dataset.samples.Dataset`."""
-
-    @property
-    def dataset(self) -> Dataset:
-        """The images as samples."""
-
-    @property
-    def reader(self) -> Mapping[str, Callable[[], LabelledImage]] | None:
-        """Key -> what reads the labels of that image, where they do not stand in masks; else None."""
-
-    @property
-    def tree(self) -> LabelTree | None:
-        """The label tree, if it is one."""
-
-    def classes(self, scheme: ClassScheme = "defect") -> list[str]:
-        """Names of the instance classes, in the order of their ids.
-
-        Raises:
-            ToolkitError: the labels cannot be named so.
-        """
-
-    def only(self, categories: Sequence[str]) -> Source:
-        """The part that belongs to some products.
-
-        Raises:
-            ToolkitError: one is not there, or the labels name no products.
-        """
 
 
 SourceLike = Source | Dataset | LabelTree | str | Path
@@ -264,7 +178,9 @@ def read_labels(
     *,
     suspect: bool = True,
     follow_links: bool = False,
-    reading: Reading | None = None,
+    reading: Reading | Mapping[str, object] | None = None,
+    voc_boxes: VocBoxes | None = None,
+    without_label: WithoutLabel | None = None,
     strict: bool = True,
 ) -> LabelTree:
     """Open a label tree of any format, ours or another tool's, recognised by itself, or one label file.
@@ -276,17 +192,20 @@ def read_labels(
         suspect: whether to look through all that a folder without a sign holds, for labels of another tool.
         follow_links: read what links in it lead to outside of it.
         reading: what its files do not say of themselves.
+        voc_boxes, without_label: the same, one by one: as in `Reading`.
         strict: whether a reading that the format does not heed is an error; else it is passed over.
 
     Raises:
-        ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it.
+        ToolkitError: no such folder or file, no tree in it, or several, or links that lead out of it; or the reading
+            is none.
     """
-    root = Path(root)
+    root, told = Path(root), reading.described() if isinstance(reading, Reading) else dict(reading or {})
+    told |= {name: value for name, value in (("voc_boxes", voc_boxes), ("without_label", without_label)) if value}
     with following_links(follow_links):
         if suspect:
             check_links(root)  # before anything in it is followed
         with following_links(suspect and root.is_dir()):
-            return _read_labels(root, reading or Reading(), suspect=suspect, strict=strict)
+            return _read_labels(root, Reading.of(told), suspect=suspect, strict=strict)
 
 
 def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -> LabelTree:
@@ -294,22 +213,36 @@ def _read_labels(root: Path, reading: Reading, *, suspect: bool, strict: bool) -
         return _read_file(root, reading, strict=strict)
     if not root.is_dir():
         raise ToolkitError(root, "no such folder" if not root.exists() else "not a folder", "name a label tree")
-    kind = _format_of(root)
+    if reading.format and (strict or read_manifest(root) is None):
+        return _as_told(root, reading, strict=strict)
+    kind = format_of(root)
     trees = trees_in(root) if kind is None else []
     if kind is None and not trees and suspect:
-        kind = _suspected(root)
+        kind = suspected_format(root)
     if kind is not None:
         return _indexed(root, kind, reading, strict=strict)
-    if len(trees) == 1 and (kind := _format_of(trees[0])) is not None:
+    if len(trees) == 1 and (kind := format_of(trees[0])) is not None:
         return _indexed(trees[0], kind, reading, strict=strict)
     if trees:
         raise ToolkitError(root, f"holds {len(trees)} label trees", f"name one: {', '.join(p.name for p in trees)}")
     raise ToolkitError(root, "is no label tree of a known format", f"known are {', '.join((*FORMATS, *READ_ONLY))}")
 
 
-def is_label_file(root: Path) -> bool:
-    """Whether a path is a file that may hold the labels of many images."""
-    return root.suffix.lower() in (".json", ".xml", ".csv") and root.is_file()
+def _as_told(root: Path, reading: Reading, *, strict: bool) -> LabelTree:
+    """A folder as a tree of the format that is told.
+
+    Raises:
+        ToolkitError: it is another one of ours, or no label of this format marks anything.
+    """
+    manifest, kind = read_manifest(root), reading.format
+    if manifest is not None and manifest["format"] != kind:
+        raise ToolkitError(root, f"is a {manifest['format']} tree of ours", f"leave --layout {kind} out")
+    tree = _indexed(root, kind, reading, strict=strict)
+    if not tree.layout_problems and not any(
+        record.sample.kind not in ("good", "unlabelled") for record in tree.records
+    ):
+        raise ToolkitError(root, f"holds no {kind} labels that mark anything", f"leave --layout {kind} out")
+    return tree
 
 
 def _read_file(path: Path, reading: Reading, *, strict: bool) -> LabelTree:
@@ -337,27 +270,6 @@ def _indexed(root: Path, kind: str, reading: Reading, *, strict: bool) -> LabelT
     return tree
 
 
-def trees_in(folder: Path) -> list[Path]:
-    """The label trees that stand in a folder, as `convert` leaves them."""
-    children = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    ours = [path for path in children if read_manifest(path) is not None]
-    return ours or [path for path in children if _format_of(path) is not None]
-
-
-def _format_of(root: Path) -> str | None:
-    """Format of a tree by its manifest, or by a sign that no other format has."""
-    manifest = read_manifest(root)
-    if manifest is not None:
-        return str(manifest["format"])
-    return next((found.name for found in every_format() if found.recognise(root)), None)
-
-
-def _suspected(root: Path) -> str | None:
-    """Format of a tree that carries no sign but its folders: the one that asks for the most of them."""
-    ranked = sorted(every_format(), key=lambda found: found.rank)
-    return next((found.name for found in ranked if found.suspect(root)), None)
-
-
 def open_source(source: SourceLike, layout: LayoutLike = None, *, strict: bool = True) -> Source:
     """What `load_dataset` or `read_labels` makes of a folder or file, as a source; a source is passed on.
 
@@ -378,23 +290,27 @@ def open_source(source: SourceLike, layout: LayoutLike = None, *, strict: bool =
     root = Path(source)
     check_links(root)
     with following_links(root.is_dir()):
-        told = Reading.of_layout(layout)
-        if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root))):
+        told = reading_of(layout)
+        if (layout is None or told is not None) and (is_label_file(root) or (root.is_dir() and _is_tree(root, told))):
             tree = read_labels(root, reading=told, strict=strict)
             if tree.manifest is None and root.is_dir() and (told is None or not told.alone):
-                check_other_truths(tree)
+                files = list_files(tree.root)
+                check_other_truths(tree, files)
+                check_other_labels(tree, files)
             return TreeSource(tree)
         heeded = None if told is None or strict else told.only(("without_label",)).described()
         return DatasetSource(load_dataset(root, layout if heeded is None else {"labels": heeded} if heeded else None))
 
 
-def _is_tree(root: Path) -> bool:
+def _is_tree(root: Path, told: Reading | None) -> bool:
     """Whether a folder is to be read as labels rather than as a dataset."""
-    kind = _format_of(root)
+    if told is not None and told.format:
+        return True
+    kind = format_of(root)
     if kind is not None:
         return not find_format(kind).is_dataset(root)
     trees = trees_in(root)
     # Our trees may look like a dataset together: the folders of yolo-classify are those of a product.
     if trees and (read_manifest(trees[0]) is not None or (detect_layout(root) is None and not has_masks(root))):
         return True
-    return not trees and detect_layout(root) is None and _suspected(root) is not None
+    return not trees and detect_layout(root) is None and suspected_format(root) is not None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, get_args
@@ -37,7 +35,6 @@ __all__ = [
     "TreeShape",
     "as_folder",
     "check_defect_folder",
-    "csv_line",
     "digest_line",
     "image_name",
     "present_subsets",
@@ -171,12 +168,17 @@ class Reading:
     Attributes:
         voc_boxes: what corners of Pascal VOC boxes are; None: what the boxes of the whole tree tell.
         without_label: what an image is that nothing says anything of; None: as the format has it.
-        alone: whether the labels count, whatever masks or folders of good images beside them say.
+        alone: whether the labels count, whatever masks or folders of good images say; or the format of those that do.
     """
 
     voc_boxes: VocBoxes | None = None
     without_label: WithoutLabel | None = None
-    alone: bool = False
+    alone: bool | str = False
+
+    @property
+    def format(self) -> str:
+        """The format of the labels that count; "" for the first that is recognised."""
+        return self.alone if isinstance(self.alone, str) else ""
 
     @classmethod
     def of(cls, told: Mapping[str, object]) -> Reading:
@@ -189,7 +191,7 @@ class Reading:
         for name, value in told.items():
             if name not in known:
                 raise ToolkitError(f"labels.{name}", "is not known", f"use {' or '.join(known)}")
-            if value is not None and value not in known[name]:
+            if value is not None and value not in known[name] and not (name == "alone" and isinstance(value, str)):
                 remedy = f"use {' or '.join(map(str, known[name]))}"
                 raise ToolkitError(f"labels.{name}", f"cannot be {value!r:.40}", remedy)
         return cls(**told)  # type: ignore[arg-type]
@@ -248,6 +250,7 @@ class Encoded:
         upright: whether the image is put there as a copy that stands upright.
         dropped: of each attribute that the format does not keep, how many objects have it.
         entry: its part of the file of its subset: what stands before and after its number there, which is from 0.
+        declares: classes, and attributes of their objects, that the head of that file must declare.
     """
 
     image: str
@@ -265,13 +268,14 @@ class Encoded:
     lines: tuple[tuple[str, bytes], ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     entry: tuple[bytes, bytes] | None = None
+    declares: tuple[tuple[str, str], ...] = ()
 
 
 class SubsetFile(NamedTuple):
-    """A file with the labels of a subset: its path, and what stands before and after the entries of its images."""
+    """A file with the labels of a subset: its path, and what stands before (by what they declare) and after entries."""
 
     path: str
-    head: bytes
+    head: Callable[[Sequence[tuple[str, str]]], bytes]
     tail: bytes
 
 
@@ -373,13 +377,6 @@ def image_name(image: LabelledImage) -> str:
 @lru_cache(maxsize=256)  # every format asks for the name of the same image
 def _named(key: str, source: str) -> str:
     return file_name(key) + ("." + source.rpartition(".")[2]).lower()
-
-
-def csv_line(*cells: str | int) -> bytes:
-    """A line of CSV without its end."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)  # with these two, both are quoted within a cell
-    return text.getvalue().removesuffix("\r\n").encode()
 
 
 class InstanceList(list[Instance]):

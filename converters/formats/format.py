@@ -13,7 +13,7 @@ from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.rasterize import ROUNDINGS, Rounding
 from toolkit.dataset.samples import LabelKind
 from toolkit.errors import ToolkitError
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage, flag_value
 
 __all__ = ["Format", "Load"]
 
@@ -62,6 +62,9 @@ class Format:
         rank: of several trees of one conversion the gallery shows the one of the lowest rank, which tells the most.
         recognise: whether a folder is such a tree, by a sign that no other format has.
         recognise_file: whether a file holds the labels of many images in this format.
+        sidecar: ending of its files, where each is of the one image that it is called like; "" where it is of many.
+        marks: whether such a file names something in its image, by a look at it.
+        told_family: of formats whose files are one tool's, and no second labels of the same images.
         suspect: whether a folder looks like such a tree, where no format recognises it.
         is_dataset: whether such a tree is a dataset as well, and tells more as one.
         roundings: ways in which its readers make pixels of its coordinates; it counts as good as the worst of them.
@@ -70,11 +73,13 @@ class Format:
         self_faults: what labels say wrongly of their own instances (or of those that they were simplified from).
         takes_boxes: whether it can show an object of which there is a box alone.
         keeps: names of the attributes of objects that it writes and reads again; None: any.
+        flags: attributes that it has a place for as yes or no; other words are kept as text.
         tells_classes: whether the labels themselves, and not the folders, say which class is marked.
         tells_good: whether a good image leaves a trace in a tree without images.
         counts_instances: whether the instances that a reader finds are those that the manifest counts.
         class_folders: whether its folders are classes, so that one whose name is a word for good is read as good.
         seen_by: programs that open such files, and what each makes of an image's labels; None: what `index` does.
+        boxes_by: those of them that see the boxes of its labels alone.
         keeps_subsets: whether a reader finds each image in the subset that it was written for.
         turns_photos: whether all its readers turn an image as its EXIF orientation says; else it is copied upright.
     """
@@ -89,6 +94,9 @@ class Format:
     reads: tuple[str, ...] = ()
     recognise: Callable[[Path], bool] = _never
     recognise_file: Callable[[Path], bool] = _never
+    sidecar: str = ""
+    marks: Callable[[Path], bool] = _never
+    told_family: str = ""
     suspect: Callable[[Path], bool] = _never
     is_dataset: Callable[[Path], bool] = _never
     roundings: tuple[Rounding, ...] = ROUNDINGS[:1]
@@ -97,13 +105,20 @@ class Format:
     self_faults: Callable[[LabelRecord, Sequence[Instance]], list[str]] = _no_faults
     takes_boxes: bool = False
     keeps: tuple[str, ...] | None = ()
+    flags: tuple[str, ...] = ()
     tells_classes: bool = True
     tells_good: bool = True
     counts_instances: bool = True
     class_folders: bool = False
     seen_by: Mapping[str, Load | None] = field(default_factory=dict)
+    boxes_by: tuple[str, ...] = ()
     keeps_subsets: bool = True
     turns_photos: bool = True
+
+    @property
+    def family(self) -> str:
+        """What the files of one tool have in common: the name, where nothing else is said."""
+        return self.told_family or self.name
 
     @property
     def writes(self) -> bool:
@@ -117,10 +132,11 @@ class Format:
         return kind == "boxes" and self.takes_boxes
 
     def drops(self, image: LabelledImage) -> Counter[str]:
-        """Of each attribute that it does not keep, how many objects of an image have it."""
+        """Of each attribute that it does not keep, how many objects of an image have it; flags whose words are none."""
         kept = self.keeps
         if kept is None:
-            return Counter()
+            told = (pair for one in image.instances for pair in one.attributes.items() if pair[0] in self.flags)
+            return Counter(f"{name} as a flag" for name, text in told if flag_value(text) is None)
         return Counter(name for one in image.instances for name in one.attributes if name not in kept)
 
     def holds_in(self, tree: LabelTree) -> Holds:

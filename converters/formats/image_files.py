@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import re
 import unicodedata
@@ -9,14 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from toolkit.imaging.images import is_image
 
 if TYPE_CHECKING:
     from toolkit.imaging.images import ImageHeader
 
-__all__ = ["ImageFinder", "image_header", "plain_name", "subset_of_name"]
+__all__ = ["ImageFinder", "image_header", "names_of", "plain_name", "subset_of_name"]
 
 _LONGEST = 255  # bytes of a name that file systems take
 _DRIVE = re.compile(r"^[A-Za-z]:(?=[/\\])")
@@ -34,6 +36,51 @@ def plain_name(name: str) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "" if any(len(part.encode()) > _LONGEST or "\0" in part for part in parts) else "/".join(parts)
+
+
+def names_of(told: str) -> list[str]:
+    """Names of a file, the likeliest first, that a link may mean; none where it holds the image.
+
+    Uploads to Label Studio (`/data/upload/1/ab12cd34-a.png`), local files (`/data/local-files/?d=a.png`), buckets
+    (`s3://b/a.png`), also behind Label Studio's own links to these, addresses, and bare paths with slashes of any kind.
+    """
+    text = told.strip()
+    if text.startswith("data:"):
+        return []
+    return list(dict.fromkeys(name for name in _names_in(text) if name))
+
+
+def _names_in(text: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(text.replace("\\", "/"))
+        asked = parse_qs(parts.query)
+    except ValueError:
+        yield text
+        return
+    if "/local-files" in parts.path and asked.get("d"):
+        yield asked["d"][0]
+        return
+    if asked.get("fileuri"):
+        yield from _names_in(_from_base64(asked["fileuri"][0]))
+        return
+    if parts.scheme in ("http", "https") or (parts.path.startswith("/data/") and not parts.scheme):
+        yield unquote(parts.path)
+        yield parts.path
+        yield "" if parts.scheme else text
+    elif len(parts.scheme) > 1:  # a letter is a drive
+        bucket, _, inner = text.partition("://")[2].partition("/")  # names in a bucket may hold ? and #
+        yield inner or bucket
+        yield unquote(inner or bucket)
+    else:
+        yield text
+        yield unquote(text)
+
+
+def _from_base64(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return text
 
 
 def _folded(name: str) -> str:
@@ -77,7 +124,7 @@ class ImageFinder:
     def find(self, name: str, folders: Sequence[Path], *, anywhere: bool = True) -> Path | None:
         """The image of this name in the first of the folders that has it; else the only one below the root.
 
-        Where there is none, and the name is written as in addresses (`a%20b.png`), it is that of what this means.
+        Where there is none, and the name is an address or written as in one (`a%20b.png`), it is what this means.
 
         Args:
             name: as a label file has it, with or without folders. What would lead out of the root is not followed.
@@ -98,6 +145,9 @@ class ImageFinder:
             return None
         alike = [path for path in self.namesakes(name) if path.name == plain.rpartition("/")[2]]
         found = _closest(plain, alike) or _closest(plain, self.namesakes(name))
+        if found is None and not alike and "://" in name:
+            names = (one for one in names_of(name) if "://" not in one)
+            return next((image for one in names if (image := self.find(one, folders)) is not None), None)
         decoded = unquote(plain)
         return self.find(decoded, folders) if found is None and not alike and decoded != plain else found
 

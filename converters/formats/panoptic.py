@@ -232,6 +232,7 @@ FORMAT = Format(
     encode=_encode,
     shape=_shape,
     index=_index,
+    told_family="coco",
     label_files=("annotations/*.json", "panoptic_*/*.png", "annotations/panoptic_*/*.png"),
     rank=10,
     recognise=_recognise,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
-from converters.formats.label_tree import LabelTree, packed_records
+from converters.formats.format import Load
+from converters.formats.label_tree import LabelRecord, LabelTree, packed_records
 from converters.formats.registry import every_format, find_format
 from toolkit.errors import ToolkitError
 
@@ -36,9 +37,17 @@ def as_seen(tree: LabelTree, program: str) -> LabelTree | None:
     """
     if tree.kind not in formats_of(program):
         return None
-    load = find_format(tree.kind).seen_by[program]
+    found = find_format(tree.kind)
+    load = found.seen_by[program]
     if load is None:
         return tree
     seen = copy.copy(tree)
-    seen.records = packed_records(replace(record, load=load) for record in tree.records)
+    boxes = program in found.boxes_by
+    seen.records = packed_records(_as_loaded(record, load, boxes=boxes) for record in tree.records)
     return seen
+
+
+def _as_loaded(record: LabelRecord, load: Load, *, boxes: bool) -> LabelRecord:
+    sample = record.sample
+    drawn = boxes and sample.kind not in ("good", "unlabelled")
+    return replace(record, load=load, sample=replace(sample, kind="boxes") if drawn else sample)

@@ -14,7 +14,7 @@ from converters.formats.base import Holds
 from converters.formats.boxes import uncontained, wrong_boxes
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from toolkit.geometry.labels import Instance, LabelledImage, paint, window_of
+from toolkit.geometry.labels import Instance, LabelledImage, paint, plain_attributes, window_of
 
 __all__ = [
     "Comparison",
@@ -123,7 +123,7 @@ def _attribute_faults(found: Format, record: LabelRecord, shown: LabelledImage, 
 
 def _attributes(instances: Sequence[Instance], names: Collection[str] | None) -> Counter[tuple[str, str]]:
     """How many of some objects have each value of the attributes of these names, None for any."""
-    every = (pair for one in instances for pair in one.attributes.items())
+    every = (pair for one in instances for pair in plain_attributes(one.attributes).items())
     return Counter(pair for pair in every if names is None or pair[0] in names)
 
 

@@ -11,11 +11,12 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from converters.formats.base import Reading, Settings
+from converters.formats.base import Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format
 from converters.merging import SourcesLike, open_sources
 from converters.origins import named_roots, open_named
+from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source
 from converters.writing.selection import read_selected, selection_of
 from toolkit.dataset.keys import key_finder
@@ -85,7 +86,7 @@ def find_source(against: SourcesLike | None, trees: Sequence[LabelTree], layout:
 
 def _not_heeded(layout: LayoutLike, trees: Sequence[LabelTree]) -> LayoutLike:
     """What a layout says of the source: all, but for what the foreign trees that are compared with it have heeded."""
-    reading = Reading.of_layout(layout)
+    reading = reading_of(layout)
     heeded = {name for tree in trees if tree.manifest is None for name in find_format(tree.kind).reads}
     if reading is None or not heeded:
         return layout

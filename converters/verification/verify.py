@@ -22,6 +22,7 @@ from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import FORMATS, find_format, read_manifest
 from converters.merging import SourcesLike, roots_of, shared_paths
+from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source, read_labels, trees_in
 from converters.verification.as_seen import as_seen, formats_of
 from converters.verification.comparison import ImageFidelity, compare_image
@@ -102,7 +103,7 @@ def verify(
     """
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
-    trees, reports = _indexed(shared_path(Path(out), cluster), Reading.of_layout(layout) or Reading())
+    trees, reports = _indexed(shared_path(Path(out), cluster), reading_of(layout) or Reading())
     unseen: tuple[str, ...] = ()
     if seen_by is not None:
         trees, unseen = _as_seen(trees, seen_by)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from converters.formats.base import Holds, Reading, Settings
+from converters.formats.base import Holds, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
 from converters.merging import SourcesLike, roots_of, shared_paths
+from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
 from converters.viewing.as_written import read_shown
@@ -154,7 +155,7 @@ def _open(path: Path, layout: LayoutLike, *, compared: bool) -> tuple[Source, tu
     manifests = {folder: read_manifest(folder) for folder in trees_in(path)} if path.is_dir() else {}
     kinds = {folder: manifest["format"] for folder, manifest in manifests.items() if manifest is not None}
     if not kinds:
-        told = read_labels(path, reading=Reading.of_layout(layout), strict=False) if compared else path
+        told = read_labels(path, reading=reading_of(layout), strict=False) if compared else path
         return open_source(told, layout), ()
     best = min(kinds, key=lambda folder: (find_format(kinds[folder]).rank, folder.name))
     others = ", ".join(folder.name for folder in kinds if folder != best)

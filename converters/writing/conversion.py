@@ -20,6 +20,7 @@ from converters.formats.base import Encoded, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.sources import Member
 from converters.writing.checkpoint import Checkpoint, KeptProblem, dump_checkpoint, load_checkpoint
+from converters.writing.selection import MARKS_NOTHING, nothing_left
 from converters.writing.tree_writer import LeftOut, TreeWriter
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import Sample
@@ -100,7 +101,7 @@ class Conversion:
         self._writers: list[TreeWriter] = []
         self._copied = False
         self._seen: Counter[str] = Counter()
-        self._doubtful = out
+        self._doubtful = self._unmarked = out
         self._left_out: list[str] = []
         # The shape of a tree but for the subsets, which are known at the end.
         self._shapes = [find_format(name).shape(settings, ["train"]) for name in formats]
@@ -153,9 +154,11 @@ class Conversion:
                 saved = time.monotonic()
         if self.problems and (fail or not self._written):
             raise BadInputError(sorted(self.problems))
+        if self._seen["unmarked"] and not self._written:
+            what = f"none of its {self._total} images is left: annotations mark no pixel of {self._seen['unmarked']}"
+            raise ToolkitError(self._unmarked, what, "correct the annotations of these images")
         if self._seen["excluded"] and not self._written:
-            what = f"nothing is asked for of any of its {self._seen['excluded']} images"
-            raise ToolkitError("--only", what, "name other classes, or leave out --drop-empty and --max-area")
+            raise nothing_left(self._settings.selection, self._seen["excluded"])
         if self._seen["both"] and self._seen["turned"]:
             where = f"{self._seen['turned']} other mask(s) were drawn on the pixels as stored"
             what = f"has an EXIF orientation and a mask that fits both ways, and {where}"
@@ -166,6 +169,10 @@ class Conversion:
     def _write(self, rendered: Rendered) -> None:
         if rendered.excluded:
             self._seen["excluded"] += 1
+            if rendered.excluded == MARKS_NOTHING:
+                self._seen["unmarked"] += 1
+                self._unmarked = rendered.sample.image
+                self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
             for writer in self._writers:
                 writer.exclude(rendered.sample.key, rendered.excluded, rendered.found, _left_out(rendered))
             return

@@ -13,17 +13,24 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from converters.formats.base import Encoded, ImageMode, PanopticLayout, Settings
+from converters.formats.base import Encoded, ImageMode, PanopticLayout, Reading, Settings, VocBoxes, WithoutLabel
 from converters.formats.label_tree import image_header
 from converters.formats.registry import check_formats, find_format
-from converters.merging import SourcesLike, open_sources, roots_of, shared_images, shared_paths
+from converters.merging import MergedSource, SourcesLike, open_sources, roots_of, shared_images, shared_paths
 from converters.origins import name_in_roots, source_remarks
 from converters.sources import Source
 from converters.writing.checks import check_class_folders, check_kind, check_kinds
 from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
 from converters.writing.items import Item, find_items, split_advice
-from converters.writing.selection import Selected, make_selection, read_selected, selected_classes, selection_notes
+from converters.writing.selection import (
+    Selected,
+    make_selection,
+    read_selected,
+    selected_classes,
+    selection_notes,
+    unmarked_note,
+)
 from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows, unmasked_note
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import ClassScheme, Sample
@@ -84,6 +91,8 @@ def convert(
     images: ImageMode = "hardlink",
     on_problem: Literal["fail", "skip"] = "fail",
     threshold: int | None = None,
+    voc_boxes: VocBoxes | None = None,
+    without_label: WithoutLabel | None = None,
     workers: int = 1,
     cluster: str | None = None,
     overwrite: bool = False,
@@ -97,8 +106,7 @@ def convert(
         out: folder to write into; each format gets a folder in it, which appears whole or not at all.
         formats: names out of `converters.FORMATS`, or one of them.
         split: key -> subset, as `split_dataset` makes it; without it the dataset's own subsets.
-        classes: how to name classes.
-        rename, only: class -> its new name; names of the classes whose objects are kept, and the rest left out.
+        classes, rename, only: how classes are named; class -> its new name; those whose objects alone are kept.
         drop_empty: leave out images that show no object.
         instances: "components", "image" or "merge:GAP"; instances of a label tree stay as they are labelled.
         min_area, max_area: components of fewer, or more, pixels are left out, and listed in the manifest.
@@ -107,7 +115,7 @@ def convert(
         segmentation, panoptic_layout: COCO segmentations as polygons or run lengths; panoptic maps as "flat" or "coco".
         images: how images get into the trees.
         on_problem: "fail" stops at faulty files, after listing them all; "skip" leaves those samples out.
-        threshold: grey values of this or more are defect.
+        threshold, voc_boxes, without_label: grey values of this or more are defect; as for `read_labels`.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         overwrite, resume: replace earlier conversions; go on where an interrupted one with the same settings stopped.
         progress: called with (done, total).
@@ -115,14 +123,28 @@ def convert(
     Raises:
         ToolkitError: the settings, the output folder or the files are at fault. Nothing is left behind.
     """
-    source, grouping = open_sources(shared_paths(dataset, cluster)), parse_grouping(instances)
+    source = _opened(shared_paths(dataset, cluster), voc_boxes, without_label)
     known = source.classes(classes)
     asked = make_selection(known, classes, rename, only, drop_empty, (min_area, max_area))
     how = (min_area, min_iou, join_parts, segmentation, images, threshold, asked, panoptic_layout)
-    settings = Settings(tuple(selected_classes(known, asked)), classes, grouping, *how)
+    settings = Settings(tuple(selected_classes(known, asked)), classes, parse_grouping(instances), *how)
     order = _Order(source, split, Path(out), check_formats(formats), settings, on_problem, overwrite, resume)
     _check(order)
     return _carry_out(order, workers, cluster, progress)
+
+
+def _opened(given: SourcesLike, voc_boxes: VocBoxes | None, without_label: WithoutLabel | None) -> Source:
+    """The source, its labels read so.
+
+    Raises:
+        ToolkitError: as of `open_sources`; or it was read before.
+    """
+    told = Reading.of({"voc_boxes": voc_boxes, "without_label": without_label}).described()
+    every = given if isinstance(given, list | tuple) else [given]
+    if told and not all(isinstance(one, str | Path) for one in every):
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in told)
+        raise ToolkitError(flags, "says how labels are read, and these were read before", "give it to read_labels")
+    return open_sources(given, {"labels": told} if told else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,13 +196,24 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             manifests |= job.finish(problems, source_remarks(source, order.out))
     manifests = {name: manifests[name] for name in order.formats}
     told = (*manifest_notes(manifests), *good_as_defects(items, settings.scheme), *unmasked_note(items))
-    told += tuple(selection_notes(source.classes(settings.scheme), settings.selection, manifests))
+    told += unmarked_note(manifests)
+    things = "component" if source.reader is None else "object"
+    told += tuple(selection_notes(source.classes(settings.scheme), settings.selection, manifests, things))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
     alike = (*shared_images(source, items), *getattr(order.split, "notes", ()))
-    own = (*source.notes, *without, *alike, *split_advice(source, items))
+    own = (*_source_notes(source, settings), *without, *alike, *split_advice(source, items))
     notes = (*own, *growth.notes, *job.notes, *told)
     skipped = (*source.layout_problems, *job.problems)
     return ConvertReport(order.out, manifests, skipped, notes, time.monotonic() - started)
+
+
+def _source_notes(source: Source, settings: Settings) -> tuple[str, ...]:
+    """Notes of a source, for the classes as they are named now."""
+    if not isinstance(source, MergedSource):
+        return source.notes
+    asked = settings.selection
+    names = {name: asked.name_of(name) for name in source.classes(settings.scheme)}
+    return source.notes_on({name: new for name, new in names.items() if asked.keeps(new)})
 
 
 def _check(order: _Order) -> None:

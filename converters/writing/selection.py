@@ -1,7 +1,7 @@
 """What a conversion was asked for: classes under other names, some of them, images that show something.
 
-Nothing is lost in silence: an image that shows objects, none of which is asked for, is not a good one. It is left out,
-and the manifest names it.
+Nothing is lost in silence: an image that shows objects, none of which is asked for, is not a good one; nor is one whose
+annotations mark none of its pixels. It is left out, and the manifest names it.
 """
 
 from __future__ import annotations
@@ -18,21 +18,25 @@ from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
+    "MARKS_NOTHING",
     "NOT_ASKED_FOR",
     "WITHOUT_OBJECTS",
     "Selected",
     "make_selection",
+    "nothing_left",
     "read_selected",
     "selected_classes",
     "selection_notes",
     "selection_of",
     "selection_words",
+    "unmarked_note",
 ]
 
 WITHOUT_OBJECTS = "shows no object"
 NOT_ASKED_FOR = "none of its objects is asked for"
+MARKS_NOTHING = "its annotations mark none of its pixels"
 _TOO_LARGE = "larger than --max-area"
-_SHOWN = 20
+_SHOWN, _FEW = 20, 3
 
 
 def make_selection(
@@ -131,7 +135,8 @@ def read_selected(member: Member, settings: Settings, subset: str = "") -> Selec
     """
     asked = settings.selection
     if not asked:
-        return Selected(member.read(settings, subset))
+        labelled = member.read(settings, subset)
+        return Selected(labelled, excluded=MARKS_NOTHING if _marks_nothing(labelled.image) else "")
     labelled = member.read(replace(settings, scheme=asked.scheme), subset)
     every = [(one, asked.name_of(one.label)) for one in labelled.image.instances]
     kept = tuple(_named(one, name) for one, name in every if asked.keeps(name))
@@ -168,8 +173,27 @@ def _why_excluded(labelled: Labelled, image: LabelledImage, asked: Selection, *,
     is_class = image.image_label != GOOD and (image.kind != "good" or asked.scheme == "category")
     if others or labelled.too_large or (is_class and not asked.keeps(image.image_label)):
         return NOT_ASKED_FOR
+    if _marks_nothing(image):
+        return MARKS_NOTHING
     shows = image.kind == "class" and image.image_label != GOOD
     return WITHOUT_OBJECTS if asked.drop_empty and not shows else ""
+
+
+def nothing_left(selection: Selection, images: int) -> ToolkitError:
+    """That none of the images is left: by the flags that were given, and ways out by these."""
+    ways = {
+        "--only": (bool(selection.only), "name other classes"),
+        "--max-area": (selection.max_area is not None, "give --max-area more pixels"),
+        "--drop-empty": (selection.drop_empty, "leave out --drop-empty"),
+    }
+    given = {flag: way for flag, (said, way) in ways.items() if said}
+    what = f"nothing is asked for of any of its {images} images"
+    return ToolkitError(next(iter(given), "--only"), what, " or ".join(given.values()) or "name other classes")
+
+
+def _marks_nothing(image: LabelledImage) -> bool:
+    """Whether an image is said to show something, and nothing tells where: it is no background."""
+    return not image.instances and bool(image.left_out) and image.kind in ("masks", "boxes")
 
 
 def selection_words(selection: Selection) -> str:
@@ -182,9 +206,16 @@ def selection_words(selection: Selection) -> str:
 
 
 def selection_notes(
-    known: Iterable[str], selection: Selection, manifests: Mapping[str, Mapping[str, Any]]
+    known: Iterable[str], selection: Selection, manifests: Mapping[str, Mapping[str, Any]], things: str
 ) -> Iterator[str]:
-    """What to know of a selection: classes that became one, objects and images that are left out."""
+    """What to know of a selection: classes that became one, objects and images that are left out.
+
+    Args:
+        known: the classes of the source.
+        selection: what was asked for.
+        manifests: of the trees, by their formats.
+        things: what areas are those of: "component" of masks, or "object" of labels.
+    """
     sources: dict[str, list[str]] = {}
     for name in known:
         sources.setdefault(selection.name_of(name), []).append(name)
@@ -196,10 +227,19 @@ def selection_notes(
         return
     reasons = Counter(one["reason"] for one in manifest["components"]["skipped"])
     if reasons[_TOO_LARGE]:
-        yield f"{reasons[_TOO_LARGE]} component(s) larger than --max-area {selection.max_area} are left out"
+        yield f"{reasons[_TOO_LARGE]} {things}(s) larger than --max-area {selection.max_area} are left out"
     others = {name: reasons[_of_other(name)] for name in sources if reasons[_of_other(name)]}
     if others:
         shown = ", ".join(f"{count} {name}" for name, count in sorted(others.items()))
         yield f"{sum(others.values())} object(s) of classes that --only does not name are left out: {shown}"
     for reason, count in sorted(Counter(one["reason"] for one in manifest.get("left_out", ())).items()):
-        yield f"{count} image(s) are left out: {reason}"
+        if reason != MARKS_NOTHING:
+            yield f"{count} image(s) are left out: {reason}"
+
+
+def unmarked_note(manifests: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """What to know of images whose annotations mark nothing."""
+    left_out = next((one.get("left_out", ()) for one in manifests.values()), ())
+    keys = [one["key"] for one in left_out if one["reason"] == MARKS_NOTHING]
+    shown = ", ".join(keys[:_FEW]) + (", ..." if len(keys) > _FEW else "")
+    return (f"{len(keys)} image(s) are left out, and no background: {MARKS_NOTHING}: {shown}",) if keys else ()

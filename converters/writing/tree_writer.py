@@ -52,6 +52,7 @@ class TreeWriter:
         self._subsets: dict[str, dict[str, int]] = {}
         self._totals = dict.fromkeys(Totals.model_fields, 0)
         self._dropped: Counter[str] = Counter()
+        self._declared: set[tuple[str, str]] = set()
         self._iou_sum = 0.0
         self._min_iou = 1.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,6 +120,9 @@ class TreeWriter:
         if encoded.entry is not None:
             before, after = encoded.entry
             self._spool(f"entries.{subset}", b"%b%d%b" % (before, number, after))
+        for pair in {*encoded.declares} - self._declared:
+            self._declared.add(pair)
+            self._spool("declared", orjson.dumps(pair) + b"\n")
         if encoded.row:
             self._spool("table", encoded.row + b"\n")
         for path, line in encoded.lines:
@@ -189,6 +193,7 @@ class TreeWriter:
         self._subsets = {name: counts.model_dump() for name, counts in state.subsets.items()}
         self._totals = state.totals.model_dump()
         self._dropped = Counter(state.dropped)
+        self._declared = {tuple(pair) for pair in self._listed("declared")}
         self._iou_sum = float.fromhex(state.iou_sum)
         self._min_iou = float.fromhex(state.min_iou)
 
@@ -199,7 +204,9 @@ class TreeWriter:
         for subset in subsets if shape.json_file is not None else []:
             self._close_json(shape, subset)
         for subset, file in shape.subset_files.items():
-            digest = self._assemble(file.path, [file.head, *self._stored(f"entries.{subset}"), file.tail])
+            digest = self._assemble(
+                file.path, [file.head(sorted(self._declared)), *self._stored(f"entries.{subset}"), file.tail]
+            )
             self._spool("digests", digest_line(file.path, digest))
         if shape.table is not None:
             name, first_line = shape.table
@@ -304,7 +311,7 @@ class TreeWriter:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
 
-    def _listed(self, name: str) -> list[JsonObject]:
+    def _listed(self, name: str) -> list[Any]:
         """The lines of a spool."""
         return [orjson.loads(line) for line in b"".join(self._stored(name)).splitlines()]
 

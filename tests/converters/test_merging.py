@@ -197,6 +197,9 @@ def test_classes_of_nearly_one_name_are_kept_apart_and_told(tmp_path: Path) -> N
     report = convert([tmp_path / "one", tmp_path / "two"], tmp_path / "out", "coco", images="none")
     assert report.manifests["coco"]["classes"] == ["Dent deep", "dent_deep"]
     assert any("--rename dent_deep=Dent deep makes them one" in note for note in report.notes)
+    roots, renamed = [tmp_path / "one", tmp_path / "two"], {"dent_deep": "Dent deep"}
+    made = convert(roots, tmp_path / "renamed", "coco", images="none", rename=renamed)
+    assert not any("kept apart" in note for note in made.notes)
 
 
 @pytest.mark.parametrize(

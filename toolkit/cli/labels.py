@@ -69,7 +69,7 @@ _ClassesOpt = Annotated[Classes, typer.Option(help="How to name classes.")]
 _InstancesOpt = Annotated[
     str, typer.Option(metavar="HOW", help="What makes an instance: components, image or merge:GAP (pixels).")
 ]
-_MinArea = Annotated[int, typer.Option(metavar="PX", help="Leave smaller components out, and list them.")]
+_MinArea = Annotated[int, typer.Option(metavar="PX", help="Leave smaller components or objects out, and list them.")]
 _MinIou = Annotated[float, typer.Option(metavar="IOU", help="Below 1: fewest vertices that keep it.")]
 _JoinParts = Annotated[
     bool, typer.Option("--join-parts", help="YOLO: one row for an instance in parts; bridges are counted.")

@@ -37,7 +37,10 @@ class VocBoxes(StrEnum):
 
 _LayoutOpt = Annotated[
     str | None,
-    typer.Option(metavar="NAME|FILE.yaml", help="How ROOT is laid out; 'defectkit layouts' lists what is built in."),
+    typer.Option(
+        metavar="NAME|FILE.yaml",
+        help="How ROOT is laid out; 'defectkit layouts' lists what is built in. Of labels, their format.",
+    ),
 ]
 _ImageOpt = Annotated[
     str | None, typer.Option(metavar="PATTERN", help="Where the images are, such as 'images/{name}.jpg'.")
@@ -80,8 +83,11 @@ def with_layout(command: Callable[..., None]) -> Callable[..., None]:
     def told(**given: Any) -> None:
         said = {name: getattr(value, "value", value) for name in _OPTIONS for value in [given.pop(name)]}
         if any(said.values()):
+            from converters.formats.registry import FORMATS, READ_ONLY
             from toolkit.dataset.layouts import chosen_layout
 
+            if said["layout"] in (*FORMATS, *READ_ONLY):
+                said["layout"] = {"labels": {"alone": said["layout"]}}
             command(**given, layout=chosen_layout(**said))
         else:
             command(**given, layout=None)

@@ -163,7 +163,7 @@ _SELECTION: dict[str, Any] = {
         list[str] | None, typer.Option(metavar="CLASS", help="Only objects of this class; may be repeated.")
     ],
     "drop_empty": Annotated[bool | None, typer.Option("--drop-empty", help="Leave out images without objects.")],
-    "max_area": Annotated[int | None, typer.Option(metavar="PX", help="Leave larger components out, and list them.")],
+    "max_area": Annotated[int | None, typer.Option(metavar="PX", help="Leave larger components or objects out.")],
 }
 
 

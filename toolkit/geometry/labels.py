@@ -18,14 +18,30 @@ from toolkit.geometry.contours import centre_rings, edge_rings
 from toolkit.geometry.parts import Part
 from toolkit.geometry.tracing import SMALL, IntArray, Outline, trace
 
-__all__ = ["Box", "Instance", "LabelledImage", "paint", "window_of"]
+__all__ = ["FLAGS", "Box", "Instance", "LabelledImage", "flag_value", "paint", "plain_attributes", "window_of"]
 
 Value = TypeVar("Value", bound=np.generic)
 Box = tuple[float, float, float, float]
 """Sides of a box, half-open: (x0, y0, x1, y1) in pixels."""
 
+FLAGS = ("occluded", "truncated", "difficult")
+"""Attributes that are yes or no, for which formats have places of their own: 1 and 0."""
+
+_FLAG_WORDS = {"1": "1", "true": "1", "yes": "1", "0": "0", "false": "0", "no": "0"}
+
 Window = tuple[int, int, int, int]
 """Part of an image, half-open: (x0, y0, x1, y1) in pixels."""
+
+
+def flag_value(text: str) -> str | None:
+    """What a text says as a flag: "1" for yes, "0" for no; None where it is neither."""
+    return _FLAG_WORDS.get(text.strip().lower())
+
+
+def plain_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Attributes of an object whose flags are told in one way: "1" for yes; no, like nothing, is left out."""
+    plain = {name: flag_value(text) or text if name in FLAGS else text for name, text in attributes.items()}
+    return {name: text for name, text in plain.items() if name not in FLAGS or text != "0"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,6 +53,8 @@ def _is_coco(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD)
+            if _is_list_of_tasks(head):
+                return False
             file.seek(max(0, path.stat().st_size - _HEAD))
             seen = _told(head + file.read())
             if len(seen) == 1 or (seen and "images" not in seen):  # a list may begin in the middle, behind a long one
@@ -61,6 +63,12 @@ def _is_coco(path: Path) -> bool:
     except OSError:
         return False
     return "images" in seen and len(seen) > 1
+
+
+def _is_list_of_tasks(head: bytes) -> bool:
+    """Whether a file is a list, of what has data: tasks of Label Studio, whose column may be called `images`."""
+    plain = head.replace(b"\0", b"")
+    return plain.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"[") and b'"data"' in plain
 
 
 def _told(data: bytes) -> set[str]:

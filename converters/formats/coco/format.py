@@ -108,6 +108,7 @@ FORMAT = Format(
     encode=_encode,
     shape=_shape,
     index=index_coco,
+    told_family="coco",
     label_files=("annotations/*.json",),
     rank=0,
     takes_boxes=True,

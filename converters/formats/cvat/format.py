@@ -24,5 +24,6 @@ FORMAT = Format(
     count=lambda image, settings: len(image.instances),
     takes_boxes=True,
     keeps=None,
+    flags=("occluded",),
     seen_by={"cvat": None},
 )

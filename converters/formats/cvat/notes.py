@@ -21,7 +21,8 @@ class Seen:
 
     Attributes:
         empty: images without a shape or a tag.
-        tagged: images that have a class as a whole, and nothing else.
+        tagged: images that have tags, and nothing else, with these.
+        by_shapes: whether images have shapes: then tags are no classes of others.
         without_area: images that show nothing but shapes without an area.
         unlisted: images that no file lists.
         files: XML files that are not read, paths below the root.
@@ -36,6 +37,7 @@ class Seen:
 
     empty: list[str] = field(default_factory=list)
     tagged: list[str] = field(default_factory=list)
+    by_shapes: bool = False
     without_area: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
@@ -61,7 +63,12 @@ def _of_images(seen: Seen, home: Path, images: TreeImages, reading: Reading) -> 
             taken, way, other = "unlabelled", "good", "good"
         rest = f"--without-label {way} takes them as {other}"
         yield f"{len(seen.empty)} image(s) have no shape and no tag, and are {taken}: {_few(seen.empty)}; {rest}"
-    if seen.tagged:
+    if seen.tagged and seen.by_shapes:
+        good = reading.without_label == "good"
+        rest = "good, as --without-label says" if good else "unlabelled (--without-label good takes them as good)"
+        what = f"have tags alone, while others have shapes, and are {rest}"
+        yield f"{len(seen.tagged)} image(s) {what}: {_few(seen.tagged)}"
+    elif seen.tagged:
         what = "have tags alone, which are their classes"
         yield f"{len(seen.tagged)} image(s) {what}: {_few(seen.tagged)}"
     if seen.without_area:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from converters.formats.base import Reading
@@ -60,6 +60,7 @@ def index_cvat(root: Path, reading: Reading) -> LabelTree:
         for name in file.withheld:
             tree.images.withhold(path, name)
         _take_in(tree, file)
+    tree.found = list(_by_shapes(tree))
     if not ours:
         _take_unlisted(tree, whole=root.is_dir())
         tree.problems += _nothing_marked(root, tree)
@@ -95,6 +96,14 @@ def _take_in(tree: _Tree, file: CvatFile) -> None:
         tree.found.append(FoundImage(subset_of(file.path, image), stem, place, payload, classes, image.size, kind))
 
 
+def _by_shapes(tree: _Tree) -> Iterator[FoundImage]:
+    """The images; where some have shapes, those that have tags alone are none of a class: a tag may say anything."""
+    tree.seen.by_shapes = any(one.kind in ("masks", "boxes") for one in tree.found)
+    kind: LabelKind = "good" if tree.reading.without_label == "good" else "unlabelled"
+    for one in tree.found:
+        yield replace(one, classes=(), kind=kind) if tree.seen.by_shapes and one.kind == "class" else one
+
+
 def _kind(tree: _Tree, path: Path, image: CvatImage) -> tuple[LabelKind, tuple[str, ...]]:
     """What the labels of an image consist of, and the classes in them.
 
@@ -113,7 +122,7 @@ def _kind(tree: _Tree, path: Path, image: CvatImage) -> tuple[LabelKind, tuple[s
         _count(seen, image, areas)
         return "boxes" if all(map(is_upright, areas)) else "masks", tuple(shape.label for shape in areas)
     if defects:
-        seen.tagged.append(image.name)
+        seen.tagged.append(f"{image.name} ({', '.join(defects)})")
         return "class", defects
     if others:
         seen.without_area.append(image.name)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from converters.formats.base import Encoded, Pixels, Settings, SubsetFile, TreeS
 from converters.formats.cvat.document import BUILT_IN
 from toolkit.aliases import BoolArray
 from toolkit.files.xml_files import check_class_name, xml_text
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage, flag_value
 
 __all__ = ["cvat_shape", "encode_cvat"]
 
@@ -28,23 +29,35 @@ _HEAD = """<?xml version="1.0" encoding="utf-8"?>
     </project>
   </meta>
 """
-_LABEL = "        <label><name>{}</name><attributes></attributes></label>\n"
+_LABEL = "        <label><name>{}</name><attributes>{}</attributes></label>\n"
+_ATTRIBUTE = (
+    "<attribute><name>{}</name><mutable>False</mutable><input_type>text</input_type>"
+    "<default_value></default_value><values></values></attribute>"
+)
 
 
 def cvat_shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
-    """A file for each subset, which declares all classes.
+    """A file for each subset, which declares all classes, and the attributes that objects of each have.
 
     Raises:
         ToolkitError: a class has a name that XML cannot hold.
     """
     for name in settings.classes:
         check_class_name("cvat", name)
-    labels = "".join(_LABEL.format(xml_text(name)) for name in settings.classes)
     files = {}
     for subset in subsets:
-        head = _HEAD.format(labels, subset=xml_text(subset))
-        files[subset] = SubsetFile(f"annotations_{subset}.xml", head.encode(), b"</annotations>\n")
+        head = partial(_head, settings.classes, subset)
+        files[subset] = SubsetFile(f"annotations_{subset}.xml", head, b"</annotations>\n")
     return TreeShape(subset_files=files)
+
+
+def _head(classes: Sequence[str], subset: str, declared: Sequence[tuple[str, str]]) -> bytes:
+    """What stands before the images of a subset. `declared`: classes, and an attribute of each, sorted."""
+    names: dict[str, list[str]] = {}
+    for label, name in declared:
+        names.setdefault(label, []).append(_ATTRIBUTE.format(xml_text(name)))
+    labels = "".join(_LABEL.format(xml_text(label), "".join(names.get(label, ()))) for label in classes)
+    return _HEAD.format(labels, subset=xml_text(subset)).encode()
 
 
 def encode_cvat(image: LabelledImage, settings: Settings) -> Encoded:
@@ -53,10 +66,12 @@ def encode_cvat(image: LabelledImage, settings: Settings) -> Encoded:
     groups = Counter((one.label, one.attributes.get("group_id")) for one in image.instances)
     depths = [_depth(one) for one in image.instances]
     aside = set() if depths == sorted(depths) else {"z_order"}  # it would be read in another order
-    shapes = []
+    shapes, declares = [], set[tuple[str, str]]()
     for one in image.instances:
         alone = groups[one.label, one.attributes.get("group_id")] == 1
-        shapes.append(_shape(one, aside if alone else aside | {"group_id"}))
+        own, others = _attributes(one, aside if alone else aside | {"group_id"})
+        shapes.append(_shape(one, own, others))
+        declares |= {(one.label, name) for name in others}
     area = sum(one.area for one in image.instances if one.mask is not None)
     told = f'name="{xml_text(name, quoted=True)}" subset="{xml_text(image.subset, quoted=True)}"'
     start = f'" {told} width="{image.width}" height="{image.height}">\n'
@@ -65,6 +80,7 @@ def encode_cvat(image: LabelledImage, settings: Settings) -> Encoded:
         objects=len(shapes),
         fidelity=Pixels(area, area) if area else None,
         entry=(b'  <image id="', f"{start}{''.join(shapes)}  </image>\n".encode()),
+        declares=tuple(sorted(declares)),
     )
 
 
@@ -73,9 +89,8 @@ def _depth(one: Instance) -> int:
     return int(value) if _is_built_in("z_order", value) else 0
 
 
-def _shape(one: Instance, aside: Collection[str]) -> str:
-    """An object; what is said of it under the names in `aside` must not mean what it does to CVAT."""
-    own, others = _attributes(one, aside)
+def _shape(one: Instance, own: Mapping[str, str], others: Mapping[str, str]) -> str:
+    """An object, with what CVAT has a place for and with other attributes."""
     said = f'label="{xml_text(one.label, quoted=True)}" source="{own["source"]}" occluded="{own["occluded"]}"'
     rest = f'z_order="{own["z_order"]}"' + (f' group_id="{own["group_id"]}"' if own["group_id"] != "0" else "")
     if one.mask is None:
@@ -98,10 +113,15 @@ def _shape(one: Instance, aside: Collection[str]) -> str:
 
 
 def _attributes(one: Instance, aside: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What CVAT has a place for of what is said of an object, and the rest, which are attributes of its class."""
+    """What CVAT has a place for of what is said of an object, and the rest, which are attributes of its class.
+
+    What is said under the names in `aside` must not mean what it does to CVAT.
+    """
     own, others = dict(BUILT_IN), {}
     for name, value in one.attributes.items():
-        if _is_built_in(name, value) and name not in aside:
+        if name == "occluded" and (flag := flag_value(value)) is not None:
+            own[name] = flag
+        elif _is_built_in(name, value) and name not in aside:
             own[name] = value
         else:
             others[name] = value
@@ -113,7 +133,7 @@ def _is_built_in(name: str, value: str) -> bool:
     if name not in BUILT_IN or value == BUILT_IN[name]:
         return False
     if name == "occluded":
-        return value == "1"
+        return False
     if name == "source":
         return value.isascii() and value.isalpha()
     sign, digits = value[:1], value.lstrip("-")

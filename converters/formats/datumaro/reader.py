@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from converters.formats.base import Reading
 from converters.formats.datumaro.annotations import FLAT, is_upright_box, load_datumaro
@@ -27,6 +28,13 @@ __all__ = ["index_datumaro", "is_datumaro_tree"]
 _BARE = "{} image(s) that no item is of are unlabelled (--without-label good takes them for good)"
 
 
+_AS_GOOD = "{} image(s) have a label alone, and are good, as --without-label says"
+_LABELLED = (
+    "{} image(s) have a label alone, while others have objects, and are unlabelled (--without-label good takes them"
+    " as good)"
+)
+
+
 def is_datumaro_tree(root: Path) -> bool:
     """Whether a folder holds Datumaro's files, and no masks of more images than they list."""
     found = datumaro_files(root)
@@ -47,9 +55,10 @@ def index_datumaro(root: Path, reading: Reading) -> LabelTree:
     labels = _labels(files)
     names = dict(enumerate(labels))
     items = [(path, item) for path, told in files for item in _items(listing, path, told)]
-    by_labels = not any(one.get("type") != "label" for _, item in items for one in item.annotations)
+    kinds = {kind if isinstance(kind := one.get("type"), str) else "" for _, item in items for one in item.annotations}
+    asked = _Asked(by_labels=kinds <= {"label"}, drawn=not kinds <= {*FLAT, "label"})
     for path, item in items:
-        _take(listing, path, item, names, by_labels=by_labels)
+        _take(listing, path, item, names, asked)
     listing.nothing_marked(root, "no item has an annotation", "name the folder of those that have some")
     listing.unread(path.relative_to(home).as_posix() for path, _ in files)
     found = listing.found(_BARE, "images" if (home / "images").is_dir() else "", whole=root.is_dir())
@@ -115,13 +124,20 @@ def _image(listing: Listing, path: Path, name: str, told: str) -> str | None:
     return next((image for image in found if image is not None), None)
 
 
-def _take(listing: Listing, path: Path, item: Item, names: dict[int, str], *, by_labels: bool) -> None:
+class _Asked(NamedTuple):
+    """What a tree has: labels of whole images and nothing else, or things that are drawn."""
+
+    by_labels: bool
+    drawn: bool
+
+
+def _take(listing: Listing, path: Path, item: Item, names: dict[int, str], asked: _Asked) -> None:
     """Take in an item; by its label where no item of the tree has anything else."""
     image = _image(listing, path, item.name, item.path)
     if item.said:
         listing.remark("what {} item(s) say of themselves (attr) is not read", item.said[0])
     try:
-        classes, kind = _told(listing, item, names, by_labels=by_labels)
+        classes, kind = _told(listing, item, names, asked)
     except ToolkitError as error:
         listing.withhold(error, image)
         return
@@ -136,7 +152,7 @@ def _take(listing: Listing, path: Path, item: Item, names: dict[int, str], *, by
 
 
 def _told(
-    listing: Listing, item: Item, names: dict[int, str], *, by_labels: bool
+    listing: Listing, item: Item, names: dict[int, str], asked: _Asked
 ) -> tuple[tuple[str, ...], LabelKind | None]:
     """Classes of an image, and what its labels consist of.
 
@@ -152,19 +168,40 @@ def _told(
         if {*labels} - {*classes}:
             listing.remark("{} image(s) have a label beside their objects, which is not read", item.name)
         return classes, "boxes" if all(map(is_upright_box, areas.values())) else "masks"
-    if len(labels) > 1:
-        raise ToolkitError(item.place, f"has several labels: {few(labels)}", "keep the one of its class")
     if labels:
-        return ((), None) if is_good_word(labels[0]) else ((labels[0],), "class")
+        return _labelled(listing, item, labels, drawn=asked.drawn)
     if item.annotations:
         listing.remark("{} image(s) have nothing but points and lines, and are unlabelled", item.name)
         return (), "unlabelled"
     told = listing.reading.without_label
-    if told == "unlabelled" or (by_labels and told is None):
+    if told == "unlabelled" or (asked.by_labels and told is None):
         listing.remark("{} image(s) without an annotation are unlabelled (--without-label good)", item.name)
         return (), "unlabelled"
     listing.remark("{} image(s) without an annotation are good (--without-label unlabelled says otherwise)", item.name)
     return (), None
+
+
+def _labelled(
+    listing: Listing, item: Item, labels: Sequence[str], *, drawn: bool
+) -> tuple[tuple[str, ...], LabelKind | None]:
+    """What an image is that has labels alone: of their class, good, or, where others have objects, unlabelled.
+
+    Raises:
+        ToolkitError: it has several, where they are classes.
+    """
+    if all(map(is_good_word, labels)):
+        return (), None
+    if drawn:
+        good = listing.reading.without_label == "good"
+        listing.remark(_AS_GOOD if good else _LABELLED, _named(item, labels))
+        return (), None if good else "unlabelled"
+    if len(labels) > 1:
+        raise ToolkitError(item.place, f"has several labels: {few(labels)}", "keep the one of its class")
+    return (labels[0],), "class"
+
+
+def _named(item: Item, labels: Sequence[str]) -> str:
+    return f"{item.name} ({few(labels)})"
 
 
 def _note_unused(listing: Listing, labels: Sequence[str]) -> None:

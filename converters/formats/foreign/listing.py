@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.formats.base import Reading
-from converters.formats.image_files import plain_name
+from converters.formats.image_files import names_of, plain_name
 from converters.formats.label_tree import FoundImage, subset_of_name
 from converters.formats.labelme.images import ImageNames
 from toolkit.dataset.layouts.files import FileList, list_files
@@ -104,7 +104,8 @@ class Listing:
             folder: that of the file, or where its names lead from.
             told: the name, with or without folders; what would lead out of the root is not followed.
         """
-        found = self._names.named(folder, told)
+        names = [told, *(names_of(told) if "://" in told else ())]
+        found = next((place for name in names if (place := self._names.named(folder, name)) is not None), None)
         if found is not None and found.way == "name" and ("/" in told or "\\" in told):
             self.remark("{} name(s) lead elsewhere; images of their bare names are taken", told)
         return found.image if found is not None else None
@@ -133,7 +134,7 @@ class Listing:
         """
         place = str(self.root / labels.label)
         if image is None:
-            image = plain_name(told)
+            image = plain_name(names_of(told)[0] if "://" in told else told)
             if self.files.images or labels.size is None or not image:
                 alike = self.alike(told) if image else []
                 seen = f"{len(alike)} files of that name are there: {few(alike)}" if alike else f"looked {where}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ class Answer:
 
     Attributes:
         results: as they stand in the file.
-        updated: when it was last changed, as text that sorts; "" where nothing says.
+        updated: when it was last changed, in microseconds; None where nothing says, or not in a way that is read.
         truth: whether it is marked as the ground truth.
     """
 
     results: list[Any]
-    updated: str = ""
+    updated: int | None = None
     truth: bool = False
 
 
@@ -137,10 +138,22 @@ def _answer(place: str, given: Any) -> Answer | None:
     return Answer(results, _time(given), given.get("ground_truth") is True)
 
 
-def _time(given: JsonObject) -> str:
+def _time(given: JsonObject) -> int | None:
+    """When an annotation was last changed, in microseconds since 1970: a time with its zone, else UTC, or seconds."""
     told = given.get("updated_at") or given.get("created_at")
     number = whole_number(told)
-    return f"{number:020}" if number is not None else told if isinstance(told, str) else ""
+    if number is not None:
+        return number * 1_000_000
+    try:
+        time = datetime.fromisoformat(told.strip()) if isinstance(told, str) else None
+        if time is None:
+            return None
+        return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        return None
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _whole(place: str, record: JsonObject) -> JsonObject:
@@ -206,6 +219,14 @@ def _joined(tasks: Iterable[Task]) -> Iterator[Task]:
 
 
 def chosen(task: Task) -> Answer | None:
-    """The annotation that counts: the ground truth, else the latest; None where there is none."""
+    """The annotation that counts: the ground truth, else the latest; None where there is none.
+
+    Raises:
+        ToolkitError: several may count, and of one nothing tells when it was changed, while of others something does.
+    """
     marked = [one for one in task.answers if one.truth] or task.answers
-    return sorted(marked, key=lambda one: one.updated)[-1] if marked else None
+    times = [one.updated for one in marked if one.updated is not None]
+    if times and len(times) < len(marked):
+        problem = "has several annotations, and not of each a time tells when it was changed (updated_at)"
+        raise ToolkitError(task.place, problem, "mark one as the ground truth, or remove the others")
+    return sorted(marked, key=lambda one: one.updated or 0)[-1] if marked else None

@@ -61,17 +61,28 @@ def home_of(root: Path) -> Path:
 
 def json_files(root: Path) -> list[Path]:
     """The JSON files of a root, and of folders in it for such; a root that is a file is the only one."""
-    return [root] if root.is_file() else list(_candidates(root, None))
+    found = [root] if root.is_file() else list(_candidates(root, None))
+    return [path for path in found if path == root or not is_stored_name(path.name) or is_tasks_file(path)]
 
 
 def _candidates(root: Path, most: int | None) -> Iterator[Path]:
     """JSON files, those of the root before those of its folders; of a folder `most` names are looked at."""
-    for name in sorted(_names(root, most)):
-        if name.lower().endswith(".json") and name != "manifest.json":
+    for name in sorted(_names(root, most), key=lambda name: (is_stored_name(name), name)):
+        if _may_hold_tasks(name) and name != "manifest.json":
             yield root / name
     for name in sorted(_names(root, most)):
         if name.lower() in _FOLDERS and (root / name).is_dir():
-            yield from (root / name / one for one in sorted(_names(root / name, most)) if one.lower().endswith(".json"))
+            yield from (root / name / one for one in sorted(_names(root / name, most)) if _may_hold_tasks(one))
+
+
+def _may_hold_tasks(name: str) -> bool:
+    """Whether a file ends in .json, or is called as storages call an annotation, by its number alone."""
+    return name.lower().endswith(".json") or is_stored_name(name)
+
+
+def is_stored_name(name: str) -> bool:
+    """Whether a file is called by a number, without an ending, as older versions call what they put into a storage."""
+    return name.isascii() and name.isdigit()
 
 
 def _names(folder: Path, most: int | None) -> list[str]:

@@ -11,6 +11,7 @@ __all__ = ["Seen", "notes_of"]
 
 _LISTED = 3
 _AS_GOOD = "unlabelled: --without-label good takes them for good"
+_GOOD = "taken for good, as --without-label says"
 
 
 @dataclass(eq=False)
@@ -31,6 +32,7 @@ class Seen:
         question: whose answers are the classes of images.
         lost: tasks whose image is not there.
         unlisted: images that no task is of.
+        as_good: whether images that nothing is said of are good.
     """
 
     strange: list[str] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Seen:
     question: str = ""
     lost: int = 0
     unlisted: list[str] = field(default_factory=list)
+    as_good: bool = False
 
 
 def notes_of(seen: Seen, root: Path, *, ours: bool) -> list[str]:
@@ -54,11 +57,12 @@ def notes_of(seen: Seen, root: Path, *, ours: bool) -> list[str]:
 
 
 def _of_tasks(seen: Seen) -> Iterator[str]:
+    taken = _GOOD if seen.as_good else _AS_GOOD
     if seen.unlabelled:
         told = f"; predictions, which {seen.predictions} of them have, are no annotations" if seen.predictions else ""
-        yield f"{_counted(seen.unlabelled, 'task')} without an annotation: {_few(seen.unlabelled)}: {_AS_GOOD}{told}"
+        yield f"{_counted(seen.unlabelled, 'task')} without an annotation: {_few(seen.unlabelled)}: {taken}{told}"
     if seen.skipped:
-        yield f"{_counted(seen.skipped, 'task')} whose annotations were skipped: {_few(seen.skipped)}: {_AS_GOOD}"
+        yield f"{_counted(seen.skipped, 'task')} whose annotations were skipped: {_few(seen.skipped)}: {taken}"
     if seen.several:
         rule = "the ground truth counts, else the one that was changed last"
         yield f"{_counted(seen.several, 'task')} have several annotations: {_few(seen.several)}: {rule}"
@@ -66,7 +70,7 @@ def _of_tasks(seen: Seen) -> Iterator[str]:
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(seen.others.items()))
         yield f"results that mark no area are left out: {listed}"
     if seen.unread:
-        yield f"{_counted(seen.unread, 'image')} whose annotations mark no area: {_few(seen.unread)}: {_AS_GOOD}"
+        yield f"{_counted(seen.unread, 'image')} whose annotations mark no area: {_few(seen.unread)}: {taken}"
     if seen.beside:
         yield f"choices for {seen.beside} image(s) that have regions are not read"
     if seen.question:

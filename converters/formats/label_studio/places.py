@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from converters.formats.coco.document import shown
-from converters.formats.image_files import ImageFinder, plain_name
+from converters.formats.image_files import ImageFinder, names_of, plain_name
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import is_image
 
-__all__ = ["Place", "names_of", "place_of", "told_image"]
+__all__ = ["Place", "image_columns", "place_of", "told_image"]
 
 _USUAL = ("image", "img", "image_url", "url", "photo", "picture")
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)", re.IGNORECASE)
 """What Label Studio puts before the name of a file that was uploaded."""
-_EMBEDDED = "data:"
 
 
 class Place(NamedTuple):
@@ -41,71 +37,49 @@ def told_image(place: str, data: Mapping[str, Any], tags: Sequence[str]) -> str:
     Raises:
         ToolkitError: no column names an image, or several do.
     """
-    found = {name: told for name, told in data.items() if isinstance(told, str) and _may_be_image(told)}
+    found = image_columns(data)
     for name in (*tags, *_USUAL):
         told = data.get(name)
         if isinstance(told, list) and len(told) > 1 and all(isinstance(one, str) for one in told):
             raise ToolkitError(place, f"is of {len(told)} images", "make a task of each image")
         if name in found:
-            return found[name]
+            return _only(place, found[name])
     if len(found) == 1:
-        return next(iter(found.values()))
+        return _only(place, next(iter(found.values())))
     if found:
         listed = " and ".join(list(found)[:3])
         raise ToolkitError(place, f"may be of several images, by {listed}", "name the column of the image 'image'")
     for told in (data.get(name) for name in (*tags, *_USUAL)):
+        if isinstance(told, list) and len(told) == 1:
+            told = told[0]
         if isinstance(told, str) and told.strip():
             return told
     raise ToolkitError(place, f"names no image: its data are {shown(dict(data))}", "name it under 'image'")
 
 
+def image_columns(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The columns of a task that name images, and these: one, or several where the column is a list (`valueList`)."""
+    listed = {name: told if isinstance(told, list) else [told] for name, told in data.items()}
+    return {
+        name: told
+        for name, told in listed.items()
+        if told and all(isinstance(one, str) and _may_be_image(one) for one in told)
+    }
+
+
+def _only(place: str, told: Sequence[str]) -> str:
+    """The image of a column.
+
+    Raises:
+        ToolkitError: it names several.
+    """
+    if len(told) > 1:
+        raise ToolkitError(place, f"is of {len(told)} images", "make a task of each image")
+    return told[0]
+
+
 def _may_be_image(told: str) -> bool:
     return told.startswith("data:image/") or any(is_image(plain_name(name) or "x") for name in names_of(told))
-
-
-def names_of(told: str) -> list[str]:
-    """Names of a file, the likeliest first, that a link of Label Studio may mean; none where it holds the image.
-
-    Uploads (`/data/upload/1/ab12cd34-a.png`), local files (`/data/local-files/?d=a.png`), buckets (`s3://b/a.png`),
-    also behind Label Studio's own links to these, addresses, and bare paths with slashes of either kind.
-    """
-    text = told.strip()
-    if text.startswith(_EMBEDDED):
-        return []
-    return list(dict.fromkeys(name for name in _names(text) if name))
-
-
-def _names(text: str) -> Iterator[str]:
-    try:
-        parts = urlsplit(text.replace("\\", "/"))
-        asked = parse_qs(parts.query)
-    except ValueError:
-        yield text
-        return
-    if "/local-files" in parts.path and asked.get("d"):
-        yield asked["d"][0]
-        return
-    if asked.get("fileuri"):
-        yield from _names(_from_base64(asked["fileuri"][0]))
-        return
-    if parts.scheme in ("http", "https") or (parts.path.startswith("/data/") and not parts.scheme):
-        yield unquote(parts.path)
-        yield parts.path
-        yield "" if parts.scheme else text
-    elif len(parts.scheme) > 1:  # a letter is a drive
-        bucket, _, inner = text.partition("://")[2].partition("/")  # names in a bucket may hold ? and #
-        yield inner or bucket
-        yield unquote(inner or bucket)
-    else:
-        yield text
-        yield unquote(text)
-
-
-def _from_base64(text: str) -> str:
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        return text
 
 
 def place_of(finder: ImageFinder, told: str, *, ours: bool) -> Place | None:

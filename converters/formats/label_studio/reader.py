@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from posixpath import splitext
 
 from converters.formats.base import Reading
 from converters.formats.coco.document import whole_number
-from converters.formats.image_files import ImageFinder, plain_name
+from converters.formats.image_files import ImageFinder, names_of, plain_name
 from converters.formats.label_studio.classes import decide
+from converters.formats.label_studio.columns import drawn_on, tasks_of_images, told_by_columns
 from converters.formats.label_studio.document import Task, chosen, read_tasks
 from converters.formats.label_studio.drawing import load_label_studio
 from converters.formats.label_studio.files import home_of, is_tasks_file, json_files
 from converters.formats.label_studio.notes import Seen, notes_of
-from converters.formats.label_studio.places import names_of, place_of, told_image
+from converters.formats.label_studio.places import place_of, told_image
 from converters.formats.label_studio.regions import Said, read_results
 from converters.formats.label_tree import FoundImage, LabelTree, make_records, subset_of_name
 from converters.formats.registry import read_manifest
@@ -56,12 +57,12 @@ def index_label_studio(root: Path, reading: Reading) -> LabelTree:
     """
     home = home_of(root)
     manifest = read_manifest(home)
-    tree = _Tree(ImageFinder(home), manifest is not None)
+    tree = _Tree(ImageFinder(home), manifest is not None, Seen(as_good=reading.without_label == "good"))
     for path in json_files(root):
         tasks = read_tasks(path) if path == root or is_tasks_file(path) else None
         if tasks is None:
             tree.seen.strange.append(path.name)
-        for task in tasks or ():
+        for task in _of_one_image(tree, path, tasks or ()):
             _take_in(tree, path, task)
     for image in tree.faulty:
         tree.found.pop(image, None)
@@ -84,6 +85,22 @@ def index_label_studio(root: Path, reading: Reading) -> LabelTree:
     )
 
 
+def _of_one_image(tree: _Tree, path: Path, tasks: Sequence[Task]) -> Iterator[Task]:
+    """The tasks of a file, a task of several images as one of each."""
+
+    def find(told: str) -> Path | None:
+        place = place_of(tree.finder, told, ours=tree.ours)
+        return place.image if place is not None else None
+
+    tasks = told_by_columns(tasks, path.parent, tree.finder.root)
+    tags = drawn_on(tasks)
+    for task in tasks:
+        try:
+            yield from tasks_of_images(task, tags, find)
+        except ToolkitError as error:
+            tree.problems += error.problems
+
+
 def _unlisted(tree: _Tree) -> list[str]:
     """Images below the root that no task is of, as paths from there on."""
     claimed = {os.path.realpath(path) for path in tree.claims}
@@ -98,7 +115,12 @@ def _take_in(tree: _Tree, path: Path, task: Task) -> None:
     except ToolkitError as error:
         tree.problems += error.problems
         return
-    answer = chosen(task)
+    try:
+        answer = chosen(task)
+    except ToolkitError as error:
+        tree.problems += error.problems
+        tree.faulty.add(image)
+        return
     if answer is None:
         (tree.seen.skipped if task.skipped else tree.seen.unlabelled).append(task.number)
         tree.seen.predictions += bool(task.predictions) and not task.skipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -14,8 +15,9 @@ from toolkit.dataset.layouts.guessing import guess
 from toolkit.errors import ToolkitError
 from toolkit.files.reach import JUNK
 
-__all__ = ["is_labelme_file", "json_files", "looks_labelled", "masked_images", "without_exports"]
+__all__ = ["is_labelme_file", "json_files", "looks_labelled", "marks_shapes", "masked_images", "without_exports"]
 
+_SHAPE = re.compile(rb'"shapes"\s*:\s*\[\s*\{')
 _HEAD = 1 << 16  # bytes at either end in which a file's members are looked for: it may hold its image
 _LOOKED_AT, _FOLDERS, _NAMES = 8, 64, 50_000  # files that are opened; folders and names that are looked through
 _DEEP, _CHILDREN = 4, 16  # folders one in the other, and beside each other, that are looked into
@@ -34,6 +36,14 @@ def is_labelme_file(path: Path) -> bool:
     except OSError:
         return False
     return all(told)
+
+
+def marks_shapes(path: Path) -> bool:
+    """Whether a file is LabelMe's and has a shape."""
+    try:
+        return is_labelme_file(path) and _SHAPE.search(path.read_bytes()) is not None
+    except OSError:
+        return False
 
 
 def _told(data: bytes) -> tuple[bool, bool]:

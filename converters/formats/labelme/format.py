@@ -7,7 +7,7 @@ from pathlib import Path
 from converters.formats.base import Reading
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelTree
-from converters.formats.labelme.files import is_labelme_file, looks_labelled
+from converters.formats.labelme.files import is_labelme_file, looks_labelled, marks_shapes
 from converters.formats.labelme.reader import index_labelme
 from converters.formats.labelme.voc_output import index_voc_output, is_voc_output
 from converters.formats.labelme.writer import encode_labelme, labelme_shape
@@ -34,6 +34,8 @@ FORMAT = Format(
     reads=("without_label",),
     recognise=_recognise,
     recognise_file=is_labelme_file,
+    sidecar=".json",
+    marks=marks_shapes,
     takes_boxes=True,
     keeps=None,
     seen_by={"labelme": None},

@@ -28,6 +28,7 @@ class Seen:
         exports: folders that LabelMe exported.
         moved: files whose image is not where `imagePath` says, and has its name.
         renamed: files whose image is called like them, since none is called as `imagePath` says.
+        crossed: files that name another image than the one that is called like them, which is there as well.
         unlabelled: images that no file is of.
         good_folders: those of them that lie in folders of good images.
         only_ignored: images that show nothing but what is to be ignored.
@@ -41,6 +42,7 @@ class Seen:
     exports: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
+    crossed: list[str] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     good_folders: list[str] = field(default_factory=list)
     only_ignored: list[str] = field(default_factory=list)
@@ -73,6 +75,9 @@ def _of_images(seen: Seen, root: Path, *, ours: bool) -> Iterator[str]:
     if seen.renamed:
         what = "names no image that is there; those of the files' own names are taken"
         yield f"imagePath of {counted(seen.renamed, 'file')} {what}: {_few(seen.renamed)}"
+    if seen.crossed:
+        what = "names another image than that of the file's own name, and counts, as in LabelMe"
+        yield f"imagePath of {counted(seen.crossed, 'file')} {what}: {_few(seen.crossed)}"
     if seen.exports:
         yield f"{counted(seen.exports, 'folder')} that LabelMe exported are not read: {_few(seen.exports)}"
 

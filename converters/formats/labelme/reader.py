@@ -38,6 +38,7 @@ class _Tree:
         problems: what is wrong with it.
         claims: image -> the files that are of it.
         faulty: images whose file cannot be read; they are neither labelled nor without a label.
+        crossed: files that name an image, while another one is called like them: file, and the two images.
     """
 
     root: Path
@@ -49,6 +50,7 @@ class _Tree:
     problems: list[Problem] = field(default_factory=list)
     claims: dict[str, list[str]] = field(default_factory=dict)
     faulty: set[str] = field(default_factory=set)
+    crossed: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def index_labelme(root: Path, reading: Reading) -> LabelTree:
@@ -66,6 +68,7 @@ def index_labelme(root: Path, reading: Reading) -> LabelTree:
     for label in json_files(files):
         _take_in(tree, label)
     _refuse_shared(tree)
+    _refuse_crossed(tree)
     if root.is_dir():
         _take_unlabelled(tree)
     if not tree.ours and tree.found and not any(one.classes for one in tree.found.values()):
@@ -110,6 +113,10 @@ def _take_in(tree: _Tree, label: str) -> None:
         return
     tree.claims.setdefault(place.image, []).append(label)
     _remark(tree.seen, label, document, place)
+    own = tree.names.of(label, "") if not tree.ours and place.way != "stem" else None
+    near = {posixpath.dirname(one) for one in (label, place.image)}
+    if own is not None and own.image != place.image and posixpath.dirname(own.image) in near:
+        tree.crossed.append((label, place.image, own.image))
     tree.found[place.image] = _found(tree, label, place.image, document)
 
 
@@ -186,6 +193,21 @@ def _refuse_shared(tree: _Tree) -> None:
             tree.problems += [Problem(str(tree.root / label), what, remedy) for label in labels[1:]]
             del tree.found[image]
             tree.faulty.add(image)
+
+
+def _refuse_crossed(tree: _Tree) -> None:
+    """A problem for each file whose own image has no other: it was renamed, or copied, and nobody knows of which it is.
+
+    LabelMe itself opens the image that `imagePath` names, which counts where the other one has a file of its own.
+    """
+    for label, image, own in tree.crossed:
+        if own in tree.claims:
+            tree.seen.crossed.append(f"{label} (imagePath {image})")
+            continue
+        what = f"is of {own} by its name, and of {image} by its imagePath"
+        tree.problems.append(Problem(str(tree.root / label), what, "correct imagePath, or rename the file"))
+        tree.found.pop(image, None)
+        tree.faulty |= {image, own}
 
 
 def _take_unlabelled(tree: _Tree) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +12,14 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.typed import parse_json
 
-__all__ = ["AREAS", "FLAT", "Annotation", "Thing", "read_annotation", "read_shapes"]
+__all__ = ["AREAS", "FLAT", "Annotation", "Thing", "marks_things", "read_annotation", "read_shapes"]
 
 AREAS = ("bitmap", "polygon", "multipolygon", "rectangle")
 """Geometries that are read."""
 FLAT = ("point", "line", "polyline", "graph", "keypoints", "cuboid", "cuboid_2d", "cuboid_3d", "point_3d")
 """Those that mark no pixels, or that stand for what is no part of a picture."""
 _REMEDY = "export the project again"
+_OBJECT = re.compile(rb'"objects"\s*:\s*\[\s*\{')
 
 
 class Thing(NamedTuple):
@@ -46,6 +48,15 @@ class Annotation(NamedTuple):
     size: tuple[int, int]
     things: list[Thing]
     tags: list[tuple[str, Any]]
+
+
+def marks_things(path: Path) -> bool:
+    """Whether a file is an annotation that has an object."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    return b'"classTitle"' in data and _OBJECT.search(data) is not None
 
 
 def read_annotation(path: Path, shapes: dict[str, str]) -> Annotation:

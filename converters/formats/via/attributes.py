@@ -12,7 +12,7 @@ from converters.formats.foreign.values import told_value
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 
-__all__ = ["ONLY_CLASS", "class_attribute", "class_of"]
+__all__ = ["ONLY_CLASS", "class_attribute", "class_of", "option_texts"]
 
 ONLY_CLASS = "defect"
 """The class of all regions, where none has an attribute."""
@@ -48,13 +48,29 @@ def class_attribute(root: Path, regions: Iterable[JsonObject]) -> str:
     raise ToolkitError(root, problem, f"rename the one that is to {_FIRST!r}, in VIA or in the file")
 
 
-def class_of(place: str, region: JsonObject, attribute: str) -> str:
+def option_texts(root: Path, listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Id of each option of an attribute -> its text, which is what people choose by, out of all files that tell it.
+
+    Raises:
+        ToolkitError: two files call an option otherwise.
+    """
+    texts: dict[str, str] = {}
+    for options in listed:
+        for name, text in options.items():
+            if texts.setdefault(name, text) != text:
+                problem = f"the option {name!r} is {texts[name]!r} in one of its files and {text!r} in another"
+                raise ToolkitError(root, problem, "name one of the files, or make the two equal")
+    return texts
+
+
+def class_of(place: str, region: JsonObject, attribute: str, texts: Mapping[str, str]) -> str:
     """The class of a region.
 
     Args:
         place: of the region, for messages.
         region: it.
         attribute: its class; "" where all regions are of one.
+        texts: of its options, by their ids.
 
     Raises:
         ToolkitError: it names none, or several.
@@ -65,7 +81,7 @@ def class_of(place: str, region: JsonObject, attribute: str) -> str:
     chosen = _chosen(value) if isinstance(value, Mapping) else [told_value(value).strip()]
     chosen = [name for name in chosen if name]
     if len(chosen) == 1 and not isinstance(value, list):
-        return chosen[0]
+        return texts.get(chosen[0], chosen[0])
     what = f"has the {attribute} {shown(value)}, which names {'several classes' if chosen else 'no class'}"
     raise ToolkitError(place, what, "choose one in VIA, or remove the region")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ _LONGEST = 1 << 28  # characters in a cell
 _VIA_1 = re.compile(r"[0-9]+")
 
 
+Options = Mapping[str, Mapping[str, str]]
+
+
 class ViaImage(NamedTuple):
     """An image in a file of VIA's.
 
@@ -38,6 +42,7 @@ class ViaImage(NamedTuple):
         prefix: folder that the project finds its images in; "" where it does not say.
         regions: as they stand, `shape_attributes` and `region_attributes` each.
         attributes: names of what is said of the image as a whole.
+        options: attribute of regions -> id of each option that its project offers -> its text.
     """
 
     place: str
@@ -46,6 +51,7 @@ class ViaImage(NamedTuple):
     prefix: str
     regions: list[JsonObject]
     attributes: tuple[str, ...]
+    options: Options
 
 
 def is_via(document: object) -> bool:
@@ -70,10 +76,23 @@ def read_via(path: Path) -> list[ViaImage] | None:
     if not is_via(document):
         return None
     prefix, images = "", document
+    options: Options = {}
     if _PROJECT in document:
         images = members(str(path), document[_PROJECT], _PROJECT)
-        prefix = _prefix(document.get("_via_settings"))
-    return [_image(f"{path}: {shown(key)}", told, prefix) for key, told in images.items()]
+        prefix, options = _prefix(document.get("_via_settings")), _options(document.get("_via_attributes"))
+    return [_image(f"{path}: {shown(key)}", told, prefix, options) for key, told in images.items()]
+
+
+def _options(attributes: Any) -> Options:
+    """The texts of options, of the attributes of regions that have such; one without a text has its id for it."""
+    told = attributes.get("region") if isinstance(attributes, dict) else None
+    members_of = told.items() if isinstance(told, dict) else ()
+    lists = {name: one.get("options") for name, one in members_of if isinstance(one, dict)}
+    return {
+        name: {key: text.strip() for key, text in listed.items() if isinstance(text, str) and text.strip()}
+        for name, listed in lists.items()
+        if isinstance(listed, dict)
+    }
 
 
 def _prefix(settings: Any) -> str:
@@ -82,7 +101,7 @@ def _prefix(settings: Any) -> str:
     return told if isinstance(told, str) else ""
 
 
-def _image(place: str, told: object, prefix: str) -> ViaImage:
+def _image(place: str, told: object, prefix: str, options: Options) -> ViaImage:
     """An image of a JSON file, checked.
 
     Raises:
@@ -97,7 +116,9 @@ def _image(place: str, told: object, prefix: str) -> ViaImage:
     if not isinstance(regions, list):
         raise ToolkitError(place, f"has the regions {shown(regions)}, no list", _REMEDY)
     found = [_region(f"{place}: regions[{number}]", one) for number, one in enumerate(regions)]
-    return ViaImage(place, name, _length(image.get("size")), prefix, found, _said(image.get("file_attributes")))
+    return ViaImage(
+        place, name, _length(image.get("size")), prefix, found, _said(image.get("file_attributes")), options
+    )
 
 
 def _length(value: object) -> int | None:
@@ -149,7 +170,7 @@ def _read_table(path: Path) -> list[ViaImage] | None:
                 raise ToolkitError(f"{path}:{line}", "names no file", "correct or remove it")
             key = row["filename"], row.get("file_size", "")
             length = _length(row.get("file_size"))
-            image = ViaImage(f"{path}:{line}", row["filename"], length, "", [], _said(said))
+            image = ViaImage(f"{path}:{line}", row["filename"], length, "", [], _said(said), {})
             regions = found.setdefault(key, image).regions
             if shape or told:
                 regions.append({"shape_attributes": shape, "region_attributes": told})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from converters.formats.foreign.listing import Labels, Listing
 from converters.formats.foreign.signs import files_near, tells_more_than_masks, told_bytes
 from converters.formats.foreign.values import attributes_of, coordinate
 from converters.formats.label_tree import InstanceList, LabelRecord, LabelTree, make_records
-from converters.formats.via.attributes import ONLY_CLASS, class_attribute, class_of
+from converters.formats.via.attributes import ONLY_CLASS, class_attribute, class_of, option_texts
 from converters.formats.via.document import COLUMNS, ViaImage, read_via
 from converters.formats.via.drawing import fill_ellipse, fill_polygon
 from converters.rasterize import Crop, Rounding
@@ -71,8 +71,13 @@ def index_via(root: Path, reading: Reading) -> LabelTree:
     named = [root.name] if root.is_file() else [one for one in listing.files.others if one.lower().endswith(_ENDINGS)]
     images = [(label, image) for label in named for image in _read(listing, label, alone=root.is_file())]
     attribute = class_attribute(root, (region for _, image in images for region in image.regions))
+    told = {id(image.options): image.options.get(attribute, {}) for _, image in images}
+    texts = option_texts(root, told.values())
     for label, image in images:
-        _take(listing, label, image, attribute)
+        _take(listing, label, image, attribute, texts)
+    for name, text in texts.items():
+        if name != text and text in listing.classes:
+            listing.remark("{} option(s) of VIA's are called as their texts are", f"{name!r} is {text!r}")
     if not attribute and any(image.regions for _, image in images):
         listing.remark(f"no region of {{}} file(s) has an attribute: all are of one class, {ONLY_CLASS!r}", named[0])
     listing.nothing_marked(root, "no VIA file has a region", "name the file that has some")
@@ -107,7 +112,7 @@ def _read(listing: Listing, label: str, *, alone: bool) -> Sequence[ViaImage]:
     return found or []
 
 
-def _take(listing: Listing, label: str, image: ViaImage, attribute: str) -> None:
+def _take(listing: Listing, label: str, image: ViaImage, attribute: str, texts: Mapping[str, str]) -> None:
     """Take in an image of a file."""
     folder = posixpath.dirname(label)
     place = _found(listing, folder, image)
@@ -117,7 +122,7 @@ def _take(listing: Listing, label: str, image: ViaImage, attribute: str) -> None
         listing.remark("what {} image(s) say of themselves (file attributes) is not read", image.attributes[0])
     try:
         classes = tuple(
-            class_of(f"{image.place}: regions[{number}]", region, attribute)
+            class_of(f"{image.place}: regions[{number}]", region, attribute, texts)
             for number, region in enumerate(image.regions)
             if _shape(region) not in _FLAT
         )
@@ -130,7 +135,7 @@ def _take(listing: Listing, label: str, image: ViaImage, attribute: str) -> None
     elif kind is None and image.regions:
         kind = "unlabelled"
         listing.remark("{} image(s) show nothing but points and lines, and are unlabelled", image.name)
-    payload = (str(listing.root / label), (image.place, attribute, image.regions))
+    payload = (str(listing.root / label), (image.place, attribute, texts, image.regions))
     marks = classes if kind in ("masks", "boxes") else ()
     listing.take(Labels(label, payload, marks, kind, says=image.regions), place, image.name, f"below {listing.root}")
 
@@ -175,7 +180,7 @@ def load_via(entry: LabelRecord, rounding: Rounding) -> InstanceList:
     """
     if entry.payload is None:
         return InstanceList()
-    where, attribute, regions = entry.payload[1]
+    where, attribute, texts, regions = entry.payload[1]
     size = entry.image_size() if regions else (1, 1)
     found: list[Instance] = []
     left_out: list[str] = []
@@ -187,7 +192,7 @@ def load_via(entry: LabelRecord, rounding: Rounding) -> InstanceList:
         if shape in _FLAT:
             left_out.append(f"regions[{number}] is a {shape}, which has no area")
             continue
-        one = _instance(place, str(shape), region, class_of(place, region, attribute), size)
+        one = _instance(place, str(shape), region, class_of(place, region, attribute, texts), size)
         if one is None:
             left_out.append(f"regions[{number}] marks no pixel of the image")
             continue

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from converters.formats.boxes import TOLERANCE, shown_box
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord
-from converters.formats.voc.loading import written_boxes
+from converters.formats.voc.loading import load_boxes, written_boxes
 from converters.formats.voc.reader import index_voc
-from converters.formats.voc.signs import is_voc, looks_like_voc
+from converters.formats.voc.signs import is_voc, looks_like_voc, marks_objects
 from converters.formats.voc.writer import encode_voc, objects_shown, voc_shape
-from toolkit.geometry.labels import Box, Instance
+from toolkit.geometry.labels import FLAGS, Box, Instance
 
 __all__ = ["FORMAT"]
 
@@ -58,9 +58,14 @@ FORMAT = Format(
     reads=("voc_boxes", "without_label"),
     recognise=is_voc,
     suspect=looks_like_voc,
+    sidecar=".xml",
+    marks=marks_objects,
     count=objects_shown,
     self_faults=_self_faults,
     takes_boxes=True,
     keeps=None,
+    seen_by={"cvat": None, "supervision": load_boxes},
+    boxes_by=("supervision",),
+    flags=FLAGS,
     turns_photos=False,  # torchvision opens them with a bare Pillow
 )

@@ -18,7 +18,7 @@ from converters.rasterize import Rounding
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Box, Instance
 
-__all__ = ["MapFile", "Told", "load_voc", "written_boxes"]
+__all__ = ["MapFile", "Told", "load_boxes", "load_voc", "written_boxes"]
 
 _CONTRADICTS = 0.9  # share of box and mask that are one, where their classes cannot both be right
 
@@ -75,6 +75,19 @@ def load_voc(entry: LabelRecord, rounding: Rounding) -> InstanceList:
         sizes = f"{map_size[0]} x {map_size[1]} pixels, its image {size[0]} x {size[1]}"
         raise ToolkitError(first, f"is {sizes}", "make the two the same size")
     return InstanceList(_joined(first, objects, boxed, found), left_out)
+
+
+def load_boxes(entry: LabelRecord, rounding: Rounding) -> InstanceList:
+    """The boxes of an image's objects, whatever its maps show: as supervision 0.31 reads XML files.
+
+    Raises:
+        ToolkitError: a file cannot be read.
+    """
+    if entry.payload is None:
+        return InstanceList()
+    form, size, left_out = entry.payload[1].form, entry.image_size(), list[str]()
+    boxed = [_boxed(number, one, form, size, left_out) for number, one in enumerate(_objects(entry), 1)]
+    return InstanceList([one for one in boxed if one is not None], left_out)
 
 
 def _check_upright(path: str, objects: Sequence[VocObject]) -> None:

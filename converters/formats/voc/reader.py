@@ -12,6 +12,7 @@ from converters.formats.voc.box_forms import Evidence, as_box, form_note
 from converters.formats.voc.class_values import ClassValues, read_class_values
 from converters.formats.voc.gathering import Gathered, ImageLabels, gather
 from converters.formats.voc.loading import MapFile, Told, load_voc
+from converters.formats.voc.map_forms import form_by_maps
 from converters.formats.voc.segments import classes_in
 from converters.formats.voc.subsets import Subsets, read_subsets
 from toolkit.dataset.samples import LabelKind
@@ -30,6 +31,7 @@ _NOTES = {
     "unsized": "annotation(s) tell no size: that of the image is taken",
     "outlines": "annotation(s) have polygons beside their boxes, which are not read",
     "beyond": "image(s) have boxes that reach beyond their border, where they are cut",
+    "boxless": "image(s) show nothing but objects without a <bndbox>, and are unlabelled",
     "renamed": "annotation(s) name another image than that of their own name, which is taken",
 }
 
@@ -45,7 +47,7 @@ def index_voc(root: Path, reading: Reading) -> LabelTree:
     seen = gather(root, ours=ours)
     used = {one.label for labels in seen.labels.values() if labels.told for one in labels.told.objects}
     values = read_class_values(root, used, ours=ours)
-    form, why = _form(root, seen, reading, ours=ours)
+    form, why = _form(root, seen, reading, values, ours=ours)
     seen.problems += _class_faults(values, manifest)
     subsets = read_subsets(root, {path.stem for path in (*seen.labels, *seen.files.images)})
     found = list(_found(seen, values, form, subsets, reading, ours=ours))
@@ -65,7 +67,9 @@ def index_voc(root: Path, reading: Reading) -> LabelTree:
     )
 
 
-def _form(root: Path, seen: Gathered, reading: Reading, *, ours: bool) -> tuple[VocBoxes, list[str]]:
+def _form(
+    root: Path, seen: Gathered, reading: Reading, values: ClassValues, *, ours: bool
+) -> tuple[VocBoxes, list[str]]:
     """What corners of boxes are, and a note on it where there are any.
 
     Raises:
@@ -86,7 +90,13 @@ def _form(root: Path, seen: Gathered, reading: Reading, *, ours: bool) -> tuple[
         return reading.voc_boxes, [form_note(reading.voc_boxes, ["as --voc-boxes says"])]
     if not evidence.boxes:
         return "inclusive1", []
-    form, why = evidence.decide(root)
+    try:
+        form, why = evidence.decide(root)
+    except ToolkitError:
+        by_maps = form_by_maps(told, values) if any(labels.maps for labels in told) else None
+        if by_maps is None:
+            raise
+        form, why = by_maps
     return form, [form_note(form, [why, "--voc-boxes has the last word"])]
 
 
@@ -147,6 +157,9 @@ def _labelled(
         values if "class" in labels.maps else None,
     )
     kind: LabelKind | None = ("masks" if drawn else "boxes") if names else None
+    if not ours and objects and not drawn and all(one.corners is None for one in objects):
+        seen.note("boxless", labels.first)
+        names, kind = [], "unlabelled"
     return FoundImage(
         subset, _stem(seen.files.root, labels.image), labels.image, (str(labels.first), told), tuple(names), size, kind
     )

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from converters.formats.foreign.signs import told_bytes
 from converters.formats.label_tree import subset_of_name
 from converters.formats.voc.places import MAP_FOLDERS, is_structural
 from toolkit.files.reach import JUNK
 from toolkit.files.xml_files import first_element
 from toolkit.imaging.images import is_image
 
-__all__ = ["is_voc", "looks_like_voc"]
+__all__ = ["is_voc", "looks_like_voc", "marks_objects"]
 
 _ENTRIES = 1000  # of a folder that are looked at
 _FOLDERS = 100  # that are looked into
@@ -53,6 +54,11 @@ def looks_like_voc(root: Path) -> bool:
     folders = list(_folders(root, _DEEPER)) if root.is_dir() else []
     has_maps = any(part.casefold() in MAP_FOLDERS for one in folders for part in one.parts)
     return has_maps or _are_many([one for one in folders if one.xmls and _are_annotations(root, one)], folders)
+
+
+def marks_objects(path: Path) -> bool:
+    """Whether an XML file is an annotation that names an object, by its first and last bytes."""
+    return first_element(path) == "annotation" and b"<object" in told_bytes(path)
 
 
 def _are_many(with_labels: list[_Folder], folders: list[_Folder]) -> bool:

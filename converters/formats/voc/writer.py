@@ -18,7 +18,7 @@ from converters.formats.voc.class_values import colour_map, labelmap_text
 from converters.formats.voc.subsets import list_line
 from toolkit.errors import ToolkitError
 from toolkit.files.xml_files import check_class_name, xml_text
-from toolkit.geometry.labels import Box, Instance, LabelledImage
+from toolkit.geometry.labels import FLAGS, Box, Instance, LabelledImage, flag_value
 from toolkit.imaging.images import encode_map
 
 __all__ = ["encode_voc", "objects_shown", "voc_shape"]
@@ -84,21 +84,38 @@ def objects_shown(image: LabelledImage, settings: Settings) -> int:
 def _check_count(image: LabelledImage, shown: Sequence[Instance]) -> None:
     if len(shown) > _MOST:
         problem = f"shows {len(shown)} objects, and SegmentationObject has {_MOST} values for them"
-        raise ToolkitError(image.key, problem, "use --to coco, which holds any number of them, or --instances image")
+        grouped = any(one.part is not None for one in shown)  # found in a mask: objects of labels are never joined
+        remedy = f"use --to coco, which holds any number of them{', or --instances image' if grouped else ''}"
+        raise ToolkitError(image.key, problem, remedy)
 
 
 def voc_shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
     """The table of classes.
 
     Raises:
-        ToolkitError: more classes than a map has values, or a name that XML cannot hold.
+        ToolkitError: more classes than a map has values, or a name that XML or the table cannot hold.
     """
     if len(settings.classes) > _MOST:
         problem = f"holds {_MOST} classes at most, and there are {len(settings.classes)}"
         raise ToolkitError("voc", problem, "use --to coco, which holds any number of them, or --classes binary")
     for name in settings.classes:
         check_class_name("voc", name)
+        _check_in_table(name)
     return TreeShape(closing=(("labelmap.txt", labelmap_text(settings.classes)),))
+
+
+def _check_in_table(name: str) -> None:
+    """Refuse a class that readers of labelmap.txt cut short, pass over, or have twice.
+
+    Raises:
+        ToolkitError: it is one.
+    """
+    strange = (":" in name, "holds ':', behind which labelmap.txt has its colour")
+    comment = (name.startswith("#"), "begins with '#', as comments in labelmap.txt")
+    twice = (name.casefold() == "background", "is what labelmap.txt calls pixels of no class")
+    for is_so, why in (strange, comment, twice):
+        if is_so:
+            raise ToolkitError("voc", f"the class {name!r} {why}", "rename the class (--rename)")
 
 
 def _xml(image: LabelledImage, name: str, shown: Sequence[Instance], *, segmented: bool) -> bytes:
@@ -117,9 +134,11 @@ def _xml(image: LabelledImage, name: str, shown: Sequence[Instance], *, segmente
 
 
 def _object(one: Instance) -> list[str]:
-    told = dict(one.attributes)
-    # What is said and is usual stands among the other attributes, where it is read as said.
-    more = {name: text for name, text in told.items() if USUAL.get(name, text.lower()) == text.lower()}
+    words = {name: flag_value(text) if name in FLAGS else text for name, text in one.attributes.items()}
+    told = {name: text for name, text in words.items() if text is not None}
+    # What is said and is usual, or no flag's word, stands among the other attributes, where it is read as said.
+    said = ((name, text, USUAL.get(name)) for name, text in one.attributes.items())
+    more = {name: text for name, text, usual in said if name not in told or usual in (None, text.lower())}
     lines = ["  <object>", f"    <name>{escape(one.label)}</name>"]
     lines += [f"    <{name}>{xml_text(told.get(name, usual))}</{name}>" for name, usual in _ALWAYS]
     if "occluded" in told:

@@ -14,7 +14,6 @@ from converters.formats.base import (
     TreeShape,
     as_folder,
     check_defect_folder,
-    csv_line,
     image_name,
 )
 from converters.formats.format import Format
@@ -29,6 +28,7 @@ from converters.formats.label_tree import (
 from converters.formats.manifest import ClassRow
 from converters.formats.registry import read_manifest
 from converters.formats.yolo.placement import where_they_stand
+from converters.formats.yolo.writer import csv_line
 from converters.rasterize import Rounding
 from toolkit.dataset.layouts.files import list_files
 from toolkit.dataset.layouts.guessing.pairs import holds_masks

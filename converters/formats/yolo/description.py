@@ -21,7 +21,7 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import is_image
 
-__all__ = ["TreeDescription", "describe_tree", "holds_labels", "is_described"]
+__all__ = ["TreeDescription", "describe_tree", "holds_labels", "holds_row", "is_described"]
 
 
 @dataclass(frozen=True)
@@ -227,6 +227,11 @@ def holds_labels(root: Path, *, empty: bool = False) -> bool:
             if looks_like_row(head) or (empty and among and not head.strip()):
                 return True
     return False
+
+
+def holds_row(path: Path) -> bool:
+    """Whether a text file begins with a row of YOLO's."""
+    return looks_like_row(_head(path))
 
 
 def _head(path: Path) -> str:

@@ -56,6 +56,7 @@ FORMAT = Format(
     encode=_encode,
     shape=yolo_shape,
     index=index_yolo,
+    told_family="yolo",
     label_files=("labels/*/*.txt",),
     rank=60,
     takes_boxes=True,

@@ -97,6 +97,7 @@ FORMAT = Format(
     encode=_encode,
     shape=yolo_shape,
     index=index_yolo,
+    told_family="yolo",
     label_files=("labels/*/*.txt",),
     rank=50,
     as_written=_as_written,

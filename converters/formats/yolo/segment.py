@@ -9,7 +9,7 @@ from pathlib import Path
 from converters.formats.base import Encoded, Pixels, Settings
 from converters.formats.format import Format
 from converters.formats.yolo.data_yaml import find_data_yaml, read_document
-from converters.formats.yolo.description import holds_labels, is_described
+from converters.formats.yolo.description import holds_labels, holds_row, is_described
 from converters.formats.yolo.indexing import index_yolo
 from converters.formats.yolo.polygons import Row, pixel_rings, polygon_rows
 from converters.formats.yolo.reader import load_edges, load_rounded, load_truncated
@@ -81,6 +81,9 @@ FORMAT = Format(
     encode=_encode,
     shape=yolo_shape,
     index=index_yolo,
+    told_family="yolo",
+    sidecar=".txt",
+    marks=holds_row,
     label_files=("labels/*/*.txt",),
     rank=20,
     recognise=_recognise,

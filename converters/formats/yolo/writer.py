@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 
-from converters.formats.base import Encoded, Pixels, Settings, TreeShape, csv_line, image_name
+from converters.formats.base import Encoded, Pixels, Settings, TreeShape, image_name
 from converters.formats.yolo.data_yaml import data_yaml
 from toolkit.geometry.labels import LabelledImage
 
-__all__ = ["encoded_rows", "yolo_shape"]
+__all__ = ["csv_line", "encoded_rows", "yolo_shape"]
 
 _SIZES = ("images.csv", "name,subset,width,height")
 
@@ -37,3 +39,10 @@ def yolo_shape(settings: Settings, subsets: Sequence[str]) -> TreeShape:
     """A data.yaml; and, in trees without images, their sizes, which normalised coordinates do not tell."""
     table = _SIZES if settings.images == "none" else None
     return TreeShape(table=table, closing=(("data.yaml", data_yaml(settings.classes, subsets)),))
+
+
+def csv_line(*cells: str | int) -> bytes:
+    """A line of CSV without its end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # with these two, both are quoted within a cell
+    return text.getvalue().removesuffix("\r\n").encode()

@@ -72,6 +72,19 @@ def test_supervision_sees_yolo_as_is_said(labels: Path) -> None:
         assert np.array_equal(told[Path(path).name], mask), path
 
 
+def test_supervision_sees_the_boxes_of_voc(source: Dataset, tmp_path: Path) -> None:
+    convert(source, tmp_path, "voc", images="copy")
+    tree = as_seen(read_labels(tmp_path / "voc"), "supervision")
+    assert tree is not None
+    told = {image.path.name: [one.bbox for one in image.instances] for image in tree if image.path is not None}
+    places = (str(tmp_path / "voc" / name) for name in ("JPEGImages", "Annotations"))
+    for path, _, detections in supervision.DetectionDataset.from_pascal_voc(*places):
+        assert [tuple(box) for box in detections.xyxy.tolist()] == told.pop(Path(path).name)
+    assert not told
+    for program in ("supervision", "cvat"):
+        assert verify(tmp_path, source, seen_by=program).passed
+
+
 def test_cvat_fills_yolo_with_pycocotools(labels: Path) -> None:
     root = labels / "yolo-segment"
     for name, mask in seen(root, "cvat").items():

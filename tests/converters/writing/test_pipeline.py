@@ -230,8 +230,8 @@ ODD = [
 def test_odd_names_come_out_right(tmp_path: Path) -> None:
     masks: dict[str, dict[str, Bools]] = {f"c {name}": {name: SHAPES["disk"]} for name in ODD}
     dataset = make_dataset(tmp_path / "data set", masks, good=1, category="pro: duct's")
-    out = tmp_path / "labels"
-    convert(dataset, out, FORMATS, images="none")
+    out, formats = tmp_path / "labels", [name for name in FORMATS if name != "voc"]  # which refuses colons
+    convert(dataset, out, formats, images="none")
     assert dataset.classes() == sorted(masks)
     document = coco_document(out / "coco", "test")
     assert [category["name"] for category in document["categories"]] == sorted(masks)
@@ -239,7 +239,7 @@ def test_odd_names_come_out_right(tmp_path: Path) -> None:
     with open(out / "yolo-classify/labels.csv", encoding="utf-8", newline="") as file:
         rows = {key_of_file_name(row["name"].removesuffix(".png")): row["class"] for row in csv.DictReader(file)}
     assert rows == {sample.key: sample.defect for sample in dataset}
-    for kind in FORMATS:
+    for kind in formats:
         found = {(sample.key, sample.defect) for sample in read_labels(out / kind).samples}
         assert found == {(s.key, s.defect) for s in dataset if kind != "masks" or s.masks}
     report = verify(out, dataset)

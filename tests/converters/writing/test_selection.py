@@ -251,7 +251,10 @@ def test_what_is_interrupted_or_grows_keeps_what_was_asked_for(tmp_path: Path) -
         ({"rename": {"dent": "OK"}}, "which means images without a defect"),
         ({"max_area": 0}, "max_area: 0 keeps nothing"),
         ({"max_area": 3, "min_area": 4}, "3 keeps nothing, and less than the 4 of min_area"),
-        ({"max_area": 3, "drop_empty": True}, "nothing is asked for of any of its 7 images"),
+        (
+            {"max_area": 3, "drop_empty": True},
+            "max_area: nothing is asked for .* 7 images; give max_area more",
+        ),
         ({"panoptic_layout": "wide"}, "'wide' is unknown; use one of flat, coco"),
     ],
 )
@@ -259,6 +262,12 @@ def test_what_means_nothing_is_refused(dataset: Dataset, tmp_path: Path, asked: 
     with pytest.raises(ToolkitError, match=problem):
         convert(dataset, tmp_path / "out", "coco", **asked)
     assert not (tmp_path / "out").exists()
+
+
+def test_of_labels_whole_objects_are_too_large(tmp_path: Path) -> None:
+    boxed_tree(tmp_path / "boxed", [[BOX], [MASK], []])
+    report = convert(tmp_path / "boxed", tmp_path / "out", "coco", max_area=20)
+    assert any("2 object(s) larger than --max-area 20 are left out" in note for note in report.notes)
 
 
 def test_flags_say_the_same(tmp_path: Path) -> None:

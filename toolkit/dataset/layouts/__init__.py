@@ -240,8 +240,11 @@ def chosen_layout(
         told = describe_pairs(image, mask, values, good)
         return _dumped(told) | ({"missing_mask": without_label} if without_label else {})
     labels = {"without_label": without_label, "voc_boxes": voc_boxes}
-    if layout in (None, _LABELS) and not values and not good and (any(labels.values()) or layout is not None):
-        alone = {"alone": True} if layout is not None else {}
+    alone = {"alone": True} if layout == _LABELS else _told_of_labels(layout)
+    for flag, given in (("--values", values), ("--good", good)):
+        if alone and given:
+            raise ToolkitError(flag, "says nothing of labels, which --layout asks for", "leave one of the two out")
+    if (layout is None or alone) and not values and not good and (any(labels.values()) or alone):
         return {"labels": {name: value for name, value in labels.items() if value} | alone}
     changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
     changes |= {"good": [good] if isinstance(good, str) else list(good)} if good else {}
@@ -249,6 +252,11 @@ def chosen_layout(
     if layout is None or not changes:
         return changes or layout
     return {**_dumped(find_layout(layout)), **changes}
+
+
+def _told_of_labels(layout: LayoutLike) -> dict[str, Any]:
+    """What a layout says of label trees, where it says nothing else."""
+    return dict(layout["labels"]) if isinstance(layout, Mapping) and layout.keys() == {"labels"} else {}
 
 
 def _dumped(description: Description) -> dict[str, Any]:
@@ -312,8 +320,9 @@ def _of_masks(root: Path, told: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if "labels" not in told:
         return told
-    if told["labels"].get("alone"):
-        raise ToolkitError(root, "is no label tree of a known format", "leave --layout labels out")
+    if alone := told["labels"].get("alone"):
+        name = alone if isinstance(alone, str) else _LABELS
+        raise ToolkitError(root, "is no label tree of a known format", f"leave --layout {name} out")
     if told["labels"].get("voc_boxes"):
         raise ToolkitError(root, "holds no Pascal VOC boxes, of which --voc-boxes speaks", "leave it out")
     return {"missing_mask": told["labels"]["without_label"]}

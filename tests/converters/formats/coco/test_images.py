@@ -53,6 +53,7 @@ def test_images_and_subsets_are_found(tmp_path: Path, file: str, place: str, sub
     "name",
     [
         "images/a.png",
+        "https://somewhere.com/images/a.png?sig=1",
         "images\\a.png",
         "./images/a.png",
         "..\\..\\label-studio\\media\\upload\\4\\a.png",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters import convert, read_labels
+from converters.formats.base import Reading
 from tests.converters.formats.cvat.stand_ins import (
     SIZE,
     box,
@@ -204,20 +205,36 @@ def test_what_is_said_of_a_shape_is_kept(tmp_path: Path) -> None:
     assert dict(told.attributes) == {**expected, "depth": "3 < 4", "sure": "true", "occluded (attribute)": "half"}
 
 
-def test_tags_are_the_class_where_there_is_nothing_else(tmp_path: Path) -> None:
-    images = [
-        image("a.png", tag("rust"), number=0),
-        image("b.png", tag("OK"), number=1),
-        image("c.png", tag("rust"), box(1, 1, 5, 5), number=2),
-        image("d.png", tag("rust"), tag("dent"), number=3),
-    ]
-    root = write(tmp_path, document(*images, labels=("dent", "rust", "OK")), *(f"{name}.png" for name in "abcd"))
+TAGGED = [
+    image("a.png", tag("rust"), number=0),
+    image("b.png", tag("OK"), number=1),
+    image("d.png", tag("rust"), tag("dent"), number=3),
+]
+
+
+def test_tags_are_the_class_where_no_image_has_a_shape(tmp_path: Path) -> None:
+    root = write(tmp_path, document(*TAGGED, labels=("dent", "rust", "OK")), "a.png", "b.png", "d.png")
     tree = read_labels(root)
     found = {one.sample.key: (one.sample.defect, one.sample.kind) for one in tree.records}
-    assert found == {"a": ("rust", "class"), "b": ("good", "good"), "c": ("dent", "boxes"), "d": ("combined", "class")}
+    assert found == {"a": ("rust", "class"), "b": ("good", "good"), "d": ("combined", "class")}
     assert tree.classes() == ["dent", "rust"]
+    assert "2 image(s) have tags alone, which are their classes: a.png (rust), d.png (rust, dent)" in tree.notes
+
+
+def test_tags_are_no_classes_where_others_have_shapes(tmp_path: Path) -> None:
+    images = [*TAGGED, image("c.png", tag("rust"), box(1, 1, 5, 5), number=2)]
+    root = write(tmp_path / "in", document(*images, labels=("dent", "rust", "OK")), *(f"{name}.png" for name in "abcd"))
+    tree = read_labels(root)
+    found = {one.sample.key: (one.sample.defect, one.sample.kind) for one in tree.records}
+    assert found == {"a": ("", "unlabelled"), "b": ("good", "good"), "c": ("dent", "boxes"), "d": ("", "unlabelled")}
     assert "1 tag(s) of images that have shapes are not read" in tree.notes
-    assert "2 image(s) have tags alone, which are their classes: a.png, d.png" in tree.notes
+    told = (
+        "2 image(s) have tags alone, while others have shapes, and are unlabelled (--without-label good takes them as"
+    )
+    assert f"{told} good): a.png (rust), d.png (rust, dent)" in tree.notes
+    assert convert(root, tmp_path / "out", "coco").manifests["coco"]["images"]["count"] == 2
+    as_good = read_labels(root, reading=Reading(without_label="good"))
+    assert {one.sample.kind for one in as_good.records} == {"good", "boxes"}
 
 
 def test_a_tree_of_tags_becomes_folders(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,12 +16,13 @@ from hypothesis.extra.numpy import arrays
 
 from converters import convert, read_labels, verify, write_labels
 from converters.formats.base import Settings
-from converters.formats.cvat.writer import encode_cvat
+from converters.formats.cvat.writer import cvat_shape, encode_cvat
+from converters.writing.tree_writer import TreeWriter
 from tests.converters.formats.cvat.stand_ins import box, document, image, masks_in, polygon, write
 from tests.converters.support import Bools, label_mask, make_dataset
 from tests.masks import SHAPES
 from toolkit import ToolkitError
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage, plain_attributes
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -112,7 +114,32 @@ def test_attributes_come_back(tmp_path: Path, way: str) -> None:
     one = part("dent", 3, 4, np.ones((2, 2), np.bool_), ATTRIBUTES[way])
     write_labels([labelled(one)], tmp_path, ["cvat"], classes=["dent"], image_mode="none")
     (read,) = read_labels(tmp_path)
-    assert dict(read.instances[0].attributes) == ATTRIBUTES[way]
+    assert plain_attributes(read.instances[0].attributes) == plain_attributes(ATTRIBUTES[way])
+
+
+def _declared(path: Path) -> dict[str, set[str]]:
+    """Class -> the attributes that a file declares, as CVAT reads it: another one stops the import."""
+    labels = ElementTree.parse(path).getroot().iter("label")
+    return {
+        one.findtext("name", ""): {name.text or "" for name in one.findall("attributes/attribute/name")}
+        for one in labels
+    }
+
+
+@pytest.mark.parametrize("word", ["1", "true", "True", "yes"])
+def test_what_is_hidden_says_so_where_cvat_looks(tmp_path: Path, word: str) -> None:
+    ones = [
+        part("dent", 3, 4, np.ones((2, 2), np.bool_), {"occluded": word, "depth": "3"}),
+        part("rust", 9, 4, np.ones((2, 2), np.bool_), {"occluded": "false"}),
+        part("rust", 15, 4, np.ones((2, 2), np.bool_), {"occluded": "hardly"}),
+    ]
+    write_labels([labelled(*ones)], tmp_path, ["cvat"], classes=["dent", "rust"], image_mode="none")
+    path = tmp_path / "cvat/annotations_train.xml"
+    masks = list(ElementTree.parse(path).getroot().iter("mask"))
+    assert [one.get("occluded") for one in masks] == ["1", "0", "0"]
+    found = [{told.get("name", ""): told.text for told in one.findall("attribute")} for one in masks]
+    assert found == [{"depth": "3"}, {}, {"occluded": "hardly"}]
+    assert _declared(path) == {"dent": {"depth"}, "rust": {"occluded"}}
 
 
 def test_groups_that_would_become_one_object_stay_apart(tmp_path: Path) -> None:
@@ -208,3 +235,17 @@ def test_a_class_that_the_manifest_does_not_name_is_a_problem(tree: Path, tmp_pa
     assert str(problem) == f"{path}: a.png: shows the class 'pit', which the manifest does not name; convert again"
     with pytest.raises(ToolkitError, match="pit"):
         convert(path.parent, tmp_path / "again", ["coco"])
+
+
+def test_what_is_declared_outlives_an_interruption(tmp_path: Path) -> None:
+    settings = Settings(("dent",))
+    shape, folder = partial(cvat_shape, settings), tmp_path / "cvat"
+    writer = TreeWriter(folder, "cvat", settings)
+    image = labelled(part("dent", 3, 4, np.ones((2, 2), np.bool_), {"depth": "3", "sure": "no"}))
+    writer.add(encode_cvat(image, settings), shape(["train"]), key="a", subset="train", found=1, left_out=())
+    state = writer.checkpoint()
+    writer.abandon()
+    again = TreeWriter(folder, "cvat", settings)
+    again.restore(state)
+    again.finish(shape)
+    assert _declared(folder / "annotations_train.xml") == {"dent": {"depth", "sure"}}

@@ -150,7 +150,7 @@ def test_a_tree_is_read(tmp_path: Path) -> None:
         "images/train/c.png": ("good", "good", "train"),
         "images/val/a.png": ("dent", "masks", "val"),
         "images/val/d.png": ("", "unlabelled", "val"),
-        "images/val/e.png": ("rust", "class", "val"),
+        "images/val/e.png": ("", "unlabelled", "val"),
         "images/val/f.png": ("", "unlabelled", "val"),
     }
     assert kinds(root, without_label="unlabelled")["images/train/c.png"][1] == "unlabelled"
@@ -178,6 +178,26 @@ def test_a_run_that_is_moved_is_found(tmp_path: Path) -> None:
     mask[8, 11] = False
     write(root / "annotations/train.json", document(item("a", rle(mask))))
     assert not verify(tmp_path / "out", against=root).passed
+
+
+def test_of_several_labels_none_is_the_class(tmp_path: Path) -> None:
+    root = tree(tmp_path, default=[item("a"), item("b", note("label", 1))])
+    told = item("a", note("label", 0), note("label", 1))
+    write(root / "annotations/default.json", document(told, item("b", note("label", 1))))
+    problem = "has several labels: dent, rust; keep the one of its class"
+    assert problems(root) == [f'annotations/default.json: item "a": {problem}']
+
+
+@pytest.mark.parametrize("labels", [(1,), (1, 0)])
+def test_labels_of_images_are_no_classes_where_others_have_objects(tmp_path: Path, labels: tuple[int, ...]) -> None:
+    told = [note("label", number) for number in labels]
+    root = tree(tmp_path / "in", default=[item("a", box(3, 4, 10, 6)), item("b", *told)])
+    found = kinds(root)
+    assert found["images/default/b.png"] == ("", "unlabelled", "train")
+    (said,) = [one for one in read_labels(root).notes if "a label alone" in one]
+    assert "unlabelled (--without-label good takes them as good): b (rust" in said
+    assert convert(root, tmp_path / "out", "coco").manifests["coco"]["images"]["count"] == 1
+    assert kinds(root, without_label="good")["images/default/b.png"] == ("good", "good", "train")
 
 
 def test_labels_of_images_alone_are_classes(tmp_path: Path) -> None:
@@ -231,10 +251,6 @@ def test_what_is_refused(tmp_path: Path, case: str) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "several labels": (
-        item("a", note("label", 0), note("label", 1)),
-        "has several labels: dent, rust; keep the one of its class",
-    ),
     "another size": (item("a", size=(3, 0)), "has the size 0 x 3, that of no image; correct it"),
     "no size": (
         item("a") | {"image": {"path": "a.png", "size": 3}},

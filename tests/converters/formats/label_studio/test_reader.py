@@ -334,11 +334,14 @@ def test_flat_labels_of_a_control_of_their_own(tmp_path: Path) -> None:
     assert [(one.label, one.bbox) for one in image.instances] == [("rust", (4, 4, 16, 12))]
 
 
-def test_storages_hold_an_annotation_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".json", ""])
+def test_storages_hold_an_annotation_a_file(tmp_path: Path, ending: str) -> None:
     for number, label in enumerate(("dent", "rust")):
         stored = {"id": number, "result": [rectangle(label=label)], "completed_by": {}, "was_cancelled": False}
         stored["task"] = {"id": number, "data": {"image": f"{number}.png"}}
-        plant(tmp_path, stored, images=[f"{number}.png"], name=f"{number}.json")  # type: ignore[arg-type]
+        plant(tmp_path, stored, images=[f"{number}.png"], name=f"{number}{ending}")  # type: ignore[arg-type]
+    assert open_source(tmp_path / f"1{ending}").classes() == ["rust"]
+    (tmp_path / "2").write_text("of another kind")
     assert [[one.label for one in image.instances] for image in read_labels(tmp_path)] == [["dent"], ["rust"]]
 
 
@@ -580,3 +583,10 @@ def test_other_trees_are_not_taken(tmp_path: Path) -> None:
         open_source(plant(tmp_path / "own", [task("a.png", rectangle())], images=["images/a.png"])).layout
         == "label-studio"
     )
+
+
+def test_notes_of_images_without_a_label_say_what_was_told(tmp_path: Path) -> None:
+    skipped = {"id": 1, "data": {"image": "a.png"}, "annotations": [{"id": 1, "was_cancelled": True, "result": []}]}
+    root = plant(tmp_path, [skipped, task("b.png", rectangle())], images=["a.png", "b.png"])
+    (note,) = read_labels(root, reading=Reading(without_label="good")).notes
+    assert note == "1 task(s) whose annotations were skipped: 1: taken for good, as --without-label says"

@@ -117,16 +117,30 @@ def test_the_image_is_found(tmp_path: Path, place: str) -> None:
     assert not read_labels(tmp_path).layout_problems
 
 
-def test_image_path_wins_where_it_is_there(tmp_path: Path) -> None:
+def test_image_path_wins_where_the_image_of_its_own_name_has_another_file(tmp_path: Path) -> None:
     for name in ("a", "b"):
         save(tmp_path / f"{name}.png", picture_of(ord(name)))
     write(tmp_path / "a.json", document(shape(), image="b.png"))
-    assert {name: found[1] for name, found in images_of(tmp_path).items()} == {"a.png": "unlabelled", "b.png": "masks"}
+    write(tmp_path / "b.json", document(image="a.png"))
+    assert {name: found[1] for name, found in images_of(tmp_path).items()} == {"a.png": "good", "b.png": "masks"}
+    what = "names another image than that of the file's own name, and counts, as in LabelMe"
+    note = f"imagePath of 2 file(s) {what}: a.json (imagePath b.png), b.json (imagePath a.png)"
+    assert note in read_labels(tmp_path).notes
+
+
+def test_a_renamed_file_whose_image_path_was_left_is_refused(tmp_path: Path) -> None:
+    for name in ("images/a", "images/b"):
+        save(tmp_path / f"{name}.png", picture_of(ord(name[-1])))
+    write(tmp_path / "json/b.json", document(shape(), image="../images/a.png"))
+    said = "is of images/b.png by its name, and of images/a.png by its imagePath; correct imagePath, or rename the file"
+    assert problems(tmp_path) == [f"json/b.json: {said}"]
+    assert images_of(tmp_path) == {}
 
 
 def test_image_path_wins_over_the_name_beside_it_and_in_windows_folders(tmp_path: Path) -> None:
     for name in ("a/b.png", "a/a.png", "c/b.png"):
         save(tmp_path / name, picture_of(len(name)))
+    write(tmp_path / "a/z.json", document(image="a.png"))
     write(tmp_path / "a/a.json", document(shape(), image="D:\\x\\b.png"))
     assert [name for name, found in images_of(tmp_path).items() if found[1] == "masks"] == ["a/b.png"]
     write(tmp_path / "a/a.json", document(shape(), image="..\\c\\b.png"))

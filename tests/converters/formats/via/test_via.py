@@ -352,3 +352,21 @@ def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ToolkitError, match=r"via\.json"):
         read_labels(file)
     assert problems(tmp_path)
+
+
+def test_the_class_is_the_text_of_an_option(tmp_path: Path) -> None:
+    root = tree(tmp_path, entry("a.png", region(RECT, defect="1")), entry("b.png", region(RECT, defect="rust")))
+    images = json.loads((root / "via.json").read_text())
+    listed = {"1": "Dent", "2": "Pit", "rust": ""}
+    offered = {"region": {"defect": {"type": "dropdown", "options": listed}}, "file": {}}
+    write(root / "via.json", {"_via_img_metadata": images, "_via_attributes": offered})
+    write(root / "export.json", images)  # which says the same, without the options
+    assert {name: told[0] for name, told in kinds(root).items()} == {"a.png": "Dent", "b.png": "rust"}
+    assert [label for label, _ in objects(root, "a.png")] == ["Dent"]
+    assert "1 option(s) of VIA's are called as their texts are: '1' is 'Dent'" in read_labels(root).notes
+
+
+def test_an_address_with_a_query_is_of_the_image_of_its_name(tmp_path: Path) -> None:
+    photo(tmp_path / "imgs/b c.png")
+    write(tmp_path / "p.json", entry("https://x.com/imgs/b%20c.png?sig=1", region(RECT, kind="dent")))
+    assert kinds(tmp_path) == {"imgs/b c.png": ("dent", "boxes", "train")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,7 +12,7 @@ from converters.formats.base import Reading
 from tests.commands import defectkit, snapshot
 from tests.converters.formats.voc.stand_ins import BORDER, EDGES, SIZE, by_element_tree, dent, photo, text, write
 from toolkit import ToolkitError
-from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage, plain_attributes
 
 
 def boxes(root: Path, reading: Reading | None = None) -> list[tuple[float, ...]]:
@@ -151,6 +152,35 @@ def test_attributes_of_any_source_come_back(tmp_path: Path, told: dict[str, str]
     (read,) = read_labels(tmp_path / "voc")
     assert dict(read.instances[0].attributes) == told
     assert read.instances[0].bbox == (2, 3, 8, 9)
+
+
+@pytest.mark.parametrize(
+    ("word", "flag"),
+    [("true", "1"), ("yes", "1"), ("Yes", "1"), ("1", "1"), ("false", "0"), ("no", "0"), ("0", "0"), ("maybe", "0")],
+)
+@pytest.mark.parametrize("name", ["truncated", "difficult", "occluded"])
+def test_flags_are_0_or_1_whatever_words_say_them(tmp_path: Path, name: str, word: str, flag: str) -> None:
+    """Readers take them by int(): mmdetection, torchvision's references, the devkit's scripts."""
+    boxed = Instance.of_box("dent", (2, 3, 8, 9), SIZE, {name: word})
+    assert boxed is not None
+    image = LabelledImage("a", None, *SIZE, (boxed,), "train", "dent", "boxes")
+    write_labels([image], tmp_path, ["voc"], classes=["dent"], image_mode="none")
+    (one,) = ElementTree.parse(tmp_path / "voc/Annotations/a.xml").getroot().findall("object")
+    assert one.findtext(name, "0") == flag
+    (read,) = read_labels(tmp_path / "voc")
+    assert plain_attributes(read.instances[0].attributes) == plain_attributes(boxed.attributes)
+
+
+def test_flags_in_words_are_kept_and_those_that_are_none_told(tmp_path: Path) -> None:
+    said = "<attributes><attribute><name>difficult</name><value>{}</value></attribute></attributes>"
+    box = "<bndbox><xmin>0</xmin><ymin>1</ymin><xmax>30</xmax><ymax>20</ymax></bndbox>"
+    for number, word in enumerate(("true", "maybe")):
+        write(tmp_path / "in", f"{number}", f"<object><name>dent</name>{said.format(word)}{box}</object>")
+    report = convert(tmp_path / "in", tmp_path / "out", ["voc", "cvat"])
+    assert verify(tmp_path / "out", against=tmp_path / "in").passed
+    assert [one for one in report.notes if "as a flag" in one] == [
+        "'difficult as a flag' of 1 object(s) is not kept by voc"
+    ]
 
 
 def test_fractions_come_back(tmp_path: Path) -> None:

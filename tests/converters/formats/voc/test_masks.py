@@ -309,10 +309,15 @@ def test_boxes_and_masks_in_one_image(tmp_path: Path) -> None:
 def test_more_objects_or_classes_than_a_map_has_values(tmp_path: Path) -> None:
     specks = np.zeros((40, 40), np.bool_)
     specks[::2, ::2] = True
+    images = [label_mask("a", specks)]
     with pytest.raises(ToolkitError, match="shows 400 objects, and SegmentationObject has 254 values") as one:
-        write_labels([label_mask("a", specks)], tmp_path, ["voc"], classes=["defect"], image_mode="none")
+        write_labels(images, tmp_path, ["voc"], classes=["defect"], image_mode="none")
     way = "use --to coco, which holds any number of them, or --instances image"
     assert one.value.with_flags == f"a: shows 400 objects, and SegmentationObject has 254 values for them; {way}"
+    (image,) = [replace(one, instances=tuple(replace(each, part=None) for each in one.instances)) for one in images]
+    with pytest.raises(ToolkitError) as of_labels:  # whose objects --instances does not join
+        write_labels([image], tmp_path, ["voc"], classes=["defect"], image_mode="none")
+    assert of_labels.value.with_flags.endswith("; use --to coco, which holds any number of them")
     with pytest.raises(ToolkitError, match="holds 254 classes at most, and there are 255"):
         write_labels([], tmp_path, ["voc"], classes=[str(number) for number in range(255)], image_mode="none")
     assert list(tmp_path.iterdir()) == []
@@ -324,7 +329,18 @@ def test_classes_that_no_xml_file_holds_are_refused(tmp_path: Path, name: str) -
         write_labels([label_mask("a", SHAPES["disk"], name)], tmp_path, ["voc"], classes=[name], image_mode="none")
 
 
-@pytest.mark.parametrize("name", ["a:b:1,2,3::", "#1", "<i>&\"'", "Riß 划痕", "background", "good", "_background_"])
+@pytest.mark.parametrize("name", ["crack: deep", "a:b:1,2,3::", "#3", "background", "Background"])
+def test_classes_that_readers_of_the_table_take_for_others_are_refused(tmp_path: Path, name: str) -> None:
+    image = label_mask("a", SHAPES["disk"], name)
+    with pytest.raises(ToolkitError, match=r"^voc: the class .*; rename the class \(rename\)$"):
+        write_labels([image], tmp_path / "out", ["voc"], classes=[name], image_mode="none")
+    assert not (tmp_path / "out").exists()
+    write_labels([image], tmp_path / "in", ["coco"], classes=[name], image_mode="none")
+    convert(tmp_path / "in", tmp_path / "out", "voc", rename={name: "crack"})
+    assert read_labels(tmp_path / "out/voc").names == ["crack"]
+
+
+@pytest.mark.parametrize("name", ["a#1", "<i>&\"'", "Riß 划痕", "backgrounds", "good", "_background_"])
 def test_any_other_class_comes_back(tmp_path: Path, name: str) -> None:
     image = label_mask("a", SHAPES["border contact"])
     labels = [name if number % 2 else "dent" for number in range(len(image.instances))]
