@@ -29,7 +29,6 @@ from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
 from finetune.engine.splits import ImageRecords
-from finetune.engine.trainer import fit
 from finetune.vae.config import VaeConfig
 from finetune.vae.gabor_vae import GaborVae, Model
 from finetune.vae.predictor import (
