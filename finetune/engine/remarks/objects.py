@@ -71,9 +71,10 @@ def _told(config: LearnerConfig, specks: int, objects: int, blind: int, looked: 
         missed = "they cannot be learnt, and count as missed"
         ways += ["join them (instances=merge:8)", "leave them out (min_area=PX)"]
     ways = ways or ["cut the images into tiles"]
+    all_of_them = f", in {blind} {'image' if blind == 1 else 'images'} all of them" if blind else ""
     return (
         f"{specks} of {objects} objects in {looked} images with defects are narrower than 2 px once images are resized "
-        f"to {config.image_size}, in {blind} images all of them: {missed}; {', or '.join(ways)}"
+        f"to {config.image_size}{all_of_them}: {missed}; {', or '.join(ways)}"
     )
 
 

@@ -244,7 +244,8 @@ class TestPredict:
         def closed(*_: Any, **__: Any) -> None:
             raise PermissionError("a folder above that is closed")
 
-        monkeypatch.setattr("converters.sources.suspected_format", None)  # which looks through all that stands in a folder
+        # It looks through all that stands in a folder.
+        monkeypatch.setattr("converters.sources.suspected_format", None)
         if least == 1.0:
             monkeypatch.setattr("finetune.sam.inference.read_labels", closed)
         text = (run.root / "config.yaml").read_text()
