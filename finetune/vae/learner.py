@@ -155,6 +155,7 @@ def _fitted(
     model: Model, good: GoodImages, views: Augment, run: Run, config: VaeConfig, progress: Progress | None
 ) -> Model:
     """The model with the weights of its best epoch."""
+    from finetune.engine.trainer import fit  # here, since prediction costs no trainer
     from finetune.vae.module import VaeModule
 
     module = VaeModule(model.to(memory_format=torch.channels_last), config)
