@@ -95,8 +95,7 @@ def review(
         ToolkitError: gallery, decisions or settings are at fault, or the labels have changed since.
     """
     _check_choices(rejected, undecided, tasks)
-    path, out = Path(decisions), Path(out)
-    shown = open_gallery(Path(gallery))
+    path, out, shown = Path(decisions), Path(out), open_gallery(Path(gallery))
     told = read_decisions(path, shown)
     source, notes = open_labels(shown, None if labels is None else Path(labels))
     formats = check_formats(to if to is not None else _own_format(source))
@@ -108,8 +107,7 @@ def review(
     report, drawn = _write(source, about, out, formats, tasks, partial(how, progress=progress))
     learner = "classifier" if source.holds == "classes" else "yolo-world"
     every = tuple(dict.fromkeys((*notes, *(report.notes if report else ()), *_remarks(about, others, tasks))))
-    manifests = report.manifests if report else {}
-    tree = out / formats[0] if report else None
+    tree, manifests = (out / formats[0], report.manifests) if report else (None, {})
     return ReviewReport(out, tree, drawn, about["counts"], manifests, learner, every)
 
 
