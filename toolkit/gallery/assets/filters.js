@@ -45,7 +45,7 @@ const filters = (() => {
     const { columns, count } = defectkit.data;
     const found = tests(values);
     const names = Object.keys(found);
-    const counts = Object.fromEntries(FACETS.map(([facet]) => [facet, new Map()]));
+    const tallies = FACETS.map(([facet, , names]) => ({ facet, own: columns[columnOf[facet]], tally: new Int32Array(defectkit.data[names].length) }));
     const passing = [];
     for (let i = 0; i < count; i++) {
       let failed = null;
@@ -53,13 +53,13 @@ const filters = (() => {
       for (const name of names) if (!found[name](i)) { failures++; failed = name; }
       if (failures > 1) continue;
       if (!failures) passing.push(i);
-      for (const [facet] of FACETS) {
+      for (const { facet, own, tally } of tallies) {
         if (failures && failed !== facet) continue;
-        const own = columns[columnOf[facet]][i];
-        for (const number of Array.isArray(own) ? own : [own]) counts[facet].set(number, (counts[facet].get(number) || 0) + 1);
+        if (facet === "class") for (const number of own[i]) tally[number]++;
+        else tally[own[i]]++;
       }
     }
-    return { shown: sorted(passing, values.sort), counts };
+    return { shown: sorted(passing, values.sort), counts: Object.fromEntries(tallies.map(({ facet, tally }) => [facet, tally])) };
   }
 
   function sorted(positions, sort) {
@@ -139,7 +139,7 @@ const filters = (() => {
   function show(values, counts) {
     for (const { facet: name, number, name: text, input, amount } of options) {
       input.checked = values[name].includes(text);
-      const passing = counts[name].get(number) || 0;
+      const passing = counts[name][number];
       amount.textContent = passing.toLocaleString("en");
       input.closest("label").classList.toggle("empty", !passing && !input.checked);
     }
