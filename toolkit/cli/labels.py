@@ -30,6 +30,7 @@ from toolkit.cli.options import (
     roots_and_out,
     with_numbers,
     with_selection,
+    with_tiles,
 )
 from toolkit.cli.terminal import (
     print_failures,
@@ -86,6 +87,7 @@ _ImagesOpt = Annotated[Images, typer.Option(help="How images get into the trees.
 @with_layout
 @with_numbers
 @with_selection
+@with_tiles
 def convert(
     places: PlacesArg,
     to: _Formats,
@@ -102,6 +104,7 @@ def convert(
     segmentation: _SegmentationOpt = Segmentation.polygon,
     panoptic_layout: _PanopticOpt = PanopticLayout.flat,
     images: _ImagesOpt = Images.hardlink,
+    tiles: Any = None,
     on_problem: _OnProblemOpt = OnProblem.fail,
     threshold: _Threshold = None,
     workers: WorkersOpt = 0,
@@ -133,6 +136,7 @@ def convert(
             segmentation=segmentation.value,
             panoptic_layout=panoptic_layout.value,
             images=images.value,
+            **tiles,
             on_problem=on_problem.value,
             threshold=threshold,
             workers=workers or os.cpu_count() or 1,

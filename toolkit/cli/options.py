@@ -36,6 +36,7 @@ __all__ = [
     "with_links",
     "with_numbers",
     "with_selection",
+    "with_tiles",
 ]
 
 
@@ -165,6 +166,24 @@ _SELECTION: dict[str, Any] = {
     "drop_empty": Annotated[bool | None, typer.Option("--drop-empty", help="Leave out images without objects.")],
     "max_area": Annotated[int | None, typer.Option(metavar="PX", help="Leave larger components or objects out.")],
 }
+
+
+_TILES: dict[str, Any] = {
+    "tiles": Annotated[int | None, typer.Option(metavar="SIDE", help="Cut images into tiles of so many pixels.")],
+    "overlap": Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Share of a side that neighbouring tiles share (0.2)."),
+    ],
+    "tiles_background": Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of each train image at most N tiles without an object; else all."),
+    ],
+}
+
+
+def with_tiles(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how images are cut, in the place of `tiles`, as below."""
+    return _with(command, "tiles", _TILES)
 
 
 def with_numbers(command: Callable[..., None]) -> Callable[..., None]:
