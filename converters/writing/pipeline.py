@@ -30,7 +30,7 @@ from converters.writing.selection import (
     unmarked_note,
 )
 from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows, unmasked_note
-from converters.writing.tiling import check_tiled, make_tiles, tiles_note
+from converters.writing.tiling import as_tiles, check_tiled, tiles_note
 from toolkit.aliases import JsonObject, Progress
 from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
@@ -39,6 +39,7 @@ from toolkit.files.parallel import ordered_map
 from toolkit.files.staging import check_apart, check_free
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
+from toolkit.geometry.tiles import Tiles
 
 __all__ = ["ConvertReport", "convert", "write_labels"]
 
@@ -87,9 +88,7 @@ def convert(
     segmentation: Literal["polygon", "rle"] = "polygon",
     panoptic_layout: PanopticLayout = "flat",
     images: ImageMode = "hardlink",
-    tiles: int | None = None,
-    overlap: float | None = None,
-    tiles_background: int | None = None,
+    tiles: int | Tiles | None = None,
     on_problem: Literal["fail", "skip"] = "fail",
     threshold: int | None = None,
     voc_boxes: VocBoxes | None = None,
@@ -104,19 +103,15 @@ def convert(
 
     Args:
         dataset: what `load_dataset` or `read_labels` gave, a source, or a folder; or a list of these, to be merged.
-        out: folder to write into; each format gets a folder in it, which appears whole or not at all.
-        formats: names out of `converters.FORMATS`, or one of them.
+        out, formats: folder to write into; names out of `converters.FORMATS`, whose folders appear whole or not at all.
         split: key -> subset, as `split_dataset` makes it; without it the dataset's own subsets.
-        classes, rename, only: how classes are named; class -> its new name; those whose objects alone are kept.
-        drop_empty: leave out images that show no object.
+        classes, rename: how classes are named; class -> its new name.
+        only, drop_empty: classes whose objects alone are kept; leave out images that show no object.
         instances: "components", "image" or "merge:GAP"; instances of a label tree stay as they are labelled.
         min_area, max_area: components of fewer, or more, pixels are left out, and listed in the manifest.
-        min_iou: 1 is exact; below 1, polygons get the fewest vertices that keep that IoU.
-        join_parts: join parts of an instance that do not touch into one YOLO row, over counted bridges.
+        min_iou, join_parts: below 1 (exact) the fewest vertices that keep that IoU; one YOLO row, over counted bridges.
         segmentation, panoptic_layout: COCO segmentations as polygons or run lengths; panoptic maps as "flat" or "coco".
-        images: how images get into the trees.
-        tiles, overlap: cut images into tiles of this side in pixels, which share this part of it (0.2) at least.
-        tiles_background: of each train image at most so many tiles without an object; all by default.
+        images, tiles: how images get into the trees; side in pixels of tiles to cut them into, or `toolkit.Tiles`.
         on_problem: "fail" stops at faulty files, after listing them all; "skip" leaves those samples out.
         threshold, voc_boxes, without_label: grey values of this or more are defect; as for `read_labels`.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
@@ -129,7 +124,7 @@ def convert(
     source = _opened(shared_paths(dataset, cluster), voc_boxes, without_label)
     known = source.classes(classes)
     asked = make_selection(known, classes, rename, only, drop_empty, (min_area, max_area))
-    cut = make_tiles(tiles, overlap, tiles_background, images)
+    cut = as_tiles(tiles, images)
     how = (min_area, min_iou, join_parts, segmentation, images, threshold, asked, panoptic_layout, cut)
     settings = Settings(tuple(selected_classes(known, asked)), classes, parse_grouping(instances), *how)
     order = _Order(source, split, Path(out), check_formats(formats), settings, on_problem, overwrite, resume)

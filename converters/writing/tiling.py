@@ -25,32 +25,28 @@ from toolkit.imaging.images import encode_png
 __all__ = [
     "NO_TILE",
     "TileMember",
+    "as_tiles",
     "check_tiled",
     "cut_photos",
     "head_of",
     "left_out_of_tile",
-    "make_tiles",
     "tile_pixels",
     "tiles_note",
 ]
 
 NO_TILE = "none of its tiles shows an object, and --tiles-background leaves such out"
-_OVERLAP = 0.2
 _SLIVER = "less than half a pixel of its box lies in this tile"
 
 
-def make_tiles(side: int | None, overlap: float | None, background: int | None, images: str) -> Tiles | None:
-    """How images are to be cut; None where they are not.
+def as_tiles(told: int | Tiles | None, images: str) -> Tiles | None:
+    """How images are to be cut, by the side of a tile or in full; None where they are not.
 
     Raises:
         ToolkitError: the numbers mean nothing, or there are to be no images.
     """
-    if side is None:
-        for flag, value in (("--overlap", overlap), ("--tiles-background", background)):
-            if value is not None:
-                raise ToolkitError(flag, "says how tiles are cut, and there are to be none", "add --tiles SIDE")
+    tiles = Tiles(told) if isinstance(told, int) else told
+    if tiles is None:
         return None
-    tiles = Tiles(side, _OVERLAP if overlap is None else float(overlap), background)
     tiles.check()
     if images == "none":
         raise ToolkitError("--images", "none leaves the labels of tiles without the tiles", "leave it out")

@@ -32,6 +32,7 @@ __all__ = [
     "StrategyOpt",
     "WorkersOpt",
     "one_or_several",
+    "read_tiles",
     "roots_and_out",
     "with_links",
     "with_numbers",
@@ -184,6 +185,23 @@ _TILES: dict[str, Any] = {
 def with_tiles(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say how images are cut, in the place of `tiles`, as below."""
     return _with(command, "tiles", _TILES)
+
+
+def read_tiles(given: Mapping[str, Any]) -> Any:
+    """How images are to be cut, as `convert` takes it; None where they are not.
+
+    Raises:
+        ToolkitError: there are to be no tiles, and an option says something of them.
+    """
+    from toolkit.geometry.tiles import Tiles
+
+    if "tiles" not in given:
+        for name in given:
+            flag = f"--{name.replace('_', '-')}"
+            raise ToolkitError(flag, "says how tiles are cut, and there are to be none", "add --tiles SIDE")
+        return None
+    told = {"overlap": given.get("overlap"), "background": given.get("tiles_background")}
+    return Tiles(given["tiles"], **{name: value for name, value in told.items() if value is not None})
 
 
 def with_numbers(command: Callable[..., None]) -> Callable[..., None]:
