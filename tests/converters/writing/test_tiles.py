@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,11 @@ import pytest
 from PIL import Image
 
 from converters import FORMATS, convert, read_labels, verify, view
+from converters.sources import open_source
 from tests.commands import defectkit
 from tests.converters.boxed import boxed_tree
 from tests.converters.support import Bools, make_dataset, save_png, tree_copy
-from toolkit import Tiles, ToolkitError, load_dataset
+from toolkit import Tiles, ToolkitError, load_dataset, split_dataset
 from toolkit.geometry.tiles import image_of_tile
 
 KINDS = [name for name in FORMATS if name != "yolo-classify"]
@@ -90,8 +92,8 @@ def test_the_manifest_counts_tiles_and_the_parts_that_edges_cut(data: Path, tree
     tiles, parts = told["tiles"], told["tiles"]["parts"]
     assert told["options"]["tiles"] == {"side": 64, "overlap": 0.2}
     assert (tiles["images"], tiles["uncut"], tiles["left_out"]) == (len(load_dataset(data)), 1, 0)
-    assert parts["found"] == parts["whole"] + parts["cut"] == 12
-    assert parts["cut"] == 1  # the thread
+    assert parts["found"] == parts["whole"] + parts["cut"] == 10
+    assert parts["cut"] == 3  # the thread, and both rings
     assert parts["written"] == sum(one["instances"] for one in told["subsets"].values())
     assert told["components"]["found"] == told["components"]["written"] == parts["written"]
     assert tiles["tiles"] == sum(one["images"] for one in told["subsets"].values()) == told["images"]["count"]
@@ -275,3 +277,24 @@ def test_refusals(data: Path, tmp_path: Path, more: Sequence[str], told: str) ->
     assert done.status == 2
     assert told in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_split_of_a_tree_of_tiles_keeps_those_of_an_image_together(trees: Path) -> None:
+    dataset = open_source(trees / "coco").dataset
+    split = split_dataset(dataset, "stratified", val=0.2, test=0.3, seed=1)
+    subsets: dict[str, set[str]] = {}
+    for key, subset in split.items():
+        found = image_of_tile(key)
+        assert found is not None
+        subsets.setdefault(found[0], set()).add(subset)
+    assert {len(one) for one in subsets.values()} == {1}
+    assert len(set.union(*subsets.values())) > 1
+
+
+@pytest.mark.skipif("DEFECT_DATA" not in os.environ, reason="DEFECT_DATA does not say where real images are")
+def test_tiles_of_real_screws(tmp_path: Path) -> None:
+    screws = load_dataset(Path(os.environ["DEFECT_DATA"]) / "mvtec_ad/screw")
+    few = [sample.key for sample in screws if sample.defect == "thread_side"][:2]
+    convert(screws.without(one.key for one in screws if one.key not in few), tmp_path, ["coco"], tiles=256)
+    report = verify(tmp_path, screws)
+    assert [(tree.images, tree.min_iou, tree.failures) for tree in report.trees] == [(50, 1.0, ())]
