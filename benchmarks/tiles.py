@@ -20,6 +20,7 @@ from pycocotools.coco import COCO
 from benchmarks.timing import environment, memory_folder
 from converters import convert, verify
 from toolkit import Dataset, Tiles, load_dataset
+from toolkit.aliases import BoolArray
 from toolkit.dataset.keys import key_of_file_name
 from toolkit.dataset.samples import Sample
 from toolkit.geometry.tiles import image_of_tile
@@ -51,7 +52,7 @@ def measure(dataset: Dataset, tiles: Tiles) -> Row:
 
 def _same(tree: Path, dataset: Dataset) -> list[bool]:
     """Of each image whether the tiles that pycocotools reads are together its mask; each must be right by itself."""
-    pasted: dict[str, np.ndarray] = {}
+    pasted: dict[str, BoolArray] = {}
     right: dict[str, bool] = {}
     samples = {sample.key: sample for sample in dataset}
     for file in sorted((tree / "annotations").glob("*.json")):
@@ -72,10 +73,10 @@ def _same(tree: Path, dataset: Dataset) -> list[bool]:
     return [right.get(key, False) and np.array_equal(pasted[key], _mask(samples[key])) for key in samples]
 
 
-def _mask(sample: Sample) -> np.ndarray:
+def _mask(sample: Sample) -> BoolArray:
     """The union of the masks of an image, as OpenCV reads them."""
     masks = [cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) for mask in sample.masks]
-    return np.logical_or.reduce([mask > 0 for mask in masks if mask is not None])
+    return np.asarray(np.logical_or.reduce([mask > 0 for mask in masks if mask is not None]), np.bool_)
 
 
 def main(roots: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -19,7 +20,7 @@ from converters.sources import open_source
 from tests.commands import defectkit
 from tests.converters.boxed import boxed_tree
 from tests.converters.support import Bools, make_dataset, save_png, tree_copy
-from toolkit import Tiles, ToolkitError, load_dataset, split_dataset
+from toolkit import Tiles, ToolkitError, load_dataset
 from toolkit.geometry.tiles import image_of_tile
 
 KINDS = [name for name in FORMATS if name != "yolo-classify"]
@@ -37,15 +38,21 @@ def marks() -> tuple[Bools, Bools]:
     return thread.astype(np.bool_), ring.astype(np.bool_)
 
 
+def pixels_of(path: Path) -> npt.NDArray[Any]:
+    """All that an image file stores."""
+    pixels: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return np.asarray(pixels)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root, (thread, ring) = tmp_path_factory.mktemp("data"), marks()
     make_dataset(root, {"thread": [thread], "ring": {"a": ring, "b@x1y2": ring[::-1]}})
-    small = np.zeros((30, 150), np.uint8)
-    small[10:20, 60:80] = 1
+    small = np.zeros((30, 150), np.bool_)
+    small[10:20, 60:80] = True
     make_dataset(root, {"dent": {"low": small}}, good=1)
-    tiny = np.zeros((20, 30), np.uint8)
-    tiny[3:6, 4:9] = 1
+    tiny = np.zeros((20, 30), np.bool_)
+    tiny[3:6, 4:9] = True
     make_dataset(root, {"dent": {"tiny": tiny}}, good=0)
     return root
 
@@ -75,13 +82,13 @@ def test_every_format_shows_the_mask_when_its_tiles_are_put_together(data: Path,
         found = image_of_tile(tile.key)
         assert found is not None
         assert tile.path is not None
-        (key, (x, y)), photo = found, cv2.imread(str(truth[found[0]].image), cv2.IMREAD_UNCHANGED)
+        (key, (x, y)), photo = found, pixels_of(truth[found[0]].image)
         there = np.s_[y : y + tile.height, x : x + tile.width]
-        assert np.array_equal(cv2.imread(str(tile.path), cv2.IMREAD_UNCHANGED), photo[there])
+        assert np.array_equal(pixels_of(tile.path), photo[there])
         whole[key][there] |= tile.marked()
     for key, sample in truth.items():
         if sample.masks:
-            mask = cv2.imread(str(sample.masks[0]), cv2.IMREAD_UNCHANGED) > 0
+            mask = pixels_of(sample.masks[0].path) > 0
             assert np.array_equal(whole[key][: mask.shape[0], : mask.shape[1]], mask)
         else:
             assert not whole[key].any()
@@ -115,7 +122,7 @@ def test_what_is_wrong_with_a_tile_fails_and_is_named(data: Path, trees: Path, t
     if change == "label":
         label.write_text("")
     if change == "photo":
-        pixels = cv2.imread(str(photo), cv2.IMREAD_UNCHANGED)
+        pixels = pixels_of(photo)
         pixels[5, 5] ^= 1
         save_png(photo, pixels)
     if change == "tile":
@@ -232,7 +239,7 @@ def test_tiles_of_photos_are_upright_and_keep_depth_and_alpha(tmp_path: Path) ->
         ("clear", (32, 32, 4), "uint8"),
     ):
         paths = (tmp_path / "out/coco/images").glob(f"*/{name}@*.png")
-        tiles = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths]
+        tiles = [pixels_of(path) for path in paths]
         assert len(tiles) == 9
         assert {(one.shape, one.dtype.name) for one in tiles} == {(shape, kind)}
     one, other = ((tmp_path / "out" / kind / "images/train/deep@x0y0.png") for kind in ("coco", "yolo-segment"))
@@ -279,16 +286,11 @@ def test_refusals(data: Path, tmp_path: Path, more: Sequence[str], told: str) ->
     assert not (tmp_path / "out").exists()
 
 
-def test_a_split_of_a_tree_of_tiles_keeps_those_of_an_image_together(trees: Path) -> None:
-    dataset = open_source(trees / "coco").dataset
-    split = split_dataset(dataset, "stratified", val=0.2, test=0.3, seed=1)
-    subsets: dict[str, set[str]] = {}
-    for key, subset in split.items():
-        found = image_of_tile(key)
-        assert found is not None
-        subsets.setdefault(found[0], set()).add(subset)
-    assert {len(one) for one in subsets.values()} == {1}
-    assert len(set.union(*subsets.values())) > 1
+def test_tiles_of_an_image_are_a_group_that_no_split_of_their_tree_tears(trees: Path) -> None:
+    samples = open_source(trees / "coco").dataset
+    found = [image_of_tile(sample.key) for sample in samples]
+    assert [sample.group for sample in samples] == [one and one[0] for one in found]
+    assert len({sample.group for sample in samples}) == 9
 
 
 @pytest.mark.skipif("DEFECT_DATA" not in os.environ, reason="DEFECT_DATA does not say where real images are")

@@ -75,8 +75,8 @@ def test_tiles_put_together_are_the_mask(seed: int, tiles: Tiles, width: int, he
         pasted[y0:y1, x0:x1] |= cut.image.marked()
         assert len(cut.whole) + len(cut.partial) == len(cut.image.instances)
         for one in cut.image.instances:  # boxes are tight
-            assert one.region.any(0)[[0, -1]].all()
-            assert one.region.any(1)[[0, -1]].all()
+            assert one.region[:, [0, -1]].any(axis=0).all()
+            assert one.region[[0, -1]].any(axis=1).all()
             assert one.area == one.region.sum()
     assert np.array_equal(pasted, mask)
     assert left_out == 0
