@@ -54,7 +54,7 @@ def _same(tree: Path, dataset: Dataset) -> list[bool]:
     """Of each image whether the tiles that pycocotools reads are together its mask; each must be right by itself."""
     pasted: dict[str, BoolArray] = {}
     right: dict[str, bool] = {}
-    samples = {sample.key: sample for sample in dataset}
+    truths = {sample.key: _mask(sample) for sample in dataset}
     for file in sorted((tree / "annotations").glob("*.json")):
         with redirect_stdout(StringIO()):
             coco = COCO(str(file))
@@ -63,14 +63,14 @@ def _same(tree: Path, dataset: Dataset) -> list[bool]:
             if found is None:
                 raise SystemExit(f"{image['file_name']} is no name of a tile")
             key, (x, y) = found
-            truth = _mask(samples[key])
+            truth = truths[key]
             shown = np.zeros((image["height"], image["width"]), np.bool_)
             for one in coco.loadAnns(coco.getAnnIds(imgIds=image["id"])):
                 shown |= coco.annToMask(one) > 0
             place = np.s_[y : y + image["height"], x : x + image["width"]]
             right[key] = right.get(key, True) and np.array_equal(shown, truth[place])
             pasted.setdefault(key, np.zeros_like(truth))[place] |= shown
-    return [right.get(key, False) and np.array_equal(pasted[key], _mask(samples[key])) for key in samples]
+    return [right.get(key, False) and np.array_equal(pasted[key], truth) for key, truth in truths.items()]
 
 
 def _mask(sample: Sample) -> BoolArray:

@@ -69,10 +69,7 @@ def write_product(
             written to.
     """
     out = Path(out)
-    _check_arguments(product, image_size, per_class, train_good, seed)
-    if defect_size is not None and not SMALLEST <= defect_size <= image_size // 8:
-        remedy = f"use {SMALLEST} to {image_size // 8} pixels in images of {image_size}"
-        raise ToolkitError("--defect-size", f"{defect_size} is out of range", remedy)
+    _check_arguments(product, image_size, per_class, train_good, seed, defect_size)
     target = out / product
     with staging(target) as stage:
         if target.exists() and not (target.is_dir() and not contents(target)):
@@ -84,7 +81,9 @@ def write_product(
     return target
 
 
-def _check_arguments(product: str, image_size: int, per_class: int, train_good: int, seed: int) -> None:
+def _check_arguments(
+    product: str, image_size: int, per_class: int, train_good: int, seed: int, defect_size: int | None
+) -> None:
     """Raises ToolkitError, naming the option, where an argument is out of range."""
     if not product.strip() or product.startswith(".") or any(letter in product for letter in "/\\\0"):
         raise ToolkitError(
@@ -95,6 +94,9 @@ def _check_arguments(product: str, image_size: int, per_class: int, train_good: 
     for option, value, least in (("--per-class", per_class, 1), ("--train-good", train_good, 0), ("--seed", seed, 0)):
         if value < least:
             raise ToolkitError(option, f"{value} is too small", f"use {least} or more")
+    if defect_size is not None and not SMALLEST <= defect_size <= image_size // 8:
+        remedy = f"use {SMALLEST} to {image_size // 8} pixels in images of {image_size}"
+        raise ToolkitError("--defect-size", f"{defect_size} is out of range", remedy)
 
 
 def _write_tree(
