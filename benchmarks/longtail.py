@@ -97,7 +97,7 @@ def measure(data: Path, out: Path, config: LongtailConfig) -> dict[str, float]:
     run = start_run(out, "longtail", config, subsets=examples.subsets, data=data, **facts)
     train_net(module, run, examples, chosen)
     found = read_metrics(run)
-    recalls = [found[f"recall_{label}"] for label in examples.classes]
+    recalls = [found[f"recall_class_{label}"] for label in examples.classes]
     # Of the same three groups for every method, those with two branches too.
     return {**found, **group_accuracies(recalls, find_tail(examples, chosen.train).groups)}
 

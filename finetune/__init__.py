@@ -12,15 +12,18 @@ from toolkit.lazy import offer
 if TYPE_CHECKING:
     from finetune.autolabelling.autolabel import AutolabelReport, autolabel
     from finetune.engine.prediction import Prediction
+    from finetune.exporting import ExportReport, export
     from finetune.inference import TrainedRun, evaluate, load_run, predict
     from finetune.training import train
 
 __all__ = [
     "AutolabelReport",
+    "ExportReport",
     "Prediction",
     "TrainedRun",
     "autolabel",
     "evaluate",
+    "export",
     "load_run",
     "predict",
     "train",
@@ -31,6 +34,7 @@ __getattr__, __dir__ = offer(
     {
         "autolabelling.autolabel": ("AutolabelReport", "autolabel"),
         "engine.prediction": ("Prediction",),
+        "exporting": ("ExportReport", "export"),
         "inference": ("TrainedRun", "evaluate", "load_run", "predict"),
         "training": ("train",),
     },

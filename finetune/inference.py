@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from converters.sources import LayoutLike, open_source
+from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Number, Row, Run, csv_bytes, open_run, read_metrics
+from finetune.engine.remarks.telling import listening
+from finetune.engine.runs import Row, Run, open_run, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
+from finetune.thresholds import Wanted, choose_threshold, with_threshold
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map, shared_path
-from toolkit.files.publish import write_whole
 from toolkit.files.staging import check_free, staging
-from toolkit.imaging.images import encode_png
+from toolkit.imaging.memory import held_image
 
 __all__ = ["TrainedRun", "evaluate", "load_run", "predict"]
 
@@ -48,9 +52,16 @@ class TrainedRun(Run):
         """What to know of the run."""
         return tuple(self.environment().get("notes", ()))
 
-    def evaluate(self, data: str | Path | None = None) -> Row:
+    def evaluate(
+        self,
+        data: str | Path | None = None,
+        *,
+        layout: LayoutLike = None,
+        notes: list[str] | None = None,
+        **wanted: Any,
+    ) -> Row:
         """As `finetune.evaluate`."""
-        return evaluate(self, data)
+        return evaluate(self, data, layout=layout, notes=notes, **wanted)
 
     def predict(
         self,
@@ -59,7 +70,7 @@ class TrainedRun(Run):
         words: str | Sequence[str] | None = None,
         boxes: npt.ArrayLike | None = None,
     ) -> Prediction:
-        """What the model makes of one image.
+        """What the model makes of one image; of several, as `predict_each`.
 
         Args:
             image: a file, or uint8 (height, width, 3), RGB.
@@ -77,12 +88,31 @@ class TrainedRun(Run):
         if boxes is not None:
             _check_taken(self, "boxes", "sam")
             asked["boxes"] = boxes
-        if not isinstance(image, np.ndarray):
-            return self._predictor(Path(image), **asked)
-        with TemporaryDirectory(prefix="defectkit-") as folder:
-            file = Path(folder) / "image.png"  # every learner reads files; this one loses nothing
-            file.write_bytes(encode_png(_as_bgr(image)))
-            return replace(self._predictor(file, **asked), path=None)
+        if isinstance(image, np.ndarray):
+            with held_image(_as_bgr(image)) as path:
+                return replace(self._predictor(path, **asked), path=None)
+        if Path(image).is_dir():
+            raise ToolkitError(image, "is a folder", "use predict_each, which goes through the images in it")
+        return self._predictor(Path(image), **asked)
+
+    def predict_each(
+        self,
+        images: str | Path | Iterable[str | Path | npt.NDArray[np.uint8]],
+        *,
+        words: str | Sequence[str] | None = None,
+    ) -> Iterator[Prediction]:
+        """What the model makes of each image, one after the other, as they are asked for; the model is loaded once.
+
+        Args:
+            images: a folder or a dataset root, or any number of files, folders and arrays, taken one at a time.
+            words: as for `predict`.
+
+        Raises:
+            ToolkitError: as `predict`, at the image that is at fault.
+        """
+        for one in [images] if isinstance(images, str | Path) else images:
+            for image in [one] if isinstance(one, np.ndarray) else image_files(one):
+                yield self.predict(image, words=words)
 
     @cached_property
     def _predictor(self) -> Callable[..., Prediction]:
@@ -97,31 +127,65 @@ class TrainedRun(Run):
         return report_html(f"Run {self.root}", about, ["metric", "value"], rows, lists={"Notes": self.notes})
 
 
-def load_run(root: str | Path) -> TrainedRun:
+def load_run(root: str | Path, threshold: float | None = None) -> TrainedRun:
     """Open a run directory.
 
+    Args:
+        root: the folder.
+        threshold: to be used instead of its own, as for `predict`.
+
     Raises:
-        ToolkitError: there is none.
+        ToolkitError: there is none, or as `with_threshold`.
     """
     found = open_run(root)
-    return TrainedRun(found.root, found.learner)
+    return TrainedRun(found.root, found.learner, with_threshold(found, threshold).threshold)
 
 
-def evaluate(run: Run | str | Path, data: str | Path | None = None) -> Row:
+def evaluate(
+    run: Run | str | Path,
+    data: str | Path | None = None,
+    *,
+    threshold: float | None = None,
+    max_false_reject: float | str | None = None,
+    max_escape: float | str | None = None,
+    promise: str = "expected",
+    layout: LayoutLike = None,
+    notes: list[str] | None = None,
+) -> Row:
     """Evaluate the best checkpoint of a run.
 
     Args:
         run: a run directory.
-        data: None for the test images of the data that it was trained on; or other data, all of which is test.
+        data: None for the test images of the data that it was trained on; or other data, all of which is test, but for
+            images whose very bytes it was trained on.
+        threshold: to be used instead of its own, as for `predict`.
+        max_false_reject: or one that rejects at most this share of good images, such as .05 or "5 %".
+        max_escape: or one that lets at most this share of defective images pass. Both are chosen by images that the run
+            was neither trained nor tested on: those of val, or held out.
+        promise: of such a share: "expected" keeps it on average, "sure" with 95 % confidence.
+        layout: of `data`; as that of the training, or found by itself, if None.
+        notes: gets what there is to know of the figures, such as which images they are of.
 
     Returns:
         As metrics.json.
 
     Raises:
-        ToolkitError: the run or the data are at fault.
+        ToolkitError: the run or the data are at fault, or such a threshold cannot be promised.
     """
-    opened = _opened(run)
-    return dict(find_learner(opened.learner).evaluate(opened, None if data is None else Path(data)))
+    opened, place = _opened(run), None if data is None else Path(data)
+    if layout is not None and place is None:
+        raise ToolkitError("--layout", "is of other data, and none is named", "name DATA, or leave it out")
+    wanted = Wanted(threshold, max_false_reject, max_escape, promise)
+    opened, promised = choose_threshold(opened, wanted, place)
+    source = place if place is None or layout is None else open_source(place, layout)
+    told = nullcontext() if notes is None else listening(partial(_keep_note, notes))
+    with told:
+        return {**find_learner(opened.learner).evaluate(opened, source), **promised}
+
+
+def _keep_note(notes: list[str], kind: str, text: str) -> None:
+    if kind == "note":
+        notes.append(text)
 
 
 def predict(
@@ -130,48 +194,55 @@ def predict(
     out: str | Path,
     *,
     words: str | Sequence[str] | None = None,
+    threshold: float | None = None,
+    pictures: bool = True,
     cluster: str | None = None,
-) -> list[Row]:
+) -> PredictedRows:
     """Predict on images that need no labels, and leave predictions.csv and what else the learner makes.
+
+    Memory does not grow with the number of images. One that cannot be predicted stops no other: its row says why.
 
     Args:
         run: a run directory.
         images: image files, folders of them, or a dataset root; one or several.
         out: a new or empty folder.
         words: yolo-world: other things to look for than the classes that it was trained on.
+        threshold: instead of the run's own: of an image's or a detection's score; of a classifier of p(good).
+        pictures: whether overlays and activation maps are drawn.
         cluster: the address of a Dask scheduler, whose workers then predict, each with the model in its memory.
 
     Returns:
-        A row for each image, as in predictions.csv.
+        A row for each image, as in predictions.csv; `problems` of the rows are those of the images at fault.
 
     Raises:
-        ToolkitError: the run is at fault, an image cannot be read, or `out` holds something.
+        ToolkitError: the run is at fault, no image can be read, or `out` holds something.
     """
     opened, out = _opened(run), Path(out)
-    opened = Run(shared_path(opened.root, cluster), opened.learner)  # a `TrainedRun` has its model with it
+    opened = with_threshold(opened, threshold)
+    # A `TrainedRun` would take its model along.
+    opened = Run(shared_path(opened.root, cluster), opened.learner, opened.threshold)
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
     with staging(out) as stage:
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"
         try:
-            rows = _rows(opened, files, built, spread, words)
+            rows = _rows(opened, files, built, spread, words, pictures=pictures)
         finally:
             forget_models()
-        write_whole(built / "predictions.csv", csv_bytes(rows))
         stage.publish(built)
-    return [dict(row) for row in rows]
+    return rows.moved(out / "predictions.csv")
 
 
 def _rows(
-    run: Run, files: list[Path], out: Path, spread: Spread, words: str | Sequence[str] | None
-) -> Sequence[Mapping[str, Number]]:
+    run: Run, files: Sequence[Path], out: Path, spread: Spread, words: str | Sequence[str] | None, *, pictures: bool
+) -> PredictedRows:
     if words is None:
-        return find_learner(run.learner).predict(run, files, out, spread)
+        return find_learner(run.learner).predict(run, files, out, spread, pictures=pictures)
     _check_taken(run, "--words", "yolo-world")
     from finetune.yolo_world.learner import predict as look_for
 
-    return look_for(run, files, out, spread, _listed(words))
+    return look_for(run, files, out, spread, _listed(words), pictures=pictures)
 
 
 def _opened(run: Run | str | Path) -> Run:

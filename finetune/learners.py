@@ -15,6 +15,7 @@ _LONGEST = 40  # characters of a name that is none, in a message
 LEARNERS = {
     "classifier": ("finetune.classifier", "ClassifierConfig"),
     "longtail": ("finetune.longtail", "LongtailConfig"),
+    "patchcore": ("finetune.patchcore", "PatchcoreConfig"),
     "sam": ("finetune.sam", "SamConfig"),
     "vae": ("finetune.vae", "VaeConfig"),
     "yolo-world": ("finetune.yolo_world", "YoloWorldConfig"),

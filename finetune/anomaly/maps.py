@@ -1,4 +1,4 @@
-"""Anomaly maps: how little each pixel is what the model expects, a threshold from good images, and labels from both.
+"""Anomaly maps: how little each pixel is what the model expects, and labels above a threshold.
 
 A map has the side that the model works at; scores, labels and figures are made at the size of the image, to which maps
 are enlarged bilinearly. The score of an image is the lowest threshold at which nothing of it is labelled, so that an
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,19 +20,18 @@ import torch
 from torch.nn import functional
 
 from toolkit.dataset.samples import GOOD
-from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import Grouping, find_instances
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import encode_png, read_image
 from toolkit.imaging.masks import Mask
 
-__all__ = ["DEFECT", "ScoredImage", "draw_map", "good_threshold", "label_map", "pack_map", "smooth"]
+__all__ = ["DEFECT", "ScoredImage", "draw_map", "label_map", "pack_map", "smooth"]
 
 DEFECT = "defect"
 """Class of what an anomaly detector finds: it knows no kinds of defects."""
 
 FEWEST_GOOD = 5
-"""Held-out good images below which a threshold would say nothing."""
+"""Good images to train on, and to choose a threshold by, below which neither would say anything."""
 
 FloatMap = npt.NDArray[np.float32]
 
@@ -109,25 +107,6 @@ def smooth(maps: torch.Tensor, sigma: float) -> torch.Tensor:
     return functional.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
 
 
-def good_threshold(scores: Sequence[float], percentile: float = 99.0) -> float:
-    """The score that this share of good images, none of which was trained on, stays below.
-
-    Args:
-        scores: of held-out good images.
-        percentile: share in percent, interpolated linearly.
-
-    Raises:
-        ToolkitError: there are too few of them.
-    """
-    if len(scores) < FEWEST_GOOD:
-        raise ToolkitError(
-            "threshold",
-            f"{len(scores)} good images are held out, too few to tell how good images vary",
-            f"hold out {FEWEST_GOOD} or more: --set hold_out=0.2, or give more good images",
-        )
-    return float(np.percentile(np.asarray(scores, np.float64), percentile))
-
-
 def label_map(
     image: ScoredImage, threshold: float, *, grouping: Grouping | None = None, label: str = DEFECT
 ) -> LabelledImage:
@@ -160,10 +139,16 @@ def pack_map(image: ScoredImage, threshold: float) -> bytes:
     return packed.getvalue()
 
 
-def draw_map(image: ScoredImage, threshold: float) -> bytes:
+def draw_map(image: ScoredImage, threshold: float, truth: npt.NDArray[np.bool_] | None = None) -> bytes:
     """The image, darker and grey, its map over it as heat, and a line around what is above the threshold: PNG bytes.
 
     The heat is the score over the threshold, full at twice the threshold, so that pictures of a run can be compared.
+    The line is cyan; around what is labelled as defect there is a white one between black ones.
+
+    Args:
+        image: the image and its map.
+        threshold: scores above it are defect.
+        truth: bool (height, width), what is labelled as defect; None where that is not known.
 
     Raises:
         ToolkitError: the image cannot be read.
@@ -176,6 +161,9 @@ def draw_map(image: ScoredImage, threshold: float) -> bytes:
     colours = np.asarray(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO))
     share = (0.75 * np.sqrt(heat))[:, :, None]
     blended = ((1 - share) * grey + share * colours).astype(np.uint8)
-    contours, _ = cv2.findContours(image.marked(threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(blended, contours, -1, (255, 255, 0), max(1, min(height, width) // 400))
+    line = max(1, min(height, width) // 400)
+    lines = [] if truth is None else [(truth, (0, 0, 0), 3 * line), (truth, (255, 255, 255), line)]
+    for mask, colour, wide in [*lines, (image.marked(threshold), (255, 255, 0), line)]:
+        contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(blended, contours, -1, colour, wide)
     return encode_png(blended)

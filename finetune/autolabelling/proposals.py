@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from finetune.engine.runs import Run
 from finetune.metrics.detection import Detections
 from toolkit.errors import ToolkitError
+
+if TYPE_CHECKING:
+    from finetune.anomaly.detector import Detector
 
 __all__ = ["Proposal", "Proposer", "open_proposer"]
 
@@ -59,9 +63,9 @@ def open_proposer(run: Run, words: Sequence[str] | None, confidence: float | Non
     """Make a proposer of a run.
 
     Args:
-        run: of yolo-world or of vae.
-        words: for yolo-world, what to look for in place of its classes; for vae, one name for what it finds.
-        confidence: None for .25 with yolo-world; with vae .5, which is the threshold that it learnt.
+        run: of yolo-world, or of an anomaly detector: patchcore or vae.
+        words: for yolo-world, what to look for in place of its classes; for the others, one name for what they find.
+        confidence: None for .25 with yolo-world; else .5, which is the threshold that was learnt.
 
     Raises:
         ToolkitError: the run is of another learner or damaged, or words or confidence do not go with it.
@@ -70,11 +74,13 @@ def open_proposer(run: Run, words: Sequence[str] | None, confidence: float | Non
         raise ToolkitError("--confidence", f"{confidence:g} is not between 0 and 1", "try 0.25")
     if words is not None and (not words or not all(words) or len(set(words)) < len(words)):
         raise ToolkitError("--words", "names nothing, or a word twice", "write them as --words 'scratch,dent'")
-    if run.learner == "vae":
+    if run.learner in ("patchcore", "vae"):
         return _anomaly_proposer(run, words, confidence or 0.5)
     if run.learner == "yolo-world":
         return _word_proposer(run, words, confidence or 0.25)
-    raise ToolkitError(run.root, f"is a run of {run.learner}, which finds no places", "name one of yolo-world or vae")
+    raise ToolkitError(
+        run.root, f"is a run of {run.learner}, which finds no places", "name one of yolo-world, patchcore or vae"
+    )
 
 
 def _word_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
@@ -91,12 +97,20 @@ def _word_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> 
 
 def _anomaly_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
     """Instances of a thresholded map; an anomaly of r times the threshold scores r / (1 + r), so that 1 scores .5."""
+    from finetune.anomaly.detector import score_files
     from finetune.anomaly.maps import DEFECT, ScoredImage, label_map
-    from finetune.vae.predictor import load_trained, score_files
 
     if words is not None and len(words) > 1:
         raise ToolkitError("--words", "an anomaly detector tells no kinds of defects apart", "give one name")
-    ready, label = load_trained(run), words[0] if words else DEFECT
+    if run.learner == "patchcore":
+        from finetune.patchcore.predictor import load_trained as load_patchcore
+
+        ready: Detector = load_patchcore(run)
+    else:
+        from finetune.vae.predictor import load_trained as load_vae
+
+        ready = load_vae(run)
+    label = words[0] if words else DEFECT
 
     def certainty(score: float) -> float:
         return score / (score + ready.threshold) if score > 0 else 0.0

@@ -16,13 +16,18 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.classification.config import BackboneConfig
-from finetune.engine.config import Flips, LearnerConfig
+from finetune.classification.views.framing import image_reader
+from finetune.classification.views.tiles import TileDataset, pool_tiles
+from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
 from finetune.engine.distributed import gather_rows
+from finetune.engine.learner import KnownScores
 from finetune.engine.prediction import Prediction
 from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.engine.transforms import eval_transform, flipped_views
 from finetune.metrics.classification import classification_metrics, confusion_counts
+from finetune.metrics.rejection import rejection_metrics
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_header
 
@@ -33,11 +38,13 @@ __all__ = [
     "choose_train_val",
     "class_probabilities",
     "classify_image",
+    "decision_columns",
     "evaluating",
-    "image_batches",
+    "image_views",
     "predict_examples",
     "probability_columns",
     "unlabelled_examples",
+    "view_batches",
 ]
 
 Probabilities = npt.NDArray[np.float64]
@@ -65,11 +72,14 @@ class Predictions:
         examples: the images.
         classes: names of the classes.
         probabilities: float64 (N, classes), each row sums to 1.
+        threshold: of the probability of "good": an image below it is taken for the likeliest of the other classes, any
+            other for good. None takes each for the likeliest class.
     """
 
     examples: Sequence[ImageRecord]
     classes: Sequence[str]
     probabilities: Probabilities
+    threshold: float | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -80,7 +90,28 @@ class Predictions:
     def predicted(self) -> npt.NDArray[np.int64]:
         """(N,) index of the class that each image is taken for."""
         found: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return found
+        if self.threshold is None or self.good is None:
+            return found
+        others = np.delete(np.arange(len(self.classes)), self.good)
+        likeliest = others[self.probabilities[:, others].argmax(axis=1)]
+        return np.where(self.probabilities[:, self.good] < self.threshold, likeliest, self.good)
+
+    @property
+    def good(self) -> int | None:
+        """Index of the class of good images; None where there is none, or no other."""
+        return self.classes.index(GOOD) if GOOD in self.classes and len(self.classes) > 1 else None
+
+    @property
+    def p_good(self) -> npt.NDArray[np.float64] | None:
+        """(N,) probability that each image is good; None as for `good`."""
+        return None if self.good is None else self.probabilities[:, self.good]
+
+    @property
+    def known_scores(self) -> KnownScores:
+        """The negative of `p_good`, of good images and of others, to choose a threshold by."""
+        chances = -(self.p_good if self.p_good is not None else np.zeros(len(self.examples)))
+        good = self.labels == self.good
+        return KnownScores(chances[good].tolist(), chances[~good].tolist())
 
     def only(self, subset: str) -> Predictions:
         """Those of one subset."""
@@ -92,8 +123,20 @@ class Predictions:
         return confusion_counts(self.labels, self.predicted, len(self.classes))
 
     def metrics(self) -> dict[str, float]:
-        """As `finetune.metrics.classification.classification_metrics`."""
-        return classification_metrics(self.labels, self.predicted, self.classes)
+        """As `classification_metrics`, and where there are good images and others as `rejection_metrics`."""
+        figures = classification_metrics(self.labels, self.predicted, self.classes)
+        if self.p_good is None:
+            return figures
+        figures |= rejection_metrics(self.labels != self.good, self.predicted != self.good, 1 - self.p_good)
+        return figures if self.threshold is None else {**figures, "threshold": self.threshold}
+
+    def confusion_rows(self) -> list[dict[str, str | int]]:
+        """The confusion matrix as rows: a true class, and for each class the images that were taken for it."""
+        counts = self.confusion().tolist()
+        return [
+            {"true_class": name, **{f"as_{other}": number for other, number in zip(self.classes, row, strict=True)}}
+            for name, row in zip(self.classes, counts, strict=True)
+        ]
 
     def rows(self) -> list[dict[str, str | int | float]]:
         """A row for each image, as in predictions.csv; `p_X` is the probability of class X."""
@@ -108,6 +151,22 @@ class Predictions:
 def unlabelled_examples(images: Sequence[Path], classes: Sequence[str]) -> list[ImageRecord]:
     """Image files to be predicted; the class that they are given means nothing."""
     return [ImageRecord(str(path), Path(path), classes[0], "", "test") for path in images]
+
+
+def decision_columns(found: Predictions, place: int) -> dict[str, str | int | float]:
+    """What one image is taken for, and the probability of that; and with a threshold whether it is rejected by it."""
+    chosen = int(found.predicted[place])
+    row: dict[str, str | int | float] = {"predicted": found.classes[chosen]}
+    row["probability"] = round(float(found.probabilities[place, chosen]), 6)
+    return (
+        row
+        if found.threshold is None
+        else row
+        | {
+            "threshold": found.threshold,
+            "rejected": int(chosen != found.good),
+        }
+    )
 
 
 def probability_columns(classes: Sequence[str], chances: npt.NDArray[np.float64]) -> dict[str, float]:
@@ -127,7 +186,9 @@ def choose_train_val(examples: ImageRecords, hold_out: float, seed: int) -> Trai
         ToolkitError: there are fewer than two classes, or a class has nothing to train on.
     """
     if len(examples.classes) < 2:
-        raise ToolkitError(examples.root, "has only one class", "a classifier needs two; vae learns from good alone")
+        raise ToolkitError(
+            examples.root, "has only one class", "a classifier needs two; patchcore and vae learn from good alone"
+        )
     train, val = examples.subset("train"), examples.subset("val")
     _check_trainable(examples, train)
     if val:
@@ -183,6 +244,7 @@ def predict_examples(
     classes: Sequence[str],
     config: BackboneConfig,
     device: torch.device,
+    threshold: float | None = None,
 ) -> Predictions:
     """Predict images; where several processes work together, each takes its share and all get all of it.
 
@@ -192,26 +254,39 @@ def predict_examples(
         classes: names of the classes.
         config: settings of a learner, of which image_size, batch_size, workers and tta are used.
         device: where to compute.
+        threshold: of the probability of "good", as in `Predictions`.
+
+    Raises:
+        ToolkitError: an image cannot be read, or there is a threshold and no class "good".
     """
-    chances = class_probabilities(model, examples, config, device, tta=config.tta, classes=len(classes))
-    return Predictions(list(examples), list(classes), chances)
+    good = list(classes).index(GOOD) if GOOD in classes else None
+    chances = class_probabilities(model, examples, config, device, tta=config.tta, classes=len(classes), good=good)
+    found = Predictions(list(examples), list(classes), chances, threshold)
+    if threshold is not None and found.good is None:
+        raise ToolkitError("--threshold", f"the run knows no class called {GOOD!r}", "leave it out")
+    return found
 
 
 def classify_image(
-    model: nn.Module, path: Path, classes: Sequence[str], config: BackboneConfig, device: torch.device
+    model: nn.Module,
+    path: Path,
+    classes: Sequence[str],
+    config: BackboneConfig,
+    device: torch.device,
+    threshold: float | None = None,
 ) -> Prediction:
     """The class of one image file, and the probability of each.
 
     Args:
-        model, classes, config, device: as for `predict_examples`.
+        model, classes, config, device, threshold: as for `predict_examples`.
         path: the file.
 
     Raises:
         ToolkitError: it cannot be read.
     """
     header, unlabelled = read_header(path), ImageRecord(str(path), path, classes[0], "", "test")
-    chances = predict_examples(model, [unlabelled], classes, config, device).probabilities[0]
-    best = int(chances.argmax())
+    found = predict_examples(model, [unlabelled], classes, config, device, threshold)
+    chances, best = found.probabilities[0], int(found.predicted[0])
     return Prediction(
         path,
         header.width,
@@ -225,40 +300,63 @@ def classify_image(
 def class_probabilities(
     model: nn.Module,
     examples: Sequence[ImageRecord],
-    config: LearnerConfig,
+    config: BackboneConfig,
     device: torch.device,
     *,
     tta: Flips = "none",
     classes: int,
+    good: int | None = None,
 ) -> Probabilities:
-    """Probability of each class, averaged over the mirrored views: float64 (N, classes)."""
+    """Probability of each class, averaged over the mirrored views: float64 (N, classes).
+
+    Where the config asks for tiles, those of an image are put together by `pool_tiles`; `good` is for it.
+    """
     rows: list[tuple[int, npt.NDArray[np.float64]]] = []
-    for index, images in image_batches(examples, config, shared=True):
-        views = flipped_views(images.to(device), tta)
+    views = image_views(examples, config)
+    for index, images in view_batches(views, config, shared=True):
+        mirrored = flipped_views(images.to(device), tta)
         with evaluating(model):
-            chances = torch.stack([model(view).double().softmax(dim=1) for view in views]).mean(dim=0)
+            chances = torch.stack([model(view).double().softmax(dim=1) for view in mirrored]).mean(dim=0)
         rows += zip(index, chances.cpu().numpy(), strict=True)
     found = [chances for _, chances in gather_rows(rows)]
-    return np.stack(found) if found else np.zeros((0, classes))
+    if not found:
+        return np.zeros((0, classes))
+    if not isinstance(views, TileDataset):
+        return np.stack(found)
+    tiles: dict[int, list[npt.NDArray[np.float64]]] = defaultdict(list)
+    for (image, _), told in zip(views.items, found, strict=True):
+        tiles[image].append(told)
+    return np.stack([pool_tiles(np.stack(tiles[place]), config.tiles.pool, good) for place in range(len(examples))])
 
 
-def image_batches(
-    examples: Sequence[ImageRecord], config: LearnerConfig, *, shared: bool = False
-) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """(places, float32 (B, 3, size, size)) of images, normalised.
+def image_views(examples: Sequence[ImageRecord], config: BackboneConfig) -> ImageDataset | TileDataset:
+    """What a network looks at in images, normalised: each as a whole, or its tiles.
 
     Args:
-        examples: the images.
-        config: settings of a learner, of which image_size, batch_size and workers are used.
+        examples: the images; their labels are not looked at.
+        config: settings of a learner.
+    """
+    if config.tiles.side:
+        return TileDataset([one.image for one in examples], config.tiles, config.image_size, eval_transform(config))
+    unlabelled = [replace(example, label="") for example in examples]
+    return ImageDataset(unlabelled, [""], config.image_size, eval_transform(config), read=image_reader(config))
+
+
+def view_batches(
+    views: ImageDataset | TileDataset, config: BackboneConfig, *, shared: bool = False
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """(numbers of views, float32 (B, 3, height, width)).
+
+    Args:
+        views: as `image_views` makes them.
+        config: settings of a learner, of which batch_size and workers are used.
         shared: where several processes work together, only this one's share.
     """
-    unlabelled = [replace(example, label="") for example in examples]
-    dataset = ImageDataset(unlabelled, [""], config.image_size, eval_transform())
     size, workers = config.batch_size, config.workers
     loader = (
-        repeatable_loader(dataset, batch_size=size, shuffle=False, workers=workers)
+        repeatable_loader(views, batch_size=size, shuffle=False, workers=workers)
         if shared
-        else DataLoader(dataset, batch_size=size, num_workers=workers)
+        else DataLoader(views, batch_size=size, num_workers=workers)
     )
     for batch in loader:
         yield batch["index"].tolist(), batch["image"]

@@ -8,15 +8,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from finetune.classification.inference import Predictions
+from finetune.engine.runs import Run
+from finetune.metrics.curves import draw_curves, draw_scores
+from finetune.metrics.plots import draw_rates
+from toolkit.files.publish import write_whole
 from toolkit.plotting.figures import HEAT_COLOURS, WIDTH, as_png, fitted, new_figure, own_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_confusion"]
+__all__ = ["draw_confusion", "draw_result"]
 
 
 _MOST_NUMBERS = 30  # classes up to which a cell has room for its number
+
+
+def draw_result(run: Run, tested: Predictions) -> None:
+    """Draw what a run came to into its plots: confusion, learning curves, and good against defective.
+
+    Args:
+        run: whose log is written.
+        tested: predictions of the images that its figures are of.
+    """
+    drawn = {"confusion": draw_confusion(tested.confusion(), tested.classes), "curves": draw_curves(run.log_rows())}
+    if tested.p_good is not None:
+        truth, rejected = tested.labels != tested.good, tested.predicted != tested.good
+        threshold = 0.5 if len(tested.classes) == 2 else None
+        drawn["scores"] = draw_scores(1 - tested.p_good, truth, rejected, threshold, axis="1 - p(good)")
+        axis = "p(good) of the image; lower ones are rejected"
+        drawn["rates"] = draw_rates(-tested.p_good, truth, threshold, axis=axis, negated=True)
+    for name, picture in drawn.items():
+        if picture is not None:
+            write_whole(run.plots / f"{name}.png", picture)
 
 
 def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> bytes:
@@ -48,7 +72,7 @@ def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> byt
         axes.tick_params(axis="both", length=0)
         axes.tick_params(axis="y", labelsize=size)
         axes.set(xlabel="predicted", ylabel="true class (images)")
-        axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} images right")
+        axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} images right, 1 seed")
         for spine in axes.spines.values():
             spine.set(visible=True, linewidth=0.5)
         bar = figure.colorbar(picture, ax=axes, shrink=0.6, aspect=25)

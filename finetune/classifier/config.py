@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from finetune.classification.config import BackboneConfig
 
@@ -13,6 +14,17 @@ __all__ = ["ClassifierConfig"]
 
 class ClassifierConfig(BackboneConfig):
     """What the classifier can be told."""
+
+    belongs: ClassVar[Mapping[str, str]] = {
+        "probe_strength": "mode=linear-probe",
+        **dict.fromkeys(
+            (
+                *("epochs", "lr", "optimizer", "weight_decay", "schedule", "backbone_lr_scale", "head_lr_scale"),
+                *("freeze", "augment", "hold_out", "label_smoothing"),
+            ),
+            "mode=finetune",
+        ),
+    }
 
     mode: Literal["finetune", "linear-probe"] = Field(
         default="finetune",
@@ -24,7 +36,18 @@ class ClassifierConfig(BackboneConfig):
     probe_strength: float = Field(
         default=1.0, gt=0, description="inverse strength of that regression's regularisation."
     )
-    label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="share of the target that is spread over all classes."
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description=(
+            'what an image of each class weighs in the loss: "none" is 1, "balanced" is one over the number of its '
+            "class, times the mean of these numbers."
+        ),
     )
-    plots: bool = Field(default=True, description="draw the confusion matrix and what the classifier looked at.")
+
+    @field_validator("mode")
+    @classmethod
+    def _linear(cls, value: str, info: ValidationInfo) -> str:
+        head = info.data.get("head")
+        if value == "linear-probe" and head is not None and (head.kind != "linear" or head.dropout):
+            raise ValueError("a linear probe has a linear head without dropout: leave head out, or set mode: finetune")
+        return value

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from finetune.classification.backbones import map_layer, tokens_to_map
+from finetune.backbones.backbone import map_layer
+from finetune.backbones.models import as_map
 
 __all__ = ["class_activation"]
 
@@ -45,7 +46,7 @@ def class_activation(
     finally:
         hook.remove()
         model.train(before)
-    activations, slopes = (_as_map(tensor.detach().float()) for tensor in (kept[0], gradients))
+    activations, slopes = (as_map(model, tensor.detach().float()) for tensor in (kept[0], gradients))
     weighted = (slopes.mean(dim=(2, 3), keepdim=True) * activations).sum(dim=1, keepdim=True).relu()
     found = interpolate(weighted, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     peaks = found.amax(dim=(1, 2), keepdim=True)
@@ -59,7 +60,3 @@ def _layer(model: nn.Module, backbone: str) -> nn.Module:
         layers = list(model.get_submodule("encoder.layers").children())
         return layers[-1].get_submodule("ln_1")
     return model.get_submodule(map_layer(backbone)[0])
-
-
-def _as_map(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor if tensor.dim() == 4 else tokens_to_map(tensor)

@@ -9,10 +9,13 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from finetune.classification.backbones import Backbone, feature_extractor
-from finetune.classification.inference import evaluating, image_batches
+from converters.sources import Source
+from finetune.backbones.backbone import Backbone, feature_extractor
+from finetune.classification.inference import evaluating, view_batches
+from finetune.classification.views.datasets import labelled_images
 from finetune.classifier.config import ClassifierConfig
 from finetune.engine.splits import ImageRecord
+from finetune.engine.transforms import eval_transform
 
 __all__ = ["fit_probe"]
 
@@ -25,6 +28,7 @@ def fit_probe(
     classes: Sequence[str],
     config: ClassifierConfig,
     device: torch.device,
+    source: Source | None = None,
 ) -> None:
     """Fit the backbone's head, and only it, to the features of some images.
 
@@ -36,18 +40,20 @@ def fit_probe(
         classes: names of the classes.
         config: settings of the classifier.
         device: where to compute features.
+        source: of the labels, by which crops are placed where the config asks for tiles.
     """
     extractor = feature_extractor(backbone).to(device)
     parts = []
-    for _, images in image_batches(examples, config):
+    shown = labelled_images(examples, classes, config, eval_transform(config), source, fixed=True)
+    for _, images in view_batches(shown, config):
         with evaluating(extractor):
             parts.append(extractor(images.to(device)).double().cpu().numpy())
     features = np.concatenate(parts)
-    labels = [classes.index(example.label) for example in examples]
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale[scale == 0] = 1.0
-    regression = LogisticRegression(C=config.probe_strength, max_iter=_MOST_STEPS)
-    regression.fit((features - mean) / scale, labels)
+    weights = "balanced" if config.class_weights == "balanced" else None
+    regression = LogisticRegression(C=config.probe_strength, max_iter=_MOST_STEPS, class_weight=weights)
+    regression.fit((features - mean) / scale, shown.labels)
     slopes, offsets = regression.coef_, regression.intercept_
     if len(classes) == 2:  # one logit for both: half of it for the one class, half against the other
         slopes, offsets = np.concatenate([-slopes, slopes]) / 2, np.concatenate([-offsets, offsets]) / 2

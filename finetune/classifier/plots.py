@@ -14,7 +14,8 @@ import numpy.typing as npt
 from toolkit.plotting.figures import FAINT, WIDTH, as_png, fitted, new_figure, own_style
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["ActivationMap", "draw_activations", "overlay_activation"]
 
@@ -60,8 +61,24 @@ def draw_activations(looks: Sequence[ActivationMap]) -> bytes:
             )
             for spine in axes.spines.values():
                 spine.set(visible=True, linewidth=2 if wrong else 0.5, color="#D55E00" if wrong else FAINT)
-        figure.suptitle("Where the image speaks for the predicted class (Grad-CAM)", fontsize=9, x=0.01, ha="left")
+        _draw_scale(figure, every[: len(looks)])
+        figure.suptitle(
+            "Where the image speaks for the predicted class (Grad-CAM), 1 seed", fontsize=9, x=0.01, ha="left"
+        )
         return as_png(figure)
+
+
+def _draw_scale(figure: Figure, axes: Sequence[Axes]) -> None:
+    """A bar of the colours that maps have, as they come out on middle grey."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap
+
+    ramp = overlay_activation(np.full((1, 256, 3), 128, np.uint8), np.linspace(0, 1, 256, dtype=np.float32)[None])
+    bar = figure.colorbar(ScalarMappable(cmap=ListedColormap(ramp[0] / 255)), ax=list(axes), aspect=30, fraction=0.03)
+    bar.set_ticks([0, 0.5, 1], labels=["none", "half", "most"])
+    bar.set_label("what speaks for the class, of the image's most", fontsize=7)
+    bar.ax.tick_params(labelsize=7, length=0)
+    bar.outline.set_visible(False)
 
 
 def overlay_activation(image: npt.NDArray[np.uint8], attention: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

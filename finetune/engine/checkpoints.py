@@ -8,6 +8,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from toolkit.errors import ToolkitError
 
@@ -17,7 +18,7 @@ __all__ = ["load_weights", "read_checkpoint", "read_tensors"]
 def read_tensors(
     file: Path, *, problem: str, remedy: str, hostile: str | None = None, unread: str = "check the path"
 ) -> object:
-    """What `torch.save` wrote, on the CPU, if it is made of tensors, numbers, text and containers of them alone.
+    """What `torch.save` or safetensors wrote, on the CPU: tensors, numbers, text and containers of them alone.
 
     Args:
         file: the file.
@@ -29,6 +30,9 @@ def read_tensors(
         ToolkitError: it cannot be read, is damaged, or would run code.
     """
     try:
+        if file.suffix.lower() == ".safetensors":
+            with file.open("rb"):  # its own reader tells less of a file that cannot be opened
+                return load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ToolkitError(file, f"cannot be read ({error.strerror or error})", unread) from error
@@ -50,8 +54,13 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     return loaded
 
 
-def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
+def load_weights(module: torch.nn.Module, checkpoint: Path, under: str = "") -> None:
     """Load the weights of a checkpoint of ours into a module.
+
+    Args:
+        module: the module.
+        checkpoint: the file.
+        under: the name that the module has in the one which was trained; "" where it is that itself.
 
     Raises:
         ToolkitError: as `read_checkpoint`, or it is another model's.
@@ -60,6 +69,9 @@ def load_weights(module: torch.nn.Module, checkpoint: Path) -> None:
     state = loaded.get("state_dict", loaded)
     if not isinstance(state, Mapping):
         raise ToolkitError(checkpoint, "holds no weights", "name a checkpoint that 'defectkit train' wrote")
+    if under:
+        module, part = torch.nn.Module(), module
+        module.add_module(under, part)
     try:
         module.load_state_dict(state)  # itself: it carries the versions of its layers beside them
     except (RuntimeError, ValueError) as error:

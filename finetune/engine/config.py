@@ -5,21 +5,24 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
 
 __all__ = [
+    "IMAGENET",
     "AugmentConfig",
     "Flips",
     "LearnerConfig",
+    "Normalization",
     "TrainedConfig",
     "dump_config",
     "in_todays_words",
@@ -43,6 +46,16 @@ class LearnerConfig(BaseModel):
     """Word of version 0.1.0 -> what it is called now. A "group.key" may be in a group that has the old word's name: the
     old word is then meant where a value stands instead of a group."""
 
+    revalued: ClassVar[Mapping[str, Callable[[Any], object]]] = {}
+    """Old word -> what its value is under the new one, where that is another."""
+
+    learns: ClassVar[Literal["classes", "good", "instances"]] = "classes"
+    """What of the labels is learnt: classes of images, what is good alone, or the objects in them."""
+
+    belongs: ClassVar[Mapping[str, str]] = {}
+    """Setting, or group of them -> what it needs, without which it has no effect: "model=feature", or several such
+    conditions with " and " between, and " or " between those."""
+
     epochs: int = Field(default=50, ge=1, description="passes over the training images, at most.")
     batch_size: int = Field(default=16, ge=1, description="images in a step.")
     image_size: int = Field(default=224, ge=16, description="side of the square that images are resized to, in pixels.")
@@ -59,6 +72,30 @@ class LearnerConfig(BaseModel):
         default=None,
         description="how the data is laid out: a built-in layout, a file, or a description; null finds it by itself.",
     )
+    categories: str | tuple[str, ...] = Field(
+        default=(), description="products to learn from, a name or a list of names; none takes all that are there."
+    )
+    on_problem: Literal["fail", "skip"] = Field(
+        default="fail", description='"fail" stops at faulty files, before anything is written; "skip" leaves them out.'
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_defaults(cls, given: object) -> object:
+        """Let a group that is told in part keep what this learner has set in the rest of it."""
+        if not isinstance(given, dict):
+            return given
+        groups = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
+        merged = {
+            name: {**default.model_dump(exclude_unset=True), **given[name]}
+            for name, default in groups.items()
+            if isinstance(default, BaseModel) and isinstance(given.get(name), Mapping)
+        }
+        return {**given, **merged}
+
+    def scaled(self, width: int, height: int) -> tuple[float, float]:
+        """Factors by which an image is made wider and higher before it is learnt from: a square is made of it."""
+        return self.image_size / width, self.image_size / height
 
 
 class TrainedConfig(LearnerConfig):
@@ -87,6 +124,18 @@ class TrainedConfig(LearnerConfig):
 
 
 Flips = Literal["none", "horizontal", "both"]
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What is taken from RGB values in [0, 1], and what they are divided by then, channel by channel."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Of ImageNet's images: what nearly all of torchvision's weights were trained with."""
 
 
 class AugmentConfig(BaseModel):
@@ -175,7 +224,7 @@ def in_todays_words(kind: type[LearnerConfig], given: Mapping[str, object]) -> d
     told = dict(given)
     for old, new in kind.renamed.items():
         if old in told and not (_is_group(old, new) and isinstance(told[old], Mapping)):
-            _put_at(told, new.split("."), told.pop(old))
+            _put_at(told, new.split("."), _todays_value(kind, old, told.pop(old)))
     return told
 
 
@@ -246,7 +295,7 @@ def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[st
     name = ".".join(path)
     place = sources.get(path[0] if path else "", "config")
     if name in kind.renamed and fault["type"] in ("extra_forbidden", "model_type"):
-        return _renamed(name, kind.renamed[name], fault["input"], place)
+        return _renamed(name, kind.renamed[name], _todays_value(kind, name, fault["input"]), place)
     if fault["type"] == "extra_forbidden":
         model = _model_at(kind, path[:-1])
         known = list(model.model_fields) if model is not None else []
@@ -255,6 +304,10 @@ def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[st
     told = fault.get("input")
     shown = f" (it is {reprlib.repr(told)})" if not isinstance(told, dict) else ""
     return Problem(place, f"{name or 'config'}: {message[:1].lower()}{message[1:]}{shown}", "correct the value")
+
+
+def _todays_value(kind: type[LearnerConfig], old: str, value: object) -> object:
+    return kind.revalued[old](value) if old in kind.revalued else value
 
 
 def _renamed(old: str, new: str, value: object, place: str) -> Problem:

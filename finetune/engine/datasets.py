@@ -21,7 +21,7 @@ from finetune.engine.distributed import process_rank
 from finetune.engine.splits import ImageRecord
 from toolkit.imaging.images import read_image
 
-__all__ = ["Batch", "EpochSampler", "ImageDataset", "read_rgb", "repeatable_loader"]
+__all__ = ["Batch", "EpochSampler", "ImageDataset", "SizedDataset", "read_rgb", "repeatable_loader"]
 
 _MOST_CACHED = 2 << 30  # bytes of decoded images that are kept in memory
 Batch = dict[str, torch.Tensor]
@@ -45,14 +45,28 @@ def read_rgb(path: Path, size: int) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(resized[:, :, ::-1])
 
 
-class ImageDataset(Dataset[dict[str, Any]]):
+class SizedDataset(Dataset[dict[str, Any]]):
+    """Items in a known number, asked for by (epoch, index) or by index."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+
+class ImageDataset(SizedDataset):
     """Images with the index of their class. Items: {"image": float32 (3, size, size), "label": int, "index": int}.
 
     Asked for by (epoch, index), as `EpochSampler` does. Decoded images are kept in memory as far as they fit.
     """
 
     def __init__(
-        self, examples: Sequence[ImageRecord], classes: Sequence[str], size: int, transform: Transform, *, seed: int = 0
+        self,
+        examples: Sequence[ImageRecord],
+        classes: Sequence[str],
+        size: int,
+        transform: Transform,
+        *,
+        seed: int = 0,
+        read: Callable[[Path], npt.NDArray[np.uint8]] | None = None,
     ) -> None:
         """Take the examples as they are.
 
@@ -62,10 +76,11 @@ class ImageDataset(Dataset[dict[str, Any]]):
             size: side of the square that images are resized to, in pixels.
             transform: uint8 (3, size, size) RGB -> float32 (3, H, W); what is random in it comes from torch.
             seed: of what is random.
+            read: what decodes an image in another way: path -> uint8 (height, width, 3), RGB, of one size for all.
         """
         self.examples = list(examples)
         self.labels = [classes.index(example.label) for example in examples]
-        self._size, self._transform, self._seed = size, transform, seed
+        self._size, self._transform, self._seed, self._read = size, transform, seed, read
         self._kept: dict[int, torch.Tensor] | None = (
             {} if len(self.examples) * size * size * 3 <= _MOST_CACHED else None
         )
@@ -85,7 +100,8 @@ class ImageDataset(Dataset[dict[str, Any]]):
     def _decoded(self, index: int) -> torch.Tensor:
         if self._kept is not None and index in self._kept:
             return self._kept[index]
-        pixels = read_rgb(self.examples[index].image, self._size)
+        path = self.examples[index].image
+        pixels = read_rgb(path, self._size) if self._read is None else self._read(path)
         image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
         if self._kept is not None:
             self._kept[index] = image
@@ -127,7 +143,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 
 def repeatable_loader(
-    dataset: ImageDataset,
+    dataset: SizedDataset,
     *,
     batch_size: int,
     shuffle: bool,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import lightning
 import numpy as np
 import torch
 
@@ -45,6 +44,8 @@ def device_name(device: torch.device) -> str:
 
 def seed_all(*numbers: int) -> None:
     """Seed Python, numpy and torch with what the numbers give together."""
+    import lightning  # here, since prediction costs none of it
+
     lightning.seed_everything(mixed_seed(*numbers) % 2**32, verbose=False)
 
 

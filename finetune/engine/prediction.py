@@ -22,12 +22,13 @@ class Prediction:
         path: the image file, None of an array.
         width, height: size of the image in pixels.
         classes: of a classifier the class that the image is taken for; else that of each box.
-        scores: float64 (N,), how sure each is; of sam the IoU that it expects, of vae the highest score in each.
+        scores: float64 (N,), how sure each is; of sam the IoU that it expects, of vae and patchcore the
+            highest score in each.
         boxes: float64 (N, 4), x0 y0 x1 y1 in pixels of the image.
         instances: the pixels in each box, None where the learner makes boxes alone.
         probabilities: class -> probability, of a classifier.
-        map: float32 (height, width), the higher, the less expected; of vae.
-        score: of the image as a whole; above `threshold` it is an anomaly; of vae.
+        map: float32 (height, width), the higher, the less expected; of vae and patchcore.
+        score: of the image as a whole; above `threshold` it is an anomaly; of vae and patchcore.
         threshold: in units of `score`.
     """
 

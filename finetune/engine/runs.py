@@ -2,6 +2,7 @@
 
 RUN/config.yaml        every setting, resolved
 RUN/environment.json   schema, learner, data, hash of the split, weights and their hash, versions, device
+RUN/images.csv         a row for each image of the data: its subset, and the hash of its file
 RUN/log.csv            a row for each epoch
 RUN/checkpoints/       last.* and best.*
 RUN/predictions.csv    a row for each image
@@ -27,6 +28,7 @@ from typing import Any, ParamSpec, TypeVar
 from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, parse_config, read_settings
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Owner, Row
+from finetune.engine.remarks.telling import listened_to, tell
 from toolkit import __version__
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -36,6 +38,7 @@ from toolkit.files.staging import check_free
 from toolkit.files.typed import checked, parse_json, read_json, read_rows
 
 __all__ = [
+    "IMAGES",
     "Number",
     "Row",
     "Run",
@@ -50,9 +53,15 @@ __all__ = [
     "start_run",
 ]
 
+IMAGES = "images.csv"
+"""Of a run directory: which images there were, and what became of them."""
+
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
-_SCHEMA = 2  # of run directories; 1, which named none, is that of version 0.1.0
+_SCHEMA = 3  # of run directories; 1, which named none, is that of version 0.1.0. Settings and figures have new names
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
+_CLASS_FIGURES = ("precision", "recall", "f1", "map50", "map50_95")  # whose names changed with schema 3
+_LEFT_OUT = "none"  # the subset of images that are in none, as in a split file
+_SAID = ("train_loss", "val_loss", "val_iou", "val_balanced_accuracy", "map50")  # of an epoch, in its line
 _REMEDY = "train again"
 _HINT = "choose another folder with --out, or add --resume to go on with it"
 Config = TypeVar("Config", bound=LearnerConfig)
@@ -66,10 +75,12 @@ class Run:
     Attributes:
         root: the folder.
         learner: name of the learner, for instance "classifier".
+        threshold: of the score of an image, to be used instead of the run's own; None for its own.
     """
 
     root: Path
     learner: str
+    threshold: float | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -137,6 +148,16 @@ class Run:
         rows = [*(old for old in self.log_rows() if int(old["epoch"]) < int(row["epoch"])), row]
         columns = dict.fromkeys(name for one in rows for name in one)
         write_whole(self.root / "log.csv", csv_bytes([{name: one.get(name, "") for name in columns} for one in rows]))
+        if listened_to():
+            tell("progress", self._epoch_line(row))
+
+    def _epoch_line(self, row: Mapping[str, str]) -> str:
+        """What is said of an epoch where no terminal shows a bar."""
+        file = self.root / "config.yaml"
+        total = f" of {read_settings(file).get('epochs')}" if file.is_file() else ""
+        told = [f"{name} {float(row[name]):.4g}" for name in row if name in _SAID and row[name]]
+        told.append(f"{float(row['seconds']):.1f} s")
+        return f"epoch {int(row['epoch']) + 1}{total}: {', '.join(told)}"
 
     def logged_seconds(self) -> float:
         """Seconds of all epochs, those before an interruption too."""
@@ -177,6 +198,7 @@ def start_run(
     subsets: Mapping[str, str],
     data: Path,
     resume: bool = False,
+    digests: Mapping[str, str] | None = None,
     **facts: object,
 ) -> Run:
     """Make a run directory, or take up an unfinished one.
@@ -188,6 +210,7 @@ def start_run(
         subsets: key -> subset of the images in use.
         data: where they are.
         resume: go on with a run of the same settings and images.
+        digests: key -> SHA-256 of the file, of these images and of those of the data that are left out.
         facts: further members of environment.json, for instance weights_sha256.
 
     Raises:
@@ -201,6 +224,9 @@ def start_run(
         return run
     write_whole(out / "config.yaml", settings.encode())
     told = {"images": len(subsets), "split_sha256": digest, **facts}
+    if digests:
+        seen = [{"key": key, "subset": subsets.get(key, _LEFT_OUT), "sha256": digests[key]} for key in sorted(digests)]
+        write_whole(out / IMAGES, csv_bytes(seen))
     write_json(out / "environment.json", {**_about(learner, data), **told})
     run.checkpoints.mkdir(exist_ok=True)
     run.plots.mkdir(exist_ok=True)
@@ -233,7 +259,7 @@ def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) ->
         )
     if found.environment().get("split_sha256") != digest:
         raise ToolkitError(found.root, "was begun with other images or another split", "choose another --out")
-    if not found.finished and "schema" not in found.environment():
+    if not found.finished and _is_older(found):
         write_whole(found.root / "config.yaml", settings.encode())
         found.note(schema=_SCHEMA)
 
@@ -261,27 +287,31 @@ def open_run(root: str | Path, learner: str | None = None) -> Run:
 
 
 def read_config(run: Run, kind: type[Config]) -> Config:
-    """The settings of a run, those of version 0.1.0 under the names that they have today.
+    """The settings of a run, those of older versions under the names that they have today.
 
     Raises:
         ToolkitError: they are not those of such a learner.
     """
     file = run.root / "config.yaml"
     given = read_settings(file)
-    if "schema" not in run.environment():
+    if _is_older(run):
         given = in_todays_words(kind, given)
     return parse_config(kind, given, dict.fromkeys(given, str(file)))
 
 
+def _is_older(run: Run) -> bool:
+    return bool(run.environment().get("schema", 1) != _SCHEMA)
+
+
 def read_metrics(run: Run) -> Row:
-    """What stands in metrics.json.
+    """What stands in metrics.json, under the names that it has today.
 
     Raises:
         ToolkitError: the run did not go to its end.
     """
     if not run.finished:
         raise ToolkitError(run.root, "has no metrics.json: it did not go to its end", "train it with --resume")
-    return read_json(run.root / "metrics.json", Metrics, _REMEDY).figures()
+    return _todays_figures(read_json(run.root / "metrics.json", Metrics, _REMEDY).figures(), run.environment())
 
 
 def split_sha256(subsets: Mapping[str, str]) -> str:
@@ -328,6 +358,23 @@ def _todays_facts(told: Mapping[str, Any]) -> JsonObject:
     if "chosen_by" in told:
         facts["best_chosen_on"] = str(told["chosen_by"]).removeprefix("val_iou on ")
     return {"metrics_of": "test", **facts}
+
+
+def _todays_figures(figures: Row, facts: Mapping[str, Any]) -> Row:
+    """metrics.json under today's names: FIGURE_class_NAME was FIGURE_NAME once, and escape 1 - true_positive_rate.
+
+    A class called "95" took `map50_95` then: that figure is the class's, and the one of the whole is lost.
+    """
+    if facts.get("schema") == _SCHEMA:
+        return figures
+    classes = facts.get("classes") or facts.get("phrases")
+    names = classes if isinstance(classes, list | dict) else ()
+    # In the order in which they were written, since the last one of a name stands in the file.
+    known = {f"{figure}_{name}": f"{figure}_class_{name}" for name in names for figure in _CLASS_FIGURES}
+    known["false_positive_rate"] = "false_reject"
+    told = {known.get(name, name): value for name, value in figures.items()}
+    found = told.pop("true_positive_rate", None)
+    return told if "false_reject" not in told else {**told, "escape": 1 - found if isinstance(found, float) else None}
 
 
 def _versions() -> dict[str, str]:

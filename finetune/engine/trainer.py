@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.config import TrainedConfig
 from finetune.engine.datasets import Batch
 from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
+from finetune.engine.learner import check_patience
 from finetune.engine.runs import Run
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
@@ -64,6 +65,7 @@ def fit(
     monitor: str = "val_loss",
     mode: str = "min",
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fit:
     """Train, or go on with a run that was interrupted.
 
@@ -75,14 +77,17 @@ def fit(
         config: epochs, seed, device, precision, patience.
         monitor: the figure to choose by; `mode` says whether "min" or "max" is best.
         progress: called with (epochs done, epochs).
+        callbacks: what else happens beside the training.
 
     Raises:
-        ToolkitError: no such device, the loss is no number, memory or the disk is full.
+        ToolkitError: patience without validation images, no such device, the loss is no number, memory or the disk is
+            full.
     """
+    check_patience(config, val)
     started, watched = time.monotonic(), monitor if val is not None else None
     best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
     with _quiet(), _explained(run, config), own_determinism():
-        trainer = _trainer(run, config, _callbacks(run, config, best, progress))
+        trainer = _trainer(run, config, [*callbacks, *_callbacks(run, config, best, progress)])
         seed_all(config.seed)
         last = run.checkpoints / "last.ckpt"
         resumed = last if last.is_file() else None

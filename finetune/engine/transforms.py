@@ -10,13 +10,10 @@ import numpy as np
 import torch
 from torchvision.transforms import v2
 
-from finetune.engine.config import AugmentConfig, Flips
+from finetune.engine.config import AugmentConfig, Flips, Normalization
 from finetune.engine.datasets import Transform
 
-__all__ = ["MEAN", "STD", "eval_transform", "flipped_views", "train_transform"]
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's images, RGB in [0, 1]: what torchvision's weights were trained with."""
+__all__ = ["Augmented", "eval_transform", "flipped_views", "train_transform"]
 
 _AXES: dict[Flips, tuple[tuple[int, ...], ...]] = {
     "none": ((),),
@@ -26,7 +23,7 @@ _AXES: dict[Flips, tuple[tuple[int, ...], ...]] = {
 
 
 class Augmented(Protocol):
-    """Settings that say how images are varied."""
+    """Settings that say how images are varied and normalised."""
 
     @property
     def image_size(self) -> int:
@@ -35,6 +32,10 @@ class Augmented(Protocol):
     @property
     def augment(self) -> AugmentConfig:
         """How training images are varied."""
+
+    @property
+    def normalization(self) -> Normalization:
+        """What the backbone expects."""
 
 
 def train_transform(config: Augmented) -> Transform:
@@ -53,12 +54,12 @@ def train_transform(config: Augmented) -> Transform:
     if augment.colour:
         part = augment.colour
         steps.append(v2.ColorJitter(brightness=part, contrast=part, saturation=part))
-    return _compose([*steps, *_normalisation()])
+    return _compose([*steps, *_normalized(config)])
 
 
-def eval_transform(config: Augmented | None = None) -> Transform:
+def eval_transform(config: Augmented) -> Transform:
     """Normalisation alone: uint8 (3, size, size) RGB in [0, 255] -> float32 (3, size, size)."""
-    return _compose(_normalisation())
+    return _compose(_normalized(config))
 
 
 def flipped_views(images: torch.Tensor, flips: Flips) -> Sequence[torch.Tensor]:
@@ -74,20 +75,21 @@ class _TurnAndCrop(torch.nn.Module):
         self._degrees, self._least_area = degrees, least_area
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 (3, size, size) -> the same."""
-        size = image.shape[-1]
+        """uint8 (3, height, width) -> the same."""
+        size = image.shape[2], image.shape[1]
         turn, area, *shift = torch.rand(4).tolist()
         side = (self._least_area + (1 - self._least_area) * area) ** 0.5  # of the crop, as a part of the image's
-        middle = (size - 1) / 2
-        matrix = cv2.getRotationMatrix2D((middle, middle), self._degrees * (2 * turn - 1), 1 / side)
-        matrix[:, 2] += [(part - 0.5) * (1 - side) / side * size for part in shift]
+        middle = (size[0] - 1) / 2, (size[1] - 1) / 2
+        matrix = cv2.getRotationMatrix2D(middle, self._degrees * (2 * turn - 1), 1 / side)
+        matrix[:, 2] += [(part - 0.5) * (1 - side) / side * length for part, length in zip(shift, size, strict=True)]
         pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        warped = cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        warped = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         return torch.from_numpy(warped).permute(2, 0, 1).contiguous()
 
 
-def _normalisation() -> list[torch.nn.Module]:
-    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
+def _normalized(config: Augmented) -> list[torch.nn.Module]:
+    own = config.normalization
+    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(own.mean, own.std)]
 
 
 def _compose(steps: Sequence[torch.nn.Module]) -> Transform:

@@ -11,30 +11,40 @@ reslt              branches for head, medium and tail, summed up (arXiv 2101.106
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import model_validator
 
-from finetune.classification.backbones import Backbone, build_backbone, feature_map, frozen_parts
+from converters.sources import SourceLike
+from finetune.backbones.backbone import Backbone, feature_map, frozen_parts
+from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
+from finetune.classification.heads import build_network
 from finetune.classification.inference import (
     Predictions,
     TrainValSplit,
     check_classes,
     choose_train_val,
     classify_image,
+    decision_columns,
     predict_examples,
     probability_columns,
     unlabelled_examples,
 )
-from finetune.classification.plots import draw_confusion
+from finetune.classification.outcomes import ACCURACY
+from finetune.classification.plots import draw_result
+from finetune.classification.views.exports import export_classifier
+from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.facts import ClassFacts
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
+from finetune.engine.outputs.exports import Exportable
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -45,7 +55,7 @@ from finetune.engine.shares import (
     predict_shares,
     within_share,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, Group, imbalance_factor
@@ -53,7 +63,6 @@ from finetune.longtail.module import LongtailModule, first_stage, fit_longtail
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map
-from toolkit.files.publish import write_whole
 from toolkit.files.typed import Count
 
 __all__ = ["LEARNER", "LongtailConfig", "evaluate", "group_accuracies", "predict", "prepare", "train", "train_net"]
@@ -77,20 +86,24 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
             `build_backbone`, `start_run` and `fit`.
     """
     examples, chosen, tail = prepare(data, config)
+    folds = draw_folds(examples, config)
     seed_all(config.seed)
-    backbone = build_backbone(config.backbone, config.weights, len(examples.classes), image_size=config.image_size)
+    backbone = build_network(config, config.weights, len(examples.classes))
     module = LongtailModule(*feature_map(backbone), tail, config, frozen_parts(backbone, config.freeze))
     run = start_run(
         out,
         _NAME,
         config,
         subsets=examples.subsets,
+        digests=examples.digests,
         data=data,
         resume=resume,
         **_facts(examples, chosen, tail, backbone, config),
     )
     if not run.finished:
-        train_net(module, run, examples, chosen, progress)
+        later = partial(predict_out_of_fold, run, data, examples, config, folds, train, progress, longtail=None)
+        own = fold_progress(progress, config, 0)
+        train_net(module, run, examples, chosen, own, later if config.out_of_fold else dict)
     return run
 
 
@@ -100,15 +113,23 @@ def prepare(data: Path, config: LongtailConfig) -> tuple[ImageRecords, TrainValS
     Raises:
         ToolkitError: there is no tail, a class has no training image, or there is nothing to test on.
     """
-    examples = _open(data, config)
+    examples = check_inputs(_open(data, config), config)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
+    check_patience(config, chosen.val)
+    if config.tiles.side:  # all labels that crops need, before anything is written
+        find_crop_places([*chosen.train, *chosen.val], config.tiles.side, examples.source)
     if not examples.subset("test"):
         raise ToolkitError(examples.root, "has no test images in this split", "use another split")
     return examples, chosen, find_tail(examples, chosen.train, branches=config.branches, rule=config.groups)
 
 
 def train_net(
-    module: LongtailModule, run: Run, examples: ImageRecords, chosen: TrainValSplit, progress: Progress | None = None
+    module: LongtailModule,
+    run: Run,
+    examples: ImageRecords,
+    chosen: TrainValSplit,
+    progress: Progress | None = None,
+    later: Callable[[], Mapping[str, float]] = dict,
 ) -> None:
     """Train a module, measure it on the test images and end the run.
 
@@ -118,12 +139,13 @@ def train_net(
         examples: all images.
         chosen: those to train on and to choose the best epoch by.
         progress: called with (epochs done, epochs).
+        later: gives further figures, when all others are there.
 
     Raises:
         ToolkitError: as `finetune.engine.trainer.fit`.
     """
     config, classes, tail = module.config, examples.classes, module.tail
-    fitted = fit_longtail(module, chosen, classes, run, config, progress)
+    fitted = fit_longtail(module, chosen, examples, run, config, progress)
     run.note(val_balanced_accuracy=fitted.score)
     device = pick_device(config.device)
     predictions = predict_examples(module.to(device), examples.examples, classes, config, device)
@@ -139,11 +161,13 @@ def train_net(
         ),
         name="classes.csv",
     )
-    write_whole(run.plots / "confusion.png", draw_confusion(tested.confusion(), classes))
-    run.write_metrics(figures, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
+    run.write_predictions(tested.confusion_rows(), name="confusion.csv")
+    if config.plots:
+        draw_result(run, tested)
+    run.write_metrics({**figures, **later()}, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
+def evaluate(run: Run, data: SourceLike | None = None) -> dict[str, float | None]:
     """Measure a run, on one or several processes.
 
     Args:
@@ -161,17 +185,33 @@ def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
     source, chosen = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     check_classes(chosen, classes, source.root)
     device = pick_device(config.device)
-    return _metrics(predict_examples(module.to(device), chosen, classes, config, device), module.tail)
+    found = predict_examples(module.to(device), chosen, classes, config, device, run.threshold)
+    return _metrics(found, module.tail)
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def known_scores(run: Run) -> KnownScores:
+    """What the val images, or those held out of train, score: they were not trained on.
+
+    Raises:
+        ToolkitError: the run or its data are at fault.
+    """
+    module, classes = _ready(run)
+    config = module.config
+    val = choose_train_val(trained_examples(run, lambda place: _open(place, config)), config.hold_out, config.seed).val
+    return predict_examples(module, val, classes, config, pick_device(config.device)).known_scores
+
+
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """Classify image files; nothing is drawn to `out`.
 
     Args:
         run: what `train` made.
         images: the files.
-        out: unused.
+        out: folder for predictions.csv.
         spread: the ordered map that the images go through, in shares.
+        pictures: unused.
 
     Returns:
         A row for each image: file, predicted, the group of that class, probability, and that of each class.
@@ -180,9 +220,9 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
         ToolkitError: the run is at fault, or an image cannot be read.
     """
     size = read_config(run, LongtailConfig).batch_size
-    return [
-        one.row for one in predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread)
-    ]
+    return keep_predictions(
+        predict_shares(partial(_predict_share, run), files_to_predict(images), size, out, spread), out
+    )
 
 
 def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
@@ -190,10 +230,11 @@ def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(_ready, run) as (module, classes):
         examples = unlabelled_examples([one.path for one in share], classes)
         config = within_share(module.config)
-        told = predict_examples(module, examples, classes, config, pick_device(config.device))
-    for one, chosen, chances in zip(share, told.predicted, told.probabilities, strict=True):
-        row: Row = {"file": one.file, "predicted": classes[chosen], "group": module.tail.groups[chosen]}
-        row["probability"] = round(float(chances.max()), 6)
+        told = predict_examples(module, examples, classes, config, pick_device(config.device), run.threshold)
+    for place, (one, chances) in enumerate(zip(share, told.probabilities, strict=True)):
+        decided = decision_columns(told, place)
+        row: Row = {"file": one.file, "predicted": decided.pop("predicted")}
+        row |= {"group": module.tail.groups[told.predicted[place]], **decided}
         found.append(PredictedFile({**row, **probability_columns(classes, chances)}))
     return found
 
@@ -226,11 +267,11 @@ def _metrics(found: Predictions, tail: Tail) -> dict[str, float | None]:
 
 def _recalls(found: Predictions) -> list[float]:
     figures = found.metrics()
-    return [figures[f"recall_{label}"] for label in found.classes]
+    return [figures[f"recall_class_{label}"] for label in found.classes]
 
 
 def _open(data: Path, config: LongtailConfig) -> ImageRecords:
-    examples = open_examples(data, config.split, config.layout)
+    examples = open_examples(data, config.split, config.layout, config.categories, config.on_problem)
     return examples if config.longtail is None else make_tail(examples, config.longtail)
 
 
@@ -240,7 +281,7 @@ def _facts(
     """What environment.json says of a run."""
     told = training_facts(
         weights=config.weights,
-        weights_sha256=backbone.weights_sha256,
+        **backbone.weights_facts(),
         device=device_name(pick_device(config.device)),
         best_chosen_on=chosen.how,
         metrics_of="test",
@@ -273,8 +314,7 @@ def _restored(run: Run) -> tuple[LongtailModule, tuple[str, ...]]:
     config, told = read_config(run, LongtailConfig), run.facts(_TailFacts)
     counts = tuple(told.train_images)
     tail = Tail(counts, tuple(told.groups), imbalance_factor(counts))
-    backbone = build_backbone(config.backbone, "none", len(counts), image_size=config.image_size)
-    module = LongtailModule(*feature_map(backbone), tail, config)
+    module = LongtailModule(*feature_map(build_network(config, run, len(counts))), tail, config)
     load_weights(module, run.best_checkpoint)
     return module, tuple(told.classes)
 
@@ -287,7 +327,28 @@ def load_predictor(run: Run) -> Callable[[Path], Prediction]:
     """
     module, classes = _restored(run)
     device = pick_device(module.config.device)
-    return partial(classify_image, module.to(device), classes=classes, config=module.config, device=device)
+    asked: dict[str, Any] = {"config": module.config, "device": device, "threshold": run.threshold}
+    return partial(classify_image, module.to(device), classes=classes, **asked)
 
 
-LEARNER = Learner(LongtailConfig, train, evaluate, predict, load_predictor)
+def export(run: Run) -> Exportable:
+    """The probabilities as a graph.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    module, classes = _restored(run)
+    return export_classifier(run, module.eval(), module.net, classes, module.config)
+
+
+LEARNER = Learner(
+    LongtailConfig,
+    train,
+    evaluate,
+    predict,
+    load_predictor,
+    _open,
+    ACCURACY,
+    Scoring(known_scores, 0, 1, negated=True),
+    export,
+)

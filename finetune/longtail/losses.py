@@ -88,19 +88,22 @@ def class_balanced_weights(labels: Sequence[int]) -> list[float]:
 # One classifier
 
 
-def balanced_softmax_loss(logits: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+def balanced_softmax_loss(
+    logits: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
     """Mean of -log(n_y exp z_y / sum_j n_j exp z_j) (Ren et al., arXiv 2007.10740).
 
     Args:
         logits: (B, K).
         labels: (B,) indices of classes.
         counts: (K,) training images of each class, at least 1.
+        smoothing: share of the target that is spread over all classes.
     """
-    return cross_entropy(logits + counts.float().log().to(logits), labels)
+    return cross_entropy(logits + counts.float().log().to(logits), labels, label_smoothing=smoothing)
 
 
 def logit_adjusted_loss(
-    logits: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor, tau: float = 1.0
+    logits: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor, tau: float = 1.0, smoothing: float = 0.0
 ) -> torch.Tensor:
     """Cross-entropy of z + tau log pi, pi being the shares of the classes (Menon et al., arXiv 2007.07314).
 
@@ -111,8 +114,9 @@ def logit_adjusted_loss(
         labels: (B,) indices of classes.
         counts: (K,) training images of each class, at least 1.
         tau: strength; 0 is cross-entropy.
+        smoothing: share of the target that is spread over all classes.
     """
-    return cross_entropy(logits + tau * _log_shares(counts).to(logits), labels)
+    return cross_entropy(logits + tau * _log_shares(counts).to(logits), labels, label_smoothing=smoothing)
 
 
 def adjust_logits(logits: torch.Tensor, counts: torch.Tensor, tau: float = 1.0) -> torch.Tensor:
@@ -143,7 +147,9 @@ def branch_members(groups: Sequence[Group], branches: int = 3) -> torch.Tensor:
     return torch.tensor([everything, tail] if branches == 2 else [everything, not_head, tail])
 
 
-def reslt_terms(logits: torch.Tensor, labels: torch.Tensor, members: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def reslt_terms(
+    logits: torch.Tensor, labels: torch.Tensor, members: torch.Tensor, smoothing: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The two terms of ResLT's loss (arXiv 2101.10633); each softmax is over all classes.
 
     L_fusion = mean over i of CE(sum_k z_k,i, y_i)
@@ -156,17 +162,22 @@ def reslt_terms(logits: torch.Tensor, labels: torch.Tensor, members: torch.Tenso
         logits: (R, B, K) of each branch.
         labels: (B,) indices of classes.
         members: (R, K) from `branch_members`.
+        smoothing: share of each target that is spread over all classes.
 
     Returns:
         L_fusion and L_branch.
     """
-    fusion = cross_entropy(logits.sum(dim=0), labels)
+    fusion = cross_entropy(logits.sum(dim=0), labels, label_smoothing=smoothing)
     inside = members.to(labels.device)[:, labels]
-    losses = torch.stack([cross_entropy(branch, labels, reduction="none") for branch in logits])
+    losses = torch.stack(
+        [cross_entropy(branch, labels, reduction="none", label_smoothing=smoothing) for branch in logits]
+    )
     return fusion, losses[inside].sum() / inside.sum()
 
 
-def reslt_loss(logits: torch.Tensor, labels: torch.Tensor, members: torch.Tensor, alpha: float) -> torch.Tensor:
+def reslt_loss(
+    logits: torch.Tensor, labels: torch.Tensor, members: torch.Tensor, alpha: float, smoothing: float = 0.0
+) -> torch.Tensor:
     """(1 - alpha) L_fusion + alpha L_branch (arXiv 2101.10633); arguments as in `reslt_terms`."""
-    fusion, branch = reslt_terms(logits, labels, members)
+    fusion, branch = reslt_terms(logits, labels, members, smoothing)
     return (1 - alpha) * fusion + alpha * branch

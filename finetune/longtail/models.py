@@ -5,15 +5,20 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from finetune.classification.config import HeadConfig
+from finetune.classification.heads import make_head
+
 __all__ = ["LongtailNet", "PlainHead", "ResLTHead"]
+
+_LINEAR = HeadConfig()
 
 
 class PlainHead(nn.Module):
-    """Pooled features -> one linear classifier."""
+    """Pooled features -> one classifier, linear unless `head` says otherwise."""
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, head: HeadConfig = _LINEAR) -> None:
         super().__init__()
-        self.classifier = nn.Linear(channels, classes)
+        self.classifier = make_head(channels, classes, head)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> logits (1, B, K)."""
@@ -22,13 +27,13 @@ class PlainHead(nn.Module):
 
 
 class ResLTHead(nn.Module):
-    """Branches of equal width that share one linear classifier (Cui et al., arXiv 2101.10633).
+    """Branches of equal width that share a classifier, as `head` says (Cui et al., arXiv 2101.10633).
 
     1x1 convolution C -> R C, batch norm, ReLU, pooling, R chunks, and the classifier on each: in this order in training
     and in use.
     """
 
-    def __init__(self, channels: int, classes: int, branches: int = 3) -> None:
+    def __init__(self, channels: int, classes: int, branches: int = 3, head: HeadConfig = _LINEAR) -> None:
         super().__init__()
         self.branches = branches
         self.expand = nn.Sequential(
@@ -36,7 +41,7 @@ class ResLTHead(nn.Module):
             nn.BatchNorm2d(branches * channels),
             nn.ReLU(inplace=True),
         )
-        self.classifier = nn.Linear(channels, classes)
+        self.classifier = make_head(channels, classes, head)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> logits (R, B, K), of head, medium and tail (of head and tail where R is 2)."""

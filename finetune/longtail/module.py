@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import lightning
@@ -11,14 +12,17 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from finetune.classification.backbones import hold_batch_statistics
+from finetune.backbones.backbone import hold_batch_statistics
+from finetune.classification.heads import reset_head
 from finetune.classification.inference import TrainValSplit
-from finetune.classification.optimizers import choose_optimizer
+from finetune.classification.optimizers import choose_optimizer, weight_averaging
+from finetune.classification.views.datasets import labelled_images
 from finetune.engine.checkpoints import load_weights
-from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
+from finetune.engine.datasets import Batch, repeatable_loader
 from finetune.engine.devices import seed_all
 from finetune.engine.distributed import gather_rows
 from finetune.engine.runs import Run
+from finetune.engine.splits import ImageRecords
 from finetune.engine.trainer import Fit, fit
 from finetune.engine.transforms import eval_transform, train_transform
 from finetune.longtail.config import LongtailConfig
@@ -67,7 +71,9 @@ class LongtailModule(lightning.LightningModule):
         super().__init__()
         classes = len(tail.counts)
         head = (
-            ResLTHead(channels, classes, config.branches) if config.method == "reslt" else PlainHead(channels, classes)
+            ResLTHead(channels, classes, config.branches, config.head)
+            if config.method == "reslt"
+            else PlainHead(channels, classes, config.head)
         )
         self.net = LongtailNet(features, head)
         self.config, self.tail = config, tail
@@ -79,11 +85,12 @@ class LongtailModule(lightning.LightningModule):
 
     def retrain_classifier(self, epochs: int) -> None:
         """Begin the second stage of cRT: the features stay as they are, and the classifier is a new one."""
-        self.config = self.config.model_copy(update={"epochs": epochs})
+        warmup = min(self.config.warmup, epochs - 1)
+        self.config = self.config.model_copy(update={"epochs": epochs, "warmup": warmup})
         self._frozen = (self.net.features,)
         self.net.features.requires_grad_(False)
         seed_all(self.config.seed, 2)
-        self.net.head.classifier.reset_parameters()
+        reset_head(self.net.head.classifier)
         self.train()
 
     def train(self, mode: bool = True) -> LongtailModule:
@@ -95,14 +102,14 @@ class LongtailModule(lightning.LightningModule):
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss of the method, from the logits (R, B, K) of the branches and the labels (B,)."""
-        config = self.config
+        config, smoothing = self.config, self.config.label_smoothing
         if config.method == "reslt":
-            return reslt_loss(logits, labels, self.members, config.alpha or 0.0)
+            return reslt_loss(logits, labels, self.members, config.alpha or 0.0, smoothing)
         if config.method == "balanced-softmax":
-            return balanced_softmax_loss(logits[0], labels, self.counts)
+            return balanced_softmax_loss(logits[0], labels, self.counts, smoothing)
         if config.method == "logit-adjustment" and config.adjust == "loss":
-            return logit_adjusted_loss(logits[0], labels, self.counts, config.tau or 0.0)
-        return cross_entropy(logits[0], labels)
+            return logit_adjusted_loss(logits[0], labels, self.counts, config.tau or 0.0, smoothing)
+        return cross_entropy(logits[0], labels, label_smoothing=smoothing)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) -> logits (B, K) to predict from: the sum over the branches, adjusted if the method says so."""
@@ -142,7 +149,7 @@ class LongtailModule(lightning.LightningModule):
 def fit_longtail(
     module: LongtailModule,
     chosen: TrainValSplit,
-    classes: Sequence[str],
+    examples: ImageRecords,
     run: Run,
     config: LongtailConfig,
     progress: Progress | None = None,
@@ -155,7 +162,7 @@ def fit_longtail(
     Args:
         module: what is trained.
         chosen: images to train on and to choose by.
-        classes: names of the classes.
+        examples: all images, for the names of the classes and the source of the labels.
         run: where checkpoints and logs go; those of cRT's first stage to its folder `representation`.
         config: as the module's.
         progress: called with (epochs done, epochs).
@@ -164,9 +171,9 @@ def fit_longtail(
         ToolkitError: as `finetune.engine.trainer.fit`.
     """
     if config.method == "crt":
-        return _fit_twice(module, chosen, classes, run, config, progress)
-    loaders = _loaders(chosen, classes, config, balanced=config.method == "class-balanced")
-    found = fit(module, *loaders, run, config, monitor=MONITOR, mode="max", progress=progress)
+        return _fit_twice(module, chosen, examples, run, config, progress)
+    loaders = _loaders(chosen, examples, config, balanced=config.method == "class-balanced")
+    found = _fit(module, loaders, run, config, progress)
     load_weights(module, found.best)
     return found
 
@@ -185,7 +192,7 @@ class _Stage(Record):
 def _fit_twice(
     module: LongtailModule,
     chosen: TrainValSplit,
-    classes: Sequence[str],
+    examples: ImageRecords,
     run: Run,
     config: LongtailConfig,
     progress: Progress | None,
@@ -196,23 +203,32 @@ def _fit_twice(
     stage = first_stage(run)
     ended = stage.root / "stage.json"
     if not ended.is_file():
-        loaders, told = _loaders(chosen, classes, config, balanced=False), _within(progress, 0, total)
-        first = fit(module, *loaders, stage, config, monitor=MONITOR, mode="max", progress=told)
+        loaders, told = _loaders(chosen, examples, config, balanced=False), _within(progress, 0, total)
+        first = _fit(module, loaders, stage, config, told)
         write_json(ended, {"checkpoint": first.best.name, "epochs": first.epochs, MONITOR: first.score})
     load_weights(module, stage.checkpoints / read_json(ended, _Stage, "remove it, and train with --resume").checkpoint)
     module.retrain_classifier(retrain)
-    loaders, told = _loaders(chosen, classes, config, balanced=True), _within(progress, config.epochs, total)
-    found = fit(module, *loaders, run, module.config, monitor=MONITOR, mode="max", progress=told)
+    loaders, told = _loaders(chosen, examples, config, balanced=True), _within(progress, config.epochs, total)
+    found = _fit(module, loaders, run, module.config, told)
     load_weights(module, found.best)
     return found
 
 
-def _loaders(
-    chosen: TrainValSplit, classes: Sequence[str], config: LongtailConfig, *, balanced: bool
-) -> tuple[DataLoader[Batch], DataLoader[Batch] | None]:
-    """Batches to train on, drawn by class or as they come, and batches to choose the best epoch by."""
-    train = ImageDataset(chosen.train, classes, config.image_size, train_transform(config), seed=config.seed)
-    val = ImageDataset(chosen.val, classes, config.image_size, eval_transform())
+Loaders = tuple[DataLoader[Batch], DataLoader[Batch] | None]
+
+
+def _fit(module: LongtailModule, loaders: Loaders, run: Run, config: LongtailConfig, progress: Progress | None) -> Fit:
+    averaging = weight_averaging(config.ema)
+    return fit(module, *loaders, run, config, monitor=MONITOR, mode="max", progress=progress, callbacks=averaging)
+
+
+def _loaders(chosen: TrainValSplit, examples: ImageRecords, config: LongtailConfig, *, balanced: bool) -> Loaders:
+    """Batches to train on, drawn by class or as they come, and batches to choose the best epoch by.
+
+    Of tiles none is a good one of an image with a defect: crops are then to each other as the images that were counted.
+    """
+    made = partial(labelled_images, classes=examples.classes, config=config, source=examples.source, background=False)
+    train = made(chosen.train, transform=train_transform(config))
     loader = repeatable_loader(
         train,
         batch_size=config.batch_size,
@@ -221,8 +237,9 @@ def _loaders(
         workers=config.workers,
         weights=class_balanced_weights(train.labels) if balanced else None,
     )
-    if not len(val):
+    if not chosen.val:
         return loader, None
+    val = made(chosen.val, transform=eval_transform(config), fixed=True)
     return loader, repeatable_loader(val, batch_size=config.batch_size, shuffle=False, workers=config.workers)
 
 

@@ -22,8 +22,8 @@ def classification_metrics(labels: npt.ArrayLike, predicted: npt.ArrayLike, clas
 
     Returns:
         accuracy with its 95 % interval accuracy_low and accuracy_high; balanced_accuracy, the mean recall of the
-        classes that occur; macro_f1, their mean F1; and precision_X, recall_X, f1_X of each class, 0 where nothing is
-        predicted and nan where the class does not occur. All in [0, 1].
+        classes that occur; macro_f1, their mean F1; and precision_class_X, recall_class_X, f1_class_X of each class, 0
+        where nothing is predicted and nan where the class does not occur. All in [0, 1].
     """
     matrix = confusion_counts(labels, predicted, len(classes))
     total, right = int(matrix.sum()), np.diag(matrix)
@@ -41,7 +41,7 @@ def classification_metrics(labels: npt.ArrayLike, predicted: npt.ArrayLike, clas
         "macro_f1": float(f1[occurs].mean()) if total else float("nan"),
     }
     for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
-        figures |= {f"{name}_{label}": float(value) for label, value in zip(classes, values, strict=True)}
+        figures |= {f"{name}_class_{label}": float(value) for label, value in zip(classes, values, strict=True)}
     return figures
 
 

@@ -29,7 +29,7 @@ def wilson_interval(correct: float, total: int, confidence: float = 0.95) -> tup
     rate, spread = correct / total, z * z / total
     centre = (rate + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / total + spread / (4 * total))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, centre - half) if correct else 0.0, min(1.0, centre + half) if correct < total else 1.0
 
 
 def mcnemar_exact(first: npt.ArrayLike, second: npt.ArrayLike) -> float:

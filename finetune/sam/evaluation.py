@@ -13,6 +13,7 @@ import torch
 from finetune.engine.devices import mixed_seed
 from finetune.engine.distributed import gather_rows
 from finetune.engine.runs import Row, Run, open_run
+from finetune.metrics.curves import draw_curves
 from finetune.metrics.detection import coco_truth
 from finetune.sam.config import SamConfig
 from finetune.sam.embeddings import EmbeddingCache
@@ -133,6 +134,9 @@ def detector_ap(
 def write_report(run: Run, judged: Evaluated, seconds: float) -> None:
     """Predictions, pictures and figures of a run; this ends it."""
     run.write_predictions(judged.rows)
+    curves = draw_curves(run.log_rows())
+    if curves is not None:
+        write_whole(run.plots / "curves.png", curves)
     if judged.rows:
         write_whole(run.plots / "instances.png", draw_instances(_chosen(judged)))
         write_whole(run.plots / "iou.png", draw_scores(judged.metrics, judged.classes))

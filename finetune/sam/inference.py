@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import LabelledImage
 from toolkit.imaging.images import encode_map, read_header, read_image
 
-__all__ = ["THING", "predict_image", "predict_share", "prompted_files"]
+__all__ = ["THING", "predict_image", "predict_share", "prompted_classes", "prompted_files"]
 
 THING = "object"
 """Class of what is found without a box."""
@@ -40,7 +40,9 @@ Floats = npt.NDArray[np.float64]
 Found = tuple[str, Bools, list[str], Floats]
 
 
-def predict_share(segmenter: Segmenter, config: SamConfig, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def predict_share(
+    segmenter: Segmenter, config: SamConfig, share: Sequence[ImageFile], *, pictures: bool = True
+) -> list[PredictedFile]:
     """Segment some image files; as `finetune.sam.learner.predict`.
 
     Raises:
@@ -57,10 +59,12 @@ def predict_share(segmenter: Segmenter, config: SamConfig, share: Sequence[Image
         instances = tuple(one for one in cut if one is not None)
         label = instances[0].label if instances else GOOD
         labelled = LabelledImage(one.key, one.path, picture.shape[1], picture.shape[0], instances, "test", label)
-        row: Row = {"file": one.file, "prompts": prompts, "instances": len(instances)}
-        row |= {"mask": f"masks/{name}", "overlay": f"overlays/{name}"}
-        files = (f"masks/{name}", _numbered(masks, picture.shape[:2])), (f"overlays/{name}", draw_masks(picture, masks))
-        told.append(PredictedFile(row, files, labelled))
+        row: Row = {"file": one.file, "prompts": prompts, "instances": len(instances), "mask": f"masks/{name}"}
+        files = [(f"masks/{name}", _numbered(masks, picture.shape[:2]))]
+        if pictures:
+            row["overlay"] = f"overlays/{name}"
+            files.append((f"overlays/{name}", draw_masks(picture, masks)))
+        told.append(PredictedFile(row, tuple(files), labelled))
     return told
 
 
@@ -75,6 +79,18 @@ def prompted_files(images: Sequence[Path]) -> list[ImageFile]:
     own = [one.sample.key for one in known if one is not None]
     files = files_to_predict(images, own if len(set(own)) == len(images) else None)
     return [replace(file, record=record) for file, record in zip(files, known, strict=True)]
+
+
+def prompted_classes(files: Iterable[ImageFile]) -> list[str]:
+    """Names of all that can be found in image files: the classes of their boxes, and `THING` where some have none.
+
+    Raises:
+        ToolkitError: labels cannot be read.
+    """
+    found: set[str] = set()
+    for one in files:
+        found |= {THING} if one.record is None else {box.label for box in one.record.labelled().instances}
+    return sorted(found) or [THING]
 
 
 def predict_image(

@@ -13,14 +13,17 @@ import torch
 from segment_anything.modeling import Sam
 from torch.utils.data import DataLoader
 
-from converters.writing.pipeline import write_labels
+from converters.sources import SourceLike
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import Facts
 from finetune.engine.learner import Learner, training_facts
+from finetune.engine.outputs.exports import Exportable
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -30,13 +33,15 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
 from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
 from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
-from finetune.sam.inference import THING, predict_image, predict_share, prompted_files
+from finetune.sam.exports import export_sam
+from finetune.sam.inference import predict_image, predict_share, prompted_classes, prompted_files
+from finetune.sam.metrics import IOU_BOX
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
 from finetune.sam.predictor import Segmenter, mask_ap
@@ -69,7 +74,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     device = pick_device(config.device)
     if config.detector:
         open_run(config.detector, _DETECTOR)  # which refuses another learner's
-    examples = open_examples(data, config.split, config.layout)
+    examples = check_inputs(_open(data, config), config)
     chosen = choose_images(examples, data, config)
     sam, digest = _untuned(config, _weights(config))
     facts = training_facts(
@@ -80,9 +85,8 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         metrics_of="test",
         notes=[*examples.notes, *chosen.notes],
     )
-    facts["instances"] = {
-        name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
-    }
+    numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
+    facts |= {"instances": numbers, "digests": examples.digests}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -119,7 +123,7 @@ def _tune(
             save_sam(sam, run.checkpoints / f"{name}.pth")
 
 
-def evaluate(run: Run, data: Path | None = None) -> Row:
+def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     """Judge a run on its own test images, or on all images of other data, beside the untuned model.
 
     Args:
@@ -133,8 +137,7 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    opened = partial(open_examples, split=config.split, layout=config.layout)
-    source, tested = evaluated_examples(run, data, opened, layout=config.layout)
+    source, tested = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
         raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")
@@ -142,7 +145,9 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     return _judge(segmenter.sam, run, config, images, segmenter.device).metrics
 
 
-def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map) -> list[Row]:
+def predict(
+    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, *, pictures: bool = True
+) -> PredictedRows:
     """Segment image files: masks/*.png, overlays/*.png, labels/coco, and a row for each image.
 
     SAM needs prompts. Images that stand in a label tree are segmented by its boxes; in others, everything is, by a grid
@@ -153,24 +158,23 @@ def predict(run: Run, images: Sequence[Path], out: Path, spread: Spread = ordere
         images: the files.
         out: folder to write into.
         spread: the ordered map that the images go through, in shares.
+        pictures: whether overlays are drawn.
 
     Returns:
-        Rows of file, prompts, instances, and the files of mask and overlay.
+        Rows of file, prompts, instances, and the files of mask and, if any, overlay.
 
     Raises:
         ToolkitError: the run is at fault, or an image or its labels cannot be read.
     """
     size = share_size(read_config(run, SamConfig))
-    told = list(predict_shares(partial(_predict_share, run), prompted_files(images), size, out, spread))
-    labelled = [one.labelled for one in told if one.labelled is not None]
-    classes = sorted({one.label for image in labelled for one in image.instances}) or [THING]
-    write_labels(labelled, out / "labels", ["coco"], classes=classes, image_mode="copy", overwrite=True)
-    return [one.row for one in told]
+    files = prompted_files(images)
+    told = predict_shares(partial(_predict_share, run, pictures), files, size, out, spread)
+    return keep_predictions(told, out, formats=["coco"], classes=prompted_classes(files))
 
 
-def _predict_share(run: Run, share: Sequence[ImageFile]) -> list[PredictedFile]:
+def _predict_share(run: Run, pictures: bool, share: Sequence[ImageFile]) -> list[PredictedFile]:
     with kept_model(load_segmenter, run) as segmenter:
-        return predict_share(segmenter, read_config(run, SamConfig), share)
+        return predict_share(segmenter, read_config(run, SamConfig), share, pictures=pictures)
 
 
 def load_predictor(run: Run) -> Callable[..., Prediction]:
@@ -182,7 +186,20 @@ def load_predictor(run: Run) -> Callable[..., Prediction]:
     return partial(predict_image, load_segmenter(run), read_config(run, SamConfig))
 
 
-LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor)
+def export(run: Run) -> Exportable:
+    """Encoder and decoder as graphs.
+
+    Raises:
+        ToolkitError: as `load_segmenter`.
+    """
+    return export_sam(run, load_segmenter(run).sam)
+
+
+def _open(data: Path, config: SamConfig) -> ImageRecords:
+    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
+LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, _open, IOU_BOX, export=export)
 
 
 def load_segmenter(run: Run) -> Segmenter:

@@ -28,12 +28,15 @@ from toolkit.errors import ToolkitError
 
 __all__ = [
     "CHECKPOINTS",
+    "MEAN",
+    "STD",
     "Prompts",
     "add_lora",
     "build_sam",
     "decode",
     "encode",
     "meta_state",
+    "normalised",
     "read_sam_weights",
     "save_sam",
     "weights_hash",
@@ -43,7 +46,7 @@ CHECKPOINTS = {"vit_b": "sam_vit_b_01ec64.pth", "vit_l": "sam_vit_l_0b3195.pth",
 """Names of the files that Meta gives out at https://github.com/facebookresearch/segment-anything."""
 
 _WIDTHS = {768: "vit_b", 1024: "vit_l", 1280: "vit_h", 64: "tiny"}
-_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +120,7 @@ def _tiny(image_size: int) -> Sam:
         iou_head_depth=3,
         iou_head_hidden_dim=64,
     )
-    return Sam(encoder, prompts, decoder, list(_MEAN), list(_STD))
+    return Sam(encoder, prompts, decoder, list(MEAN), list(STD))
 
 
 def read_sam_weights(model: str, file: Path) -> dict[str, torch.Tensor]:
@@ -155,21 +158,30 @@ def weights_hash(module: nn.Module) -> str:
 
 
 def encode(encoder: nn.Module, images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-    """Embeddings of images, normalised as Meta does: first by mean and deviation, then padded with zeros.
+    """Embeddings of images, (B, C, S / 16, S / 16).
 
     Args:
         encoder: a SAM's image encoder.
+        images, sizes: as for `normalised`.
+    """
+    found: torch.Tensor = encoder(normalised(images, sizes))
+    return found
+
+
+def normalised(images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+    """Images as Meta normalises them: first by mean and deviation, then padded with zeros.
+
+    Args:
         images: uint8 (B, 3, S, S) RGB, in the top left corner.
         sizes: int64 (B, 2), height and width of what is image.
 
     Returns:
-        (B, C, S / 16, S / 16).
+        float32 (B, 3, S, S).
     """
-    mean, std = (torch.tensor(one, device=images.device).view(-1, 1, 1) for one in (_MEAN, _STD))
+    mean, std = (torch.tensor(one, device=images.device).view(-1, 1, 1) for one in (MEAN, STD))
     place = torch.arange(images.shape[-1], device=images.device)
     inside = (place[None, :, None] < sizes[:, 0, None, None]) & (place[None, None, :] < sizes[:, 1, None, None])
-    found: torch.Tensor = encoder((images - mean) / std * inside[:, None])
-    return found
+    return (images - mean) / std * inside[:, None]
 
 
 def decode(parts: Any, embeddings: torch.Tensor, prompts: Prompts) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,14 +7,12 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from finetune.classification.names import check_backbone
+from finetune.anomaly.config import AnomalyConfig, Augment
+from finetune.backbones.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
 from finetune.engine.config import TrainedConfig
-from finetune.engine.splits import SplitConfig
 from finetune.vae.shape import VaeShape
 
-__all__ = ["Augment", "VaeConfig"]
-
-Augment = Literal["auto", "none", "flip", "turn"]
+__all__ = ["VaeConfig"]
 
 
 class VaeAugment(BaseModel):
@@ -31,14 +29,23 @@ class VaeAugment(BaseModel):
     )
 
 
-class VaeConfig(TrainedConfig):
+class VaeConfig(AnomalyConfig, TrainedConfig):
     """What the anomaly detector can be told."""
 
     renamed: ClassVar[Mapping[str, str]] = {
+        **AnomalyConfig.renamed,
         "patch": "patch_size",
         "halvings": "num_downsamples",
         "width": "base_channels",
         "augment": "augment.preset",
+    }
+
+    learns = "good"
+    belongs: ClassVar[Mapping[str, str]] = {
+        "weights": "model=feature",
+        "backbone": "model=feature",
+        "loss": "model=pixel",
+        "grad_steps": "score=grad",
     }
 
     epochs: int = Field(default=40, ge=1)
@@ -47,10 +54,7 @@ class VaeConfig(TrainedConfig):
     lr: float = Field(default=2e-3, gt=0)
     weights: str = Field(
         default="default",
-        description=(
-            'of the backbone of a feature VAE: "default" are torchvision\'s own, "none" random ones, else a file. A '
-            "VAE of bands or pixels begins at random."
-        ),
+        description=(f"of the backbone of a feature VAE: {WEIGHTS_MEANING} A VAE of bands or pixels begins at random."),
     )
     model: Literal["bands", "pixel", "feature"] = Field(
         default="bands",
@@ -59,7 +63,7 @@ class VaeConfig(TrainedConfig):
             "features beside the pixels)."
         ),
     )
-    backbone: str = Field(default="resnet18", description="of the feature VAE, by torchvision's name.")
+    backbone: str = Field(default=PACKAGED, description=f"of the feature VAE: {BACKBONE_MEANING}")
     loss: Literal["l2", "ssim", "l2+ssim"] = Field(default="l2", description='of the pixel VAE: "l2", "ssim" or both.')
     beta: float = Field(default=1.0, ge=0, description="weight of the divergence; 1 is the evidence bound.")
     patch_size: Literal[2, 4, 8] = Field(
@@ -80,38 +84,11 @@ class VaeConfig(TrainedConfig):
     )
     latent: int = Field(default=16, ge=1, description="channels of the latent map.")
     augment: VaeAugment = Field(default=VaeAugment(), description="how training images are varied.")
-    hold_out: float = Field(
-        default=0.1,
-        gt=0,
-        lt=1,
-        description=(
-            "share of the good train images that the best epoch and the threshold are chosen on, at least 5 images, "
-            "unless the split has good val images."
-        ),
-    )
     score: Literal["residual", "ssim", "grad"] = Field(
         default="residual",
         description='how maps are made: "residual", "ssim", or "grad" (VAE-grad; slow).',
     )
     grad_steps: int = Field(default=50, ge=1, description="of VAE-grad.")
-    smoothing: float = Field(
-        default=0.024, ge=0, le=0.25, description="sigma of the blur of maps, as a share of `image_size`."
-    )
-    percentile: float = Field(
-        default=99.0, gt=0, le=100, description="of held-out good images that stay below the threshold."
-    )
-    min_area: int = Field(default=0, ge=0, description="components of labels with fewer pixels are left out.")
-    labels: str = Field(
-        default="coco",
-        description="format of the label trees that `predict` writes; several with commas between.",
-    )
-    split: SplitConfig = Field(
-        default=SplitConfig(strategy="native"),
-        description=(
-            "which images are train and test; the data's own unless told otherwise, but that defects among its train "
-            "images are test."
-        ),
-    )
 
     @field_validator("backbone")
     @classmethod

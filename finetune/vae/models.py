@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torchmetrics.functional.image import structural_similarity_index_measure
-from torchvision.transforms.functional import normalize
 
-from finetune.classification.backbones import Backbone
-from finetune.engine.transforms import MEAN, STD
 from finetune.vae.shape import VaeShape
 from toolkit.errors import ToolkitError
+
+if TYPE_CHECKING:
+    from finetune.backbones.backbone import Backbone
 
 __all__ = [
     "FeatureVae",
@@ -124,6 +124,8 @@ class PixelVae(Vae):
         if "l2" in self._loss:
             error = error + gaussian_nll(functional.mse_loss(found.mean, images))
         if "ssim" in self._loss:
+            from torchmetrics.functional.image import structural_similarity_index_measure
+
             similar = structural_similarity_index_measure(found.mean, images, data_range=1.0)
             error = error + 0.5 * (1 - torch.as_tensor(similar))
         apart = found.kl_divergence() / images[0].numel()
@@ -150,7 +152,7 @@ class FeatureVae(Vae):
         layers = feature_layers(backbone, shape.image_size)
         decoded = shape.channels[::-1]
         self.teacher = backbone.model.requires_grad_(False).eval()
-        self._beta, self._seen = beta, dict[str, torch.Tensor]()
+        self._normalization, self._beta, self._seen = backbone.normalization, beta, dict[str, torch.Tensor]()
         for place, channels in enumerate(decoded):
             found = layers.get(2 ** (shape.num_downsamples - place))
             if found is not None:
@@ -192,7 +194,7 @@ class FeatureVae(Vae):
         Returns:
             float32 (B, side, side).
         """
-        total = images.new_zeros(len(images), 1, *images.shape[2:])
+        total = torch.zeros_like(images[:, :1])
         pairs = self._pairs(images, self(images))
         for (expected, seen), variance in zip(pairs, self.variances, strict=True):
             off = (expected - seen).square().mean(1, keepdim=True) / variance.clamp_min(_LEAST_VARIANCE)
@@ -202,15 +204,19 @@ class FeatureVae(Vae):
     def _pairs(self, images: torch.Tensor, found: Reconstruction) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Expected and true values of each space, pixels first."""
         self._seen.clear()
+        from torchvision.transforms.functional import normalize  # here, since a VAE without a backbone needs neither
+
         with torch.no_grad():
-            self.teacher(normalize(images, list(MEAN), list(STD)))
+            self.teacher(normalize(images, list(self._normalization.mean), list(self._normalization.std)))
         seen = dict(self._seen)
         self._seen.clear()
         return [(found.mean, images), *((found.features[name], seen[name]) for name in self._places)]
 
     def _remember(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+        from finetune.backbones.models import as_map
+
         def hook(module: nn.Module, given: object, output: torch.Tensor) -> None:
-            self._seen[name] = output.detach()
+            self._seen[name] = as_map(self.teacher, output.detach())
 
         return hook
 
@@ -223,12 +229,16 @@ def feature_layers(
     Raises:
         ToolkitError: it has none.
     """
+    from finetune.backbones.models import as_map
+
     found: dict[int, tuple[str, int]] = {}
 
     def remember(path: str) -> Callable[[nn.Module, object, object], None]:
         def hook(module: nn.Module, given: object, output: object) -> None:
-            if isinstance(output, torch.Tensor) and output.dim() == 4 and image_size % output.shape[2] == 0:
-                found[image_size // output.shape[2]] = (path, output.shape[1])
+            if isinstance(output, torch.Tensor) and output.dim() == 4:
+                shape = as_map(model, output).shape
+                if image_size % shape[2] == 0:
+                    found[image_size // shape[2]] = (path, shape[1])
 
         return hook
 

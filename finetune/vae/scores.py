@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from finetune.vae.gabor_vae import GaborVae
 from finetune.vae.models import FeatureVae, PixelVae, Vae
@@ -26,7 +25,7 @@ def residual_map(model: Vae | GaborVae, images: torch.Tensor, views: int = 1) ->
     Returns:
         float32 (B, side, side), 0 or more.
     """
-    total = torch.zeros(len(images), *images.shape[2:], device=images.device)
+    total = torch.zeros_like(images[:, 0])
     for view in range(views):
         found = _one_view(model, _dihedral(images, view))
         total += _dihedral(found[:, None], view, back=True)[:, 0]
@@ -60,6 +59,8 @@ def ssim_map(model: PixelVae, images: torch.Tensor) -> torch.Tensor:
     Returns:
         float32 (B, side, side), from 0 to 2.
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     _, full = structural_similarity_index_measure(
         model(images).mean, images, data_range=1.0, reduction="none", return_full_image=True
     )

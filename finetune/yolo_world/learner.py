@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,9 +14,12 @@ from typing import Any
 
 import torch
 
-from converters.sources import Source
+from converters.sources import SourceLike
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
-from finetune.engine.learner import Learner, training_facts
+from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
+from finetune.engine.outputs.exports import Exportable
+from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -27,13 +30,21 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import evaluated_examples, open_examples
-from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
+from finetune.metrics.plots import draw_rates
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.data import DetectionData, check_kind, labelled_images, open_detection_data, write_tree
+from finetune.yolo_world.data import DetectionData, check_kind, open_detection_data, write_tree
+from finetune.yolo_world.evaluation import (
+    LOWEST_SCORE,
+    MeasuredDetections,
+    measure_detector,
+    run_figures,
+)
+from finetune.yolo_world.outcomes import MAP50
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
+from finetune.yolo_world.remarks import about_zero
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
@@ -51,10 +62,6 @@ __all__ = [
     "predict",
     "train",
 ]
-
-_LOWEST = 0.001  # score from which on detections count for mAP
-_MOST_DRAWN = 24
-_SPECK = 2  # px; ultralytics drops narrower boxes when it trains
 
 
 @holds_run
@@ -74,6 +81,8 @@ def train(
         ToolkitError: data, split, phrases, text features, model or device are at fault, or training fails.
     """
     found = open_detection_data(data, config)
+    found = replace(found, examples=check_inputs(found.examples, config))
+    check_patience(config, found.examples.subset("val"))
     source = find_model(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
@@ -81,7 +90,8 @@ def train(
 
     trainer_settings(Run(out, NAME), config, source, out)  # which refuses devices that are not there
     facts = _facts(found, config, source, table) | {"encoder_used": used}
-    run = start_run(out, NAME, config, subsets=found.examples.subsets, data=data, resume=resume, **facts)
+    subsets, digests = found.examples.subsets, found.examples.digests
+    run = start_run(out, NAME, config, subsets=subsets, digests=digests, data=data, resume=resume, **facts)
     if run.finished:
         return run
     tree = _prepared(found, run, config, table, source)
@@ -98,7 +108,7 @@ def train(
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> Row:
+def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     """Test a detector.
 
     Args:
@@ -112,16 +122,37 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    opened = partial(open_examples, split=config.split, layout=config.layout)
-    source, tested = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
+    source, tested = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     chosen = {example.key: example.subset for example in tested}
-    truth, results = _measured(detector, source, chosen, config)[:2]
-    return figures(truth, results, masks=detector.masks)
+    confidence = config.confidence if run.threshold is None else run.threshold
+    return run_figures(measure_detector(detector, source, chosen, config), detector, confidence)
+
+
+def known_scores(run: Run) -> KnownScores:
+    """The best scores in the val images, which were not trained on.
+
+    Raises:
+        ToolkitError: the run or its data are at fault.
+    """
+    config = read_config(run, YoloWorldConfig)
+    examples = trained_examples(run, lambda place: _open(place, config))
+    val = {one.key: one.subset for one in examples.subset("val")}
+    if not val or examples.source is None:
+        return KnownScores([], [])
+    found = measure_detector(load_detector(run), examples.source, val, config)
+    scores = {kind: [found.best[key] for key, bad in found.defective.items() if bad == kind] for kind in (False, True)}
+    return KnownScores(scores[False], scores[True])
 
 
 def predict(
-    run: Run, images: Sequence[Path], out: Path, spread: Spread = ordered_map, words: Sequence[str] | None = None
-) -> list[Row]:
+    run: Run,
+    images: Sequence[Path],
+    out: Path,
+    spread: Spread = ordered_map,
+    words: Sequence[str] | None = None,
+    *,
+    pictures: bool = True,
+) -> PredictedRows:
     """Look for defects in image files: overlays/*.png, detections.json, and a row for each image.
 
     Args:
@@ -130,21 +161,25 @@ def predict(
         out: folder to write into.
         spread: the ordered map that the images go through, in shares.
         words: other things to look for; None for the classes that it was trained on.
+        pictures: whether overlays are drawn.
 
     Returns:
-        Rows of file, detections, best_score, labels and overlay.
+        Rows of file, detections, best_score, labels and, if any, overlay; with a threshold of the run's also that, and
+        whether the image is rejected by it (0 or 1).
 
     Raises:
         ToolkitError: the run is at fault, an image cannot be read, or the words have no features.
     """
     size = share_size(read_config(run, YoloWorldConfig))
-    told = list(predict_shares(partial(_predict_share, run, words), files_to_predict(images), size, out, spread))
-    write_json(out / "detections.json", [found for one in told for found in one.found])
-    return [one.row for one in told]
+    share = partial(_predict_share, run, words, pictures)
+    told = predict_shares(share, files_to_predict(images), size, out, spread)
+    return keep_predictions(told, out, listed="detections.json")
 
 
-def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageFile]) -> list[PredictedFile]:
-    confidence = read_config(run, YoloWorldConfig).confidence
+def _predict_share(
+    run: Run, words: Sequence[str] | None, pictures: bool, share: Sequence[ImageFile]
+) -> list[PredictedFile]:
+    confidence = read_config(run, YoloWorldConfig).confidence if run.threshold is None else run.threshold
     with kept_model(load_detector, run) as detector:
         labels = tuple(words) if words is not None else detector.classes
         detected = list(detector.detect([one.path for one in share], words=words, confidence=confidence))
@@ -156,17 +191,43 @@ def _predict_share(run: Run, words: Sequence[str] | None, share: Sequence[ImageF
             "detections": len(found),
             "best_score": float(found.scores.max()) if len(found) else 0.0,
             "labels": ", ".join(sorted(set(found.labels))),
-            "overlay": overlay,
+            **({} if run.threshold is None else {"threshold": run.threshold, "rejected": int(len(found) > 0)}),
         }
         listed = tuple(
             {"file": one.file, "label": label, "score": float(score), "box": box.tolist()}
             for label, score, box in zip(found.labels, found.scores, found.boxes, strict=True)
         )
-        told.append(PredictedFile(row, ((overlay, draw_detections(found, labels)),), found=listed))
+        drawn = ((overlay, draw_detections(found, labels)),) if pictures else ()
+        told.append(PredictedFile({**row, "overlay": overlay} if pictures else row, drawn, found=listed))
     return told
 
 
-LEARNER = Learner(YoloWorldConfig, train, evaluate, predict, load_predictor)
+def export(run: Run) -> Exportable:
+    """As `finetune.yolo_world.export.export_detector`.
+
+    Raises:
+        ToolkitError: the run is at fault.
+    """
+    from finetune.yolo_world.export import export_detector
+
+    return export_detector(run)
+
+
+def _open(data: Path, config: YoloWorldConfig) -> ImageRecords:
+    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
+LEARNER = Learner(
+    YoloWorldConfig,
+    train,
+    evaluate,
+    predict,
+    load_predictor,
+    _open,
+    MAP50,
+    Scoring(known_scores, LOWEST_SCORE, 1),
+    export,
+)
 
 
 def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:
@@ -307,85 +368,29 @@ def _explained(run: Run, config: YoloWorldConfig) -> Iterator[None]:
         raise ToolkitError(error.filename or run.root, f"cannot be written ({error.strerror})", remedy) from error
 
 
-def _measured(
-    detector: Detector, source: Source, chosen: Mapping[str, str], config: YoloWorldConfig
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[Detections]]:
-    """Truth and results of some images, and the first of what was found."""
-    labelled = list(labelled_images(source, chosen, config, detector.classes))
-    truth = coco_truth(labelled, detector.classes)
-    paths = [image.path for image in labelled if image.path is not None]
-    results: list[dict[str, Any]] = []
-    shown: list[Detections] = []
-    for image, found in zip(labelled, detector.detect(paths, confidence=_LOWEST), strict=True):
-        named = replace(found, key=image.key)
-        results += coco_results([named], truth)
-        if len(shown) < _MOST_DRAWN:
-            shown.append(named)
-    return truth, results, shown
-
-
-def figures(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, masks: bool) -> dict[str, Any]:
-    """The figures of metrics.json: mAP of boxes, of masks where there are some, and of each class."""
-    boxes = average_precision(truth, results)
-    told: dict[str, Any] = {"map50": boxes.map50, "map50_95": boxes.map50_95}
-    if masks:
-        planes = average_precision(truth, results, "segm")
-        told |= {"mask_map50": planes.map50, "mask_map50_95": planes.map50_95}
-    told |= {"images": len(truth["images"]), "instances": len(truth["annotations"])}
-    for name, (wide, half) in boxes.per_class.items():
-        told |= {f"map50_{name}": half, f"map50_95_{name}": wide}
-    return told
-
-
 def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: float) -> None:
     """Predictions, pictures, figures and the exported model of the images that are tested."""
     detector = load_detector(run)
-    truth, results, shown = _measured(detector, found.source, found.tested[1], config)
-    write_json(run.root / "truth.json", truth)
-    write_json(run.root / "predictions.json", results)
-    for one in shown:
-        drawn = draw_detections(one.above(config.confidence), detector.classes)
+    measured = measure_detector(detector, found.source, found.tested[1], config)
+    write_json(run.root / "truth.json", measured.truth)
+    write_json(run.root / "predictions.json", measured.results)
+    for one, labelled in zip(measured.shown, measured.labelled, strict=True):
+        drawn = draw_detections(one.above(config.confidence), detector.classes, labelled)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
+    _draw_rates(run, measured, config.confidence)
     rows = run.log_rows()
-    notes = [*run.environment().get("notes", []), *_about_specks(truth, config), *_about_zero(rows)]
+    notes = [*run.environment().get("notes", []), *about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
     if config.export == "onnx":
         from finetune.yolo_world.export import export_onnx
 
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
-    run.write_metrics(figures(truth, results, masks=detector.masks), seconds=max(seconds, run.logged_seconds()))
+    told = run_figures(measured, detector, config.confidence)
+    run.write_metrics(told, seconds=max(seconds, run.logged_seconds()))
 
 
-def _about_specks(truth: Mapping[str, Any], config: YoloWorldConfig) -> list[str]:
-    """What to think of instances that vanish when images are resized."""
-    sides = {image["id"]: max(image["width"], image["height"]) for image in truth["images"]}
-    boxes = [(min(one["bbox"][2:]), sides[one["image_id"]]) for one in truth["annotations"]]
-    specks = sum(short * config.image_size < _SPECK * side for short, side in boxes)
-    if not specks:
-        return []
-    return [
-        f"{specks} of {len(boxes)} instances are narrower than {_SPECK} px once images are resized to "
-        f"{config.image_size}: a detector cannot learn them, and they count as missed; raise image_size, join them "
-        "(instances=merge:8), or leave them out (min_area=PX)"
-    ]
-
-
-def _about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """What to think of a validation mAP that stays 0 while the loss falls.
-
-    In training a batch is normalised by its own mean and variance, in validation by running averages, of which each
-    step renews 3 % (ultralytics' BatchNorm momentum): after n steps (0.97)^n of the random start is left, in every
-    layer. Weights that were trained bring theirs along.
-    """
-    figures = [float(row["map50"]) for row in rows if row.get("map50")]
-    zeros = next((place for place, value in enumerate(figures) if value > 0), len(figures))
-    if zeros < 2:
-        return []
-    losses = [float(row.get("train_loss") or "nan") for row in (rows[0], rows[-1])]
-    fall = f"the train loss went from {losses[0]:.2f} to {losses[1]:.2f}"
-    why = (
-        "validation uses running averages (BatchNorm), which from random weights need some hundred steps to follow; "
-        "more epochs, a smaller batch_size or trained weights give them"
-    )
-    when = f"is 0 after {zeros} epochs" if zeros == len(figures) else f"was 0 for the first {zeros} epochs"
-    return [f"validation mAP {when} while {fall}: {why}"]
+def _draw_rates(run: Run, found: MeasuredDetections, confidence: float) -> None:
+    axis = "best score in the image; higher ones are rejected"
+    drawn = draw_rates(list(found.best.values()), list(found.defective.values()), confidence, axis=axis)
+    if drawn is not None:
+        write_whole(run.plots / "rates.png", drawn)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finetune.metrics.detection import Detections
+from toolkit.geometry.labels import Instance
 from toolkit.imaging.images import read_image
 from toolkit.plotting.overlays import class_colour
 
@@ -18,12 +19,13 @@ __all__ = ["draw_detections"]
 _LEGIBLE = 512  # px; names do not fit into smaller images
 
 
-def draw_detections(found: Detections, classes: Sequence[str]) -> bytes:
+def draw_detections(found: Detections, classes: Sequence[str], truth: Sequence[Instance] = ()) -> bytes:
     """A PNG of the image with what was found, the best on top; small images are enlarged to a whole multiple.
 
     Args:
         found: the detections.
         classes: all labels; the position of a label gives its colour.
+        truth: what is labelled in the image: a white line between black ones runs around each.
 
     Raises:
         ToolkitError: the image cannot be read.
@@ -33,6 +35,7 @@ def draw_detections(found: Detections, classes: Sequence[str]) -> bytes:
 
     scale = max(1, _LEGIBLE // max(found.width, found.height))
     scene = np.repeat(np.repeat(read_image(found.path), scale, axis=0), scale, axis=1)
+    _outline(scene, truth, scale)
     if len(found):
         order = np.argsort(found.scores, kind="stable")
         numbers = np.array([classes.index(label) for label in found.labels])[order]
@@ -56,6 +59,17 @@ def draw_detections(found: Detections, classes: Sequence[str]) -> bytes:
         scene = letters.annotate(scene, shown, labels=names)
     _, packed = cv2.imencode(".png", scene, [cv2.IMWRITE_PNG_COMPRESSION, 4])
     return packed.tobytes()
+
+
+def _outline(scene: npt.NDArray[np.uint8], truth: Sequence[Instance], scale: int) -> None:
+    line = max(1, round(scene.shape[1] / 512))
+    for instance in truth:
+        x0, y0, _, _ = instance.window
+        region = np.pad(instance.region.astype(np.uint8), 1).repeat(scale, axis=0).repeat(scale, axis=1)
+        offset = ((x0 - 1) * scale, (y0 - 1) * scale)
+        contours, _ = cv2.findContours(region, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        for colour, wide in (((0, 0, 0), 3 * line), ((255, 255, 255), line)):
+            cv2.drawContours(scene, contours, -1, colour, wide, offset=offset)
 
 
 def _planes(found: Detections, scale: int) -> npt.NDArray[np.bool_] | None:

@@ -188,7 +188,8 @@ def load_predictor(run: Run) -> Callable[..., Prediction]:
     Raises:
         ToolkitError: as `load_detector`.
     """
-    detector, confidence = load_detector(run), read_config(run, YoloWorldConfig).confidence
+    detector = load_detector(run)
+    confidence = read_config(run, YoloWorldConfig).confidence if run.threshold is None else run.threshold
 
     def predict(path: Path, *, words: Sequence[str] | None = None) -> Prediction:
         found = next(detector.detect([path], words=words, confidence=confidence))

@@ -19,7 +19,7 @@ _CLASSIFIER: dict[str, Any] = {
 }
 TINY: dict[str, dict[str, Any]] = {
     "classifier": {**_CLASSIFIER, "plots": False, "split": {"strategy": "stratified"}},
-    "longtail": {**_CLASSIFIER, "augment": {"rotation": 0, "colour": 0}},
+    "longtail": {**_CLASSIFIER, "plots": False, "augment": {"rotation": 0, "colour": 0}},
     "vae": {
         "model": "pixel",
         "epochs": 2,
@@ -29,8 +29,10 @@ TINY: dict[str, dict[str, Any]] = {
         "base_channels": 8,
         "latent": 4,
         "patch_size": 2,
+        "plots": False,
         "device": "cpu",
     },
+    "patchcore": {"weights": "none", "image_size": 32, "max_patches": 64, "candidates": 400, "device": "cpu"},
     "sam": {
         "model": "tiny",
         "weights": "none",

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from finetune.anomaly.thresholds import ThresholdFacts
 from finetune.classifier.learner import ClassFacts
 from finetune.engine.facts import Facts
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
-from finetune.experiments.attempts import read_attempts
+from finetune.experiments.attempts_file import read_attempts
 from finetune.experiments.comparison import compare_runs
 from finetune.learners import find_config
 from finetune.longtail.learner import _TailFacts
 from finetune.longtail.module import _Stage
 from finetune.sam.learner import _Began
-from finetune.vae.predictor import _Facts
 from finetune.yolo_world.predictor import WordFacts
 from finetune.yolo_world.prompts import phrases_of
 from tests.commands import ROOT
@@ -29,7 +29,7 @@ OLD = ROOT / "tests/old/0.1.0/runs"
 FACTS: dict[str, type[Facts]] = {
     "classifier": ClassFacts,
     "longtail": _TailFacts,
-    "vae": _Facts,
+    "vae": ThresholdFacts,
     "sam": _Began,
     "yolo-world": WordFacts,
 }

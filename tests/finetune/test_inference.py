@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import pickle
+import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,13 +20,15 @@ import pytest
 import finetune
 from finetune import Prediction, TrainedRun, load_run
 from finetune.engine import shares
+from finetune.engine.remarks.seen import read_seen
 from finetune.engine.runs import read_config
-from finetune.learners import LEARNERS, find_config
+from finetune.learners import LEARNERS, find_config, find_learner
 from finetune.vae.predictor import load_trained
 from tests.clusters import running_cluster
-from tests.commands import snapshot, times
+from tests.commands import ROOT, snapshot, times
 from tests.finetune.runs import TINY, make_data
-from toolkit import ToolkitError
+from toolkit import ToolkitError, load_dataset
+from toolkit.files.digests import file_digest
 from toolkit.files.parallel import ordered_map
 
 
@@ -48,7 +53,8 @@ def run(
     request: pytest.FixtureRequest, data: Path, before: object, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainedRun:
     out = tmp_path_factory.mktemp("runs") / request.param
-    return finetune.train(request.param, str(data), str(out), TINY[request.param], seed=1)
+    without_effect = {"per_class": 3}  # of the strategies that these splits have
+    return finetune.train(request.param, str(data), str(out), TINY[request.param], seed=1, split=without_effect)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +70,27 @@ def same(first: Prediction, second: Prediction) -> bool:
 
 def test_every_run_says_the_same_things_under_the_same_names(run: TrainedRun) -> None:
     told = run.environment()
-    assert (told["schema"], told["learner"], told["device"]) == (2, run.learner, "cpu")
+    assert (told["schema"], told["learner"], told["device"]) == (3, run.learner, "cpu")
     assert (told["weights"], told["weights_sha256"], told["metrics_of"]) == ("none", None, "test")
-    assert told["best_chosen_on"] in ("the val subset", "nothing: the last epoch", "5 good images of train")
+    assert told["best_chosen_on"] in (
+        "the val subset",
+        "nothing: the last epoch",
+        "nothing: there are no epochs",
+        "5 good images of train",
+    )
     assert isinstance(told["notes"], list)
     assert run.metrics["seconds"] >= round(run.logged_seconds(), 3) > 0
+
+
+def test_every_run_looked_at_its_images_and_knows_them(run: TrainedRun, data: Path) -> None:
+    seen = read_seen(run)
+    assert seen is not None
+    every = load_dataset(data)
+    assert seen.keys() == {one.key for one in every}
+    assert {one.key: seen[one.key].sha256 for one in every} == {one.key: file_digest(one.image) for one in every}
+    assert sum(one.subset == "test" for one in seen.values()) >= run.metrics["images"] > 0
+    told = [note for note in run.notes if note.startswith("split.per_class=3")]
+    assert told == ["split.per_class=3 has no effect: it is of split.strategy=uniform"]
 
 
 def test_a_run_is_trained_and_opened_again(run: TrainedRun, data: Path) -> None:
@@ -76,7 +98,9 @@ def test_a_run_is_trained_and_opened_again(run: TrainedRun, data: Path) -> None:
     assert again == run
     assert again.metrics["seconds"] > 0
     assert "<table" in again._repr_html_()
-    assert finetune.evaluate(str(run.root), str(data))["images"] >= again.evaluate()["images"] > 0
+    notes: list[str] = []
+    assert finetune.evaluate(run.root, str(data), notes=notes)["images"] == again.evaluate()["images"] > 0
+    assert [note for note in notes if "is the data that the run was trained on" in note]
 
 
 def test_a_file_and_its_pixels_are_told_the_same_of(run: TrainedRun, image: Path) -> None:
@@ -96,10 +120,10 @@ def test_what_is_told_fits_together(run: TrainedRun, image: Path) -> None:
         assert told.masks is None
         return
     assert told.boxes.shape == (len(told.classes), 4)
-    if run.learner in ("vae", "sam"):
+    if run.learner in ("patchcore", "vae", "sam"):
         assert told.masks is not None
         assert told.masks.shape == (len(told.classes), 64, 64)
-    if run.learner == "vae":
+    if run.learner in ("patchcore", "vae"):
         assert told.map is not None
         assert told.map.shape == (64, 64)
         assert told.score == pytest.approx(told.map.max())
@@ -114,10 +138,73 @@ def test_memory_and_disk_tell_the_same(run: TrainedRun, image: Path, tmp_path: P
     if run.learner in ("classifier", "longtail"):
         assert (row["predicted"],) == told.classes
         assert row["probability"] == round(float(told.scores[0]), 6)
-    elif run.learner == "vae":
+    elif run.learner in ("patchcore", "vae"):
         assert (row["score"], row["instances"]) == (told.score, len(told.classes))
     else:
         assert row["detections" if run.learner == "yolo-world" else "instances"] == len(told.classes)
+
+
+def prepared(path: Path, told: dict[str, Any]) -> Any:
+    """An image as export.json says that it goes in: float32 (1, 3, height, width)."""
+    height, width = told["image_size"]
+    pixels = cv2.resize(cv2.imread(str(path)), (width, height), interpolation=cv2.INTER_AREA)[:, :, ::-1] / 255
+    normalised = (pixels - told["input"]["mean"]) / told["input"]["std"]
+    return normalised.transpose(2, 0, 1)[None].astype(np.float32)
+
+
+def test_what_is_exported_answers_as_the_run_does(run: TrainedRun, image: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    made = finetune.export(run, "onnx", tmp_path / "out")
+    told = json.loads((tmp_path / "out/export.json").read_text())
+    assert made.max_difference == max(one["max_difference"] for one in told["files"]) < 1e-4
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"export.json", *(one.name for one in made.files)}
+    sessions = [onnxruntime.InferenceSession(str(path)) for path in made.files]
+    found = sessions[0].run(None, {"images": prepared(image, told)})[0]
+    expected = run.predict(image)
+    if run.learner in ("classifier", "longtail"):
+        chances = dict(zip(told["classes"], found[0].tolist(), strict=True))
+        assert chances == pytest.approx(dict(expected.probabilities), abs=1e-5)
+    elif run.learner in ("vae", "patchcore"):
+        np.testing.assert_allclose(cv2.resize(found[0], (64, 64)), expected.map, rtol=1e-3, atol=1e-4)
+        assert told["threshold"] == expected.threshold
+    elif run.learner == "sam":
+        box, blank = np.array([[[8, 8], [40, 30]]], np.float32), np.zeros((1, 1, 16, 16), np.float32)
+        asked = (found, box, np.array([[2, 3]], np.float32), blank, np.zeros(1, np.float32), np.float32([64, 64]))
+        names = [one["name"] for one in told["files"][1]["inputs"]]
+        masks, quality, _ = sessions[1].run(None, dict(zip(names, asked, strict=True)))
+        by_box = run.predict(image, boxes=[[8, 8, 40, 30]])
+        assert quality[0] == pytest.approx(by_box.scores, abs=1e-4)
+        assert np.mean((masks[0] > told["threshold"]) == by_box.masks) > 0.999  # next to 0, rounding may turn a pixel
+
+
+def test_torchscript_answers_so_too(run: TrainedRun, tmp_path: Path) -> None:
+    made = finetune.export(run, "torchscript", tmp_path / "out")
+    assert made.max_difference < 1e-4
+    assert {path.suffix for path in made.files} == {".pt"}
+    with pytest.raises(ToolkitError, match="is not empty; choose another out, or add overwrite=True"):
+        finetune.export(run, "torchscript", tmp_path / "out")
+
+
+def test_exports_that_cannot_be_made_leave_nothing(vae: TrainedRun, tmp_path: Path) -> None:
+    with pytest.raises(ToolkitError, match="to 'tflite': is no form of a model; use onnx or torchscript"):
+        finetune.export(vae, "tflite", tmp_path / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/photo.png").touch()
+    with pytest.raises(ToolkitError, match=r"was not written by an export \(it has no export.json\)"):
+        finetune.export(vae, "onnx", tmp_path / "mine", overwrite=True)
+    with (
+        patch("finetune.engine.outputs.exports._TOLERANCE", -1.0),
+        pytest.raises(ToolkitError, match="vae: answers differently from PyTorch once it is exported to torchscript"),
+    ):
+        finetune.export(vae, "torchscript", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_is_gone_through_one_by_one(vae: TrainedRun, image: Path) -> None:
+    each = [one.path for one in vae.predict_each([image, str(image.parent)])]
+    assert each == [image, *sorted(image.parent.glob("*.png"))]
+    with pytest.raises(ToolkitError, match=r"is a folder; use predict_each"):
+        vae.predict(image.parent)
 
 
 def sent(function: Callable[[Any], Any], item: Any) -> Any:
@@ -220,3 +307,76 @@ def test_an_out_that_holds_something_is_refused(vae: TrainedRun, image: Path, tm
     (tmp_path / "mine").touch()
     with pytest.raises(ToolkitError, match="is not empty"):
         finetune.predict(vae, [image], tmp_path)
+
+
+def test_a_threshold_is_chosen_by_images_that_are_not_tested_and_used_in_prediction(
+    run: TrainedRun, data: Path, tmp_path: Path
+) -> None:
+    if run.learner == "sam":
+        for refused in (partial(run.evaluate, threshold=0.5), partial(run.evaluate, max_escape="5 %")):
+            with pytest.raises(ToolkitError, match="is a run of sam, whose images have no score"):
+                refused()
+        return
+    number = {"vae": 5, "patchcore": 16}.get(run.learner, 2)  # held out, cross-fitted, of val
+    found = run.evaluate(max_false_reject="50 %")
+    rank = (number + 1) // 2
+    assert (found["expected_false_reject"], found["threshold_images"]) == (rank / (number + 1), number)
+    assert 0 <= found["false_reject_low"] <= found["false_reject"] <= found["false_reject_high"] <= 1  # type: ignore[operator]
+    threshold = float(found["threshold"])  # type: ignore[arg-type]
+    images, asked = sorted((data / "test" / "good").glob("*.png"))[:2], load_run(run.root, threshold)
+    rows = [dict(row) for row in finetune.predict(run, images, tmp_path / "out", threshold=threshold)]
+    flag = "anomalous" if "anomalous" in rows[0] else "rejected"
+    for row, image in zip(rows, images, strict=True):
+        told = asked.predict(image)
+        seen = told.score > threshold if told.score is not None else told.classes not in ((), ("good",))
+        assert float(row["threshold"]) == pytest.approx(threshold)  # type: ignore[arg-type]
+        assert int(row[flag]) == int(seen)  # type: ignore[call-overload]
+    if run.learner == "classifier":
+        known = find_learner(run.learner).scoring.known(run)  # type: ignore[union-attr]
+        assert (len(known.good), len(known.defective)) == (2, 7)
+        assert -sorted(known.good)[-1] == threshold
+        found = run.evaluate(max_escape=0.5, promise="sure")
+        assert -sorted(known.defective)[0] < float(found["threshold"]) <= -sorted(known.defective)[0] + 1e-6  # type: ignore[arg-type]
+        assert found["sure_escape"] == pytest.approx(1 - 0.05 ** (1 / 7))
+
+
+def test_what_no_threshold_can_promise_is_refused(vae: TrainedRun) -> None:
+    with pytest.raises(ToolkitError, match=r"max_false_reject=1 %: 5 good image.s. .* cannot promise"):
+        vae.evaluate(max_false_reject=0.01)
+    with pytest.raises(ToolkitError, match=r"there are no defective image.s. that were not trained on"):
+        vae.evaluate(max_escape=0.5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"threshold": 0.1, "max_escape": 0.1}, "max_escape: does not go with threshold"),
+        ({"max_false_reject": "5"}, "is no rate between 0 and 100 %; write for instance 5 % or 0.05"),
+        ({"max_false_reject": 0.5, "promise": "certain"}, "is no promise; use expected or sure"),
+        ({"threshold": float("nan")}, "nan is not a finite number"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused(vae: TrainedRun, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(ToolkitError, match=said):
+        vae.evaluate(**asked)
+
+
+def test_a_threshold_is_not_chosen_by_the_images_that_are_tested(vae: TrainedRun, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(vae.root, copy)
+    load_run(copy).note(metrics_of="val")
+    with pytest.raises(ToolkitError, match="has no test images: it would be tested on those that the threshold"):
+        load_run(copy).evaluate(max_false_reject=0.5)
+    (copy / "known_scores.csv").unlink()
+    load_run(copy).note(metrics_of="test")
+    with pytest.raises(ToolkitError, match=r"has no known_scores\.csv.*train again, or choose one yourself"):
+        load_run(copy).evaluate(max_false_reject=0.5)
+
+
+def test_every_figure_is_in_the_glossary(run: TrainedRun) -> None:
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    prompts = r"(?:untuned_)?(iou|dice|boundary_iou)_(?:jittered_box|box|point|clicks3)"
+    for name in run.metrics:
+        general = re.sub(r"_class_.*", "_class_X", re.sub(r"_size_.*", "_size_S", name))
+        general = re.sub(r"_(low|high)$", "", re.sub(f"^{prompts}", r"\1_P", general))
+        assert f"`{general}`" in page, name

@@ -13,7 +13,8 @@ from tests.finetune.runs import TINY, make_data
 from tests.processes import finish, start
 from toolkit.errors import ToolkitError
 
-# Sends itself a signal when the second epoch of a training has ended, before its checkpoint is written.
+# Sends itself a signal when the second epoch of a training has ended, before its checkpoint is written; PatchCore has
+# none, and gets it when the last image has been looked at.
 PROGRAM = """
 import signal, sys
 import toolkit.cli.learning
@@ -24,7 +25,7 @@ number, *words = sys.argv[1:]
 
 @contextmanager
 def striking(text):
-    yield lambda done, total: signal.raise_signal(int(number)) if done == total == 2 else None
+    yield lambda done, total: signal.raise_signal(int(number)) if done == total and total in (2, 32) else None
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it, and its children then do too
 toolkit.cli.learning.progress_bar = striking
@@ -49,14 +50,14 @@ def test_a_training_that_is_interrupted_says_how_to_go_on_and_does(
     words = [f"--set={name}={json.dumps(value)}" for name, value in settings.items()]
     words = [str(int(number)), "train", learner, str(data), "--out", str(out), *words]
     assert finish(start(PROGRAM, *words, says=tmp_path)) == 128 + number
-    said = (tmp_path / "stderr").read_text().splitlines()
+    said = [line for line in (tmp_path / "stderr").read_text().splitlines() if not line.startswith("note: ")]
     assert len(said) == 1, said
     assert said[0].startswith({signal.SIGINT: "interrupted: ", signal.SIGTERM: "terminated: "}[number])
     assert "--resume" in said[0]
     assert not (out / "metrics.json").exists()
     assert [path for path in (out / "checkpoints").iterdir() if path.stem == "last"]
     run = train(learner, data, out, settings, resume=True)
-    assert (run.finished, len(run.log_rows())) == (True, 2)
+    assert (run.finished, len(run.log_rows())) == (True, 1 if learner == "patchcore" else 2)
 
 
 def test_in_python_it_stays_an_interruption(tmp_path: Path, data: Path) -> None:

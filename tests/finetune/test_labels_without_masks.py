@@ -37,9 +37,9 @@ def folders(root: Path, numbers: Mapping[str, int]) -> Path:
 @pytest.mark.parametrize(
     ("learner", "numbers", "figures"),
     [
-        ("classifier", {"ok": 10, "bad": 10}, {"accuracy", "recall_good", "recall_bad"}),
-        ("longtail", {"normal": 20, "NG": 8}, {"accuracy", "accuracy_head", "recall_good", "recall_NG"}),
-        ("vae", {"Good": 14, "bad": 3}, {"image_auroc", "image_ap", "true_positive_rate"}),
+        ("classifier", {"ok": 10, "bad": 10}, {"accuracy", "recall_class_good", "recall_class_bad"}),
+        ("longtail", {"normal": 20, "NG": 8}, {"accuracy", "accuracy_head", "recall_class_good", "recall_class_NG"}),
+        ("vae", {"Good": 14, "bad": 3}, {"image_auroc", "image_ap", "escape"}),
     ],
 )
 def test_folders_of_good_and_bad_images(

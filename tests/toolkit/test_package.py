@@ -16,7 +16,7 @@ import finetune
 import toolkit
 
 ROOT = Path(toolkit.__file__).parent.parent
-LEARNERS = ("classifier", "longtail", "sam", "vae", "yolo_world")
+LEARNERS = ("classifier", "longtail", "patchcore", "sam", "vae", "yolo_world")
 PACKAGES = [
     toolkit,
     converters,

@@ -20,7 +20,8 @@ _Images = Annotated[
     list[Path], typer.Argument(metavar="IMAGES...", help="Image files, folders of them, or a dataset root.")
 ]
 _Detector = Annotated[
-    Path, typer.Option(metavar="RUN", help="Run of yolo-world (words to boxes), or of vae (no labels needed).")
+    Path,
+    typer.Option(metavar="RUN", help="Run of yolo-world (words to boxes), or of patchcore or vae (no labels needed)."),
 ]
 _Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the label trees and the review gallery.")]
 _Segmenter = Annotated[
@@ -32,7 +33,7 @@ _Words = Annotated[
 ]
 _Confidence = Annotated[
     float | None,
-    typer.Option(metavar="C", help="Least score; by default 0.25, with a vae 0.5, its own threshold."),
+    typer.Option(metavar="C", help="Least score; by default 0.25, with patchcore and vae 0.5, their own threshold."),
 ]
 _Formats = Annotated[str, typer.Option("--to", metavar="FORMAT[,FORMAT...]", help="Formats of the labels.")]
 _Against = Annotated[

@@ -21,7 +21,7 @@ from toolkit.cli.gallery import view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
 from toolkit.cli.layouts import layouts
-from toolkit.cli.learning import attempts, compare, evaluate, predict, settings, train
+from toolkit.cli.learning import attempts, backbones, compare, evaluate, export, predict, settings, train
 from toolkit.cli.remedies import fit_error, options_of
 from toolkit.cli.terminal import print_error, print_json_error
 from toolkit.errors import ToolkitError
@@ -64,12 +64,14 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
     (verify, ""),
     (view, "defectkit view labels/coco --limit 500"),
-    (train, "defectkit train classifier mvtec_ad/screw --set backbone=resnet18 --set epochs=50 --out runs/screw"),
+    (train, "defectkit train classifier mvtec_ad/screw --set epochs=50 --out runs/screw"),
     (settings, "defectkit settings vae > vae.yaml"),
+    (backbones, "defectkit backbones --timm convnext"),
     (attempts, "defectkit attempts examples/attempts/coursework.yaml --out attempts"),
     (compare, "defectkit compare runs/one runs/other --out compared.png"),
     (evaluate, ""),
     (predict, "defectkit predict runs/screw photos/ --out predictions"),
+    (export, "defectkit export runs/screw --to onnx"),
     (autolabel, "defectkit autolabel photos/ --detector runs/words --segmenter runs/sam --out labelled"),
     (demo, ""),
 )
@@ -156,4 +158,4 @@ def _told(error: Exception, command: str) -> ToolkitError | None:
 
 def _extra(package: str) -> str:
     """The extra of this project that brings a package."""
-    return {"ultralytics": "yolo", "open_clip": "yolo", "onnx": "yolo", "distributed": "cluster"}.get(package, "train")
+    return {"ultralytics": "yolo", "open_clip": "yolo", "distributed": "cluster"}.get(package, "train")

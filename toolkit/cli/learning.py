@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import ClusterOpt, JsonOpt, with_links
-from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
+from toolkit.cli.options import CategoryOpt, ClusterOpt, JsonOpt, OnProblem, OnProblemOpt, OverwriteOpt, with_links
+from toolkit.cli.terminal import (
+    print_failures,
+    print_json,
+    print_json_rows,
+    print_notes,
+    print_table,
+    progress_bar,
+    say,
+    told_at_once,
+)
 from toolkit.errors import ToolkitError
 
-__all__ = ["attempts", "compare", "evaluate", "predict", "settings", "train"]
+__all__ = ["attempts", "backbones", "compare", "evaluate", "export", "predict", "settings", "train"]
 
 RunArg = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory that 'defectkit train' made.")]
-_DETAILS = re.compile(r"^(f1|precision|recall)_|^(mask_)?map50_(?!95$)|_(class|size)_")
+_DETAILS = re.compile(r"_(class|size)_")
 _SHOWN = 20  # predictions in the terminal; the file has them all
 
 
@@ -30,7 +40,9 @@ def _complete_learners(incomplete: str) -> list[str]:
 LearnerArg = Annotated[
     str,
     typer.Argument(
-        metavar="LEARNER", help="classifier, longtail, vae, yolo-world or sam.", autocompletion=_complete_learners
+        metavar="LEARNER",
+        help="classifier, longtail, vae, patchcore, yolo-world or sam.",
+        autocompletion=_complete_learners,
     ),
 ]
 _Data = Annotated[Path, typer.Argument(metavar="DATA", help="A dataset root, a category folder, or a label tree.")]
@@ -60,6 +72,8 @@ def train(
     config: _Config = None,
     settings: _Settings = None,
     out: _RunFolder = None,
+    category: CategoryOpt = None,
+    on_problem: OnProblemOpt = OnProblem.fail,
     resume: _Resume = False,
     lora: _Lora = None,
     export_prompts: _ExportPrompts = None,
@@ -77,21 +91,27 @@ def train(
         raise ToolkitError("--lora", f"{learner} has no image encoder to update", "use it with sam")
     given = [*(settings or []), *([] if lora is None else [f"lora={lora}"])]
     resolved = load_config(kind, config, given)
-    if layout is not None:
-        resolved = resolved.model_copy(update={"layout": layout})
+    resolved = resolved.model_copy(update=_about_data(layout, category, on_problem))
     if export_prompts is not None:
         _export_prompts(learner, data, resolved, export_prompts, as_json)
         return
-    with progress_bar("training") as progress:
+    with progress_bar("training") as progress, told_at_once(progress, quiet=as_json) as told:
         made = run(learner, data, out, resolved, resume, progress)
     if not is_leader():
         return
     metrics = made.metrics
     if as_json:
-        print_json({"run": str(made.root), "learner": learner, "metrics": metrics})
+        print_json({"run": str(made.root), "learner": learner, "metrics": metrics, "notes": made.notes})
         return
     _print_metrics(f"{made.root} ({metrics['seconds']:.1f} s)", metrics, str(made.root / "metrics.json"))
-    print_notes(made.notes)
+    print_notes(note for note in made.notes if note not in told)
+
+
+def _about_data(layout: Any, categories: list[str] | None, on_problem: OnProblem) -> dict[str, object]:
+    """The settings that options on the data stand for; those that are not given stay as they are."""
+    told: dict[str, object] = {} if layout is None else {"layout": layout}
+    told |= {"categories": tuple(categories)} if categories else {}
+    return told | ({} if on_problem is OnProblem.fail else {"on_problem": on_problem.value})
 
 
 def settings(learner: LearnerArg) -> None:
@@ -100,6 +120,54 @@ def settings(learner: LearnerArg) -> None:
     from finetune.learners import find_config
 
     say(settings_yaml(find_config(learner)).rstrip())
+
+
+def backbones(
+    timm: Annotated[
+        str | None, typer.Option("--timm", metavar="WORD", help="List the models of timm with WORD in their names.")
+    ] = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """List the pretrained networks that learners can begin with, and where their weights come from."""
+    from finetune.backbones.catalogue import backbone_facts
+
+    if timm is not None:
+        _timm_backbones(timm, as_json)
+        return
+    found = list(backbone_facts().values())
+    if as_json:
+        print_json({"backbones": [asdict(one) for one in found]})
+        return
+    header = ["name", "weights from", "licence", "MB", "M parameters", "features", "image_size"]
+    rows = [
+        [
+            one.name,
+            one.origin,
+            one.licence or "not stated",
+            f"{one.megabytes:.1f}",
+            f"{one.parameters / 1e6:.1f}",
+            one.features,
+            one.image_size,
+        ]
+        for one in found
+    ]
+    print_table("", header, rows, texts=3)
+    say(
+        "efficientnet_lite0 needs no network; other weights are fetched once, when a learner first begins with them.\n"
+        "image_size is what they were tested with; most take others. --set backbone=timm:NAME takes a model of timm,\n"
+        "whose weights come from huggingface.co; 'defectkit backbones --timm WORD' lists some."
+    )
+
+
+def _timm_backbones(word: str, as_json: bool) -> None:
+    from finetune.backbones.hub import published_by_timm
+
+    found = published_by_timm(word)
+    if as_json:
+        print_json({"backbones": [asdict(one) for one in found]})
+        return
+    rows = [[one.name, one.weights, one.licence or "not stated", one.image_size] for one in found]
+    print_table("", ["name", "weights from", "licence", "image_size"], rows, texts=3)
 
 
 def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: bool) -> None:
@@ -114,21 +182,61 @@ def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: 
         print_table(str(file), ["class", "phrase"], [list(row) for row in phrases.items()], texts=2)
 
 
-@with_links
+_Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Instead of the run's own: of an image's score (vae), of p(good) (classifier, longtail), of a detection's "
+        "score (yolo-world).",
+    ),
+]
+
+
+_MaxFalseReject = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."),
+]
+_MaxEscape = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."),
+]
+_Promise = Annotated[
+    str,
+    typer.Option(metavar="expected|sure", help="What such a share promises: kept on average, or with 95 % confidence."),
+]
+
+
+@with_layout
 def evaluate(
     run: RunArg,
     data: Annotated[
-        Path | None, typer.Argument(metavar="DATA", help="Other data than the run was trained on; all of it is test.")
+        Path | None,
+        typer.Argument(
+            metavar="DATA",
+            help="Other data than the run was trained on; all of it is test, but for images that were trained on.",
+        ),
     ] = None,
+    threshold: _Threshold = None,
+    max_false_reject: _MaxFalseReject = None,
+    max_escape: _MaxEscape = None,
+    promise: _Promise = "expected",
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Evaluate the best checkpoint of a run, on its own test images or on other data."""
     from finetune.inference import load_run
 
     opened = load_run(run)
-    metrics = opened.evaluate(data)
+    wanted: dict[str, Any] = {
+        "threshold": threshold,
+        "max_false_reject": max_false_reject,
+        "max_escape": max_escape,
+        "promise": promise,
+    }
+    with told_at_once(None, quiet=True) as notes:
+        metrics = opened.evaluate(data, layout=layout, **wanted)
     if as_json:
-        print_json({"run": str(run), "learner": opened.learner, "metrics": metrics})
+        print_json({"run": str(run), "learner": opened.learner, "metrics": metrics, "notes": notes})
     else:
         _print_metrics(str(run), metrics, "--json")
 
@@ -145,37 +253,87 @@ def predict(
     words: Annotated[
         str | None, typer.Option(metavar="WORDS", help="yolo-world: other things to look for, commas between them.")
     ] = None,
+    threshold: _Threshold = None,
+    confidence: Annotated[
+        float | None, typer.Option(metavar="X", help="yolo-world: show detections whose score is higher.")
+    ] = None,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="Draw nothing: predictions, maps, masks and labels alone.")
+    ] = False,
     cluster: ClusterOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
-    """Predict on images that need no labels."""
+    """Predict on images that need no labels; exit with 1 where some could not be read."""
     from finetune.inference import predict as run_on
 
     wanted = None if words is None else [word.strip() for word in words.split(",")]
-    rows = run_on(run, images, out, words=wanted, cluster=cluster)
+    asked = _confidence_or(run, confidence, threshold)
+    rows = run_on(run, images, out, words=wanted, threshold=asked, pictures=not no_pictures, cluster=cluster)
     if as_json:
-        print_json({"run": str(run), "out": str(out), "predictions": rows})
+        print_json_rows({"run": str(run), "out": str(out)}, "predictions", rows)
+    else:
+        header = [name for name in rows[0] if rows.problems or name != "problem"]
+        print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
+        if len(rows) > _SHOWN:
+            say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
+    if rows.problems:
+        print_failures([" ".join(str(problem).split()) for problem in rows.problems], most=len(rows.problems))
+        raise typer.Exit(1)
+
+
+def _confidence_or(run: Path, confidence: float | None, threshold: float | None) -> float | None:
+    """The threshold of a prediction; of a detector it may be called confidence."""
+    from finetune.engine.runs import open_run
+
+    if confidence is None:
+        return threshold
+    if threshold is not None:
+        raise ToolkitError("--confidence", "does not go with --threshold", "give one of them")
+    learner = open_run(run).learner
+    if learner != "yolo-world":
+        raise ToolkitError("--confidence", f"{run} is a run of {learner}", "use --threshold")
+    return confidence
+
+
+def export(
+    run: RunArg,
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="onnx or torchscript.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files; by default RUN/export/FORM.")
+    ] = None,
+    overwrite: OverwriteOpt = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Write a run's model as files that run without this program, each proven against PyTorch."""
+    from finetune.exporting import export as write
+
+    made = write(run, to, out, overwrite=overwrite)
+    if as_json:
+        print_json({"run": str(run), "out": str(made.out), **made.about})
         return
-    header = list(rows[0])
-    print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
-    if len(rows) > _SHOWN:
-        say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
+    rows = [[one["file"], f"{one['bytes'] / 2**20:.1f}", f"{one['max_difference']:.1e}"] for one in made.about["files"]]
+    print_table(str(made.out), ["file", "MB", "largest difference from PyTorch"], rows)
+    say(f"how to use it: {made.out / 'export.json'}")
 
 
 def _print_metrics(title: str, metrics: Mapping[str, object], rest: str) -> None:
     """The figures of the whole as a table; those of single classes are too many, and `rest` says where they are."""
     told = {name: value for name, value in metrics.items() if name not in ("split_sha256", "seconds")}
     shown = [name for name in told if not _DETAILS.search(name)]
-    print_table(title, ["metric", "value"], [[name, _short(told[name])] for name in shown])
+    print_table(title, ["metric", "value"], [[name, _shown(name, told[name])] for name in shown])
     if len(shown) < len(told):
         say(f"{len(told) - len(shown)} more, by class or size: {rest}")
+
+
+def _shown(name: str, value: object) -> str:
+    return repr(value) if name == "threshold" else _short(value)  # whole, so that it can be given to --threshold
 
 
 def _short(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-@with_links
+@with_layout
 def attempts(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="A baseline and its variations.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the runs; those that stand there are kept.")],
@@ -184,19 +342,24 @@ def attempts(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting of every attempt; may be repeated."),
     ] = None,
+    category: CategoryOpt = None,
+    on_problem: OnProblemOpt = OnProblem.fail,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Make the runs of an attempts file that are missing, and compare them: which one is better, and is it chance?"""
     from finetune.engine.config import parse_settings
     from finetune.experiments.analysis import analyse_attempts
-    from finetune.experiments.attempts import read_attempts, run_attempts
+    from finetune.experiments.attempts import figure_of, run_attempts
+    from finetune.experiments.attempts_file import read_attempts
     from finetune.experiments.report import attempts_json, attempts_rows, write_report
     from toolkit.files.locks import locked
 
-    told = read_attempts(file, data, parse_settings(settings or []))
-    with locked(out), progress_bar("runs") as progress:
+    given = {**parse_settings(settings or []), **_about_data(layout, category, on_problem)}
+    told = read_attempts(file, data, given)
+    with locked(out), progress_bar("runs") as progress, told_at_once(progress, quiet=as_json):
         outcomes = run_attempts(told, out, progress)
-        judgement = analyse_attempts(told.attempts, outcomes)
+        judgement = analyse_attempts(told.attempts, outcomes, *figure_of(told))
         files = write_report(told, judgement, out)
     if as_json:
         print_json({"out": str(out), **attempts_json(judgement)})

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from textwrap import indent
 from typing import Any
 
 from toolkit.errors import ToolkitError
@@ -15,12 +16,14 @@ __all__ = [
     "print_failures",
     "print_json",
     "print_json_error",
+    "print_json_rows",
     "print_manifests",
     "print_notes",
     "print_table",
     "print_verification",
     "progress_bar",
     "say",
+    "told_at_once",
 ]
 
 _PIPE_WIDTH = 120  # columns of a table that no terminal shows
@@ -41,6 +44,32 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def told_at_once(progress: object, *, quiet: bool = False) -> Iterator[list[str]]:
+    """Print on stderr what a learner tells while the block runs: its notes, and where no bar shows them its epochs.
+
+    Args:
+        progress: what `progress_bar` yields; None where there is no terminal.
+        quiet: tell notes alone.
+
+    Yields:
+        The notes that were told, as they come.
+    """
+    from finetune.engine.remarks.telling import listening
+
+    notes: list[str] = []
+
+    def told(kind: str, text: str) -> None:
+        if kind == "note" and text not in notes:  # the runs of attempts find the same
+            notes.append(text)
+            print_notes([text])
+        elif kind == "progress" and progress is None and not quiet and sys.stderr is not None:
+            print(text, file=sys.stderr, flush=True)
+
+    with listening(told):
+        yield notes
 
 
 def say(text: str) -> None:
@@ -111,12 +140,12 @@ def print_notes(notes: Iterable[str]) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def print_failures(lines: Sequence[str]) -> None:
-    """What a check found wrong, on stderr, the first lines of it."""
-    for line in lines[:_SHOWN]:
+def print_failures(lines: Sequence[str], most: int = _SHOWN) -> None:
+    """What a check found wrong, on stderr, at most so many lines of it."""
+    for line in lines[:most]:
         print(f"failed: {line}", file=sys.stderr)
-    if len(lines) > _SHOWN:
-        print(f"failed: {len(lines) - _SHOWN} more; --json lists all", file=sys.stderr)
+    if len(lines) > most:
+        print(f"failed: {len(lines) - most} more; --json lists all", file=sys.stderr)
 
 
 def print_error(error: ToolkitError) -> None:
@@ -139,3 +168,19 @@ def print_json(value: Mapping[str, object]) -> None:
     import orjson
 
     say(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def print_json_rows(about: Mapping[str, object], name: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """One JSON object on stdout: `about`, and a list of rows as its last member, which are taken one at a time."""
+    import orjson
+
+    def told(value: object) -> str:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+
+    say(told(about).removesuffix("\n}") + f",\n  {told(name)}: [")
+    before = None
+    for row in rows:
+        if before is not None:
+            say(before + ",")
+        before = indent(told(row), "    ")
+    say(f"{before or ''}\n  ]\n}}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from toolkit.errors import ToolkitError
 
@@ -92,13 +93,18 @@ def unique_keys(paths: Sequence[Path]) -> list[str]:
     Raises:
         ToolkitError: a file is named twice.
     """
-    whole = [path.resolve() for path in paths]
+    whole = [os.path.realpath(path) for path in paths]  # texts, since there may be very many
     twice = next((path for path, count in Counter(whole).items() if count > 1), None)
     if twice is not None:
         raise ToolkitError(twice, "is named twice", "name each image once")
-    bare = [path.with_suffix("").parts for path in whole]
-    parts = bare if len(set(bare)) == len(bare) else [path.parts for path in whole]
-    depth = 1
-    while len({one[-depth:] for one in parts}) < len(parts):
+    depth, bare = 1, len({_end(path, bare=True) for path in whole}) == len(whole)
+    while len({_end(path, depth, bare=bare) for path in whole}) < len(whole):
         depth += 1
-    return ["/".join(part for part in one[-depth:] if part != "/") for one in parts]
+    return [_end(path, depth, bare=bare) for path in whole]
+
+
+def _end(path: str, depth: int = 0, *, bare: bool) -> str:
+    """The last `depth` parts of a whole path, or all of them, with the file's ending or without."""
+    pure = PurePath(path)
+    parts = (pure.with_suffix("") if bare else pure).parts
+    return "/".join(part for part in parts[-depth:] if part != "/")

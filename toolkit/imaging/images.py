@@ -16,6 +16,7 @@ import numpy.typing as npt
 from toolkit.errors import ToolkitError
 from toolkit.imaging.jpeg import JPEG_SIGNATURE, jpeg_size
 from toolkit.imaging.limits import MOST_A_SIDE, MOST_PIXELS, check_room, too_large
+from toolkit.imaging.memory import pixels_of
 from toolkit.imaging.opening import check_whole, open_with_pillow, read_file, unreadable
 from toolkit.imaging.orientation import (
     UPRIGHT,
@@ -108,6 +109,9 @@ def read_header(path: Path) -> ImageHeader:
     Raises:
         ToolkitError: the file cannot be opened, is empty, cut short, or no image.
     """
+    held = pixels_of(path)
+    if held is not None:
+        return ImageHeader(held.shape[1], held.shape[0], 3)
     try:
         with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
@@ -206,6 +210,9 @@ def _depth(pixels: npt.NDArray[np.integer]) -> int:
 
 def _read_deep(path: Path) -> npt.NDArray[np.integer]:
     """Upright BGR pixels (H, W, 3): uint8, or uint16 as the file has them."""
+    held = pixels_of(path)
+    if held is not None:
+        return held
     data = read_file(path)
     check_whole(path, data)
     pixels = decode(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)

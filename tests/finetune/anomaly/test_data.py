@@ -1,4 +1,4 @@
-"""What a VAE may learn from, whether its product lies at any angle, and where the truth is."""
+"""What an anomaly detector may learn from, whether its product lies at any angle, and where the truth is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from converters import convert
+from finetune.anomaly.data import choose_good, has_random_pose, train_views, truth_masks
 from finetune.engine.splits import ImageRecord, ImageRecords, SplitConfig, open_examples
-from finetune.vae.data import choose_good, has_random_pose, train_views, truth_masks
 from tests.commands import make_dataset
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError

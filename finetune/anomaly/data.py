@@ -1,10 +1,11 @@
-"""What a VAE learns from and is judged by: good images of one product, some held out, and masks of the defects."""
+"""What an anomaly detector learns from and is judged by: good images of one product, some held out, and truth masks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,11 +13,11 @@ import numpy.typing as npt
 import torch
 
 from converters.sources import LayoutLike, SourceLike, open_source
+from finetune.anomaly.config import AnomalyConfig, Augment
 from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import ImageRecord, ImageRecords, SplitConfig, open_examples
-from finetune.vae.config import Augment
 from toolkit.dataset.samples import GOOD
 from toolkit.dataset.splits import split_dataset
 from toolkit.errors import ToolkitError
@@ -25,6 +26,7 @@ __all__ = [
     "GoodImages",
     "choose_good",
     "has_random_pose",
+    "open_good",
     "open_good_examples",
     "train_views",
     "truth_masks",
@@ -51,7 +53,13 @@ class GoodImages:
     how: str
 
 
-def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike = None) -> ImageRecords:
+def open_good_examples(
+    data: SourceLike,
+    split: SplitConfig,
+    layout: LayoutLike = None,
+    categories: str | Sequence[str] = (),
+    on_problem: Literal["fail", "skip"] = "fail",
+) -> ImageRecords:
     """As `open_examples`; but the data's own subsets, where train holds defects, as folders of good and bad do, change.
 
     All defects of train are test then, and where no good image is, a share of the good ones of train is drawn for it.
@@ -59,7 +67,7 @@ def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike 
     Raises:
         ToolkitError: as `open_examples`.
     """
-    examples = open_examples(data, split, layout)
+    examples = open_examples(data, split, layout, categories, on_problem)
     train = examples.subset("train")
     defects = {one.key for one in train if one.label != GOOD}
     if split.file is not None or split.strategy != "native" or not defects or examples.source is None:
@@ -80,47 +88,67 @@ def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike 
     )
 
 
-def choose_good(examples: ImageRecords, hold_out: float, seed: int) -> GoodImages:
+def open_good(data: SourceLike, config: AnomalyConfig) -> ImageRecords:
+    """As `open_good_examples`, with what a detector was told.
+
+    Raises:
+        ToolkitError: as `open_examples`.
+    """
+    return open_good_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
+def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> GoodImages:
     """Decide what is trained on. Test images are neither trained on nor held out.
 
     Args:
         examples: split images.
-        hold_out: share of the good train images that are held out, where there are no good ones in val.
+        hold_out: share of the good train images that are held out, where there are no good ones in val; None where
+            none has to be.
         seed: of that draw.
 
     Raises:
         ToolkitError: there is more than one product, a defect in train, or there are too few good images.
     """
-    products = sorted({example.category for example in examples.examples})
-    if len(products) > 1:
-        named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
-        raise ToolkitError(
-            examples.root, f"holds {len(products)} products ({named}), and a VAE learns one", "name a product's folder"
-        )
+    _check_one_product(examples)
     train = examples.subset("train")
-    defective = next((example for example in train if example.label != GOOD), None)
-    if defective is not None:
-        raise ToolkitError(
-            defective.image,
-            f"is a defect ({defective.label}) among the train images, and a VAE learns from good ones alone",
-            "use --set split.strategy=native, or a split file whose train images are good",
-        )
-    held = [example for example in examples.subset("val") if example.label == GOOD]
-    if held:
-        how = "the good images of val"
-    else:
-        number = min(max(FEWEST_GOOD, round(hold_out * len(train))), max(0, len(train) - FEWEST_GOOD))
-        order = np.random.default_rng((seed, 0x600D)).permutation(len(train))[:number]
-        keys = {train[index].key for index in order}
+    held, how = [one for one in examples.subset("val") if one.label == GOOD], "the good images of val"
+    if not held and hold_out is not None:
+        keys = _drawn(train, hold_out, seed)
         held, train = [one for one in train if one.key in keys], [one for one in train if one.key not in keys]
-        how = f"{number} good images of train"
-    if len(train) < FEWEST_GOOD or len(held) < FEWEST_GOOD:
+        how = f"{len(keys)} good images of train"
+    if len(train) < FEWEST_GOOD or (len(held) < FEWEST_GOOD and hold_out is not None):
         raise ToolkitError(
             examples.root,
             f"has too few good images: {len(train)} to train on and {len(held)} to hold out",
             f"give {FEWEST_GOOD} or more for each (train/good, or good images of val)",
         )
     return GoodImages(train, held, how)
+
+
+def _check_one_product(examples: ImageRecords) -> None:
+    """Refuse several products, and defects among the train images."""
+    products = sorted({example.category for example in examples.examples})
+    if len(products) > 1:
+        named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
+        raise ToolkitError(
+            examples.root,
+            f"holds {len(products)} products ({named}), and an anomaly detector learns one",
+            "name a product's folder",
+        )
+    defective = next((example for example in examples.subset("train") if example.label != GOOD), None)
+    if defective is not None:
+        raise ToolkitError(
+            defective.image,
+            f"is a defect ({defective.label}) among the train images, and an anomaly detector learns from good ones",
+            "use --set split.strategy=native, or a split file whose train images are good",
+        )
+
+
+def _drawn(train: Sequence[ImageRecord], share: float, seed: int) -> set[str]:
+    """Keys of a share of the images, of enough of them on both sides where there are so many."""
+    number = min(max(FEWEST_GOOD, round(share * len(train))), max(0, len(train) - FEWEST_GOOD))
+    order = np.random.default_rng((seed, 0x600D)).permutation(len(train))[:number]
+    return {train[index].key for index in order}
 
 
 def has_random_pose(examples: Sequence[ImageRecord], seed: int = 0, most: int = 200) -> bool:

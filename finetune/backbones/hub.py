@@ -1,0 +1,165 @@
+"""Published weights that are fetched once: from torchvision's and timm's addresses, and from the Hugging Face hub."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import huggingface_hub
+import timm
+import torch
+from huggingface_hub import constants
+from huggingface_hub.errors import EntryNotFoundError
+
+from finetune.backbones.models import timm_config
+from finetune.backbones.names import TIMM
+from finetune.engine.checkpoints import read_tensors
+from finetune.engine.runs import file_sha256
+from toolkit.errors import ToolkitError
+
+__all__ = ["PublishedByTimm", "Weights", "fetch_url", "published_by_timm", "weights_of_timm"]
+
+_PATIENCE = 10  # seconds, for the first answer of a hub: its own client would try for minutes
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # where a repository of timm's has its weights
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Weights, and where they come from.
+
+    Attributes:
+        state: name -> tensor.
+        source: the package, address or file, in words.
+        sha256: of their file.
+        licence: that they are given under, as far as their source says.
+    """
+
+    state: Mapping[str, torch.Tensor]
+    source: str
+    sha256: str
+    licence: str | None = None
+
+
+def fetch_url(name: str, url: str) -> Path:
+    """The file behind an address, in torch's cache; it is fetched where it is not there yet.
+
+    Args:
+        name: of the backbone, for the message.
+        url: a file whose name carries the beginning of its hash.
+
+    Raises:
+        ToolkitError: it cannot be fetched.
+    """
+    folder = Path(torch.hub.get_dir(), "checkpoints")
+    file = folder / Path(url).name
+    if not file.is_file():
+        hashed = torch.hub.HASH_REGEX.search(file.name)
+        try:
+            _ask(url)
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(file), hashed[1] if hashed else None, progress=False)
+        except (OSError, RuntimeError) as error:
+            raise _cannot_fetch(name, url, folder, error) from error
+    return file
+
+
+def weights_of_timm(name: str) -> Weights:
+    """Weights of a backbone of timm: from the cache of the hub, or over the network.
+
+    Raises:
+        ToolkitError: there are none, or they cannot be fetched or read.
+    """
+    told = timm_config(name)
+    repository = told.get("hf_hub_id")
+    if told.get("custom_load") or not (repository or told.get("url")):
+        problem = "are not published in a form that is read here" if told.get("custom_load") else "are not published"
+        raise ToolkitError(f"weights of {name}", problem, "name a file with --set weights=FILE, or use weights=none")
+    if repository:
+        file, source = _from_hub(name, repository, told.get("hf_hub_filename"))
+    else:
+        file, source = fetch_url(name, told["url"]), str(told["url"])
+    remedy = "remove it: it will be fetched again"
+    state = read_tensors(file, problem="is damaged, or made to run code", remedy=remedy)
+    state = state.get("state_dict", state) if isinstance(state, Mapping) else None
+    if not isinstance(state, Mapping):
+        raise ToolkitError(file, "holds no weights", remedy)
+    return Weights(state, source, file_sha256(file), told.get("license"))
+
+
+@dataclass(frozen=True)
+class PublishedByTimm:
+    """A model of timm and its weights: as `BackboneFacts`, as far as timm says it without building the model."""
+
+    name: str
+    image_size: int
+    weights: str
+    licence: str
+
+
+def published_by_timm(word: str) -> list[PublishedByTimm]:
+    """The models of timm with a word in their names that have weights which are read here, sorted by name.
+
+    Raises:
+        ToolkitError: there are none.
+    """
+    found = []
+    for name in timm.list_pretrained(f"*{word}*"):
+        told = timm_config(TIMM + name)
+        place = f"huggingface.co/{told['hf_hub_id']}" if told.get("hf_hub_id") else told.get("url")
+        if place and not told.get("custom_load"):
+            found.append(PublishedByTimm(TIMM + name, told["input_size"][-1], place, told.get("license") or ""))
+    if not found:
+        raise ToolkitError(f"--timm {word}", f"timm {timm.__version__} has no such model", "use a part of a name")
+    return found
+
+
+def _from_hub(name: str, repository: str, filename: str | None) -> tuple[Path, str]:
+    """A file of weights of a repository of the Hugging Face hub, and its address."""
+    repository, _, revision = repository.partition("@")
+    names, wanted = (filename,) if filename else _HUB_FILES, revision or None
+    for one in names:
+        cached = huggingface_hub.try_to_load_from_cache(repository, one, revision=wanted)
+        if isinstance(cached, str):
+            return Path(cached), _address(repository, one, wanted)
+    folder = Path(constants.HF_HUB_CACHE)
+    for one in names:
+        url = _address(repository, one, wanted)
+        try:
+            if constants.HF_HUB_OFFLINE:
+                raise OSError("HF_HUB_OFFLINE is set")
+            _ask(url)
+            return Path(huggingface_hub.hf_hub_download(repository, one, revision=wanted)), url
+        except EntryNotFoundError:
+            continue
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _cannot_fetch(name, url, folder, error) from error
+    raise ToolkitError(f"weights of {name}", f"{repository} has none", "name a file with --set weights=FILE")
+
+
+def _address(repository: str, file: str, revision: str | None) -> str:
+    return f"{constants.ENDPOINT}/{repository}/resolve/{revision or 'main'}/{file}"
+
+
+def _ask(url: str) -> None:
+    """Whether an address answers at all.
+
+    Raises:
+        OSError: it does not.
+    """
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_PATIENCE).close()
+    except urllib.error.HTTPError as error:  # an answer, whatever it is: the client says what it means
+        error.close()
+
+
+def _cannot_fetch(name: str, url: str, folder: Path, error: Exception) -> ToolkitError:
+    reason = " ".join(str(getattr(error, "reason", None) or error).split())[:120]
+    return ToolkitError(
+        f"weights of {name}",
+        f"cannot be fetched from {url} ({reason})",
+        f"go online once (they are kept in {folder}), name a file with --set weights=FILE, begin at random with --set "
+        "weights=none, or use --set backbone=efficientnet_lite0, whose weights are installed",
+    )

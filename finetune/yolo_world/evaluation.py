@@ -1,0 +1,110 @@
+"""How well a detector does: mAP, what its best score tells of good images and defects, and what to think of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from converters.sources import Source
+from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
+from finetune.metrics.rejection import rejection_metrics
+from finetune.yolo_world.config import YoloWorldConfig
+from finetune.yolo_world.data import labelled_images
+from finetune.yolo_world.predictor import Detector
+from toolkit.dataset.samples import GOOD
+from toolkit.geometry.labels import Instance
+
+__all__ = [
+    "LOWEST_SCORE",
+    "MeasuredDetections",
+    "figures",
+    "measure_detector",
+    "rejection_figures",
+    "run_figures",
+]
+
+LOWEST_SCORE = 0.001
+"""From which on detections count for mAP; what scores lower is as if nothing had been found."""
+
+_MOST_DRAWN = 24
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredDetections:
+    """Truth and results of some images.
+
+    Attributes:
+        truth: in COCO's form.
+        results: in COCO's form, from a score of .001 on.
+        best: key -> the highest score in the image; 0 where nothing was found.
+        defective: key -> whether the image shows a defect.
+        shown: the detections of the first images.
+        labelled: what is labelled in these.
+    """
+
+    truth: dict[str, Any]
+    results: list[dict[str, Any]]
+    best: dict[str, float]
+    defective: dict[str, bool]
+    shown: list[Detections]
+    labelled: list[tuple[Instance, ...]]
+
+
+def measure_detector(
+    detector: Detector, source: Source, chosen: Mapping[str, str], config: YoloWorldConfig
+) -> MeasuredDetections:
+    """Look for defects in some images whose labels are known.
+
+    Args:
+        detector: what looks.
+        source: a dataset or a label tree.
+        chosen: key -> subset of the images in question.
+        config: how classes and instances are made.
+
+    Raises:
+        ToolkitError: a file is at fault.
+    """
+    labelled = list(labelled_images(source, chosen, config, detector.classes))
+    defects = {sample.key: sample.defect != GOOD for sample in source.dataset if sample.key in chosen}
+    truth = coco_truth(labelled, detector.classes)
+    paths = [image.path for image in labelled if image.path is not None]
+    results: list[dict[str, Any]] = []
+    best: dict[str, float] = {}
+    shown: list[Detections] = []
+    for image, found in zip(labelled, detector.detect(paths, confidence=LOWEST_SCORE), strict=True):
+        named = replace(found, key=image.key)
+        results += coco_results([named], truth)
+        best[image.key] = float(found.scores.max(initial=0))
+        if len(shown) < _MOST_DRAWN:
+            shown.append(named)
+    marked = [image.instances for image in labelled[: len(shown)]]
+    return MeasuredDetections(truth, results, best, {key: defects[key] for key in best}, shown, marked)
+
+
+def rejection_figures(found: MeasuredDetections, confidence: float) -> dict[str, float]:
+    """As `rejection_metrics`, of images that are rejected where a detection scores higher than `confidence`."""
+    scores = np.array(list(found.best.values()))
+    rejected = rejection_metrics(list(found.defective.values()), scores > confidence, scores)
+    return {**rejected, "threshold": confidence}
+
+
+def figures(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, masks: bool) -> dict[str, Any]:
+    """The figures of where defects are: mAP of boxes, of masks where there are some, and of each class."""
+    boxes = average_precision(truth, results)
+    told: dict[str, Any] = {"map50": boxes.map50, "map50_95": boxes.map50_95}
+    if masks:
+        planes = average_precision(truth, results, "segm")
+        told |= {"mask_map50": planes.map50, "mask_map50_95": planes.map50_95}
+    told |= {"images": len(truth["images"]), "instances": len(truth["annotations"])}
+    for name, (wide, half) in boxes.per_class.items():
+        told |= {f"map50_class_{name}": half, f"map50_95_class_{name}": wide}
+    return told
+
+
+def run_figures(found: MeasuredDetections, detector: Detector, confidence: float) -> dict[str, Any]:
+    """As metrics.json."""
+    told = figures(found.truth, found.results, masks=detector.masks)
+    return {**told, **rejection_figures(found, confidence)}
