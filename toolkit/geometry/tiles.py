@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -131,14 +132,20 @@ class Cut:
     slivers: int
 
 
-def cut_labels(image: LabelledImage, window: Window) -> Cut:
+def cut_labels(image: LabelledImage, window: Window, near: Iterable[int] | None = None) -> Cut:
     """The labels of a tile: of each instance the pixels, or the part of the box, in its window.
 
     An instance stays one, also where its part in the tile falls into several. The class of the tile is that of what it
     shows. Its file is a PNG, unless the tile is the whole image.
+
+    Args:
+        image: what is cut.
+        window: where.
+        near: numbers of the instances that may reach into the tile, in their order; None for all.
     """
     pieces, whole, partial, slivers = list[Instance](), list[int](), list[int](), 0
-    for number, one in enumerate(image.instances):
+    for number in range(len(image.instances)) if near is None else near:
+        one = image.instances[number]
         piece = _piece(one, window)
         if piece is not None:
             pieces.append(piece)
@@ -200,7 +207,13 @@ def plan_tiles(image: LabelledImage, tiles: Tiles) -> tuple[list[Cut], int]:
     Where a train image is to have some of these only, they are those whose keys have the lowest SHA-256: the same
     whatever else there is.
     """
-    cuts = [cut_labels(image, window) for window in tile_windows(image.width, image.height, tiles)]
+    boxes = np.array([one.window for one in image.instances], np.int64).reshape(-1, 4)
+    cuts = []
+    for window in tile_windows(image.width, image.height, tiles):
+        x0, y0, x1, y1 = window
+        # A pixel beyond, since boxes that are no whole pixels may reach as far.
+        near = (boxes[:, 0] <= x1) & (boxes[:, 1] <= y1) & (boxes[:, 2] >= x0) & (boxes[:, 3] >= y0)
+        cuts.append(cut_labels(image, window, np.flatnonzero(near).tolist()))
     empty = [cut.image.key for cut in cuts if not cut.image.instances]
     if tiles.background is None or image.subset != "train" or len(empty) <= tiles.background:
         return cuts, 0
