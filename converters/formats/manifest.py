@@ -82,6 +82,7 @@ class _Tiled(Record):
     tiles: Count
     background: Count
     left_out: Count
+    not_asked_for: Count = 0
     parts: _Parts
 
 

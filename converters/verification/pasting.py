@@ -87,17 +87,18 @@ def _painted(image: LabelledImage, ids: dict[str, int]) -> npt.NDArray[np.uint16
     return paint(image.instances, numbers, (0, 0, image.width, image.height), np.uint16)
 
 
-def missing_tiles(records: Sequence[LabelRecord], truth: LabelledImage, tiles: Tiles) -> list[str]:
+def missing_tiles(records: Sequence[LabelRecord], truth: LabelledImage, tiles: Tiles, *, selected: bool) -> list[str]:
     """What is wrong with the tiles that a tree has of an image: some are not there, or are none of it.
 
-    Where tiles without an object may be left out, those that show one may not.
+    Where tiles without an object may be left out, those that show one may not. Some objects alone were asked for where
+    it is `selected`: then tiles that show others are no background.
     """
     key = truth.key
     windows = tile_windows(truth.width, truth.height, tiles)
     there = [window_in(record.sample.key, truth.width, truth.height, tiles) for record in records]
     strange = [one.sample.key for one, window in zip(records, there, strict=True) if window is None]
     cuts = [cut_labels(truth, window).image for window in windows if window not in there]
-    lacks = [cut.key for cut in cuts if tiles.background is None or cut.instances]
+    lacks = [cut.key for cut in cuts if cut.instances or (tiles.background is None and not selected)]
     found = [f"{one}: is no tile of its image of {truth.width} x {truth.height} pixels" for one in strange]
     if lacks:
         shown = ", ".join(lacks[:_SHOWN]) + (", ..." if len(lacks) > _SHOWN else "")

@@ -219,7 +219,7 @@ def _pasted(
             continue
         if not way.format.tells_classes:
             truth = truth.binary()
-        failures = missing_tiles(records, truth, way.settings.tiles)
+        failures = missing_tiles(records, truth, way.settings.tiles, selected=bool(way.settings.selection))
         try:
             pasted = paste_back(records, truth, way.settings.tiles, way.format, way.holds)
         except ToolkitError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from converters.formats.base import Encoded, Settings
 from converters.formats.label_tree import image_header
 from converters.formats.registry import find_format
+from converters.protocols import Member
 from converters.writing.checks import check_kind
 from converters.writing.conversion import Rendered
 from converters.writing.items import Item
@@ -35,7 +36,7 @@ def render(item: Item, formats: Sequence[str], settings: Settings) -> tuple[Rend
             return (_excluded(member.sample, subset, selected),)
         check_kind(member, formats)
         if settings.tiles is not None:
-            return _tiles(member.sample, subset, selected, formats, settings)
+            return _tiles(member, subset, selected, formats, settings)
         return (_whole(member.sample, subset, selected, formats, settings),)
     except ToolkitError as error:
         return (Rendered(member.sample, subset, error.problems, ()),)
@@ -61,7 +62,7 @@ def _whole(sample: Sample, subset: str, selected: Selected, formats: Sequence[st
 
 
 def _tiles(
-    sample: Sample, subset: str, selected: Selected, formats: Sequence[str], settings: Settings
+    member: Member, subset: str, selected: Selected, formats: Sequence[str], settings: Settings
 ) -> tuple[Rendered, ...]:
     """What is said of an image, and the tiles that are cut from it.
 
@@ -71,9 +72,13 @@ def _tiles(
     image, lies = selected.labelled.image, selected.labelled.lies
     if settings.tiles is None:
         return ()
-    cuts, left_out = plan_tiles(image, settings.tiles)
+    sample, asked, every = member.sample, settings.selection, None
+    if asked.only or asked.max_area is not None:  # what else it shows is no background
+        whole = replace(settings, selection=replace(asked, only=(), max_area=None))
+        every = read_selected(member, whole, subset).labelled.image
+    cuts, left_out, others = plan_tiles(image, settings.tiles, every)
     photos = cut_photos(image, cuts)
-    found = [head_of(sample, subset, selected, cuts, left_out)]
+    found = [head_of(sample, subset, selected, cuts, (left_out, others))]
     for cut, photo in zip(cuts, photos, strict=True):
         encoded = _encoded(cut.image, formats, settings, False if photo else lies)
         slivers = left_out_of_tile(cut)

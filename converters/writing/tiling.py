@@ -93,15 +93,19 @@ def cut_photos(image: LabelledImage, cuts: Sequence[Cut]) -> list[bytes]:
     return [encode_png(tile_pixels(pixels, window)) for window in windows]
 
 
-def head_of(sample: Sample, subset: str, selected: Selected, cuts: Sequence[Cut], left_out: int) -> Rendered:
-    """What is said of an image whose tiles follow: what of it is left out, and what is counted of it."""
+def head_of(sample: Sample, subset: str, selected: Selected, cuts: Sequence[Cut], lacks: tuple[int, int]) -> Rendered:
+    """What is said of an image whose tiles follow: what of it is left out, and what is counted of it.
+
+    `lacks`: tiles that show no object, and those that show one that is not asked for, which are not written.
+    """
     labelled = selected.labelled
     whole = {number for cut in cuts for number in cut.whole}
     uncut = len(cuts) == 1 and not is_cut(cuts[0].window, labelled.image.width, labelled.image.height)
     counts = {
         "images": 1,
         "uncut": int(uncut),
-        "left_out": left_out,
+        "left_out": lacks[0],
+        "not_asked_for": lacks[1],
         "found": len(labelled.image.instances),
         "whole": len(whole),
     }
@@ -136,6 +140,8 @@ def tiles_note(manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield f"{told['images']} image(s) became {told['tiles']} tiles, {told['background']} of them without an object"
     if told["left_out"]:
         yield f"{told['left_out']} tile(s) without an object are left out, as --tiles-background says"
+    if told.get("not_asked_for"):
+        yield f"{told['not_asked_for']} tile(s) are left out, and no background: none of their objects is asked for"
     if parts["cut"]:
         yield f"{parts['cut']} of {parts['found']} object(s) are whole in no tile: their parts are labelled in several"
 

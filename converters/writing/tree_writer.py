@@ -337,6 +337,7 @@ class TreeWriter:
                 "tiles": sums["images"],
                 "background": sums["background"],
                 "left_out": told["left_out"],
+                **({"not_asked_for": told["not_asked_for"]} if told["not_asked_for"] else {}),
                 "parts": {**parts, "written": sums["instances"]},
             }
         }

@@ -201,8 +201,11 @@ def _piece(one: Instance, window: Window) -> Instance | None:
     return replace(piece, bbox=(px0 - left, py0 - top, px1 - left, py1 - top), attributes=one.attributes)
 
 
-def plan_tiles(image: LabelledImage, tiles: Tiles) -> tuple[list[Cut], int]:
-    """The tiles of an image that are written, row by row, and how many that show no object are not.
+def plan_tiles(image: LabelledImage, tiles: Tiles, every: LabelledImage | None = None) -> tuple[list[Cut], int, int]:
+    """The tiles of an image that are written, row by row.
+
+    With them how many that show no object are left out, since no more are wanted; and how many are that show an object
+    of `every`, which has those too that are not asked for, and none of `image`: they are no background.
 
     Where a train image is to have some of these only, they are those whose keys have the lowest SHA-256: the same
     whatever else there is.
@@ -214,8 +217,12 @@ def plan_tiles(image: LabelledImage, tiles: Tiles) -> tuple[list[Cut], int]:
         # A pixel beyond, since boxes that are no whole pixels may reach as far.
         near = (boxes[:, 0] <= x1) & (boxes[:, 1] <= y1) & (boxes[:, 2] >= x0) & (boxes[:, 3] >= y0)
         cuts.append(cut_labels(image, window, np.flatnonzero(near).tolist()))
-    empty = [cut.image.key for cut in cuts if not cut.image.instances]
+    shown = cuts
+    if every is not None:
+        shown = [cut for cut in cuts if cut.image.instances or not cut_labels(every, cut.window).image.instances]
+    empty = [cut.image.key for cut in shown if not cut.image.instances]
+    others = len(cuts) - len(shown)
     if tiles.background is None or image.subset != "train" or len(empty) <= tiles.background:
-        return cuts, 0
+        return shown, 0, others
     drawn = {*sorted(empty, key=lambda key: hashlib.sha256(key.encode()).digest())[: tiles.background]}
-    return [cut for cut in cuts if cut.image.instances or cut.image.key in drawn], len(empty) - len(drawn)
+    return [one for one in shown if one.image.instances or one.image.key in drawn], len(empty) - len(drawn), others

@@ -213,6 +213,19 @@ def test_boxes_alone_and_beside_masks(tmp_path: Path) -> None:
     assert verify(tmp_path / "mixed").passed
 
 
+def test_a_tile_that_shows_what_is_not_asked_for_is_no_background(tmp_path: Path) -> None:
+    far = {"bbox": [2, 2, 4, 4], "area": 16, "segmentation": [[2, 2, 6, 2, 6, 6, 2, 6]]}
+    near = {"bbox": [40, 30, 8, 8], "area": 64, "segmentation": [[40, 30, 48, 30, 48, 38, 40, 38]]}
+    tree = boxed_tree(tmp_path / "tree", [[far, near]])
+    every = convert(tree, tmp_path / "every", "coco", tiles=Tiles(32, 0)).manifests["coco"]
+    report = convert(tree, tmp_path / "few", "coco", tiles=Tiles(32, 0), max_area=20)
+    told = report.manifests["coco"]
+    assert (every["tiles"]["tiles"], told["tiles"]["tiles"], told["tiles"]["not_asked_for"]) == (4, 2, 2)
+    assert [one.key for one in read_labels(tmp_path / "few/coco")] == ["0@x0y0", "0@x0y8"]
+    assert any("2 tile(s) are left out, and no background" in note for note in report.notes)
+    assert verify(tmp_path / "few").passed
+
+
 def photos(root: Path) -> Path:
     """A JPEG that lies on its side, a picture of 16 bits and one with alpha, with masks."""
     mask, rng = np.zeros((80, 60), np.uint8), np.random.default_rng(0)

@@ -66,7 +66,7 @@ def test_tiles_put_together_are_the_mask(seed: int, tiles: Tiles, width: int, he
     rng = np.random.default_rng(seed)
     mask = rng.random((height, width)) < rng.choice([0.003, 0.05])
     image = label_mask("a", mask)
-    cuts, left_out = plan_tiles(image, tiles)
+    cuts, left_out, _ = plan_tiles(image, tiles)
     pasted = np.zeros_like(mask)
     for cut in cuts:
         x0, y0, x1, y1 = cut.window
@@ -86,7 +86,7 @@ def test_what_fits_into_the_overlap_is_whole_in_a_tile() -> None:
     for x in range(180):
         mask = np.zeros((40, 200), np.bool_)
         mask[3:9, x : x + 12] = True
-        cuts, _ = plan_tiles(label_mask("a", mask), Tiles(64, 0.2))
+        cuts, _, _ = plan_tiles(label_mask("a", mask), Tiles(64, 0.2))
         assert any(cut.whole for cut in cuts), x
 
 
@@ -94,13 +94,13 @@ def test_of_a_train_image_some_background_is_drawn_and_all_that_shows_something_
     mask = np.zeros((300, 300), np.bool_)
     mask[10:20, 10:20] = True
     image = label_mask("a", mask)
-    every, _ = plan_tiles(image, Tiles(64, 0))
-    few, left_out = plan_tiles(image, Tiles(64, 0, background=3))
+    every, _, _ = plan_tiles(image, Tiles(64, 0))
+    few, left_out, _ = plan_tiles(image, Tiles(64, 0, background=3))
     assert (len(every), len(few), left_out) == (25, 4, 21)
     assert [cut.window for cut in few if cut.image.instances] == [(0, 0, 64, 64)]
-    less, _ = plan_tiles(image, Tiles(64, 0, background=2))
+    less, _, _ = plan_tiles(image, Tiles(64, 0, background=2))
     assert {cut.window for cut in less} < {cut.window for cut in few} < {cut.window for cut in every}
-    tested, left_out = plan_tiles(replace(image, subset="test"), Tiles(64, 0, background=0))
+    tested, left_out, _ = plan_tiles(replace(image, subset="test"), Tiles(64, 0, background=0))
     assert (len(tested), left_out) == (25, 0)
 
 
