@@ -2,7 +2,7 @@
 
     python -m benchmarks.backbones
 
-Writes finetune/classification/backbones.csv anew; needs no network and no weights.
+Writes finetune/backbones/backbone.csv anew; needs no network and no weights.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from torchvision import models
 
-from finetune.classification.backbone_models import head_name, skeleton
-from finetune.classification.names import PACKAGED
+from finetune.backbones.models import head_name, skeleton
+from finetune.backbones.names import PACKAGED
 
 TABLE = Path(__file__).resolve().parents[1] / "finetune" / "classification" / "backbones.csv"
 COLUMNS = ("name", "image_size", "features", "parameters", "megabytes", "weights", "licence")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "guide.md"
+PROGRESS = re.compile(r"^(epoch|run) \d+ of \d+: .*\n?", re.MULTILINE)  # which nobody reads afterwards
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -37,7 +38,8 @@ def run(command: str, folder: Path) -> tuple[int, str]:
         text=True,
         check=False,
     )
-    return done.returncode, "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+    output = PROGRESS.sub("", done.stdout).strip("\n")
+    return done.returncode, "\n".join(line.rstrip() for line in output.splitlines())
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What pretraining is worth: the coursework's baseline, from noise, beside EfficientNet-Lite0 with its weights and without.
+"""What pretraining is worth: EfficientNet-Lite0 with its weights and without, beside ResNet18 from noise.
 
     python -m benchmarks.pretraining DATA --out DIR [--set KEY=VALUE ...] [--seeds 1]
 

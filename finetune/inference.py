@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converters.sources import LayoutLike, open_source
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import Row, Run, open_run, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
@@ -49,9 +52,16 @@ class TrainedRun(Run):
         """What to know of the run."""
         return tuple(self.environment().get("notes", ()))
 
-    def evaluate(self, data: str | Path | None = None, **wanted: Any) -> Row:
+    def evaluate(
+        self,
+        data: str | Path | None = None,
+        *,
+        layout: LayoutLike = None,
+        notes: list[str] | None = None,
+        **wanted: Any,
+    ) -> Row:
         """As `finetune.evaluate`."""
-        return evaluate(self, data, **wanted)
+        return evaluate(self, data, layout=layout, notes=notes, **wanted)
 
     def predict(
         self,
@@ -139,17 +149,22 @@ def evaluate(
     max_false_reject: float | str | None = None,
     max_escape: float | str | None = None,
     promise: str = "expected",
+    layout: LayoutLike = None,
+    notes: list[str] | None = None,
 ) -> Row:
     """Evaluate the best checkpoint of a run.
 
     Args:
         run: a run directory.
-        data: None for the test images of the data that it was trained on; or other data, all of which is test.
+        data: None for the test images of the data that it was trained on; or other data, all of which is test, but for
+            images whose very bytes it was trained on.
         threshold: to be used instead of its own, as for `predict`.
         max_false_reject: or one that rejects at most this share of good images, such as .05 or "5 %".
         max_escape: or one that lets at most this share of defective images pass. Both are chosen by images that the run
             was neither trained nor tested on: those of val, or held out.
         promise: of such a share: "expected" keeps it on average, "sure" with 95 % confidence.
+        layout: of `data`; as that of the training, or found by itself, if None.
+        notes: gets what there is to know of the figures, such as which images they are of.
 
     Returns:
         As metrics.json.
@@ -158,9 +173,19 @@ def evaluate(
         ToolkitError: the run or the data are at fault, or such a threshold cannot be promised.
     """
     opened, place = _opened(run), None if data is None else Path(data)
+    if layout is not None and place is None:
+        raise ToolkitError("--layout", "is of other data, and none is named", "name DATA, or leave it out")
     wanted = Wanted(threshold, max_false_reject, max_escape, promise)
     opened, promised = choose_threshold(opened, wanted, place)
-    return {**find_learner(opened.learner).evaluate(opened, place), **promised}
+    source = place if place is None or layout is None else open_source(place, layout)
+    told = nullcontext() if notes is None else listening(partial(_keep_note, notes))
+    with told:
+        return {**find_learner(opened.learner).evaluate(opened, source), **promised}
+
+
+def _keep_note(notes: list[str], kind: str, text: str) -> None:
+    if kind == "note":
+        notes.append(text)
 
 
 def predict(
@@ -194,9 +219,8 @@ def predict(
     """
     opened, out = _opened(run), Path(out)
     opened = with_threshold(opened, threshold)
-    opened = Run(
-        shared_path(opened.root, cluster), opened.learner, opened.threshold
-    )  # a `TrainedRun` has its model with it
+    # A `TrainedRun` would take its model along.
+    opened = Run(shared_path(opened.root, cluster), opened.learner, opened.threshold)
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
     with staging(out) as stage:

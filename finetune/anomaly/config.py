@@ -17,6 +17,8 @@ Augment = Literal["auto", "none", "flip", "turn"]
 class AnomalyConfig(ThresholdConfig):
     """What every anomaly detector can be told."""
 
+    learns = "good"
+
     hold_out: float = Field(
         default=0.1,
         gt=0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from converters.sources import LayoutLike, SourceLike, open_source
-from finetune.anomaly.config import Augment
+from finetune.anomaly.config import AnomalyConfig, Augment
 from finetune.anomaly.maps import FEWEST_GOOD
 from finetune.engine.datasets import Transform, read_rgb
 from finetune.engine.devices import mixed_seed
@@ -25,6 +26,7 @@ __all__ = [
     "GoodImages",
     "choose_good",
     "has_random_pose",
+    "open_good",
     "open_good_examples",
     "train_views",
     "truth_masks",
@@ -51,7 +53,13 @@ class GoodImages:
     how: str
 
 
-def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike = None) -> ImageRecords:
+def open_good_examples(
+    data: SourceLike,
+    split: SplitConfig,
+    layout: LayoutLike = None,
+    categories: str | Sequence[str] = (),
+    on_problem: Literal["fail", "skip"] = "fail",
+) -> ImageRecords:
     """As `open_examples`; but the data's own subsets, where train holds defects, as folders of good and bad do, change.
 
     All defects of train are test then, and where no good image is, a share of the good ones of train is drawn for it.
@@ -59,7 +67,7 @@ def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike 
     Raises:
         ToolkitError: as `open_examples`.
     """
-    examples = open_examples(data, split, layout)
+    examples = open_examples(data, split, layout, categories, on_problem)
     train = examples.subset("train")
     defects = {one.key for one in train if one.label != GOOD}
     if split.file is not None or split.strategy != "native" or not defects or examples.source is None:
@@ -80,6 +88,15 @@ def open_good_examples(data: SourceLike, split: SplitConfig, layout: LayoutLike 
     )
 
 
+def open_good(data: SourceLike, config: AnomalyConfig) -> ImageRecords:
+    """As `open_good_examples`, with what a detector was told.
+
+    Raises:
+        ToolkitError: as `open_examples`.
+    """
+    return open_good_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
 def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> GoodImages:
     """Decide what is trained on. Test images are neither trained on nor held out.
 
@@ -92,22 +109,8 @@ def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> Go
     Raises:
         ToolkitError: there is more than one product, a defect in train, or there are too few good images.
     """
-    products = sorted({example.category for example in examples.examples})
-    if len(products) > 1:
-        named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
-        raise ToolkitError(
-            examples.root,
-            f"holds {len(products)} products ({named}), and an anomaly detector learns one",
-            "name a product's folder",
-        )
+    _check_one_product(examples)
     train = examples.subset("train")
-    defective = next((example for example in train if example.label != GOOD), None)
-    if defective is not None:
-        raise ToolkitError(
-            defective.image,
-            f"is a defect ({defective.label}) among the train images, and an anomaly detector learns from good ones",
-            "use --set split.strategy=native, or a split file whose train images are good",
-        )
     held, how = [one for one in examples.subset("val") if one.label == GOOD], "the good images of val"
     if not held and hold_out is not None:
         keys = _drawn(train, hold_out, seed)
@@ -120,6 +123,25 @@ def choose_good(examples: ImageRecords, hold_out: float | None, seed: int) -> Go
             f"give {FEWEST_GOOD} or more for each (train/good, or good images of val)",
         )
     return GoodImages(train, held, how)
+
+
+def _check_one_product(examples: ImageRecords) -> None:
+    """Refuse several products, and defects among the train images."""
+    products = sorted({example.category for example in examples.examples})
+    if len(products) > 1:
+        named = ", ".join(products[:3]) + (", ..." if len(products) > 3 else "")
+        raise ToolkitError(
+            examples.root,
+            f"holds {len(products)} products ({named}), and an anomaly detector learns one",
+            "name a product's folder",
+        )
+    defective = next((example for example in examples.subset("train") if example.label != GOOD), None)
+    if defective is not None:
+        raise ToolkitError(
+            defective.image,
+            f"is a defect ({defective.label}) among the train images, and an anomaly detector learns from good ones",
+            "use --set split.strategy=native, or a split file whose train images are good",
+        )
 
 
 def _drawn(train: Sequence[ImageRecord], share: float, seed: int) -> set[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +10,7 @@ import torch
 
 from converters.sources import SourceLike
 from finetune.anomaly.config import AnomalyConfig
-from finetune.anomaly.data import GoodImages, open_good_examples, truth_masks
+from finetune.anomaly.data import GoodImages, open_good, truth_masks
 from finetune.anomaly.detector import Detector, MapMaker, score_images
 from finetune.anomaly.maps import ScoredImage, draw_map, label_map
 from finetune.anomaly.thresholds import KnownImage, choose_threshold, promised_figures, write_threshold
@@ -32,7 +30,7 @@ MAP_RESOLUTION = "maps at image_size, enlarged bilinearly to each image for pixe
 _MOST_DRAWN = 24  # overlays of test images in a run
 
 
-def evaluate_detector(ready: Detector, run: Run, data: Path | None = None) -> dict[str, float | int]:
+def evaluate_detector(ready: Detector, run: Run, data: SourceLike | None = None) -> dict[str, float | int]:
     """Test an anomaly detector, on one or several processes.
 
     Args:
@@ -47,8 +45,7 @@ def evaluate_detector(ready: Detector, run: Run, data: Path | None = None) -> di
         ToolkitError: the data are at fault.
     """
     config = ready.config
-    opened = partial(open_good_examples, split=config.split, layout=config.layout)
-    source, chosen = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
+    source, chosen = evaluated_examples(run, data, lambda place: open_good(place, config), layout=config.layout)
     scored = score_images(ready.maps, chosen, config, ready.device)
     return {**measure(chosen, scored, source, ready.threshold), **promised_figures(run)}
 

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from finetune.classification.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
-from finetune.classification.normalization import normalization
+from finetune.backbones.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
+from finetune.backbones.normalization import normalization
 from finetune.engine.config import AugmentConfig, Flips, Normalization, TrainedConfig
 from finetune.engine.splits import SplitConfig
 
@@ -57,7 +57,7 @@ class TilesConfig(BaseModel):
         default=0.25, ge=0, le=0.9, description="share of its side by which a tile overlaps the next one, at least."
     )
     pool: Pool = Field(
-        default="max",
+        default="both",
         description=(
             'how the tiles of an image become one prediction: "max" is that of the tile which is least likely good '
             '(of the surest one, where no class is good), "mean" the mean over all, "both" the mean of these two.'

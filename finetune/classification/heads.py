@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from finetune.classification.backbones import Backbone, build_backbone, untrained_backbone
+from finetune.backbones.backbone import Backbone, build_backbone, untrained_backbone
 from finetune.classification.config import BackboneConfig, HeadConfig
 from finetune.classification.views.framing import input_size
 from finetune.engine.runs import Run

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -13,6 +14,17 @@ __all__ = ["ClassifierConfig"]
 
 class ClassifierConfig(BackboneConfig):
     """What the classifier can be told."""
+
+    belongs: ClassVar[Mapping[str, str]] = {
+        "probe_strength": "mode=linear-probe",
+        **dict.fromkeys(
+            (
+                *("epochs", "lr", "optimizer", "weight_decay", "schedule", "backbone_lr_scale", "head_lr_scale"),
+                *("freeze", "augment", "hold_out", "label_smoothing"),
+            ),
+            "mode=finetune",
+        ),
+    }
 
     mode: Literal["finetune", "linear-probe"] = Field(
         default="finetune",

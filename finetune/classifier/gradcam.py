@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from finetune.classification.backbone_models import as_map
-from finetune.classification.backbones import map_layer
+from finetune.backbones.backbone import map_layer
+from finetune.backbones.models import as_map
 
 __all__ = ["class_activation"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from finetune.classification.backbones import Backbone
-from finetune.classification.exports import export_classifier
+from converters.sources import SourceLike
+from finetune.backbones.backbone import Backbone
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
 from finetune.classification.inference import (
@@ -27,8 +27,10 @@ from finetune.classification.inference import (
     unlabelled_examples,
 )
 from finetune.classification.optimizers import weight_averaging
+from finetune.classification.outcomes import ACCURACY
 from finetune.classification.plots import draw_result
 from finetune.classification.views.datasets import labelled_images
+from finetune.classification.views.exports import export_classifier
 from finetune.classifier.activations import activation_maps
 from finetune.classifier.config import ClassifierConfig
 from finetune.classifier.linear_probe import fit_probe
@@ -43,6 +45,7 @@ from finetune.engine.learner import KnownScores, Learner, Scoring, check_patienc
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -84,7 +87,7 @@ def train(
         ToolkitError: data, split, weights or device are at fault, or training fails.
     """
     started = time.monotonic()
-    examples = open_examples(data, config.split, config.layout)
+    examples = check_inputs(_open(data, config), config)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
     if config.mode == "finetune":
         check_patience(config, chosen.val)
@@ -95,6 +98,7 @@ def train(
     module = ClassifierModule(backbone, config, train_set.labels)
     tested = "test" if examples.subset("test") else "val" if examples.subset("val") else "train"
     facts = _facts(examples, chosen, backbone, config, tested)
+    facts["digests"] = examples.digests
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -108,14 +112,12 @@ def train(
     if config.plots and is_leader():
         _draw(run, module, predictions.only(tested), config, device)
     seconds = run.logged_seconds() if config.mode == "finetune" else time.monotonic() - started
-    figures = _metrics(predictions, tested)
-    if config.out_of_fold:
-        figures |= predict_out_of_fold(run, data, examples, config, folds, train, progress)
-    run.write_metrics(figures, seconds=seconds)
+    later = predict_out_of_fold(run, data, examples, config, folds, train, progress) if config.out_of_fold else {}
+    run.write_metrics({**_metrics(predictions, tested), **later}, seconds=seconds)
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> Row:
+def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     """Test a classifier, on one or several processes.
 
     Args:
@@ -131,8 +133,7 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
     config = read_config(run, ClassifierConfig)
     module, device = _trained(run, config)
     classes = run.facts(ClassFacts).classes
-    opened = partial(open_examples, split=config.split, layout=config.layout)
-    source, chosen = evaluated_examples(run, data, opened, layout=config.layout)
+    source, chosen = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     check_classes(chosen, classes, source.root)
     predictions = predict_examples(module, chosen, classes, config, device, run.threshold)
     return {**predictions.metrics(), "images": len(chosen)}
@@ -218,8 +219,20 @@ def export(run: Run) -> Exportable:
     return export_classifier(run, model, model, classes, config)
 
 
+def _open(data: Path, config: ClassifierConfig) -> ImageRecords:
+    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
 LEARNER = Learner(
-    ClassifierConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export
+    ClassifierConfig,
+    train,
+    evaluate,
+    predict,
+    load_predictor,
+    _open,
+    ACCURACY,
+    Scoring(known_scores, 0, 1, negated=True),
+    export,
 )
 
 

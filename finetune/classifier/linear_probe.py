@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from converters.sources import Source
-from finetune.classification.backbones import Backbone, feature_extractor
+from finetune.backbones.backbone import Backbone, feature_extractor
 from finetune.classification.inference import evaluating, view_batches
 from finetune.classification.views.datasets import labelled_images
 from finetune.classifier.config import ClassifierConfig

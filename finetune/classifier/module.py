@@ -9,7 +9,7 @@ import lightning
 import torch
 from torch.nn.functional import cross_entropy
 
-from finetune.classification.backbones import Backbone, frozen_parts, hold_batch_statistics
+from finetune.backbones.backbone import Backbone, frozen_parts, hold_batch_statistics
 from finetune.classification.optimizers import choose_optimizer
 from finetune.classifier.config import ClassifierConfig
 from finetune.engine.datasets import Batch

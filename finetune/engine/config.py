@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -49,6 +49,13 @@ class LearnerConfig(BaseModel):
     revalued: ClassVar[Mapping[str, Callable[[Any], object]]] = {}
     """Old word -> what its value is under the new one, where that is another."""
 
+    learns: ClassVar[Literal["classes", "good", "instances"]] = "classes"
+    """What of the labels is learnt: classes of images, what is good alone, or the objects in them."""
+
+    belongs: ClassVar[Mapping[str, str]] = {}
+    """Setting, or group of them -> what it needs, without which it has no effect: "model=feature", or several such
+    conditions with " and " between, and " or " between those."""
+
     epochs: int = Field(default=50, ge=1, description="passes over the training images, at most.")
     batch_size: int = Field(default=16, ge=1, description="images in a step.")
     image_size: int = Field(default=224, ge=16, description="side of the square that images are resized to, in pixels.")
@@ -65,6 +72,30 @@ class LearnerConfig(BaseModel):
         default=None,
         description="how the data is laid out: a built-in layout, a file, or a description; null finds it by itself.",
     )
+    categories: str | tuple[str, ...] = Field(
+        default=(), description="products to learn from, a name or a list of names; none takes all that are there."
+    )
+    on_problem: Literal["fail", "skip"] = Field(
+        default="fail", description='"fail" stops at faulty files, before anything is written; "skip" leaves them out.'
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_defaults(cls, given: object) -> object:
+        """Let a group that is told in part keep what this learner has set in the rest of it."""
+        if not isinstance(given, dict):
+            return given
+        groups = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
+        merged = {
+            name: {**default.model_dump(exclude_unset=True), **given[name]}
+            for name, default in groups.items()
+            if isinstance(default, BaseModel) and isinstance(given.get(name), Mapping)
+        }
+        return {**given, **merged}
+
+    def scaled(self, width: int, height: int) -> tuple[float, float]:
+        """Factors by which an image is made wider and higher before it is learnt from: a square is made of it."""
+        return self.image_size / width, self.image_size / height
 
 
 class TrainedConfig(LearnerConfig):

@@ -6,12 +6,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
+from converters.sources import SourceLike
 from finetune.engine.config import LearnerConfig
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Number, Run
 from finetune.engine.shares import Spread
+from finetune.engine.splits import ImageRecords
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
@@ -19,7 +24,37 @@ if TYPE_CHECKING:
     from finetune.engine.outputs.exports import Exportable
     from finetune.engine.outputs.predictions import PredictedRows
 
-__all__ = ["KnownScores", "Learner", "Scoring", "check_patience", "training_facts"]
+__all__ = ["Evidence", "Figure", "KnownScores", "Learner", "Scoring", "check_patience", "training_facts"]
+
+Floats = npt.NDArray[np.float64]
+
+
+class Evidence(Protocol):
+    """What the figure of a run is made of, image by image; `finetune.metrics.evidence` has its kinds."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The images that it is of."""
+
+    def measured(self, weights: Floats) -> Floats:
+        """The figure (R,) where the images count as often as `weights` (R, images) says; nan where there is none."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The figure by which runs of a learner are compared, in [0, 1], the higher, the better.
+
+    Attributes:
+        name: as in metrics.json.
+        title: in words.
+        read: what it is made of, out of a finished run.
+        needs: what the test images must hold.
+    """
+
+    name: str
+    title: str
+    read: Callable[[Run], Evidence]
+    needs: Literal["images", "defects", "good images and defects"] = "images"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +104,8 @@ class Learner:
         evaluate: (run, data or None for the data that it was trained on) -> metrics, as in metrics.json.
         predict: as `keep_predictions` leaves the images of a run.
         load: (run) -> what tells of one image file, in memory; some learners take more than the file.
+        open: (data, config) -> its images, split as the training does it.
+        figure: what its runs are compared by.
         scoring: of whole images; None where they have no score. With it a learner heeds `Run.threshold` in `evaluate`,
             `predict` and `load`.
         export: (run) -> its model as graphs that run without this program; None where it has none.
@@ -76,9 +113,11 @@ class Learner:
 
     config: type[LearnerConfig]
     train: Callable[[Path, Any, Path, bool, Progress | None], Run]
-    evaluate: Callable[[Run, Path | None], Mapping[str, Number]]
+    evaluate: Callable[[Run, SourceLike | None], Mapping[str, Number]]
     predict: Predict
     load: Callable[[Run], Callable[..., Prediction]]
+    open: Callable[[Path, Any], ImageRecords] | None = None
+    figure: Figure | None = None
     scoring: Scoring | None = None
     export: Callable[[Run], Exportable] | None = None
 

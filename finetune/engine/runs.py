@@ -2,6 +2,7 @@
 
 RUN/config.yaml        every setting, resolved
 RUN/environment.json   schema, learner, data, hash of the split, weights and their hash, versions, device
+RUN/images.csv         a row for each image of the data: its subset, and the hash of its file
 RUN/log.csv            a row for each epoch
 RUN/checkpoints/       last.* and best.*
 RUN/predictions.csv    a row for each image
@@ -27,6 +28,7 @@ from typing import Any, ParamSpec, TypeVar
 from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, parse_config, read_settings
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Owner, Row
+from finetune.engine.remarks.telling import listened_to, tell
 from toolkit import __version__
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -36,6 +38,7 @@ from toolkit.files.staging import check_free
 from toolkit.files.typed import checked, parse_json, read_json, read_rows
 
 __all__ = [
+    "IMAGES",
     "Number",
     "Row",
     "Run",
@@ -50,10 +53,15 @@ __all__ = [
     "start_run",
 ]
 
+IMAGES = "images.csv"
+"""Of a run directory: which images there were, and what became of them."""
+
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "ultralytics", "segment-anything", "numpy")
 _SCHEMA = 3  # of run directories; 1, which named none, is that of version 0.1.0. Settings and figures have new names
 _OLD_FACTS = {"chosen_by": "best_chosen_on", "held_out": "best_chosen_on", "evaluated_on": "metrics_of"}
 _CLASS_FIGURES = ("precision", "recall", "f1", "map50", "map50_95")  # whose names changed with schema 3
+_LEFT_OUT = "none"  # the subset of images that are in none, as in a split file
+_SAID = ("train_loss", "val_loss", "val_iou", "val_balanced_accuracy", "map50")  # of an epoch, in its line
 _REMEDY = "train again"
 _HINT = "choose another folder with --out, or add --resume to go on with it"
 Config = TypeVar("Config", bound=LearnerConfig)
@@ -140,6 +148,16 @@ class Run:
         rows = [*(old for old in self.log_rows() if int(old["epoch"]) < int(row["epoch"])), row]
         columns = dict.fromkeys(name for one in rows for name in one)
         write_whole(self.root / "log.csv", csv_bytes([{name: one.get(name, "") for name in columns} for one in rows]))
+        if listened_to():
+            tell("progress", self._epoch_line(row))
+
+    def _epoch_line(self, row: Mapping[str, str]) -> str:
+        """What is said of an epoch where no terminal shows a bar."""
+        file = self.root / "config.yaml"
+        total = f" of {read_settings(file).get('epochs')}" if file.is_file() else ""
+        told = [f"{name} {float(row[name]):.4g}" for name in row if name in _SAID and row[name]]
+        told.append(f"{float(row['seconds']):.1f} s")
+        return f"epoch {int(row['epoch']) + 1}{total}: {', '.join(told)}"
 
     def logged_seconds(self) -> float:
         """Seconds of all epochs, those before an interruption too."""
@@ -180,6 +198,7 @@ def start_run(
     subsets: Mapping[str, str],
     data: Path,
     resume: bool = False,
+    digests: Mapping[str, str] | None = None,
     **facts: object,
 ) -> Run:
     """Make a run directory, or take up an unfinished one.
@@ -191,6 +210,7 @@ def start_run(
         subsets: key -> subset of the images in use.
         data: where they are.
         resume: go on with a run of the same settings and images.
+        digests: key -> SHA-256 of the file, of these images and of those of the data that are left out.
         facts: further members of environment.json, for instance weights_sha256.
 
     Raises:
@@ -204,6 +224,9 @@ def start_run(
         return run
     write_whole(out / "config.yaml", settings.encode())
     told = {"images": len(subsets), "split_sha256": digest, **facts}
+    if digests:
+        seen = [{"key": key, "subset": subsets.get(key, _LEFT_OUT), "sha256": digests[key]} for key in sorted(digests)]
+        write_whole(out / IMAGES, csv_bytes(seen))
     write_json(out / "environment.json", {**_about(learner, data), **told})
     run.checkpoints.mkdir(exist_ok=True)
     run.plots.mkdir(exist_ok=True)

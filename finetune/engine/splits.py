@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import LayoutLike, Source, SourceLike, open_source
+from finetune.engine.config import read_settings
 from finetune.engine.facts import Facts
+from finetune.engine.remarks.seen import SEEN, SeenImage, named, read_seen
+from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
-from toolkit.dataset.splits import SUBSETS, read_split, split_dataset
+from toolkit.dataset.splits import NONE, SUBSETS, load_split, read_split, split_dataset
 from toolkit.errors import BadInputError, Problem, ToolkitError
+from toolkit.files.digests import file_digest
+from toolkit.files.parallel import ordered_map
 
 __all__ = ["ImageRecord", "ImageRecords", "SplitConfig", "evaluated_examples", "open_examples", "trained_examples"]
 
@@ -88,6 +94,7 @@ class ImageRecords:
         classes: names, "good" first; the position is the class's index.
         notes: what a user should know of the split.
         source: what their labels are read from; None for examples that were made by hand.
+        digests: key -> SHA-256 of the file, once they were looked at: of these and of images that no subset has.
     """
 
     root: Path
@@ -95,6 +102,7 @@ class ImageRecords:
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     source: Source | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def subset(self, name: str) -> list[ImageRecord]:
         """The examples of one subset, sorted by key."""
@@ -111,33 +119,91 @@ class ImageRecords:
         return [found[label] for label in self.classes]
 
 
-def open_examples(data: SourceLike, split: SplitConfig | None = None, layout: LayoutLike = None) -> ImageRecords:
+def open_examples(
+    data: SourceLike,
+    split: SplitConfig | None = None,
+    layout: LayoutLike = None,
+    categories: str | Sequence[str] = (),
+    on_problem: Literal["fail", "skip"] = "fail",
+) -> ImageRecords:
     """Index the images of a dataset root, a category folder or a label tree, and split them.
 
     Images that carry no label are left out.
 
+    Args:
+        data: what to open.
+        split: which images are train, val and test.
+        layout: how it is laid out; found by itself if None.
+        categories: products to take; none for all.
+        on_problem: "skip" takes what is there where others are missing or at fault, and says so in the notes.
+
     Raises:
         ToolkitError: it is none of them, files are missing, the split does not fit, or a class has nothing to train on.
     """
-    source = open_source(data, layout)
+    whole = open_source(data, layout)
+    source = whole.only([categories] if isinstance(categories, str) else list(categories)) if categories else whole
     samples: Sequence[Sample] = [sample for sample in source.dataset if sample.kind != "unlabelled"]
-    if source.layout_problems:
+    if source.layout_problems and on_problem == "fail":
         first = source.layout_problems[0]
         more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""
         raise ToolkitError(first.file, first.problem + more, first.remedy)
     if not samples:
         raise ToolkitError(source.root, "has no image that carries a label", "name data with labels")
-    missing = next((sample for sample in samples if not sample.image.is_file()), None)
-    if missing is not None:
-        raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
-    subsets = _subsets(source.dataset, split or SplitConfig())
+    gone = [sample.key for sample in samples if not sample.image.is_file()]
+    if gone and (on_problem == "fail" or len(gone) == len(samples)):
+        raise ToolkitError(source.root, f"has no image file for {gone[0]}", "convert with --images hardlink")
+    split = split or SplitConfig()
+    subsets = _subsets(_listed_in(split, whole, source), split)
+    faults = [f"left out: {one.file}: {one.problem}" for one in source.layout_problems]
+    faults += [f"left out: {key}: has no image file" for key in gone]
     examples = tuple(
         ImageRecord(sample.key, sample.image, sample.defect, sample.category, subsets[sample.key])
         for sample in samples
-        if sample.key in subsets
+        if sample.key in subsets and sample.key not in gone
     )
     classes = sorted({example.label for example in examples}, key=lambda name: (name != GOOD, name))
-    return ImageRecords(source.root, examples, tuple(classes), tuple(getattr(subsets, "notes", ())), source)
+    notes = (*getattr(subsets, "notes", ()), *faults)
+    return ImageRecords(source.root, examples, tuple(classes), notes, source)
+
+
+def _listed_in(split: SplitConfig, whole: Source, source: Source) -> Sequence[Sample]:
+    """What a split is of: a part of some data, or all of it, where a file lists images of other parts."""
+    if split.file is None or source is whole:
+        return source.dataset
+    listed, own = load_split(split.file), {sample.key for sample in source.dataset}
+    return source.dataset if own.issuperset((*listed, *listed.left_out)) else whole.dataset
+
+
+def evaluated_examples(
+    run: Run, data: SourceLike | None, opened: Callable[[Path], ImageRecords], *, layout: LayoutLike = None
+) -> tuple[Source, list[ImageRecord]]:
+    """The images that a run is evaluated on, and the source of their labels, opened once.
+
+    Of the data that it was trained on, wherever that stands now, they are those that its metrics are of. Of other data
+    they are all, whatever their names, less those whose very bytes it was trained on; which is told.
+
+    Args:
+        run: what was trained.
+        data: None for the data that it was trained on.
+        opened: opens and splits data as the training did.
+        layout: of the data that it was trained on; other data may be laid out so, or as `open_source` finds.
+
+    Raises:
+        ToolkitError: the data is at fault, or is not as it was, or the run was trained on all of it.
+    """
+    told, seen = run.facts(Facts), read_seen(run)
+    place = Path(told.data) if data is None else data
+    source = open_source(place, layout) if data is None else _opened(place, layout)
+    if seen is None and data is None:
+        return source, _as_before(told, opened(Path(told.data)), source.root)
+    if seen is None:
+        seen = _seen_before(told, opened)
+    if seen is None:
+        return source, _by_names(told, source, opened)
+    every = every_example(source)
+    if data is None:
+        return source, _as_it_was(every, seen, told.metrics_of, source.root)
+    return source, _unseen(every, seen, told.metrics_of, _categories(run), source.root)
 
 
 def every_example(data: SourceLike) -> list[ImageRecord]:
@@ -154,46 +220,55 @@ def every_example(data: SourceLike) -> list[ImageRecord]:
     return [ImageRecord(one.key, one.image, one.defect, one.category, one.split) for one in samples]
 
 
-def evaluated_examples(
-    run: Run,
-    data: Path | None,
-    opened: Callable[[Path], ImageRecords],
-    *,
-    own_tests: bool = False,
-    layout: LayoutLike = None,
-) -> tuple[Source, list[ImageRecord]]:
-    """The images that a run is evaluated on, and the source of their labels, opened once.
+def _as_it_was(
+    every: Sequence[ImageRecord], seen: Mapping[str, SeenImage], subset: str, root: Path
+) -> list[ImageRecord]:
+    """The images of the data of a training that its metrics are of; all that it used must still be there."""
+    there = {one.key: one for one in every}
+    for key, one in seen.items():
+        if one.subset != NONE and key not in there:
+            raise ToolkitError(root, f"is not as it was: {key} is gone", "name the data")
+        if one.subset == subset and file_digest(there[key].image) != one.sha256:
+            raise ToolkitError(root, f"is not as it was: {key} is another image", "name the data")
+    return [replace(there[key], subset=subset) for key, one in seen.items() if one.subset == subset]
 
-    Of the data that it was trained on, wherever that stands now, they are those that its metrics are of, so that none
-    was trained on; of other data they are all.
 
-    Args:
-        run: what was trained.
-        data: None for the data that it was trained on.
-        opened: opens and splits data as the training did.
-        own_tests: of other data take those alone that it calls test itself, if there are any.
-        layout: of the data that it was trained on; other data may be laid out so, or as `open_source` finds.
+def _unseen(
+    every: Sequence[ImageRecord], seen: Mapping[str, SeenImage], subset: str, categories: Sequence[str], root: Path
+) -> list[ImageRecord]:
+    """Of the images of other data those that a run was not trained on, by the bytes of their files; which is told."""
+    found = ordered_map(file_digest, [one.image for one in every], workers=os.cpu_count() or 1)
+    digests = dict(zip((one.key for one in every), found, strict=True))
+    own = {one.sha256: one.subset for one in seen.values()}
+    if own and set(own) == {digests[one.key] for one in every if not categories or one.category in categories}:
+        tested = [replace(one, subset=subset) for one in every if own.get(digests[one.key]) == subset]
+        tell("note", f"{root} is the data that the run was trained on: its {len(tested)} {subset} images are evaluated")
+        return tested
+    left = [one for one in every if own.get(digests[one.key]) not in SEEN]
+    trained = [one.key for one in every if own.get(digests[one.key]) in SEEN]
+    if not left:
+        raise ToolkitError(
+            root, f"the run was trained on all of its {len(every)} images", "name data that it has not seen"
+        )
+    tell(
+        "note",
+        f"{len(left)} of {len(every)} images of {root} are evaluated: the run was trained on the others, by the bytes "
+        f"of their files ({named(trained)})"
+        if trained
+        else f"all {len(left)} images of {root} are evaluated",
+    )
+    return left
 
-    Raises:
-        ToolkitError: the data is at fault, or is not as it was.
-    """
-    told = run.facts(Facts)
-    place = Path(told.data) if data is None else Path(data)
+
+def _seen_before(told: Facts, opened: Callable[[Path], ImageRecords]) -> Mapping[str, SeenImage] | None:
+    """What a run of an older version was trained on: its data is hashed, if that is where and as it was."""
     try:
-        own = opened(place)
+        own = opened(Path(told.data))
     except ToolkitError:
-        if data is None:
-            raise
-        own = None  # a split that other data does not allow
-    source = _opened(place, layout) if own is None or own.source is None else own.source
-    if own is not None and split_sha256(own.subsets) == told.split_sha256:
-        return source, own.subset(told.metrics_of) or (list(own.examples) if own_tests else [])
-    if data is None:
-        raise ToolkitError(place, "is not as it was: other images or another split", "name the data")
-    if not own_tests:
-        return source, every_example(source)
-    other = open_examples(source, SplitConfig(strategy="native"))
-    return source, other.subset("test") or list(other.examples)
+        return None
+    if split_sha256(own.subsets) != told.split_sha256:
+        return None
+    return {one.key: SeenImage(key=one.key, subset=one.subset, sha256=file_digest(one.image)) for one in own.examples}
 
 
 def trained_examples(run: Run, opened: Callable[[Path], ImageRecords]) -> ImageRecords:
@@ -214,7 +289,41 @@ def trained_examples(run: Run, opened: Callable[[Path], ImageRecords]) -> ImageR
     return found
 
 
-def _opened(place: Path, layout: LayoutLike) -> Source:
+def _as_before(told: Facts, own: ImageRecords, root: Path) -> list[ImageRecord]:
+    """The images that the metrics of a run of an older version are of."""
+    if split_sha256(own.subsets) != told.split_sha256:
+        raise ToolkitError(root, "is not as it was: other images or another split", "name the data")
+    return own.subset(told.metrics_of)
+
+
+def _by_names(told: Facts, source: Source, opened: Callable[[Path], ImageRecords]) -> list[ImageRecord]:
+    """Other data for a run of an older version whose own is gone: only names can tell whether it is the same."""
+    with suppress(ToolkitError):
+        own = opened(source.root)
+        if split_sha256(own.subsets) == told.split_sha256:
+            tested = own.subset(told.metrics_of)
+            tell(
+                "note",
+                f"{source.root} is taken for the data that the run was trained on, by the names of its images: its "
+                f"{len(tested)} {told.metrics_of} images are evaluated",
+            )
+            return tested
+    every = every_example(source)
+    tell(
+        "note",
+        f"all {len(every)} images of {source.root} are evaluated; the run was made by an older version, and does not "
+        "say whether it was trained on some of them",
+    )
+    return every
+
+
+def _categories(run: Run) -> list[str]:
+    """The products that a run was trained on; none for all that there were."""
+    told = read_settings(run.root / "config.yaml").get("categories") or []
+    return [told] if isinstance(told, str) else list(map(str, told)) if isinstance(told, list) else []
+
+
+def _opened(place: SourceLike, layout: LayoutLike) -> Source:
     """Other data, laid out as the data of the training was, or in a way that is found by itself."""
     if layout is not None:
         with suppress(ToolkitError):

@@ -1,14 +1,7 @@
 """Several runs from one YAML file, compared honestly: on the split that was asked for, and on stratified folds.
 
-    learner: classifier
-    data: path/to/zipper          # from the folder of this file
-    baseline: baseline            # the attempt that the others are compared with
-    folds: 5                      # 0: no folds
-    seeds: [0, 1, 2, 3, 4]        # of the folds and of training on them
-    settings: {...}               # what all attempts share, as in a run's own config
-    attempts: {baseline: {...}, other: {...}}
-
 OUT/fixed/NAME                    a run on the split of the settings
+OUT/seeds/NAME/seedS              such runs with other seeds, where there are no folds
 OUT/folds/NAME/seedS-foldF        runs on folds of the same images
 OUT/splits/seedS-foldF.csv        those folds
 """
@@ -18,84 +11,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import open_source
-from finetune.engine.config import LearnerConfig, nearest, parse_config
-from finetune.engine.learner import Learner
-from finetune.engine.runs import Run, open_run, read_config, read_metrics
+from finetune.engine.config import LearnerConfig
+from finetune.engine.learner import Evidence, Figure, Learner
+from finetune.engine.remarks.telling import tell
+from finetune.engine.runs import open_run, read_config, read_metrics
 from finetune.engine.splits import SplitConfig, open_examples
-from finetune.learners import find_config, find_learner
+from finetune.experiments.attempts_file import Attempt, Attempts, split_of
+from finetune.learners import find_learner
 from toolkit.aliases import Progress
-from toolkit.dataset.samples import Sample
+from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import load_split, split_dataset, write_split
-from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.files.typed import Row, parse_yaml, read_rows
+from toolkit.errors import ToolkitError
 
 __all__ = [
-    "Attempt",
-    "Attempts",
     "Outcome",
     "Planned",
-    "flat_settings",
+    "check_comparable",
+    "figure_of",
     "plan_attempts",
-    "read_attempts",
-    "read_correct",
     "read_outcomes",
     "run_attempts",
 ]
-
-
-class _File(BaseModel):
-    """An attempts file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    learner: str = "classifier"
-    data: Path
-    baseline: str | None = None
-    folds: int = Field(default=5, ge=0)
-    seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1)
-    settings: dict[str, object] = {}
-    attempts: dict[str, dict[str, object]] = Field(min_length=1)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A variation.
-
-    Attributes:
-        name: of the attempt.
-        config: all its settings.
-        changes: those that some attempts differ in, "group.key" -> value.
-    """
-
-    name: str
-    config: LearnerConfig
-    changes: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class Attempts:
-    """What an attempts file asks for.
-
-    Attributes:
-        file: the file.
-        learner: name of the learner.
-        data: the dataset.
-        attempts: the baseline first.
-        folds: number of folds; 0 for none.
-        seeds: of the folds.
-    """
-
-    file: Path
-    learner: str
-    data: Path
-    attempts: tuple[Attempt, ...]
-    folds: int
-    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -104,9 +42,11 @@ class Planned:
 
     Attributes:
         attempt: name of the attempt.
-        seed, fold: None on the fixed split.
+        seed: None where it is that of the settings.
+        fold: None on the fixed split.
         config: its settings.
         out: its folder.
+        learner: name of its learner.
     """
 
     attempt: str
@@ -114,6 +54,13 @@ class Planned:
     fold: int | None
     config: LearnerConfig
     out: Path
+    learner: str = "classifier"
+
+    @property
+    def told(self) -> str:
+        """Which run it is, in words."""
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.attempt}{seed}" + ("" if self.fold is None else f", fold {self.fold}")
 
 
 @dataclass(frozen=True)
@@ -122,58 +69,15 @@ class Outcome:
 
     Attributes:
         planned: the run.
-        correct: key -> whether the image was told right, of the images that it was tested on.
+        evidence: what its figure is made of, image by image.
         seconds: of training.
         epochs: that were trained.
     """
 
     planned: Planned
-    correct: Mapping[str, bool]
+    evidence: Evidence
     seconds: float
     epochs: int
-
-
-def read_attempts(
-    file: str | Path, data: str | Path | None = None, settings: Mapping[str, object] | None = None
-) -> Attempts:
-    """Read an attempts file and check all of it.
-
-    Args:
-        file: the YAML file.
-        data: a dataset to use instead of the one that the file names.
-        settings: settings over those of every attempt.
-
-    Raises:
-        ToolkitError: the file cannot be read, or what it says does not fit; all faults at once.
-    """
-    file = Path(file)
-    told = _parse(file)
-    kind = find_config(told.learner)
-    baseline = told.baseline or next(iter(told.attempts))
-    if baseline not in told.attempts:
-        raise ToolkitError(file, f"has no attempt named {baseline!r}", nearest(baseline, list(told.attempts)))
-    names = [baseline, *(name for name in told.attempts if name != baseline)]
-    configs: dict[str, LearnerConfig] = {}
-    problems: list[Problem] = []
-    for name in names:
-        problems += _name_problems(file, name)
-        given = _merged(_merged(told.settings, told.attempts[name]), settings or {})
-        try:
-            configs[name] = parse_config(kind, given, dict.fromkeys(given, f"{file}: {name}"))
-        except ToolkitError as error:
-            problems += error.problems
-        else:
-            if baseline in configs and _split(configs[name]) != _split(configs[baseline]):
-                remedy = "put the split into 'settings': only on the same images can attempts be compared"
-                problems.append(Problem(f"{file}: {name}", "has a split of its own", remedy))
-            if getattr(configs[name], "devices", 1) * getattr(configs[name], "nodes", 1) > 1:
-                problems.append(Problem(f"{file}: {name}", "asks for several devices", "leave out devices and nodes"))
-    if problems:
-        raise BadInputError(problems)
-    changes = _changes(configs)
-    attempts = tuple(Attempt(name, configs[name], changes[name]) for name in names)
-    place = Path(data) if data is not None else file.parent / told.data
-    return Attempts(file, told.learner, place, attempts, told.folds, tuple(dict.fromkeys(told.seeds)))
 
 
 def plan_attempts(attempts: Attempts, out: Path) -> list[Planned]:
@@ -182,22 +86,38 @@ def plan_attempts(attempts: Attempts, out: Path) -> list[Planned]:
     Raises:
         ToolkitError: the data cannot be split so.
     """
-    planned = [
-        Planned(attempt.name, None, None, attempt.config, out / "fixed" / attempt.name) for attempt in attempts.attempts
-    ]
     if not attempts.folds:
-        return planned
+        return [_repeated(attempt, seed, out) for seed in attempts.seeds or [None] for attempt in attempts.attempts]
+    planned = [
+        Planned(one.name, None, None, _for_attempts(one.config, out), out / "fixed" / one.name, one.learner)
+        for one in attempts.attempts
+    ]
     files = dict(_write_folds(attempts, out.resolve()))
     for (seed, fold), split in files.items():
         for attempt in attempts.attempts:
-            changed: dict[str, object] = {"split": {"file": split}, "seed": seed}
-            if "plots" in type(attempt.config).model_fields:
-                changed["plots"] = False  # of many runs nobody looks at
-            config = attempt.config.model_validate({**attempt.config.model_dump(), **changed})
-            planned.append(
-                Planned(attempt.name, seed, fold, config, out / "folds" / attempt.name / f"seed{seed}-fold{fold}")
-            )
+            config = _for_attempts(attempt.config, out, split={"file": split}, seed=seed)
+            place = out / "folds" / attempt.name / f"seed{seed}-fold{fold}"
+            planned.append(Planned(attempt.name, seed, fold, config, place, attempt.learner))
     return planned
+
+
+def _repeated(attempt: Attempt, seed: int | None, out: Path) -> Planned:
+    """A run on the fixed split, with a seed or that of its settings."""
+    if seed is None:
+        place, config = out / "fixed" / attempt.name, _for_attempts(attempt.config, out)
+    else:
+        place, config = out / "seeds" / attempt.name / f"seed{seed}", _for_attempts(attempt.config, out, seed=seed)
+    return Planned(attempt.name, seed, None, config, place, attempt.learner)
+
+
+def _for_attempts(config: LearnerConfig, out: Path, **changed: object) -> LearnerConfig:
+    """Settings of a run among many: of those that are repeated nobody looks at plots, and all share embeddings."""
+    fields = type(config).model_fields
+    if "split" in changed and "plots" in fields:
+        changed["plots"] = False
+    if getattr(config, "cache", None) == "auto":
+        changed["cache"] = str(out.resolve() / "cache")
+    return config.model_validate({**config.model_dump(), **changed}) if changed else config
 
 
 def run_attempts(attempts: Attempts, out: str | Path, progress: Progress | None = None) -> list[Outcome]:
@@ -213,15 +133,71 @@ def run_attempts(attempts: Attempts, out: str | Path, progress: Progress | None 
     """
     out = Path(out)
     _check_out(out)
-    learner = find_learner(attempts.learner)
+    learners = {one.learner: find_learner(one.learner) for one in attempts.attempts}
+    check_comparable(attempts, learners)
     planned = plan_attempts(attempts, out)
+    there = {one.out for one in planned if _is_made(one, learners[one.learner], attempts.data)}
     for done, one in enumerate(planned):
         if progress is not None:
             progress(done, len(planned))
-        _make(one, learner, attempts.data)
+        if one.out not in there:
+            tell("progress", f"run {done + 1} of {len(planned)}: {one.told}")
+            going_on = one.out.is_dir() and any(one.out.iterdir())
+            learners[one.learner].train(attempts.data, one.config, one.out, going_on, None)
     if progress is not None:
         progress(len(planned), len(planned))
     return read_outcomes(planned)
+
+
+def check_comparable(attempts: Attempts, learners: Mapping[str, Learner]) -> None:
+    """Refuse, before anything is trained, attempts that cannot be compared.
+
+    Raises:
+        ToolkitError: their figures are not the same, they are tested on other images, or there is nothing to test on.
+    """
+    base = attempts.attempts[0]
+    figure = learners[base.learner].figure
+    tested: dict[str, str] | None = None
+    for one in attempts.attempts:
+        place, learner = f"{attempts.file}: {one.name}", learners[one.learner]
+        if figure is None or learner.figure is None or learner.open is None:
+            raise ToolkitError(place, f"{one.learner} has no figure that is compared", "compare runs by hand")
+        if learner.figure.name != figure.name:
+            problem = (
+                f"{one.learner} is judged by {learner.figure.title}, and {base.name} ({base.learner}) by {figure.title}"
+            )
+            raise ToolkitError(place, problem, "put attempts with one figure into a file")
+        if tested is not None and one.learner == base.learner:
+            continue
+        found = {image.key: image.label for image in learner.open(attempts.data, one.config).subset("test")}
+        if tested is not None and tested != found:
+            raise ToolkitError(place, f"is tested on other images than {base.name}", "put the split into 'settings'")
+        tested = found
+    _check_tested(attempts.data, set((tested or {}).values()), figure)
+
+
+def figure_of(attempts: Attempts) -> tuple[str, str]:
+    """What attempts are compared by: as in metrics.json, and in words.
+
+    Raises:
+        ToolkitError: their learner has no such figure.
+    """
+    figure = find_learner(attempts.learner).figure
+    if figure is None:
+        raise ToolkitError(attempts.file, f"{attempts.learner} has no figure that is compared", "compare runs by hand")
+    return figure.name, figure.title
+
+
+def _check_tested(data: Path, labels: set[str], figure: Figure | None) -> None:
+    """Refuse test images that a figure cannot be made of."""
+    lacks = "" if labels else "images"
+    if figure is not None and figure.needs != "images" and labels <= {GOOD}:
+        lacks = "images with defects"
+    elif figure is not None and figure.needs == "good images and defects" and GOOD not in labels:
+        lacks = "good images"
+    if lacks:
+        remedy = "attempts are compared on them: use another split (--set split.strategy=stratified), or add some"
+        raise ToolkitError(data, f"has no {lacks} in the test subset", remedy)
 
 
 def read_outcomes(planned: Sequence[Planned]) -> list[Outcome]:
@@ -233,47 +209,34 @@ def read_outcomes(planned: Sequence[Planned]) -> list[Outcome]:
     outcomes = []
     for one in planned:
         run = open_run(one.out)
+        figure = find_learner(one.learner).figure
+        if figure is None:
+            raise ToolkitError(one.out, f"{one.learner} has no figure that is compared", "compare runs by hand")
         seconds = float(read_metrics(run)["seconds"] or 0)
-        outcomes.append(Outcome(one, read_correct(run), seconds, len(run.log_rows())))
+        outcomes.append(Outcome(one, figure.read(run), seconds, len(run.log_rows())))
     return outcomes
 
 
-def read_correct(run: Run) -> dict[str, bool]:
-    """Key -> whether a run's classifier told the image right, of the images that its metrics are of.
+def _is_made(one: Planned, learner: Learner, data: Path) -> bool:
+    """Whether a run went to its end.
 
     Raises:
-        ToolkitError: the run has no such predictions.
+        ToolkitError: what stands there is another run.
     """
-    tested, path = str(run.environment().get("metrics_of", "test")), run.root / "predictions.csv"
-    if not path.is_file():
-        raise ToolkitError(path, "is not there", "name runs of classifiers")
-    rows = read_rows(path, _Predicted, "name runs of classifiers; train this one again if it is one")
-    return {row.key: row.correct == "1" for row in rows if row.subset == tested}
-
-
-class _Predicted(Row):
-    """A row of the predictions of a classifier."""
-
-    key: str
-    subset: str
-    correct: Literal["0", "1"]
-
-
-def _make(one: Planned, learner: Learner, data: Path) -> None:
-    """Train one run, or go on with it; one that went to its end is looked at alone."""
-    there = one.out.is_dir() and any(one.out.iterdir())
-    if there and (run := open_run(one.out)).finished:
-        if _comparable(read_config(run, learner.config)) != _comparable(one.config):
-            raise ToolkitError(one.out, "was made with other settings", "remove it, or choose another --out")
-        if run.environment().get("data") != str(data.resolve()).encode(errors="backslashreplace").decode():
-            raise ToolkitError(one.out, "was made from other data", "remove it, or choose another --out")
-        return
-    learner.train(data, one.config, one.out, there, None)
+    if not one.out.is_dir() or not any(one.out.iterdir()):
+        return False
+    run = open_run(one.out, one.learner)
+    if _comparable(read_config(run, learner.config)) != _comparable(one.config):
+        raise ToolkitError(one.out, "was made with other settings", "remove it, or choose another --out")
+    if run.environment().get("data") != str(data.resolve()).encode(errors="backslashreplace").decode():
+        raise ToolkitError(one.out, "was made from other data", "remove it, or choose another --out")
+    return run.finished
 
 
 def _comparable(config: LearnerConfig) -> dict[str, object]:
     """Settings, less the folder that a split file is in: OUT may be moved."""
     settings = config.model_dump(mode="json")
+    settings.pop("cache", None)  # where embeddings are kept changes no figure
     split = settings.get("split")
     if isinstance(split, dict) and split.get("file"):
         settings["split"] = {**split, "file": Path(split["file"]).name}
@@ -283,55 +246,9 @@ def _comparable(config: LearnerConfig) -> dict[str, object]:
 def _check_out(out: Path) -> None:
     if out.is_file():
         raise ToolkitError(out, "is no folder", "choose another folder with --out")
-    known = {"fixed", "folds", "splits"}
+    known = {"fixed", "folds", "seeds", "splits"}
     if out.is_dir() and any(out.iterdir()) and not any((out / name).is_dir() for name in known):
         raise ToolkitError(out, "holds something else than attempts", "choose another folder with --out")
-
-
-def _parse(file: Path) -> _File:
-    value = parse_yaml(file, "correct it")
-    if not isinstance(value, dict):
-        raise ToolkitError(file, "holds no attempts", "write 'attempts:' with a line for each")
-    return _parsed(file, value)
-
-
-def _parsed(file: Path, value: Mapping[str, object]) -> _File:
-    from pydantic import ValidationError
-
-    known = list(_File.model_fields)
-    problems = [
-        Problem(str(file), f"unknown key {name!r}", nearest(str(name), known)) for name in value if name not in known
-    ]
-    if problems:
-        raise BadInputError(problems)
-    try:
-        return _File.model_validate(value)
-    except ValidationError as error:
-        raise BadInputError(
-            Problem(str(file), f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}", "correct it")
-            for fault in error.errors()
-        ) from error
-
-
-def _name_problems(file: Path, name: str) -> list[Problem]:
-    """An attempt's name becomes a folder's."""
-    if name in (".", "..") or not name.strip() or any(sign in name for sign in '/\\:*?"<>|') or not name.isprintable():
-        return [Problem(str(file), f"{name!r} cannot name an attempt", 'leave out / \\ : * ? " < > |')]
-    return []
-
-
-def _merged(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
-    """Settings over settings; groups are merged key by key."""
-    merged = dict(below)
-    for name, value in above.items():
-        old = merged.get(name)
-        merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _split(config: LearnerConfig) -> SplitConfig | None:
-    split = getattr(config, "split", None)
-    return split if isinstance(split, SplitConfig) else None
 
 
 def _group(split: SplitConfig | None) -> str | None:
@@ -342,28 +259,12 @@ def _group(split: SplitConfig | None) -> str | None:
     return None if told is None else str(told)
 
 
-def _changes(configs: Mapping[str, LearnerConfig]) -> dict[str, dict[str, object]]:
-    """For each attempt the settings that are not the same in all."""
-    flat = {name: dict(flat_settings(config.model_dump(mode="json"))) for name, config in configs.items()}
-    keys = list(dict.fromkeys(key for settings in flat.values() for key in settings))
-    differing = [key for key in keys if len({repr(settings.get(key)) for settings in flat.values()}) > 1]
-    return {name: {key: settings.get(key) for key in differing} for name, settings in flat.items()}
-
-
-def flat_settings(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """("group.key", value) of every setting."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from flat_settings(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
 def _write_folds(attempts: Attempts, out: Path) -> Iterator[tuple[tuple[int, int], Path]]:
     """Stratified folds over the images of the baseline's split: each image is tested once for each seed."""
-    split = _split(attempts.attempts[0].config)
-    examples, group = open_examples(attempts.data, split), _group(split)
-    source = examples.source or open_source(attempts.data)
+    config = attempts.attempts[0].config
+    split = split_of(config)
+    examples = open_examples(attempts.data, split, config.layout, config.categories, config.on_problem)
+    group, source = _group(split), examples.source or open_source(attempts.data)
     every: Sequence[Sample] = source.dataset
     used = [sample for sample in every if sample.key in examples.subsets]
     for seed in attempts.seeds:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from finetune.classification.outcomes import read_correct
 from finetune.engine.runs import Number, Run, open_run, read_config, read_metrics
-from finetune.experiments.attempts import flat_settings, read_correct
+from finetune.experiments.attempts_file import flat_settings
 from finetune.learners import find_config
 from finetune.metrics.significance import mcnemar_exact
 from toolkit.errors import ToolkitError
@@ -137,6 +138,7 @@ def draw_comparison(comparison: Comparison) -> bytes:
         for axes in grid[:, 0]:
             axes.set_yticks(range(len(runs)), [fitted(run.name, 30) for run in runs])
         every[0].set_ylim(len(runs) - 0.5, -0.5)
+        figure.suptitle("Each run is 1 seed; lines are 95 % intervals", fontsize=7.5, x=0.01, ha="left", color=FAINT)
         return as_png(figure)
 
 
@@ -149,7 +151,7 @@ def _draw_panel(axes: Axes, runs: Sequence[Compared], measure: str) -> None:
         low, high = (_number(run.metrics.get(f"{measure}_{end}")) for end in ("low", "high"))
         if low is not None and high is not None:
             axes.plot([low, high], [row, row], color=BLUE, linewidth=1.4, solid_capstyle="butt")
-        axes.plot([value], [row], "o", color=BLUE, markersize=5.5)
+        axes.plot([value], [row], "o", color=BLUE, markersize=5.5, clip_on=False)
     axes.set_xlim(-0.02, 1.02)
     axes.set_title(_MEASURES[measure])
     axes.grid(axis="x", color="#dddddd", linewidth=0.5)

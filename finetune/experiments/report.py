@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from finetune.experiments.analysis import SIGNIFICANT, Analysis, AttemptAnalysis, Effect, Score
-from finetune.experiments.attempts import Attempts
+from finetune.experiments.attempts_file import Attempts
 from toolkit.files.publish import write_json, write_whole
 from toolkit.plotting.figures import BLUE, FAINT, INK, as_png, fitted, new_figure, own_style
 from toolkit.plotting.markdown import markdown_table, markdown_text
@@ -39,7 +39,8 @@ def write_report(attempts: Attempts, judgement: Analysis, out: Path) -> list[Pat
 def attempts_json(judgement: Analysis) -> dict[str, object]:
     """The figures as one JSON object; what is no number is null."""
     return {
-        "attempts": [_attempt_json(one) for one in judgement.attempts],
+        "figure": judgement.figure,
+        "attempts": [_attempt_json(one, judgement.figure) for one in judgement.attempts],
         "effects": [_finite(asdict(effect)) for effect in judgement.effects],
         "best": judgement.best,
         "best_if_all_alike": judgement.luck,
@@ -52,14 +53,15 @@ def attempts_rows(attempts: Attempts, judgement: Analysis) -> tuple[list[str], l
     shown = _columns(judgement)
     with_folds = judgement.attempts[0].folds is not None
     header = ["attempt", *shown, "seconds", "fixed split"]
-    header += ["folds", "over seeds"] if with_folds else []
+    header += ["folds"] if with_folds else []
+    header += ["over seeds"] if with_folds or _seeds(judgement) > 1 else []
     header += ["points", "p (Holm)", "verdict"]
     rows = []
     for one, attempt in zip(judgement.attempts, attempts.attempts, strict=True):
         settings = attempt.config.model_dump(mode="json")
         row = [one.name, *(_setting(one, settings, name) for name in shown), f"{one.seconds:.1f}", _interval(one.fixed)]
-        if one.folds is not None:
-            row += [_interval(one.folds), f"± {100 * one.folds.spread:.1f}"]
+        row += [_interval(one.folds)] if one.folds is not None else []
+        row += [f"± {100 * one.main.spread:.1f}"] if "over seeds" in header else []
         rows.append([*row, *_against(one.main)])
     return header, rows
 
@@ -71,23 +73,27 @@ def attempts_markdown(attempts: Attempts, judgement: Analysis) -> str:
     parts = [
         f"# Attempts with the {markdown_text(attempts.learner)}",
         markdown_text(judgement.conclusion),
-        _protocol(attempts, first),
+        _protocol(attempts, first, judgement),
     ]
-    parts += [markdown_table(header, rows, 1), "![Accuracy of the attempts](attempts.png)"]
+    parts += [markdown_table(header, rows, 1), f"![{_capital(judgement.title)} of the attempts](attempts.png)"]
     if judgement.effects:
-        parts += ["## What the settings did", _EFFECTS, markdown_table(*_effect_rows(judgement.effects), 2)]
+        parts += [
+            "## What the settings did",
+            _EFFECTS.format(judgement.title),
+            markdown_table(*_effect_rows(judgement.effects), 2),
+        ]
     parts.append(_remarks(judgement))
     return "\n\n".join(parts) + "\n"
 
 
 def draw_attempts(judgement: Analysis) -> bytes:
-    """Accuracy of each attempt with its 95 % interval, as PNG."""
+    """The figure of each attempt with its 95 % interval, as PNG."""
     attempts = judgement.attempts
     with_folds = attempts[0].folds is not None
     with own_style():
         figure = new_figure(1.25 + 0.42 * max(len(attempts), 2))
         axes = figure.add_subplot()
-        axes.axvline(100 * attempts[0].main.accuracy, color=FAINT, linewidth=0.8, linestyle="--")
+        axes.axvline(100 * attempts[0].main.value, color=FAINT, linewidth=0.8, linestyle="--")
         for row, one in enumerate(attempts):
             if one.folds is not None:
                 _draw_score(axes, row - 0.13, one.folds, _COLOURS.get(one.folds.verdict, BLUE), filled=True)
@@ -101,9 +107,9 @@ def draw_attempts(judgement: Analysis) -> bytes:
         axes.set_xlim(0, 100)
         axes.grid(axis="x", color="#dddddd", linewidth=0.5)
         axes.set_axisbelow(True)
-        axes.set_xlabel("accuracy, %, with 95 % interval")
+        axes.set_xlabel(f"{judgement.title}, %, with 95 % interval")
         images = attempts[0].main.images
-        told = f"Filled: folds ({images} images, {attempts[0].main.seeds} seeds). Open: the fixed split"
+        told = f"Filled: folds ({images} images, {_counted(attempts[0].main.seeds, 'seed')}). Open: the fixed split"
         axes.set_title(told if with_folds else f"On {images} test images", color=FAINT, fontsize=7.5)
         return as_png(figure)
 
@@ -111,34 +117,48 @@ def draw_attempts(judgement: Analysis) -> bytes:
 def _draw_score(axes: Axes, height: float, score: Score, colour: str, *, filled: bool) -> None:
     axes.plot([100 * score.low, 100 * score.high], [height, height], color=colour, linewidth=1.4, solid_capstyle="butt")
     face = colour if filled else "white"
-    axes.plot([100 * score.accuracy], [height], "o", color=face, markeredgecolor=colour, markersize=5.5)
+    axes.plot([100 * score.value], [height], "o", color=face, markeredgecolor=colour, markersize=5.5, clip_on=False)
 
 
 _EFFECTS = (
-    "Main effects: the change of the accuracy with each setting, the others held, by least squares over the attempts "
+    "Main effects: the change of {} with each setting, the others held, by least squares over the attempts "
     "and without interactions. The interval is over the images."
 )
 
 
-def _protocol(attempts: Attempts, first: AttemptAnalysis) -> str:
+def _capital(text: str) -> str:
+    return text.capitalize() if text.islower() else text
+
+
+def _seeds(judgement: Analysis) -> int:
+    return judgement.attempts[0].main.seeds
+
+
+def _protocol(attempts: Attempts, first: AttemptAnalysis, judgement: Analysis) -> str:
     images = first.fixed.images
-    told = f"Each attempt was trained once on the fixed split and tested on its {images} images"
+    times = "once" if first.fixed.seeds == 1 else f"with {first.fixed.seeds} seeds"
+    told = f"Each attempt was trained {times} on the fixed split and tested on its {images} images"
     if first.folds is not None:
         told += (
             f", and {attempts.folds} x {len(attempts.seeds)} times on stratified {attempts.folds}-fold splits of the "
             f"same {first.folds.images} images with {_counted(len(attempts.seeds), 'seed')}, so that each image was "
             "tested once for each seed"
         )
+    if not judgement.exact:
+        return f"{told}. The figure is {judgement.title}; of several runs of an attempt it is the mean."
     one = 100 / images if images else 0.0
     return f"{told}. One image of the fixed split's test set is worth {one:.2f} points."
 
 
 def _remarks(judgement: Analysis) -> str:
     first = judgement.attempts[0]
+    how = "are 95 % Wilson intervals", "The paired test is exact (McNemar's with one seed)"
+    if not judgement.exact:
+        how = "hold 95 % of 2,000 draws of the images", "The paired test is on the same draws for all attempts"
     told = [
-        "Points and verdict are against the baseline. Intervals are 95 % Wilson intervals with the images as the "
-        "sample; repetitions with other seeds are no new images. The paired test is exact (McNemar's with one seed), "
-        f"adjusted for the number of comparisons by Holm's method; below {SIGNIFICANT:g} counts as a difference.",
+        f"Points and verdict are against the baseline. Intervals {how[0]} with the images as the sample; repetitions "
+        f"with other seeds are no new images. {how[1]}, adjusted for the number of comparisons by Holm's method; below "
+        f"{SIGNIFICANT:g} counts as a difference.",
     ]
     if first.folds is not None and first.folds.images:
         told.append(
@@ -165,7 +185,7 @@ def _setting(one: AttemptAnalysis, settings: Mapping[str, object], name: str) ->
 
 
 def _interval(score: Score) -> str:
-    return f"{100 * score.accuracy:.1f} % ({100 * score.low:.0f}–{100 * score.high:.0f})"
+    return f"{100 * score.value:.1f} % ({100 * score.low:.0f}–{100 * score.high:.0f})"
 
 
 def _against(score: Score) -> list[str]:
@@ -197,8 +217,11 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _attempt_json(one: AttemptAnalysis) -> dict[str, object]:
-    scores = {name: _finite({**asdict(score), "verdict": score.verdict}) for name, score in _named(one).items()}
+def _attempt_json(one: AttemptAnalysis, figure: str) -> dict[str, object]:
+    scores = {}
+    for name, score in _named(one).items():
+        told = asdict(score)
+        scores[name] = _finite({figure: told.pop("value"), **told, "verdict": score.verdict})
     return {
         "name": one.name,
         "changes": dict(one.changes),

@@ -18,8 +18,8 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from finetune.classification.backbones import Backbone, feature_map, frozen_parts
-from finetune.classification.exports import export_classifier
+from converters.sources import SourceLike
+from finetune.backbones.backbone import Backbone, feature_map, frozen_parts
 from finetune.classification.folds import draw_folds, fold_progress, predict_out_of_fold
 from finetune.classification.heads import build_network
 from finetune.classification.inference import (
@@ -33,7 +33,9 @@ from finetune.classification.inference import (
     probability_columns,
     unlabelled_examples,
 )
+from finetune.classification.outcomes import ACCURACY
 from finetune.classification.plots import draw_result
+from finetune.classification.views.exports import export_classifier
 from finetune.classification.views.tiles import find_crop_places
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.devices import device_name, pick_device, seed_all
@@ -42,6 +44,7 @@ from finetune.engine.learner import KnownScores, Learner, Scoring, check_patienc
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -92,6 +95,7 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
         _NAME,
         config,
         subsets=examples.subsets,
+        digests=examples.digests,
         data=data,
         resume=resume,
         **_facts(examples, chosen, tail, backbone, config),
@@ -109,7 +113,7 @@ def prepare(data: Path, config: LongtailConfig) -> tuple[ImageRecords, TrainValS
     Raises:
         ToolkitError: there is no tail, a class has no training image, or there is nothing to test on.
     """
-    examples = _open(data, config)
+    examples = check_inputs(_open(data, config), config)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
     check_patience(config, chosen.val)
     if config.tiles.side:  # all labels that crops need, before anything is written
@@ -163,7 +167,7 @@ def train_net(
     run.write_metrics({**figures, **later()}, seconds=run.logged_seconds() + first_stage(run).logged_seconds())
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, float | None]:
+def evaluate(run: Run, data: SourceLike | None = None) -> dict[str, float | None]:
     """Measure a run, on one or several processes.
 
     Args:
@@ -267,7 +271,7 @@ def _recalls(found: Predictions) -> list[float]:
 
 
 def _open(data: Path, config: LongtailConfig) -> ImageRecords:
-    examples = open_examples(data, config.split, config.layout)
+    examples = open_examples(data, config.split, config.layout, config.categories, config.on_problem)
     return examples if config.longtail is None else make_tail(examples, config.longtail)
 
 
@@ -338,5 +342,13 @@ def export(run: Run) -> Exportable:
 
 
 LEARNER = Learner(
-    LongtailConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, 0, 1, negated=True), export
+    LongtailConfig,
+    train,
+    evaluate,
+    predict,
+    load_predictor,
+    _open,
+    ACCURACY,
+    Scoring(known_scores, 0, 1, negated=True),
+    export,
 )

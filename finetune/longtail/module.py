@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from finetune.classification.backbones import hold_batch_statistics
+from finetune.backbones.backbone import hold_batch_statistics
 from finetune.classification.heads import reset_head
 from finetune.classification.inference import TrainValSplit
 from finetune.classification.optimizers import choose_optimizer, weight_averaging

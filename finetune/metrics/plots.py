@@ -45,8 +45,7 @@ def draw_rates(
         axes = figure.add_subplot()
         told = ((curve.false_reject, curve.good, "good", BLUE), (curve.escape, curve.defective, "defective", _ORANGE))
         low, high, logarithmic = _limits(sign * values if threshold is None else np.append(sign * values, threshold))
-        ends = (high, low) if negated else (low, high)
-        places = np.concatenate([ends[:1], sign * curve.thresholds, ends[1:]])
+        places = np.concatenate([[high if negated else low], sign * curve.thresholds, [low if negated else high]])
         for rates, images, kind, colour in told:
             name = f"{'false reject' if kind == 'good' else 'escape'}, {images} {kind}"
             _draw_rate(axes, places, np.concatenate([rates[:1], rates, rates[-1:]]), images, name, colour)
@@ -54,8 +53,7 @@ def draw_rates(
             axes.axvline(threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label=f"threshold {threshold:.4g}")
         if logarithmic:
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.xaxis.set_minor_formatter("")
+            axes.xaxis.set(major_formatter=lambda value, _: f"{value:g}", minor_formatter="")
         axes.set(xlim=(low, high), ylim=(-_MARGIN, 1 + _MARGIN), xlabel=axis, ylabel="share of the images")
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         axes.grid(color="#dddddd", linewidth=0.5)

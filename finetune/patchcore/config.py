@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.anomaly.config import AnomalyConfig, Augment
-from finetune.classification.names import check_backbone
-from finetune.classification.normalization import normalization
+from finetune.backbones.names import check_backbone
+from finetune.backbones.normalization import normalization
 from finetune.engine.config import Normalization
 
 __all__ = ["PatchcoreConfig"]
@@ -28,6 +31,8 @@ class PatchAugment(BaseModel):
 
 class PatchcoreConfig(AnomalyConfig):
     """What PatchCore can be told."""
+
+    belongs: ClassVar[Mapping[str, str]] = {"hold_out": "cross_fit=false"}
 
     epochs: int = Field(default=1, ge=1, description="of no effect: each image is looked at once, and nothing learns.")
     batch_size: int = Field(default=8, ge=1, description="images that go through the backbone at once.")

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 from torchvision.transforms.functional import normalize
 
-from finetune.classification.backbone_blocks import block_maps, numbered_blocks
-from finetune.classification.backbones import Backbone
+from finetune.backbones.backbone import Backbone
+from finetune.backbones.blocks import block_maps, numbered_blocks
 from toolkit.errors import ToolkitError
 
 __all__ = ["PatchFeatures", "usual_blocks"]

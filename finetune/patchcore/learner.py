@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from converters.formats.registry import check_formats
+from converters.sources import SourceLike
 from finetune.anomaly.config import Augment
-from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good_examples
+from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good
 from finetune.anomaly.detector import score_images
 from finetune.anomaly.evaluation import MAP_RESOLUTION, evaluate_detector, report
 from finetune.anomaly.exports import export_detector
+from finetune.anomaly.outcomes import IMAGE_AUROC
 from finetune.anomaly.prediction import predict_anomalies
 from finetune.anomaly.thresholds import (
     HOLD_MORE,
@@ -24,11 +26,12 @@ from finetune.anomaly.thresholds import (
     known_scores,
     write_threshold,
 )
-from finetune.classification.backbones import Backbone
+from finetune.backbones.backbone import Backbone
 from finetune.engine.devices import device_name, memory_full, pick_device, seed_all
 from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
 from finetune.engine.splits import ImageRecords
@@ -71,7 +74,7 @@ def train(
         ToolkitError: data, split, weights or device are at fault, there are defects in train or too few good images.
     """
     check_formats(config.formats)
-    examples = open_good_examples(data, config.split, config.layout)
+    examples = check_inputs(open_good(data, config), config)
     good = choose_good(examples, None if config.cross_fit else config.hold_out, config.seed)
     check_promise(_judging(good, config), config, _MORE_IMAGES if config.cross_fit else HOLD_MORE)
     device = pick_device(config.device)
@@ -81,6 +84,7 @@ def train(
     views = _views(good, config)
     budget = plan_budget(config, len(good.train) * VIEWS[views], features.side, features.dims)
     facts = _facts(examples, good, config, backbone, device, budget, features) | {"augment": views}
+    facts["digests"] = examples.digests
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -94,7 +98,7 @@ def train(
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
+def evaluate(run: Run, data: SourceLike | None = None) -> dict[str, float | int]:
     """As `finetune.anomaly.evaluation.evaluate_detector`, of a run of this learner.
 
     Raises:
@@ -125,7 +129,17 @@ def export(run: Run) -> Exportable:
     return export_detector(run, ready, [ready.model])
 
 
-LEARNER = Learner(PatchcoreConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export)
+LEARNER = Learner(
+    PatchcoreConfig,
+    train,
+    evaluate,
+    predict,
+    load_predictor,
+    open_good,
+    IMAGE_AUROC,
+    Scoring(known_scores),
+    export,
+)
 
 
 def _views(good: GoodImages, config: PatchcoreConfig) -> Augment:

@@ -12,7 +12,7 @@ import torch
 
 from finetune.anomaly.detector import Detector, describe_file
 from finetune.anomaly.thresholds import threshold_of
-from finetune.classification.backbones import Backbone, build_backbone
+from finetune.backbones.backbone import Backbone, build_backbone
 from finetune.engine.checkpoints import load_weights, read_checkpoint
 from finetune.engine.devices import pick_device
 from finetune.engine.prediction import Prediction

@@ -23,6 +23,14 @@ class SamConfig(TrainedConfig):
 
     renamed: ClassVar[Mapping[str, str]] = {"prompts": "prompts_per_image", "rounds": "refinement_steps"}
 
+    learns = "instances"
+    belongs: ClassVar[Mapping[str, str]] = {
+        "cache": "train_encoder=false and lora=0",
+        "embed_batch": "train_encoder=false and lora=0",
+        "encoder_lr_scale": "train_encoder=true",
+        "jitter": "box_share!=0.0",
+    }
+
     epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(
         default=4, ge=1, description="images in a step; each comes with `prompts_per_image` prompts."
@@ -141,6 +149,10 @@ class SamConfig(TrainedConfig):
         if self.lora and self.train_encoder:
             raise ValueError("lora and train_encoder both change the image encoder; choose one")
         return self
+
+    def scaled(self, width: int, height: int) -> tuple[float, float]:
+        """Factors by which an image is made wider and higher: its longer side becomes `image_size`."""
+        return (self.image_size / max(width, height),) * 2
 
     @property
     def frozen(self) -> bool:

@@ -13,6 +13,7 @@ import torch
 from segment_anything.modeling import Sam
 from torch.utils.data import DataLoader
 
+from converters.sources import SourceLike
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
@@ -22,6 +23,7 @@ from finetune.engine.learner import Learner, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -31,7 +33,7 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
 from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
@@ -39,6 +41,7 @@ from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_
 from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
 from finetune.sam.exports import export_sam
 from finetune.sam.inference import predict_image, predict_share, prompted_classes, prompted_files
+from finetune.sam.metrics import IOU_BOX
 from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
 from finetune.sam.module import SamModule
 from finetune.sam.predictor import Segmenter, mask_ap
@@ -71,7 +74,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     device = pick_device(config.device)
     if config.detector:
         open_run(config.detector, _DETECTOR)  # which refuses another learner's
-    examples = open_examples(data, config.split, config.layout)
+    examples = check_inputs(_open(data, config), config)
     chosen = choose_images(examples, data, config)
     sam, digest = _untuned(config, _weights(config))
     facts = training_facts(
@@ -82,9 +85,8 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         metrics_of="test",
         notes=[*examples.notes, *chosen.notes],
     )
-    facts["instances"] = {
-        name: sum(len(image.instances) for image in getattr(chosen, name)) for name in ("train", "val", "test")
-    }
+    numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
+    facts |= {"instances": numbers, "digests": examples.digests}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -121,7 +123,7 @@ def _tune(
             save_sam(sam, run.checkpoints / f"{name}.pth")
 
 
-def evaluate(run: Run, data: Path | None = None) -> Row:
+def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     """Judge a run on its own test images, or on all images of other data, beside the untuned model.
 
     Args:
@@ -135,8 +137,7 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    opened = partial(open_examples, split=config.split, layout=config.layout)
-    source, tested = evaluated_examples(run, data, opened, layout=config.layout)
+    source, tested = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
         raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")
@@ -194,7 +195,11 @@ def export(run: Run) -> Exportable:
     return export_sam(run, load_segmenter(run).sam)
 
 
-LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, export=export)
+def _open(data: Path, config: SamConfig) -> ImageRecords:
+    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
+LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, _open, IOU_BOX, export=export)
 
 
 def load_segmenter(run: Run) -> Segmenter:

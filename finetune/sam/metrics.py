@@ -8,6 +8,7 @@ is the plain IoU, so that for small defects it says nothing new.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FIGURES", "PROMPTS", "SIZES", "boundary_width", "compare_masks", "size_class", "summarise"]
+from finetune.engine.learner import Figure
+from finetune.engine.runs import Run
+from finetune.metrics.evidence import Means
+from toolkit.files.typed import Row, read_rows
+
+__all__ = [
+    "FIGURES",
+    "IOU_BOX",
+    "PROMPTS",
+    "SIZES",
+    "boundary_width",
+    "compare_masks",
+    "read_overlaps",
+    "size_class",
+    "summarise",
+]
 
 PROMPTS = ("box", "jittered_box", "point", "clicks3")
 FIGURES = ("iou", "dice", "boundary_iou")
@@ -83,3 +99,26 @@ def summarise(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
+
+
+class _Segmented(Row):
+    """A row of the predictions of a segmenter, an object."""
+
+    key: str
+    iou_box: float
+
+
+def read_overlaps(run: Run) -> Means:
+    """The IoU of the objects in each test image of a run, asked for by their boxes.
+
+    Raises:
+        ToolkitError: the run has no such predictions.
+    """
+    found = defaultdict[str, list[float]](list)
+    for row in read_rows(run.root / "predictions.csv", _Segmented, "train again"):
+        found[row.key].append(row.iou_box)
+    each = list(found.values())
+    return Means(tuple(found), np.array([sum(one) for one in each]), np.array([float(len(one)) for one in each]))
+
+
+IOU_BOX = Figure("iou_box", "IoU of objects asked for by their boxes", read_overlaps, "defects")

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.anomaly.config import AnomalyConfig, Augment
-from finetune.classification.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
+from finetune.backbones.names import BACKBONE_MEANING, PACKAGED, WEIGHTS_MEANING, check_backbone
 from finetune.engine.config import TrainedConfig
 from finetune.vae.shape import VaeShape
 
@@ -38,6 +38,14 @@ class VaeConfig(AnomalyConfig, TrainedConfig):
         "halvings": "num_downsamples",
         "width": "base_channels",
         "augment": "augment.preset",
+    }
+
+    learns = "good"
+    belongs: ClassVar[Mapping[str, str]] = {
+        "weights": "model=feature",
+        "backbone": "model=feature",
+        "loss": "model=pixel",
+        "grad_steps": "score=grad",
     }
 
     epochs: int = Field(default=40, ge=1)

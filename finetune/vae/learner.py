@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from converters.formats.registry import check_formats
+from converters.sources import SourceLike
 from finetune.anomaly.config import Augment
-from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good_examples, train_views
+from finetune.anomaly.data import GoodImages, choose_good, has_random_pose, open_good, train_views
 from finetune.anomaly.detector import as_good, image_loader
 from finetune.anomaly.evaluation import MAP_RESOLUTION, evaluate_detector, held_out_threshold, measure, report
 from finetune.anomaly.exports import export_detector
+from finetune.anomaly.outcomes import IMAGE_AUROC
 from finetune.anomaly.prediction import predict_anomalies
 from finetune.anomaly.thresholds import check_promise, known_scores
 from finetune.engine.checkpoints import load_weights
@@ -23,6 +25,7 @@ from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
 from finetune.engine.splits import ImageRecords
@@ -64,7 +67,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     check_formats(config.formats)
     config.shape.check()
     check_score(config)
-    examples = open_good_examples(data, config.split, config.layout)
+    examples = check_inputs(open_good(data, config), config)
     good = choose_good(examples, config.hold_out, config.seed)
     check_promise(len(good.held_out), config)
     device = pick_device(config.device)
@@ -74,6 +77,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     if views == "auto":
         views = "turn" if has_random_pose(good.train, config.seed) else "none"
     facts = _facts(examples, good, config, began, device) | {"augment": views}
+    facts["digests"] = examples.digests
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -85,7 +89,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> dict[str, float | int]:
+def evaluate(run: Run, data: SourceLike | None = None) -> dict[str, float | int]:
     """As `finetune.anomaly.evaluation.evaluate_detector`, of a run of this learner.
 
     Raises:
@@ -119,7 +123,17 @@ def export(run: Run) -> Exportable:
     return export_detector(run, ready, [ready.model], one_by_one=score == "ssim")
 
 
-LEARNER = Learner(VaeConfig, train, evaluate, predict, load_predictor, Scoring(known_scores), export)
+LEARNER = Learner(
+    VaeConfig,
+    train,
+    evaluate,
+    predict,
+    load_predictor,
+    open_good,
+    IMAGE_AUROC,
+    Scoring(known_scores),
+    export,
+)
 
 
 def _facts(

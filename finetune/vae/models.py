@@ -20,7 +20,7 @@ from finetune.vae.shape import VaeShape
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
-    from finetune.classification.backbones import Backbone
+    from finetune.backbones.backbone import Backbone
 
 __all__ = [
     "FeatureVae",
@@ -213,7 +213,7 @@ class FeatureVae(Vae):
         return [(found.mean, images), *((found.features[name], seen[name]) for name in self._places)]
 
     def _remember(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
-        from finetune.classification.backbone_models import as_map
+        from finetune.backbones.models import as_map
 
         def hook(module: nn.Module, given: object, output: torch.Tensor) -> None:
             self._seen[name] = as_map(self.teacher, output.detach())
@@ -229,7 +229,7 @@ def feature_layers(
     Raises:
         ToolkitError: it has none.
     """
-    from finetune.classification.backbone_models import as_map
+    from finetune.backbones.models import as_map
 
     found: dict[int, tuple[str, int]] = {}
 

@@ -115,7 +115,7 @@ def build_model(config: VaeConfig, run: Run | None = None) -> tuple[Model, dict[
         return GaborVae(config.shape, beta=config.beta), {"weights_sha256": None}
     if config.model == "pixel":
         return PixelVae(config.shape, loss=config.loss, beta=config.beta), {"weights_sha256": None}
-    from finetune.classification.backbones import build_backbone, untrained_backbone  # here: the others need none
+    from finetune.backbones.backbone import build_backbone, untrained_backbone  # here: the others need none
 
     if run is None:
         backbone = build_backbone(config.backbone, config.weights, 1, image_size=config.image_size)

@@ -39,6 +39,13 @@ class YoloWorldConfig(LearnerConfig):
 
     renamed: ClassVar[Mapping[str, str]] = {"plot": "plots", "augment": "augment.preset"}
 
+    learns = "instances"
+    belongs: ClassVar[Mapping[str, str]] = {
+        "encoder": "prompts=clip",
+        "encoder_weights": "prompts=clip",
+        "lr": "optimizer!=auto",
+    }
+
     epochs: int = Field(default=100, ge=1)
     batch_size: int = Field(default=16, ge=1)
     image_size: int = Field(default=640, ge=64, multiple_of=32)
@@ -120,6 +127,10 @@ class YoloWorldConfig(LearnerConfig):
         description='"onnx" writes RUN/model.onnx after training, checked against PyTorch.',
     )
     plots: bool = Field(default=True, description="whether ultralytics draws its plots.")
+
+    def scaled(self, width: int, height: int) -> tuple[float, float]:
+        """Factors by which an image is made wider and higher: its longer side becomes `image_size`."""
+        return (self.image_size / max(width, height),) * 2
 
     @field_validator("optimizer", mode="before")
     @classmethod

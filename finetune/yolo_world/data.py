@@ -64,7 +64,8 @@ def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
         raise ToolkitError(
             source.root, "says nothing of where defects are", "name a tree with boxes, or a dataset root"
         )
-    examples = open_examples(source, config.split)
+    examples = open_examples(source, config.split, None, config.categories, config.on_problem)
+    source = examples.source or source
     classes = source.classes(config.classes)
     if not classes or all(example.label == GOOD for example in examples.examples):
         raise ToolkitError(data, "holds no instances: all its images are background", "name data with labelled defects")
@@ -142,8 +143,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     Raises:
         ToolkitError: files are at fault.
     """
-    kind = "yolo-segment" if masks else "yolo-detect"
-    folder = run.root / "data"
+    kind, folder = "yolo-segment" if masks else "yolo-detect", run.root / "data"
     report = convert(
         data.source,
         folder,
@@ -154,6 +154,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
         min_area=config.min_area,
         join_parts=masks,
         images="hardlink",
+        on_problem=config.on_problem,
         resume=folder.is_dir(),
     )
     _say_rectangles(run, report.manifests[kind]["fidelity"].get("rectangles", 0))

@@ -23,6 +23,7 @@ __all__ = [
     "figures",
     "measure_detector",
     "rejection_figures",
+    "run_figures",
 ]
 
 LOWEST_SCORE = 0.001
@@ -101,3 +102,9 @@ def figures(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, m
     for name, (wide, half) in boxes.per_class.items():
         told |= {f"map50_class_{name}": half, f"map50_95_class_{name}": wide}
     return told
+
+
+def run_figures(found: MeasuredDetections, detector: Detector, confidence: float) -> dict[str, Any]:
+    """As metrics.json."""
+    told = figures(found.truth, found.results, masks=detector.masks)
+    return {**told, **rejection_figures(found, confidence)}

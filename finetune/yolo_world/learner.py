@@ -7,16 +7,19 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from converters.sources import SourceLike
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
+from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -27,21 +30,21 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import evaluated_examples, open_examples, trained_examples
+from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
 from finetune.metrics.plots import draw_rates
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, check_kind, open_detection_data, write_tree
 from finetune.yolo_world.evaluation import (
     LOWEST_SCORE,
     MeasuredDetections,
-    figures,
     measure_detector,
-    rejection_figures,
+    run_figures,
 )
+from finetune.yolo_world.outcomes import MAP50
 from finetune.yolo_world.plots import draw_detections
 from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
-from finetune.yolo_world.remarks import about_specks, about_zero
+from finetune.yolo_world.remarks import about_zero
 from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
@@ -78,6 +81,7 @@ def train(
         ToolkitError: data, split, phrases, text features, model or device are at fault, or training fails.
     """
     found = open_detection_data(data, config)
+    found = replace(found, examples=check_inputs(found.examples, config))
     check_patience(config, found.examples.subset("val"))
     source = find_model(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks)
@@ -86,7 +90,8 @@ def train(
 
     trainer_settings(Run(out, NAME), config, source, out)  # which refuses devices that are not there
     facts = _facts(found, config, source, table) | {"encoder_used": used}
-    run = start_run(out, NAME, config, subsets=found.examples.subsets, data=data, resume=resume, **facts)
+    subsets, digests = found.examples.subsets, found.examples.digests
+    run = start_run(out, NAME, config, subsets=subsets, digests=digests, data=data, resume=resume, **facts)
     if run.finished:
         return run
     tree = _prepared(found, run, config, table, source)
@@ -103,7 +108,7 @@ def train(
     return run
 
 
-def evaluate(run: Run, data: Path | None = None) -> Row:
+def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     """Test a detector.
 
     Args:
@@ -117,11 +122,10 @@ def evaluate(run: Run, data: Path | None = None) -> Row:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    opened = partial(open_examples, split=config.split, layout=config.layout)
-    source, tested = evaluated_examples(run, data, opened, own_tests=True, layout=config.layout)
+    source, tested = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
     chosen = {example.key: example.subset for example in tested}
     confidence = config.confidence if run.threshold is None else run.threshold
-    return _figures(measure_detector(detector, source, chosen, config), detector, confidence)
+    return run_figures(measure_detector(detector, source, chosen, config), detector, confidence)
 
 
 def known_scores(run: Run) -> KnownScores:
@@ -131,7 +135,7 @@ def known_scores(run: Run) -> KnownScores:
         ToolkitError: the run or its data are at fault.
     """
     config = read_config(run, YoloWorldConfig)
-    examples = trained_examples(run, partial(open_examples, split=config.split, layout=config.layout))
+    examples = trained_examples(run, lambda place: _open(place, config))
     val = {one.key: one.subset for one in examples.subset("val")}
     if not val or examples.source is None:
         return KnownScores([], [])
@@ -209,8 +213,20 @@ def export(run: Run) -> Exportable:
     return export_detector(run)
 
 
+def _open(data: Path, config: YoloWorldConfig) -> ImageRecords:
+    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
 LEARNER = Learner(
-    YoloWorldConfig, train, evaluate, predict, load_predictor, Scoring(known_scores, LOWEST_SCORE, 1), export
+    YoloWorldConfig,
+    train,
+    evaluate,
+    predict,
+    load_predictor,
+    _open,
+    MAP50,
+    Scoring(known_scores, LOWEST_SCORE, 1),
+    export,
 )
 
 
@@ -363,13 +379,13 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
     _draw_rates(run, measured, config.confidence)
     rows = run.log_rows()
-    notes = [*run.environment().get("notes", []), *about_specks(measured.truth, config), *about_zero(rows)]
+    notes = [*run.environment().get("notes", []), *about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
     if config.export == "onnx":
         from finetune.yolo_world.export import export_onnx
 
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
-    told = _figures(measured, detector, config.confidence)
+    told = run_figures(measured, detector, config.confidence)
     run.write_metrics(told, seconds=max(seconds, run.logged_seconds()))
 
 
@@ -378,9 +394,3 @@ def _draw_rates(run: Run, found: MeasuredDetections, confidence: float) -> None:
     drawn = draw_rates(list(found.best.values()), list(found.defective.values()), confidence, axis=axis)
     if drawn is not None:
         write_whole(run.plots / "rates.png", drawn)
-
-
-def _figures(found: MeasuredDetections, detector: Detector, confidence: float) -> dict[str, Any]:
-    """As metrics.json."""
-    told = figures(found.truth, found.results, masks=detector.masks)
-    return {**told, **rejection_figures(found, confidence)}

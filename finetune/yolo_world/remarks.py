@@ -1,29 +1,10 @@
-"""What to think of a detector's figures: instances that it cannot see, a validation that lags behind the training."""
+"""What to think of a detector's figures: a validation that lags behind the training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from finetune.yolo_world.config import YoloWorldConfig
-
-__all__ = ["about_specks", "about_zero"]
-
-_SPECK = 2  # px; ultralytics drops narrower boxes when it trains
-
-
-def about_specks(truth: Mapping[str, Any], config: YoloWorldConfig) -> list[str]:
-    """What to think of instances that vanish when images are resized."""
-    sides = {image["id"]: max(image["width"], image["height"]) for image in truth["images"]}
-    boxes = [(min(one["bbox"][2:]), sides[one["image_id"]]) for one in truth["annotations"]]
-    specks = sum(short * config.image_size < _SPECK * side for short, side in boxes)
-    if not specks:
-        return []
-    return [
-        f"{specks} of {len(boxes)} instances are narrower than {_SPECK} px once images are resized to "
-        f"{config.image_size}: a detector cannot learn them, and they count as missed; raise image_size, join them "
-        "(instances=merge:8), or leave them out (min_area=PX)"
-    ]
+__all__ = ["about_zero"]
 
 
 def about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:

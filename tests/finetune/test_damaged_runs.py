@@ -13,7 +13,7 @@ from finetune.anomaly.thresholds import ThresholdFacts
 from finetune.classifier.learner import ClassFacts
 from finetune.engine.facts import Facts
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
-from finetune.experiments.attempts import read_attempts
+from finetune.experiments.attempts_file import read_attempts
 from finetune.experiments.comparison import compare_runs
 from finetune.learners import find_config
 from finetune.longtail.learner import _TailFacts

@@ -20,13 +20,15 @@ import pytest
 import finetune
 from finetune import Prediction, TrainedRun, load_run
 from finetune.engine import shares
+from finetune.engine.remarks.seen import read_seen
 from finetune.engine.runs import read_config
 from finetune.learners import LEARNERS, find_config, find_learner
 from finetune.vae.predictor import load_trained
 from tests.clusters import running_cluster
 from tests.commands import ROOT, snapshot, times
 from tests.finetune.runs import TINY, make_data
-from toolkit import ToolkitError
+from toolkit import ToolkitError, load_dataset
+from toolkit.files.digests import file_digest
 from toolkit.files.parallel import ordered_map
 
 
@@ -51,7 +53,8 @@ def run(
     request: pytest.FixtureRequest, data: Path, before: object, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainedRun:
     out = tmp_path_factory.mktemp("runs") / request.param
-    return finetune.train(request.param, str(data), str(out), TINY[request.param], seed=1)
+    without_effect = {"per_class": 3}  # of the strategies that these splits have
+    return finetune.train(request.param, str(data), str(out), TINY[request.param], seed=1, split=without_effect)
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +82,25 @@ def test_every_run_says_the_same_things_under_the_same_names(run: TrainedRun) ->
     assert run.metrics["seconds"] >= round(run.logged_seconds(), 3) > 0
 
 
+def test_every_run_looked_at_its_images_and_knows_them(run: TrainedRun, data: Path) -> None:
+    seen = read_seen(run)
+    assert seen is not None
+    every = load_dataset(data)
+    assert seen.keys() == {one.key for one in every}
+    assert {one.key: seen[one.key].sha256 for one in every} == {one.key: file_digest(one.image) for one in every}
+    assert sum(one.subset == "test" for one in seen.values()) >= run.metrics["images"] > 0
+    told = [note for note in run.notes if note.startswith("split.per_class=3")]
+    assert told == ["split.per_class=3 has no effect: it is of split.strategy=uniform"]
+
+
 def test_a_run_is_trained_and_opened_again(run: TrainedRun, data: Path) -> None:
     again = load_run(str(run.root))
     assert again == run
     assert again.metrics["seconds"] > 0
     assert "<table" in again._repr_html_()
-    assert finetune.evaluate(str(run.root), str(data))["images"] >= again.evaluate()["images"] > 0
+    notes: list[str] = []
+    assert finetune.evaluate(run.root, str(data), notes=notes)["images"] == again.evaluate()["images"] > 0
+    assert [note for note in notes if "is the data that the run was trained on" in note]
 
 
 def test_a_file_and_its_pixels_are_told_the_same_of(run: TrainedRun, image: Path) -> None:

@@ -64,7 +64,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
     (verify, ""),
     (view, "defectkit view labels/coco --limit 500"),
-    (train, "defectkit train classifier mvtec_ad/screw --set backbone=resnet18 --set epochs=50 --out runs/screw"),
+    (train, "defectkit train classifier mvtec_ad/screw --set epochs=50 --out runs/screw"),
     (settings, "defectkit settings vae > vae.yaml"),
     (backbones, "defectkit backbones --timm convnext"),
     (attempts, "defectkit attempts examples/attempts/coursework.yaml --out attempts"),

@@ -18,6 +18,7 @@ from toolkit.cli.options import (
     Images,
     JsonOpt,
     OnProblem,
+    OnProblemOpt,
     OverwriteOpt,
     PanopticLayout,
     PlacesArg,
@@ -78,7 +79,6 @@ _SegmentationOpt = Annotated[Segmentation, typer.Option(help="COCO: polygons or 
 _PanopticOpt = Annotated[
     PanopticLayout, typer.Option(help="Panoptic: maps beside annotations, or in them, as in COCO's archives.")
 ]
-_OnProblemOpt = Annotated[OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")]
 _Threshold = Annotated[int | None, typer.Option(metavar="N", help="Grey values from N on are defect.")]
 _ImagesOpt = Annotated[Images, typer.Option(help="How images get into the trees.")]
 
@@ -102,7 +102,7 @@ def convert(
     segmentation: _SegmentationOpt = Segmentation.polygon,
     panoptic_layout: _PanopticOpt = PanopticLayout.flat,
     images: _ImagesOpt = Images.hardlink,
-    on_problem: _OnProblemOpt = OnProblem.fail,
+    on_problem: OnProblemOpt = OnProblem.fail,
     threshold: _Threshold = None,
     workers: WorkersOpt = 0,
     cluster: ClusterOpt = None,

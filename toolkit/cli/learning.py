@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import ClusterOpt, JsonOpt, OverwriteOpt, with_links
+from toolkit.cli.options import CategoryOpt, ClusterOpt, JsonOpt, OnProblem, OnProblemOpt, OverwriteOpt, with_links
 from toolkit.cli.terminal import (
     print_failures,
     print_json,
@@ -20,6 +20,7 @@ from toolkit.cli.terminal import (
     print_table,
     progress_bar,
     say,
+    told_at_once,
 )
 from toolkit.errors import ToolkitError
 
@@ -71,6 +72,8 @@ def train(
     config: _Config = None,
     settings: _Settings = None,
     out: _RunFolder = None,
+    category: CategoryOpt = None,
+    on_problem: OnProblemOpt = OnProblem.fail,
     resume: _Resume = False,
     lora: _Lora = None,
     export_prompts: _ExportPrompts = None,
@@ -88,21 +91,27 @@ def train(
         raise ToolkitError("--lora", f"{learner} has no image encoder to update", "use it with sam")
     given = [*(settings or []), *([] if lora is None else [f"lora={lora}"])]
     resolved = load_config(kind, config, given)
-    if layout is not None:
-        resolved = resolved.model_copy(update={"layout": layout})
+    resolved = resolved.model_copy(update=_about_data(layout, category, on_problem))
     if export_prompts is not None:
         _export_prompts(learner, data, resolved, export_prompts, as_json)
         return
-    with progress_bar("training") as progress:
+    with progress_bar("training") as progress, told_at_once(progress, quiet=as_json) as told:
         made = run(learner, data, out, resolved, resume, progress)
     if not is_leader():
         return
     metrics = made.metrics
     if as_json:
-        print_json({"run": str(made.root), "learner": learner, "metrics": metrics})
+        print_json({"run": str(made.root), "learner": learner, "metrics": metrics, "notes": made.notes})
         return
     _print_metrics(f"{made.root} ({metrics['seconds']:.1f} s)", metrics, str(made.root / "metrics.json"))
-    print_notes(made.notes)
+    print_notes(note for note in made.notes if note not in told)
+
+
+def _about_data(layout: Any, categories: list[str] | None, on_problem: OnProblem) -> dict[str, object]:
+    """The settings that options on the data stand for; those that are not given stay as they are."""
+    told: dict[str, object] = {} if layout is None else {"layout": layout}
+    told |= {"categories": tuple(categories)} if categories else {}
+    return told | ({} if on_problem is OnProblem.fail else {"on_problem": on_problem.value})
 
 
 def settings(learner: LearnerArg) -> None:
@@ -120,7 +129,7 @@ def backbones(
     as_json: JsonOpt = False,
 ) -> None:
     """List the pretrained networks that learners can begin with, and where their weights come from."""
-    from finetune.classification.catalogue import backbone_facts
+    from finetune.backbones.catalogue import backbone_facts
 
     if timm is not None:
         _timm_backbones(timm, as_json)
@@ -146,12 +155,12 @@ def backbones(
     say(
         "efficientnet_lite0 needs no network; other weights are fetched once, when a learner first begins with them.\n"
         "image_size is what they were tested with; most take others. --set backbone=timm:NAME takes a model of timm,\n"
-        "whose weights come from huggingface.co; 'defectkit backbones --timm WORD' lists those with WORD in their names."
+        "whose weights come from huggingface.co; 'defectkit backbones --timm WORD' lists some."
     )
 
 
 def _timm_backbones(word: str, as_json: bool) -> None:
-    from finetune.classification.backbone_hub import published_by_timm
+    from finetune.backbones.hub import published_by_timm
 
     found = published_by_timm(word)
     if as_json:
@@ -183,42 +192,51 @@ _Threshold = Annotated[
 ]
 
 
-@with_links
+_MaxFalseReject = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."),
+]
+_MaxEscape = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."),
+]
+_Promise = Annotated[
+    str,
+    typer.Option(metavar="expected|sure", help="What such a share promises: kept on average, or with 95 % confidence."),
+]
+
+
+@with_layout
 def evaluate(
     run: RunArg,
     data: Annotated[
-        Path | None, typer.Argument(metavar="DATA", help="Other data than the run was trained on; all of it is test.")
+        Path | None,
+        typer.Argument(
+            metavar="DATA",
+            help="Other data than the run was trained on; all of it is test, but for images that were trained on.",
+        ),
     ] = None,
     threshold: _Threshold = None,
-    max_false_reject: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."
-        ),
-    ] = None,
-    max_escape: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."
-        ),
-    ] = None,
-    promise: Annotated[
-        str,
-        typer.Option(
-            metavar="expected|sure", help="What such a share promises: kept on average, or with 95 % confidence."
-        ),
-    ] = "expected",
+    max_false_reject: _MaxFalseReject = None,
+    max_escape: _MaxEscape = None,
+    promise: _Promise = "expected",
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Evaluate the best checkpoint of a run, on its own test images or on other data."""
     from finetune.inference import load_run
 
     opened = load_run(run)
-    metrics = opened.evaluate(
-        data, threshold=threshold, max_false_reject=max_false_reject, max_escape=max_escape, promise=promise
-    )
+    wanted: dict[str, Any] = {
+        "threshold": threshold,
+        "max_false_reject": max_false_reject,
+        "max_escape": max_escape,
+        "promise": promise,
+    }
+    with told_at_once(None, quiet=True) as notes:
+        metrics = opened.evaluate(data, layout=layout, **wanted)
     if as_json:
-        print_json({"run": str(run), "learner": opened.learner, "metrics": metrics})
+        print_json({"run": str(run), "learner": opened.learner, "metrics": metrics, "notes": notes})
     else:
         _print_metrics(str(run), metrics, "--json")
 
@@ -315,7 +333,7 @@ def _short(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-@with_links
+@with_layout
 def attempts(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="A baseline and its variations.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the runs; those that stand there are kept.")],
@@ -324,19 +342,24 @@ def attempts(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting of every attempt; may be repeated."),
     ] = None,
+    category: CategoryOpt = None,
+    on_problem: OnProblemOpt = OnProblem.fail,
     as_json: JsonOpt = False,
+    layout: Any = None,
 ) -> None:
     """Make the runs of an attempts file that are missing, and compare them: which one is better, and is it chance?"""
     from finetune.engine.config import parse_settings
     from finetune.experiments.analysis import analyse_attempts
-    from finetune.experiments.attempts import read_attempts, run_attempts
+    from finetune.experiments.attempts import figure_of, run_attempts
+    from finetune.experiments.attempts_file import read_attempts
     from finetune.experiments.report import attempts_json, attempts_rows, write_report
     from toolkit.files.locks import locked
 
-    told = read_attempts(file, data, parse_settings(settings or []))
-    with locked(out), progress_bar("runs") as progress:
+    given = {**parse_settings(settings or []), **_about_data(layout, category, on_problem)}
+    told = read_attempts(file, data, given)
+    with locked(out), progress_bar("runs") as progress, told_at_once(progress, quiet=as_json):
         outcomes = run_attempts(told, out, progress)
-        judgement = analyse_attempts(told.attempts, outcomes)
+        judgement = analyse_attempts(told.attempts, outcomes, *figure_of(told))
         files = write_report(told, judgement, out)
     if as_json:
         print_json({"out": str(out), **attempts_json(judgement)})

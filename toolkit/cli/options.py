@@ -21,6 +21,7 @@ __all__ = [
     "Images",
     "JsonOpt",
     "OnProblem",
+    "OnProblemOpt",
     "OverwriteOpt",
     "PanopticLayout",
     "PlacesArg",
@@ -122,6 +123,7 @@ AgainstOpt = Annotated[
     typer.Option(metavar="ROOT", help="The source; by default the one in the manifests. Repeat it for several."),
 ]
 CategoryOpt = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this product; may be repeated.")]
+OnProblemOpt = Annotated[OnProblem, typer.Option(help="Stop at faulty files, or go on without them.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]

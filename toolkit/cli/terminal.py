@@ -23,6 +23,7 @@ __all__ = [
     "print_verification",
     "progress_bar",
     "say",
+    "told_at_once",
 ]
 
 _PIPE_WIDTH = 120  # columns of a table that no terminal shows
@@ -43,6 +44,32 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def told_at_once(progress: object, *, quiet: bool = False) -> Iterator[list[str]]:
+    """Print on stderr what a learner tells while the block runs: its notes, and where no bar shows them its epochs.
+
+    Args:
+        progress: what `progress_bar` yields; None where there is no terminal.
+        quiet: tell notes alone.
+
+    Yields:
+        The notes that were told, as they come.
+    """
+    from finetune.engine.remarks.telling import listening
+
+    notes: list[str] = []
+
+    def told(kind: str, text: str) -> None:
+        if kind == "note" and text not in notes:  # the runs of attempts find the same
+            notes.append(text)
+            print_notes([text])
+        elif kind == "progress" and progress is None and not quiet and sys.stderr is not None:
+            print(text, file=sys.stderr, flush=True)
+
+    with listening(told):
+        yield notes
 
 
 def say(text: str) -> None:

@@ -110,8 +110,7 @@ def write_graph(graph: Graph, kind: ExportKind, folder: Path, of: Path) -> JsonO
         of: the run, or whatever a user should be told that an error is of.
 
     Returns:
-        file, sha256, bytes, inputs, outputs, examples, and max_difference, which is in parts of the largest value where
-        that is above 1.
+        What export.json says of the file; max_difference is in parts of the largest value where that is above 1.
 
     Raises:
         ToolkitError: a package is missing, the model cannot be exported, or the file answers otherwise than PyTorch.
@@ -121,12 +120,7 @@ def write_graph(graph: Graph, kind: ExportKind, folder: Path, of: Path) -> JsonO
         _check_packages()
     with _plain_torch(), torch.no_grad():
         try:
-            if graph.write is not None:
-                graph.write(kind, file)
-            elif kind == "onnx":
-                _write_onnx(graph, file)
-            else:
-                torch.jit.trace(graph.module, graph.examples[0], check_trace=False).save(str(file))
+            _write(graph, kind, file)
             difference = _compared(graph, kind, file)
         except ToolkitError:
             raise
@@ -146,6 +140,15 @@ def write_graph(graph: Graph, kind: ExportKind, folder: Path, of: Path) -> JsonO
         "max_difference": difference,
         **({"opset": onnx_opset(file)} if kind == "onnx" else {}),
     }
+
+
+def _write(graph: Graph, kind: ExportKind, file: Path) -> None:
+    if graph.write is not None:
+        graph.write(kind, file)
+    elif kind == "onnx":
+        _write_onnx(graph, file)
+    else:
+        torch.jit.trace(graph.module, graph.examples[0], check_trace=False).save(str(file))
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     calls: list[tuple[int, int]] = []
-    told = config(**CROPS, out_of_fold=2, plots=True)
+    told = config(**CROPS, out_of_fold=2)
     made = train(data, told, tmp_path_factory.mktemp("runs") / "run", progress=lambda *numbers: calls.append(numbers))
     assert calls == [(done, 6) for done in range(1, 7)]
     return made
@@ -111,7 +111,7 @@ def test_what_it_looked_at_has_the_proportions_of_the_image(run, data, tmp_path)
     assert rows[0]["p_good"] == pytest.approx(float(kept["part/test/dent/001"]["p_good"]), abs=2e-6)
 
 
-@pytest.mark.parametrize("settings", [{"resize": "letterbox"}, {"aspect": 2.0}, {"resize": "letterbox", "aspect": 4.0}])
+@pytest.mark.parametrize("settings", [{"aspect": 2.0}, {"resize": "letterbox", "aspect": 4.0}])
 def test_other_frames_train_and_predict(data, tmp_path, settings):
     told = config(**settings, split={"val": 0, "test": 0.2}, mode="linear-probe", image_size=64)
     made = train(data, told, tmp_path / "run")

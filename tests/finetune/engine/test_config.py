@@ -18,6 +18,8 @@ from finetune.engine.config import (
     nearest,
     parse_config,
 )
+from finetune.engine.splits import SplitConfig
+from finetune.vae.config import VaeConfig
 from toolkit.errors import ToolkitError
 
 
@@ -170,3 +172,11 @@ class TestOldWords:
         assert in_todays_words(Renamed, old) == new
         assert in_todays_words(Renamed, new) == new
         assert old == {"rounds": 3, "augment": "turn", "lr": 0.5}
+
+
+def test_a_group_that_is_told_in_part_keeps_what_the_learner_has_in_it() -> None:
+    """A seed of the split makes no other split of it."""
+    assert VaeConfig().split.strategy == "native"
+    assert VaeConfig(split={"seed": 3}).split == SplitConfig(strategy="native", seed=3)
+    assert VaeConfig(split={"strategy": "uniform"}).split.strategy == "uniform"
+    assert load_config(VaeConfig, None, ["split.seed=3"]).split.strategy == "native"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from finetune.engine.config import LearnerConfig
-from finetune.engine.runs import Run, start_run
+from finetune.engine.remarks.telling import listening
+from finetune.engine.runs import IMAGES, Run, start_run
 from finetune.engine.splits import ImageRecords, SplitConfig, evaluated_examples, open_examples
 from tests.commands import make_dataset, picture, save, stain
+from toolkit import load_dataset, split_dataset, write_split
 from toolkit.errors import ToolkitError
+from toolkit.files.digests import file_digest
 
 
 def opened(data: Path) -> ImageRecords:
@@ -25,43 +29,156 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(data: Path, tmp_path: Path) -> Run:
-    return start_run(
-        tmp_path / "run", "classifier", LearnerConfig(), subsets=opened(data).subsets, data=data, metrics_of="test"
-    )
+    """A run of this data."""
+    found = opened(data)
+    digests = {one.key: file_digest(one.image) for one in found.examples}
+    facts = {"subsets": found.subsets, "digests": digests, "data": data, "metrics_of": "test"}
+    return start_run(tmp_path / "run", "classifier", LearnerConfig(), **facts)
 
 
-def keys(run: Run, data: Path | None, *, own_tests: bool = False) -> list[str]:
-    return [one.key for one in evaluated_examples(run, data, opened, own_tests=own_tests)[1]]
+@pytest.fixture
+def old(run: Run) -> Run:
+    """The same by a version that did not say which bytes it was trained on."""
+    (run.root / IMAGES).unlink()
+    return run
 
 
-@pytest.mark.parametrize("own_tests", [False, True])
+def keys(run: Run, data: Path | None) -> list[str]:
+    return [one.key for one in evaluated_examples(run, data, opened)[1]]
+
+
+def told(run: Run, data: Path | None) -> str:
+    """The note that comes with it."""
+    notes: list[str] = []
+    with listening(lambda kind, text: notes.append(text)):
+        keys(run, data)
+    (note,) = notes
+    return note
+
+
+@pytest.mark.parametrize("version", ["run", "old"])
 def test_its_own_data_gives_the_images_that_its_metrics_are_of(
-    run: Run, data: Path, tmp_path: Path, own_tests: bool
+    version: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    run = request.getfixturevalue(version)
     own = [one.key for one in opened(data).subset("test")]
     assert 0 < len(own) < len(opened(data).examples)
     moved = tmp_path / "elsewhere"
     shutil.copytree(data, moved)
     for place in (None, data, moved):
-        assert keys(run, place, own_tests=own_tests) == own
+        assert keys(run, place) == own
     assert evaluated_examples(run, moved, opened)[0].root == moved
     assert evaluated_examples(run, None, opened)[0].root == data
+    assert (
+        told(run, moved) == f"{moved} is the data that the run was trained on: its {len(own)} test images are evaluated"
+    )
 
 
-def test_of_other_data_all_is_taken_or_what_it_calls_test(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["run", "old"])
+def test_other_images_of_the_same_names_are_all_taken(
+    version: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A new batch is numbered from 0 again."""
+    run, batch = request.getfixturevalue(version), tmp_path / "batch"
+    shutil.copytree(data, batch)
+    every = sorted((batch / "part").glob("t*/*/*.png"))
+    for number, path in enumerate(every):
+        save(path, picture(900 + number))
+    assert keys(run, batch) == [one.key for one in opened(batch).examples]
+    assert told(run, batch) == f"all {len(every)} images of {batch} are evaluated"
+
+
+@pytest.mark.parametrize("version", ["run", "old"])
+def test_images_that_were_trained_on_are_left_out_and_named_whatever_they_are_called(
+    version: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    run, batch = request.getfixturevalue(version), tmp_path / "batch"
+    trained, tested = (opened(data).subset(name)[0] for name in ("train", "test"))
+    for number, one in enumerate((trained, tested)):
+        place = batch / f"pipe/test/good/{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(one.image, place)
+    save(batch / "pipe/test/good/2.png", picture(900))
+    assert keys(run, batch) == ["pipe/test/good/1", "pipe/test/good/2"]
+    assert told(run, batch) == (
+        f"2 of 3 images of {batch} are evaluated: the run was trained on the others, by the bytes of their files "
+        "(pipe/test/good/0)"
+    )
+    for number in (1, 2):
+        (batch / f"pipe/test/good/{number}.png").unlink()
+    with pytest.raises(
+        ToolkitError, match="the run was trained on all of its 1 images; name data that it has not seen"
+    ):
+        keys(run, batch)
+
+
+def test_an_old_run_whose_data_is_gone_goes_by_names_and_says_so(old: Run, data: Path, tmp_path: Path) -> None:
+    own = [one.key for one in opened(data).subset("test")]
+    moved = data.rename(tmp_path / "elsewhere")
+    assert keys(old, moved) == own
+    assert "is taken for the data that the run was trained on, by the names of its images" in told(old, moved)
     other = make_dataset(tmp_path / "other", category="pipe")
-    every = [one.key for one in opened(other).examples]
-    assert keys(run, other) == every
-    assert keys(run, other, own_tests=True) == [key for key in every if "/test/" in key]
-    shutil.rmtree(other / "pipe/test")
-    shutil.rmtree(other / "pipe/ground_truth")
-    assert keys(run, other, own_tests=True) == [key for key in every if "/train/" in key]
+    assert keys(old, other) == [one.key for one in opened(other).examples]
+    assert "does not say whether it was trained on some of them" in told(old, other)
 
 
-def test_data_that_changed_is_refused(run: Run, data: Path) -> None:
+@pytest.mark.parametrize("version", ["run", "old"])
+def test_data_that_changed_is_refused(version: str, data: Path, request: pytest.FixtureRequest) -> None:
+    run = request.getfixturevalue(version)
     (data / "part/train/good/000.png").unlink()
-    with pytest.raises(ToolkitError, match="data: is not as it was: other images or another split; name the data"):
+    with pytest.raises(ToolkitError, match=r"data: is not as it was: .*; name the data"):
         keys(run, None)
+
+
+def test_a_test_image_that_was_exchanged_is_refused(run: Run, data: Path) -> None:
+    save(opened(data).subset("test")[0].image, picture(900))
+    with pytest.raises(ToolkitError, match=r"is not as it was: .* is another image"):
+        keys(run, None)
+
+
+def test_a_run_with_a_split_file_is_evaluated_elsewhere(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "split.csv"
+    write_split(split_dataset(load_dataset(data), "stratified", val=0, test=0.3), file)
+
+    def by_file(place: Path) -> ImageRecords:
+        return open_examples(place, SplitConfig(file=file))
+
+    found = by_file(data)
+    digests = {one.key: file_digest(one.image) for one in found.examples}
+    told: dict[str, Any] = {"subsets": found.subsets, "digests": digests, "data": data}
+    run = start_run(tmp_path / "run", "classifier", LearnerConfig(), **told)
+    file.unlink()
+    for place in (None, Path(shutil.copytree(data, tmp_path / "moved"))):
+        judged = evaluated_examples(run, place, by_file)[1]
+        assert [one.key for one in judged] == [one.key for one in found.subset("test")]
+    save(tmp_path / "other/pipe/test/good/000.png", picture(900))
+    assert [one.key for one in evaluated_examples(run, tmp_path / "other", by_file)[1]] == ["pipe/test/good/000"]
+
+
+class TestCategories:
+    """One product of several."""
+
+    @pytest.fixture
+    def two(self, data: Path) -> Path:
+        return make_dataset(data, category="pipe").resolve()
+
+    @pytest.mark.parametrize("asked", ["part", ("part",)])
+    def test_the_others_are_not_there(self, two: Path, asked: str | tuple[str, ...]) -> None:
+        found, every = (open_examples(two, SplitConfig(val=0, test=0.3), None, which) for which in (asked, ()))
+        assert {one.category for one in found.examples} == {"part"}
+        assert len(every.examples) == 2 * len(found.examples)
+
+    @pytest.mark.parametrize("of_all", [False, True])
+    def test_a_split_file_may_list_them_or_not(self, two: Path, tmp_path: Path, of_all: bool) -> None:
+        of = load_dataset(two)
+        drawn = split_dataset(of if of_all else of.only(["part"]), "stratified", val=0, test=0.3)
+        write_split(drawn, tmp_path / "split.csv")
+        found = open_examples(two, SplitConfig(file=tmp_path / "split.csv"), categories="part")
+        assert {one.category for one in found.examples} == {"part"}
+
+    def test_one_that_is_not_there_is_refused(self, two: Path) -> None:
+        with pytest.raises(ToolkitError, match="has no category 'pip'; it has: part, pipe"):
+            open_examples(two, categories="pip")
 
 
 @pytest.mark.parametrize("strategy", ["auto", "stratified", "kfold"])

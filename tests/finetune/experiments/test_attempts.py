@@ -16,18 +16,11 @@ import yaml
 from finetune.engine.datasets import read_rgb
 from finetune.engine.splits import SplitConfig
 from finetune.experiments.analysis import analyse_attempts
-from finetune.experiments.attempts import (
-    Attempt,
-    Attempts,
-    Outcome,
-    Planned,
-    plan_attempts,
-    read_attempts,
-    read_outcomes,
-    run_attempts,
-)
+from finetune.experiments.attempts import Outcome, Planned, plan_attempts, read_outcomes, run_attempts
+from finetune.experiments.attempts_file import Attempt, Attempts, read_attempts
 from finetune.experiments.comparison import compare_runs, draw_comparison
 from finetune.experiments.report import attempts_json, attempts_markdown, attempts_rows, write_report
+from finetune.metrics.evidence import RightOrWrong
 from finetune.metrics.significance import mcnemar_exact
 from tests.commands import ROOT, snapshot
 from tests.finetune.classifier.classifying import TINY, config
@@ -85,7 +78,7 @@ def outcomes(rights: dict[str, list[list[bool]]]) -> tuple[list[Attempt], list[O
         for seed, right in enumerate(seeds):
             correct = {f"k{index}": one for index, one in enumerate(right)}
             for fold in (None, 0) if seed == 0 else (0,):
-                found.append(Outcome(Planned(name, seed, fold, told, Path("x")), correct, 1.0, 2))
+                found.append(Outcome(Planned(name, seed, fold, told, Path("x")), RightOrWrong(correct), 1.0, 2))
     return attempts, found
 
 
@@ -156,7 +149,7 @@ class TestOnlyWhatIsMissing:
         second = run_attempts(attempts, out)
         changed = {path.parent for path in before if path.stat().st_mtime_ns != before[path]}
         assert changed == {gone, broken}
-        assert [one.correct for one in second] == [one.correct for one in first]
+        assert [one.evidence for one in second] == [one.evidence for one in first]
 
     def test_runs_of_other_settings_are_not_taken_for_these(self, made, product, tmp_path):
         out = made[0]
@@ -221,7 +214,7 @@ class TestTheFile:
             ({"atempts": {}}, r"unknown key 'atempts'; did you mean attempts\?"),
             ({"attempts": {"a": {"leraning": 1}}}, r"a: unknown key 'leraning'"),
             ({"attempts": {"a": {"lr": -1}}}, "lr: "),
-            ({"attempts": {"a": {"backbone": "vgg91"}}}, r"torchvision has no such backbone; did you mean vgg"),
+            ({"attempts": {"a": {"backbone": "vgg91"}}}, r"there is no such backbone; did you mean vgg"),
             ({"attempts": {"a": {}, "b/c": {}}}, "'b/c' cannot name an attempt"),
             ({"attempts": {"a": {}, "..": {}}}, "cannot name an attempt"),
             ({"attempts": {"a": {}}, "baseline": "b"}, "has no attempt named 'b'; use one of a"),
@@ -304,7 +297,7 @@ class TestJudging:
         for name, (epochs, kind, right) in grid.items():
             attempts.append(Attempt(name, config(), {"epochs": epochs, "kind": kind}))
             correct = {f"k{index}": index < right for index in range(100)}
-            found.append(Outcome(Planned(name, None, None, config(), Path("x")), correct, 1.0, 1))
+            found.append(Outcome(Planned(name, None, None, config(), Path("x")), RightOrWrong(correct), 1.0, 1))
         effects = analyse_attempts(attempts, found).effects
         told = {(one.factor, one.base, one.level): one.difference for one in effects}
         assert told == {("epochs", 1, 2): pytest.approx(0.1), ("kind", "a", "b"): pytest.approx(0.2)}
@@ -335,7 +328,8 @@ class TestComparing:
     def test_the_table_has_what_differs_and_a_paired_test(self, out):
         found = compare_runs([out / "base", out / "probe"])
         header, rows = found.table()
-        assert header == ["run", "learner", "mode", "accuracy", "balanced accuracy", "p (McNemar)", "seconds"]
+        rates = ["good AUROC", "false reject", "escape"]
+        assert header == ["run", "learner", "mode", "accuracy", "balanced accuracy", *rates, "p (McNemar)", "seconds"]
         assert [row[:3] for row in rows] == [
             ["base", "classifier", "finetune"],
             ["probe", "classifier", "linear-probe"],

@@ -114,7 +114,7 @@ def watch(product: Path, out: Path, config: LongtailConfig, frozen: int = 0) -> 
         ({"longtail": {"imbalance": 1}}, "longtail.imbalance: input should be greater than or equal to 2"),
         ({"longtail": {"imbalnce": 50}}, "unknown key 'longtail.imbalnce'; did you mean imbalance?"),
         ({"metod": "crt"}, "unknown key 'metod'; did you mean method?"),
-        ({"backbone": "resnet81"}, "torchvision has no such backbone; did you mean resnet"),
+        ({"backbone": "resnet81"}, "there is no such backbone; did you mean resnet"),
     ],
 )
 def test_settings_that_are_refused(settings: dict[str, Any], said: str) -> None:
@@ -264,7 +264,7 @@ def test_a_run_says_what_it_used(run: Run) -> None:
     assert told["groups"] == ["head"] + ["tail"] * 7
     assert told["imbalance_factor"] == 5.0
     assert told["best_chosen_on"] == "the val subset"
-    assert {path.name for path in run.plots.iterdir()} == {"confusion.png", "curves.png", "scores.png"}
+    assert {path.name for path in run.plots.iterdir()} == {"confusion.png", "curves.png", "rates.png", "scores.png"}
     with open(run.root / "classes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["train_images"] for row in rows] == ["15"] + ["3"] * 7

@@ -30,9 +30,9 @@ def config(**settings: Any) -> SamConfig:
     return parse_config(SamConfig, {**SMALL, **settings})
 
 
-def write_blobs(root: Path, *, images: int = 6, size: tuple[int, int] = (48, 64), good: int = 1) -> Path:
+def write_blobs(root: Path, *, images: int = 6, size: tuple[int, int] = (48, 64), good: int = 1, seed: int = 0) -> Path:
     """A product in MVTec layout whose defects are bright ellipses (blob) and dark bars (bar) on grey: its folder."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     height, width = size
     for kind in ("blob", "bar"):
         for number in range(images):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from finetune.classification.backbones import Backbone, build_backbone
+from finetune.backbones.backbone import Backbone, build_backbone
 from finetune.vae.models import FeatureVae, PixelVae, Reconstruction, feature_layers
 from finetune.vae.shape import VaeShape
 from toolkit.errors import ToolkitError

@@ -39,6 +39,7 @@ from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, thre
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import depth_of, read_image
+from toolkit.synthetic.product import write_product
 
 CLASSES = (
     "broken_teeth",
@@ -131,10 +132,12 @@ class TestRun:
         found = {name: None if value != value else value for name, value in evaluate(run).items()}
         assert found == pytest.approx(own)
 
-    def test_all_of_other_data_without_test_images_is_tested(self, run: Run, data: Path, tmp_path: Path) -> None:
+    def test_all_of_other_data_is_tested_but_what_it_was_trained_on(self, run: Run, data: Path, tmp_path: Path) -> None:
         keys = {one.key: "train" for one in load_dataset(data) if one.split == "test"}
         convert(data, tmp_path / "out", formats=["yolo-segment"], split=keys)
-        assert evaluate(run, tmp_path / "out/yolo-segment")["images"] == 16
+        assert evaluate(run, tmp_path / "out/yolo-segment")["images"] == read_metrics(run)["images"] < 16
+        other = write_product(tmp_path / "other", image_size=64, per_class=1, train_good=1, seed=1)
+        assert evaluate(run, other)["images"] == 9
 
 
 def copied(run: Run, folder: Path, config: str) -> Run:
@@ -255,7 +258,7 @@ class TestExport:
     def test_a_file_that_answers_otherwise_is_not_handed_out(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("finetune.yolo_world.export._TOLERANCE", -1.0)
+        monkeypatch.setattr("finetune.engine.outputs.exports._TOLERANCE", -1.0)
         with pytest.raises(ToolkitError, match=r"model.onnx: answers differently from PyTorch"):
             export_onnx(run, tmp_path / "model.onnx")
         assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ import yaml
 
 from finetune.engine.config import load_config
 from finetune.engine.runs import open_run, read_config, read_metrics
-from finetune.experiments.attempts import read_attempts
+from finetune.experiments.attempts_file import read_attempts
 from finetune.experiments.comparison import compare_runs
 from finetune.learners import find_config
 from tests.fuzz.check import Check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.classification.catalogue import backbone_facts
+from finetune.backbones.catalogue import backbone_facts
 from finetune.engine.config import nearest
 
 __all__ = ["BACKBONES", "BACKBONE_MEANING", "PACKAGED", "TIMM", "WEIGHTS_MEANING", "check_backbone"]

@@ -14,8 +14,8 @@ import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError
 
-from finetune.classification.backbone_models import timm_config
-from finetune.classification.names import TIMM
+from finetune.backbones.models import timm_config
+from finetune.backbones.names import TIMM
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError

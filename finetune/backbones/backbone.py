@@ -13,7 +13,7 @@ from timm.models import create_feature_extractor
 from torch import nn
 from torchvision.models.vision_transformer import VisionTransformer
 
-from finetune.classification.backbone_models import (
+from finetune.backbones.models import (
     as_map,
     check_size,
     head_name,
@@ -25,9 +25,9 @@ from finetune.classification.backbone_models import (
     skeleton,
     takes,
 )
-from finetune.classification.backbone_weights import fill, find_weights
-from finetune.classification.names import BACKBONES, TIMM
-from finetune.classification.normalization import RENORMALIZED, normalization
+from finetune.backbones.names import BACKBONES, TIMM
+from finetune.backbones.normalization import RENORMALIZED, normalization
+from finetune.backbones.weights import fill, find_weights
 from finetune.engine.config import Normalization, nearest
 from finetune.engine.runs import Run
 from toolkit.errors import ToolkitError

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 from torchvision import models
 
-from finetune.classification.backbones import (
+from finetune.backbones.backbone import (
     build_backbone,
     feature_extractor,
     feature_map,
     frozen_parts,
     map_layer,
 )
-from finetune.classification.names import BACKBONES, PACKAGED
+from finetune.backbones.names import BACKBONES, PACKAGED
 from finetune.engine.checkpoints import load_weights
 from toolkit.errors import ToolkitError
 

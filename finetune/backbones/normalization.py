@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.classification.names import PACKAGED, TIMM
+from finetune.backbones.names import PACKAGED, TIMM
 from finetune.engine.config import IMAGENET, Normalization
 
 __all__ = ["RENORMALIZED", "normalization"]
@@ -28,7 +28,7 @@ def normalization(name: str, weights: str) -> Normalization:
         return _HALVES
     if name.startswith(TIMM):
         # Here, so that settings cost no torch.
-        from finetune.classification.backbone_models import timm_config
+        from finetune.backbones.models import timm_config
 
         told = timm_config(name)
         return Normalization(*(tuple(told[key]) for key in ("mean", "std")))

@@ -15,7 +15,7 @@ from torchvision import models
 from torchvision.models.swin_transformer import SwinTransformer
 from torchvision.models.vision_transformer import VisionTransformer
 
-from finetune.classification.names import PACKAGED, TIMM
+from finetune.backbones.names import PACKAGED, TIMM
 from toolkit.errors import ToolkitError
 
 __all__ = [
@@ -52,7 +52,7 @@ def new_model(name: str, image_size: int, *, given: bool = False) -> Any:
     elif name.startswith("maxvit"):
         options["input_size"] = (image_size, image_size)
     elif name in ("googlenet", "inception_v3"):
-        # Images come as they expect them: see `finetune.classification.normalization`.
+        # Images come as they expect them: see `finetune.backbones.normalization`.
         options |= {"aux_logits": False, "init_weights": not given, "transform_input": False}
     model = models.get_model(name, weights=None, **options)
     if name.startswith("squeezenet"):

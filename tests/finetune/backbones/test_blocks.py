@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from finetune.classification.backbone_blocks import block_maps
-from finetune.classification.backbones import Backbone, build_backbone
+from finetune.backbones.backbone import Backbone, build_backbone
+from finetune.backbones.blocks import block_maps
 from toolkit.errors import ToolkitError
 
 
@@ -41,7 +41,6 @@ def test_what_lies_behind_the_last_block_is_not_computed(lite):
     [
         ("resnet18", 2, ("layer2", 128, 8)),
         ("swin_t", 1, ("features.1", 96, 16)),
-        ("regnet_y_400mf", 2, ("trunk_output.block2", 104, 8)),
     ],
 )
 def test_numbers_are_those_of_the_architecture(name, block, found):

@@ -41,7 +41,7 @@ class BackboneFacts:
 @cache
 def backbone_facts() -> dict[str, BackboneFacts]:
     """Name -> what is known of a backbone, sorted by name."""
-    lines = files("finetune.classification").joinpath("backbones.csv").read_text(encoding="utf-8").splitlines()
+    lines = files("finetune.backbones").joinpath("backbones.csv").read_text(encoding="utf-8").splitlines()
     return {row["name"]: _facts(row) for row in csv.DictReader(lines)}
 
 

