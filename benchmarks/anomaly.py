@@ -68,7 +68,7 @@ def main() -> None:
                 learner, *settings = asked.split(":")
                 rows = []
                 for seed in range(told.seeds):
-                    own = [*settings, *told.set, f"seed={seed}"]
+                    own = [f"seed={seed}", *settings, *told.set]
                     out = f"{scratch}/{product.name}-{asked.replace('/', '-')}-{seed}"
                     rows.append(in_own_process(str(product), learner, own, out))
                     print(line(f"{product.name}, seed {seed}", asked, rows[-1]), flush=True)

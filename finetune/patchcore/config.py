@@ -63,7 +63,9 @@ class PatchcoreConfig(AnomalyConfig):
         default=10_000, ge=10, description="patches that are remembered, at most: memory and time grow with it."
     )
     candidates: int = Field(
-        default=100_000, ge=10, description="patches that those are chosen among, drawn from all images alike."
+        default=100_000,
+        ge=10,
+        description="patches that those are chosen among: as many of each image, those that cover it best.",
     )
     neighbours: int = Field(
         default=9,

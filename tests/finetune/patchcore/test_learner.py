@@ -7,18 +7,22 @@ import json
 import re
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
+from finetune.anomaly.data import open_good_examples
 from finetune.anomaly.detector import score_files
 from finetune.engine.config import parse_config
 from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import Run, open_run, read_metrics
+from finetune.engine.splits import SplitConfig
+from finetune.patchcore.budget import Budget
 from finetune.patchcore.features import PatchFeatures
 from finetune.patchcore.learner import PatchcoreConfig, evaluate, train
 from finetune.patchcore.predictor import build_features, load_trained
+from finetune.patchcore.remembering import Memorizer
 from tests.processes import finish, start
 from toolkit.errors import ToolkitError
 from toolkit.synthetic.product import write_product
@@ -116,6 +120,25 @@ def test_images_are_held_out_and_views_remembered_where_told(run: Run, data: Pat
     assert told["notes"][-1].startswith("memory bank: 40 of 640 patches (40 images x 16)")
     assert told["threshold_promise"]["scores"] == "held out"
     assert len(known(found)) == 5
+
+
+class OneOddPatch(torch.nn.Module):
+    """Patches of noise, and in each image one that is like no other."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        patches = torch.randn(len(images), 400, 6, generator=torch.Generator().manual_seed(1))
+        patches[:, 123] = 50.0
+        return patches
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_an_image_shows_once_is_among_its_candidates(seed: int, data: Path) -> None:
+    settings, good = config(seed=seed, candidates=80), open_good_examples(data, SplitConfig(strategy="native"))
+    train_images, odd = good.subset("train"), cast(PatchFeatures, OneOddPatch())
+    budget = Budget(images=10, patches=400, dims=6, candidates=80, bank=40, drawn=8)
+    patches, origin = Memorizer(odd, train_images, settings, "none", budget, torch.device("cpu"))._draw()
+    assert (patches.shape, origin.bincount().tolist()) == ((80, 6), [8] * 10)
+    assert (patches[:, 0] == 50.0).sum() == 10
 
 
 class TestFeatures:
