@@ -11,11 +11,13 @@ from urllib.parse import unquote
 
 import pytest
 import typer
+import yaml
 from PIL import Image
 
 from finetune.engine.config import load_config
 from finetune.learners import find_config
 from tests.commands import ROOT
+from toolkit import __version__
 from toolkit.cli import app
 from toolkit.cli.front import _COMMANDS as EXAMPLES
 from toolkit.errors import ToolkitError
@@ -134,3 +136,19 @@ def test_pictures_are_in_true_colours() -> None:
     for file in sorted((ROOT / "docs").glob("**/*.png")):
         with Image.open(file) as picture:
             assert picture.mode in ("RGB", "RGBA"), file.name
+
+
+def test_every_method_is_cited() -> None:
+    page = (ROOT / "docs/citing.md").read_text(encoding="utf-8")
+    files = [file for package in ("toolkit", "converters", "finetune") for file in (ROOT / package).rglob("*.py")]
+    cited = {one for file in files for one in re.findall(r"arXiv:? ?(\d{4}\.\d{5})", file.read_text(encoding="utf-8"))}
+    assert len(cited) > 10
+    assert {one for one in cited if one not in page} == set()
+    keys = re.findall(r"(?m)^@\w+\{(\w+),$", page)
+    assert len(keys) == len(set(keys)) == page.count("```bibtex")
+
+
+def test_the_citation_names_this_version() -> None:
+    told = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (told["version"], told["license"]) == (__version__, "Apache-2.0")
+    assert {"cff-version", "message", "title", "authors"} <= set(told)
