@@ -14,6 +14,9 @@ import typer
 import yaml
 from PIL import Image
 
+import converters
+import finetune
+import toolkit
 from finetune.engine.config import load_config
 from finetune.learners import find_config
 from tests.commands import ROOT
@@ -152,3 +155,16 @@ def test_the_citation_names_this_version() -> None:
     told = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert (told["version"], told["license"]) == (__version__, "Apache-2.0")
     assert {"cff-version", "message", "title", "authors"} <= set(told)
+
+
+def test_the_reference_has_every_name_that_is_offered() -> None:
+    page = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+    offered = [f"{module.__name__}.{name}" for module in (toolkit, converters, finetune) for name in module.__all__]
+    assert re.findall(r"(?m)^::: ([\w.]+)$", page) == offered
+
+
+def test_the_site_has_every_page() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    listed = re.findall(r"[\w./-]+\.md", str(site["nav"]))
+    assert len(listed) == len(set(listed))
+    assert {*listed} == {"index.md", "CONTRIBUTING.md", *(page.name for page in (ROOT / "docs").glob("*.md"))}
