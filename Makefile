@@ -60,7 +60,7 @@ interop: $(VENV)/.dev-installed
 DOCS_VENV := build/docs
 docs: $(DOCS_VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
-	@echo "open site/index.html in a browser"
+	@echo "open site/index.html in a browser; its search needs a server: $(PYTHON) -m http.server --directory site"
 
 $(DOCS_VENV)/.installed: requirements/docs.txt
 	$(PYTHON) -m venv $(DOCS_VENV)
