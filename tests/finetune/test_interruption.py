@@ -13,8 +13,8 @@ from tests.finetune.runs import TINY, make_data
 from tests.processes import finish, start
 from toolkit.errors import ToolkitError
 
-# Sends itself a signal when the second epoch of a training has ended, before its checkpoint is written; PatchCore has none,
-# and gets it when the last image has been looked at.
+# Sends itself a signal when the second epoch of a training has ended, before its checkpoint is written; PatchCore has
+# none, and gets it when the last image has been looked at.
 PROGRAM = """
 import signal, sys
 import toolkit.cli.learning
@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_data(tmp_path_factory.mktemp("source") / "data")
 
 
-STRIKES = [("vae", signal.SIGTERM), *((name, signal.SIGINT) for name in TINY if name != "patchcore")]  # no epochs
+STRIKES = [("vae", signal.SIGTERM), *((name, signal.SIGINT) for name in TINY)]
 
 
 @pytest.mark.parametrize(("learner", "number"), STRIKES)
