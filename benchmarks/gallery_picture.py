@@ -23,7 +23,7 @@ STATE = "subset=test&subset=val&instances=1-&sort=-area"
 
 
 def main() -> None:
-    """Write a PNG of the gallery, 1280 x 800 pixels, and where it is asked for the sheet that `defectkit demo` draws."""
+    """Write a PNG of the gallery, 1280 x 800 pixels, and if asked the sheet that `defectkit demo` draws."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--overlay", type=Path)
