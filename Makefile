@@ -84,6 +84,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.fidelity $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
 	$(BIN)/python -m benchmarks.convert $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
 	$(BIN)/python -m benchmarks.verify $(if $(MVTEC_ROOT),"$(MVTEC_ROOT)")
+	$(if $(MVTEC_ROOT),$(BIN)/python -m benchmarks.tiles "$(MVTEC_ROOT)/screw" "$(MVTEC_ROOT)/bottle")
 	$(BIN)/python -m benchmarks.gallery
 	$(BIN)/python -m benchmarks.layouts
 	$(BIN)/python -m benchmarks.components

@@ -29,6 +29,7 @@ from toolkit.files.digests import file_digest
 from toolkit.files.reach import check_links, following_links
 from toolkit.geometry.instances import Found, box_instances, find_instances, not_too_large
 from toolkit.geometry.labels import LabelledImage
+from toolkit.geometry.tiles import image_of_tile
 from toolkit.packed import Mapped
 
 __all__ = [
@@ -130,6 +131,12 @@ class DatasetSource:
         return DatasetSource(self.dataset.only(categories))
 
 
+def _of_image(tile: Sample) -> Sample:
+    """A tile that no split tears from the others of its image."""
+    found = image_of_tile(tile.key)
+    return tile if found is None else replace(tile, group=found[0])
+
+
 class TreeSource:
     """A label tree."""
 
@@ -149,6 +156,8 @@ class TreeSource:
         if self.holds in ("boxes", "oriented boxes"):
             notes.append("labels are boxes: areas and heat maps are those of boxes")
         samples = self.tree.samples
+        if (self.tree.manifest or {}).get("options", {}).get("tiles"):
+            samples = [_of_image(sample) for sample in samples]
         told = self.tree.reading.described()
         return Dataset(
             samples,

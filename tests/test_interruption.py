@@ -32,7 +32,7 @@ import converters.writing.tree_writer as trees
 from toolkit.cli import main
 
 count, number, after, beyond, strike, *words = sys.argv[1:]
-render, publish, write = pipeline._render, conversion.publish_folder, conversion.write_whole
+render, publish, write = pipeline.render, conversion.publish_folder, conversion.write_whole
 clear, calls, left = trees.TreeWriter.remove_spools, [], []
 
 def counted_render(*args, **kwargs):
@@ -60,7 +60,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore 
 conversion._CHECKPOINT_SECONDS = 0
 conversion.write_whole = write_checkpoint
 trees._BLOCK = 64
-pipeline._render = counted_render
+pipeline.render = counted_render
 if strike == "publish":
     conversion.publish_folder = die
 if strike == "clear":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from toolkit.errors import BadInputError, Problem, ToolkitError
     from toolkit.files.reach import following_links
     from toolkit.geometry.labels import Instance, LabelledImage
+    from toolkit.geometry.tiles import Tiles
     from toolkit.synthetic.product import write_product
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "Problem",
     "Sample",
     "Split",
+    "Tiles",
     "ToolkitError",
     "describe_dataset",
     "following_links",
@@ -54,6 +56,7 @@ __getattr__, __dir__ = offer(
         "errors": ("BadInputError", "Problem", "ToolkitError"),
         "files.reach": ("following_links",),
         "geometry.labels": ("Instance", "LabelledImage"),
+        "geometry.tiles": ("Tiles",),
         "synthetic.product": ("write_product",),
     },
 )

@@ -18,6 +18,7 @@ from toolkit.errors import ToolkitError
 from toolkit.files.links import ImageMode
 from toolkit.geometry.instances import Grouping
 from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.tiles import Tiles
 
 __all__ = [
     "AsWritten",
@@ -104,6 +105,7 @@ class Settings:
         threshold: grey values of this or more are defect; None: masks must be binary.
         selection: which objects and images are asked for.
         panoptic_layout: where the maps of panoptic trees lie: in folders of the tree, or of its annotations.
+        tiles: how images are cut into tiles; None where they are not.
     """
 
     classes: tuple[str, ...]
@@ -117,6 +119,7 @@ class Settings:
     threshold: int | None = None
     selection: Selection = field(default_factory=Selection)
     panoptic_layout: PanopticLayout = "flat"
+    tiles: Tiles | None = None
 
     def class_id(self, name: str) -> int:
         """Index of a class, from 0."""
@@ -151,6 +154,7 @@ class Settings:
             "threshold": self.threshold,
             **self.selection.described(),  # what is not told is left out: older trees do not speak of it
             **({"panoptic_layout": self.panoptic_layout} if self.panoptic_layout != "flat" else {}),
+            **({"tiles": self.tiles.described()} if self.tiles is not None else {}),
         }
 
 

@@ -63,6 +63,29 @@ class _Fidelity(Record):
     dropped: dict[str, Count] | None = None
 
 
+class _TileOptions(Record):
+    side: Annotated[int, Field(ge=1)]
+    overlap: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+    background: Count | None = None
+
+
+class _Parts(Record):
+    found: Count
+    whole: Count
+    cut: Count
+    written: Count
+
+
+class _Tiled(Record):
+    images: Count
+    uncut: Count
+    tiles: Count
+    background: Count
+    left_out: Count
+    not_asked_for: Count = 0
+    parts: _Parts
+
+
 class _Options(Record):
     classes: ClassScheme
     instances: Annotated[str, AfterValidator(_grouping)]
@@ -76,6 +99,7 @@ class _Options(Record):
     drop_empty: bool = False
     max_area: Annotated[int, Field(ge=1)] | None = None
     panoptic_layout: PanopticLayout = "flat"
+    tiles: _TileOptions | None = None
 
 
 class _Images(Record):
@@ -92,6 +116,7 @@ class Manifest(Record):
         sources, layouts: these of several roots.
         prefixes: what stands before the keys of each of them, where keys of two would meet.
         left_out: images without what was asked for.
+        tiles: of tiles the images that they were cut from, their number, and the parts (objects) of these images.
     """
 
     tool: Literal["defectkit"]
@@ -110,6 +135,7 @@ class Manifest(Record):
     layouts: list[PathText | dict[str, Any] | None] | None = None
     prefixes: list[Name] | None = None
     left_out: list[_LeftOut] = Field(default=[])
+    tiles: _Tiled | None = None
     version: str | None = None
 
     def as_json(self) -> JsonObject:

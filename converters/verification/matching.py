@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,18 @@ from converters.writing.selection import read_selected, selection_of
 from toolkit.dataset.keys import key_finder
 from toolkit.errors import ToolkitError
 from toolkit.geometry.instances import parse_grouping
+from toolkit.geometry.tiles import Tiles, image_of_tile
 
-__all__ = ["Match", "Matches", "find_source", "match_records", "omissions", "settings_of", "unsaid_images"]
+__all__ = [
+    "Match",
+    "Matches",
+    "find_source",
+    "match_records",
+    "omissions",
+    "settings_of",
+    "tiles_of",
+    "unsaid_images",
+]
 
 _Numbers = npt.NDArray[np.int64]
 _NONE = np.empty(0, np.int64)
@@ -114,11 +124,18 @@ def settings_of(tree: LabelTree, source: Source | None) -> Settings:
         threshold=options["threshold"],
         selection=selection_of(options),
         panoptic_layout=options.get("panoptic_layout", "flat"),
+        tiles=tiles_of(tree),
     )
 
 
+def tiles_of(tree: LabelTree) -> Tiles | None:
+    """How the images of a tree were cut; None where they were not."""
+    told = (tree.manifest or {}).get("options", {}).get("tiles")
+    return None if told is None else Tiles(told["side"], float(told["overlap"]), told.get("background"))
+
+
 def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
-    """For each image of the source the records that label it, so that its masks are read once.
+    """For each image of the source the records that label it, or its tiles, so that its masks are read once.
 
     A record is matched as `toolkit.dataset.keys.key_finder` says.
     """
@@ -127,7 +144,8 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
     find = key_finder(places)
     owners = []
     for tree in trees:
-        keys = map(find, tree.records.keys())
+        own: Iterable[str] = tree.records.keys()
+        keys = map(find, own if tiles_of(tree) is None else (_image_of(key) for key in own))
         owners.append(np.fromiter((-1 if key is None else places[key] for key in keys), np.int64, len(tree)))
     missing, left_out = [], []
     for tree, owner in zip(trees, owners, strict=True):
@@ -140,6 +158,12 @@ def match_records(trees: Sequence[LabelTree], source: Source | None) -> Matches:
     rank = np.empty(len(members), np.int64)
     rank[np.array([place for _, place in sorted(places.items())], np.int64)] = np.arange(len(places))
     return Matches(_Found(members, trees, owners, left_out, rank), tuple(missing), len(places))
+
+
+def _image_of(key: str) -> str:
+    """The key of the image that a tile is of."""
+    found = image_of_tile(key)
+    return key if found is None else found[0]
 
 
 class _Found(Sequence[Match]):
@@ -211,7 +235,9 @@ def omissions(match: Match, settings: Sequence[Settings]) -> list[tuple[int, str
         return found
     for number in match.left_out:
         try:
-            right = read_selected(match.member, settings[number]).excluded
+            selected = read_selected(match.member, settings[number])
+            empty = settings[number].tiles is not None and not selected.labelled.image.instances
+            right = selected.excluded or empty
             told = "" if right else "was left out, and shows what was asked for"
         except ToolkitError as error:
             told = error.with_flags

@@ -27,6 +27,7 @@ class Checked(NamedTuple):
         right: whether it is exact; None where there was nothing that could be.
         rectangles: objects that are rectangles made from boxes.
         photo: its image file; None where the tree is to have none.
+        pasted: IoU of all tiles of its image, put together; None but for one tile of each image.
     """
 
     tree: int
@@ -36,6 +37,7 @@ class Checked(NamedTuple):
     right: bool | None = None
     rectangles: int = 0
     photo: Photo | None = None
+    pasted: float | None = None
 
 
 @dataclass(eq=False)
@@ -51,6 +53,7 @@ class Results:
         worst: the images with the lowest of them, if below 1.
         failures: what is wrong.
         photos: the image files.
+        pasted: IoU of the images that tiles were put together to.
     """
 
     images: int = 0
@@ -64,6 +67,7 @@ class Results:
     worst: list[ImageFidelity] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     photos: PhotoTally = field(default_factory=PhotoTally)
+    pasted: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, one: Checked) -> None:
         """Take what was found in an image."""
@@ -79,5 +83,7 @@ class Results:
             self.ious.append(one.fidelity.iou)
             if one.fidelity.iou < 1:
                 self.worst = nsmallest(WORST, [*self.worst, one.fidelity])
+        if one.pasted is not None:
+            self.pasted.append(one.pasted)
         if one.photo is not None:
             self.photos.add(one.photo)

@@ -9,7 +9,6 @@ source.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,13 +19,14 @@ import yaml
 from converters.formats.base import Holds, Reading, Settings
 from converters.formats.format import Format
 from converters.formats.label_tree import LabelRecord, LabelTree
-from converters.formats.registry import FORMATS, find_format, read_manifest
+from converters.formats.registry import find_format
 from converters.merging import SourcesLike, roots_of, shared_paths
 from converters.recognition import reading_of
-from converters.sources import LayoutLike, Member, Source, read_labels, trees_in
-from converters.verification.as_seen import as_seen, formats_of
+from converters.sources import LayoutLike, Member, Source
 from converters.verification.comparison import ImageFidelity, compare_image
 from converters.verification.matching import Match, find_source, match_records, omissions, settings_of, unsaid_images
+from converters.verification.opening import TreeUnderTest, index_trees, trees_as_seen
+from converters.verification.pasting import TilePhotos, missing_tiles, paste_back, tile_faults
 from converters.verification.photos import PhotoTally, check_photo, expects_photos, photo_faults
 from converters.verification.report import TreeReport, VerifyReport
 from converters.verification.results import WORST, Checked, Results
@@ -36,24 +36,15 @@ from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map, reported, shared_path
-from toolkit.files.reach import check_links
 from toolkit.files.typed import parse_yaml
 from toolkit.geometry.labels import LabelledImage
+from toolkit.geometry.tiles import cut_labels, window_in
 
 __all__ = ["ImageFidelity", "TreeReport", "VerifyReport", "verify"]
 
 _NO_SOURCE = "no source to compare with: counts, classes, boxes and hashes were checked; name it with --against ROOT"
 _NEITHER = "no source to compare with: what labels say of themselves was checked; name it with --against ROOT"
 _NO_MANIFEST = "no manifest: no counts and hashes to check"
-
-
-@dataclass(frozen=True, eq=False)
-class _Tree:
-    """A tree under test, and what was found in it so far."""
-
-    tree: LabelTree
-    failures: list[str]
-    notes: list[str] = field(default_factory=list)
 
 
 class _Way(NamedTuple):
@@ -103,10 +94,10 @@ def verify(
     """
     if not 0 <= min_iou <= 1:
         raise ToolkitError("--min-iou", f"{min_iou:g} is no IoU", "give a number from 0 to 1")
-    trees, reports = _indexed(shared_path(Path(out), cluster), reading_of(layout) or Reading())
+    trees, reports = index_trees(shared_path(Path(out), cluster), reading_of(layout) or Reading())
     unseen: tuple[str, ...] = ()
     if seen_by is not None:
-        trees, unseen = _as_seen(trees, seen_by)
+        trees, unseen = trees_as_seen(trees, seen_by)
     given = None if against is None else shared_paths(against, cluster)
     source = find_source(given, [one.tree for one in trees], layout)
     known = any(one.tree.manifest is not None for one in trees)
@@ -133,13 +124,16 @@ def _way(tree: LabelTree, source: Source | None, seen_by: str | None) -> _Way:
     return _Way(tree.kind, found.holds_in(tree), expects_photos(tree), settings_of(tree, source), seen_by)
 
 
-def _notes(one: _Tree, way: _Way, results: Results, min_iou: float, *, compared: bool) -> tuple[str, ...]:
+def _notes(one: TreeUnderTest, way: _Way, results: Results, min_iou: float, *, compared: bool) -> tuple[str, ...]:
     """What could not be checked in a tree, and why."""
     notes, tree = [], one.tree
     if way.settings.min_iou < min_iou:
         notes.append(f"{tree.root} was converted with --min-iou {way.settings.min_iou:g}: verify it with the same")
     if tree.manifest is not None and (covered := covered_note(tree.manifest)):
         notes.append(f"{tree.root}: {covered}")
+    if results.pasted:
+        told = f"{len(results.pasted)} image(s) that show something were pasted back from {results.images} tiles"
+        notes.append(f"{tree.root}: {told}: min IoU {min(results.pasted):.4f}")
     if results.rectangles:
         notes.append(
             f"{tree.root}: {results.rectangles} objects of {results.drawn} images have a box and no mask in the "
@@ -152,52 +146,7 @@ def _notes(one: _Tree, way: _Way, results: Results, min_iou: float, *, compared:
     return tuple(notes)
 
 
-def _indexed(out: Path, reading: Reading) -> tuple[list[_Tree], list[TreeReport]]:
-    """The trees to check, and reports of those that cannot be read."""
-    trees, reports = [], []
-    check_links(out)
-    for folder, kind in _folders(out, reading):
-        try:
-            told = Reading() if folder.is_dir() and read_manifest(folder) else reading.only(find_format(kind).reads)
-            tree = find_format(kind).index(folder, told)
-        except ToolkitError as error:
-            iou = 0.0 if find_format(kind).holds == "pixels" else None
-            reports.append(TreeReport(folder, kind, 0, 0, iou, iou, 0, (), (error.with_flags,)))
-        else:
-            trees.append(_Tree(tree, [str(problem) for problem in tree.layout_problems]))
-    return trees, reports
-
-
-def _as_seen(trees: Sequence[_Tree], program: str) -> tuple[list[_Tree], tuple[str, ...]]:
-    """The trees that a program opens, read as it does, and a note of the others."""
-    seen, others = [], []
-    for one in trees:
-        tree = as_seen(one.tree, program)
-        if tree is None:
-            others.append(one.tree)
-        else:
-            seen.append(replace(one, tree=tree))
-    if not seen:
-        known = ", ".join(formats_of(program))
-        problem = f"{program} opens no such labels ({', '.join(tree.kind for tree in others)})"
-        raise ToolkitError("--as", problem, f"of our formats it opens {known}")
-    names = ", ".join(tree.root.name for tree in others)
-    return seen, (f"not opened by {program}, and left out: {names}",) if others else ()
-
-
-def _folders(out: Path, reading: Reading) -> list[tuple[Path, str]]:
-    """The trees to check."""
-    if out.is_dir() and read_manifest(out) is None:
-        found = [(path, manifest["format"]) for path in trees_in(out) if (manifest := read_manifest(path))]
-        if found:  # beside them, what has lost its manifest
-            known = {path.name for path, _ in found}
-            lost = (out / name for name in FORMATS if name not in known and (out / name).is_dir())
-            return [*found, *((path, path.name) for path in lost)]
-    manifest = read_manifest(out) if out.is_dir() else None
-    return [(out, manifest["format"] if manifest else read_labels(out, reading=reading, strict=False).kind)]
-
-
-def _work(trees: Sequence[_Tree], source: Source | None) -> Sequence[Match]:
+def _work(trees: Sequence[TreeUnderTest], source: Source | None) -> Sequence[Match]:
     """The labels to check, image by image; what the source has and a whole tree lacks is a failure.
 
     What it has and a tree of ours was never given is a note.
@@ -232,18 +181,56 @@ def _check_sample(match: Match, ways: Sequence[_Way], compare: bool, least: floa
     expected: _Truths = {}
     omitted = omissions(match, [way.settings for way in ways])
     results = [Checked(number, 0, (told,)) for number, told in omitted]
+    photos = TilePhotos(match.member) if match.member is not None else None
     for number, record in match.records:
         way = ways[number]
         truth = _truth(match.member, way.settings, expected) if match.member is not None else None
+        window = None
+        if way.settings.tiles is not None and isinstance(truth, LabelledImage):
+            size = truth.width, truth.height
+            window = window_in(record.sample.key, *size, way.settings.tiles)
+            truth = "" if window is None else cut_labels(truth, window).image  # what no tile is, `_pasted` names
         if isinstance(truth, str) or (truth is None and compare):
-            checked = Checked(number, 0, (truth or f"{record.sample.key}: is not in the source",))
+            unknown = () if truth == "" else (truth or f"{record.sample.key}: is not in the source",)
+            checked = Checked(number, 0, unknown)
         else:
             try:
                 checked = _check_record(number, record, truth, way, least)
             except ToolkitError as error:
                 checked = _wrong(number, record, way, 0, (error.with_flags,))
-        photo = check_photo(record, match.member) if way.photos else None
+        if not way.photos:
+            photo = None
+        elif window is not None and photos is not None:
+            photo = photos.check(record, window, size)
+        else:
+            photo = check_photo(record, match.member if way.settings.tiles is None else None)
         results.append(checked._replace(photo=photo))
+    return _pasted(results, match, ways, expected, least)
+
+
+def _pasted(
+    results: list[Checked], match: Match, ways: Sequence[_Way], expected: _Truths, least: float
+) -> list[Checked]:
+    """The results of an image; where a tree has tiles of it, the last of them says what these are together."""
+    for number in {number for number, _ in match.records if ways[number].settings.tiles is not None}:
+        way, records = ways[number], [record for other, record in match.records if other == number]
+        truth = _truth(match.member, way.settings, expected) if match.member is not None else None
+        if way.settings.tiles is None or not isinstance(truth, LabelledImage):
+            continue
+        if not way.format.tells_classes:
+            truth = truth.binary()
+        failures = missing_tiles(records, truth, way.settings.tiles, selected=bool(way.settings.selection))
+        try:
+            pasted = paste_back(records, truth, way.settings.tiles, way.format, way.holds)
+        except ToolkitError:
+            pasted = None  # which was said of the tile that cannot be read
+        if pasted is not None and pasted.iou < least and way.settings.min_iou == 1:
+            told = f"IoU {pasted.iou:.4f}, {pasted.lost} px lost, {pasted.gained} gained"
+            failures.append(f"{truth.key}: pasted back from its tiles is not what the source shows ({told})")
+        place = max(place for place, one in enumerate(results) if one.tree == number)
+        last = results[place]
+        iou = None if pasted is None else pasted.iou
+        results[place] = last._replace(failures=(*last.failures, *failures), pasted=iou)
     return results
 
 
@@ -298,7 +285,7 @@ def _check_record(number: int, record: LabelRecord, truth: LabelledImage | None,
     return Checked(number, objects, tuple(failures), compared.fidelity, compared.right, compared.rectangles)
 
 
-def _check_manifest(one: _Tree, results: Results) -> None:
+def _check_manifest(one: TreeUnderTest, results: Results) -> None:
     """Check what a manifest says against what is there."""
     manifest, root = one.tree.manifest, one.tree.root
     if manifest is None:
@@ -314,11 +301,13 @@ def _check_manifest(one: _Tree, results: Results) -> None:
         one.failures.append(f"{path}: says {instances} instances, {results.objects} are there")
     if components["found"] != components["written"] + len(components["skipped"]):
         one.failures.append(f"{path}: components found are not those written and those skipped")
+    if manifest["options"].get("tiles"):
+        one.failures.extend(tile_faults(one.tree))
     if find_format(one.tree.kind).labels_sha256(root) != manifest["labels_sha256"]:
         one.failures.append(f"{path}: the label files are not those that were written (labels_sha256)")
 
 
-def _check_closing(one: _Tree, way: _Way) -> None:
+def _check_closing(one: TreeUnderTest, way: _Way) -> None:
     """Check that the dataset files of a tree still lead to its folders and have its classes."""
     manifest = one.tree.manifest
     if manifest is None:
@@ -337,14 +326,14 @@ def _check_closing(one: _Tree, way: _Way) -> None:
                 one.failures.append(f"{path}: {', '.join(changed)} is not what was written")
 
 
-def _check_photos(one: _Tree, photos: PhotoTally) -> None:
+def _check_photos(one: TreeUnderTest, photos: PhotoTally) -> None:
     """Check that the image files are there, and are those of the source."""
     faults, note = photo_faults(one.tree, photos)
     one.failures.extend(faults)
     one.notes.extend([note] if note else [])
 
 
-def _report(one: _Tree, way: _Way, results: Results, min_iou: float) -> TreeReport:
+def _report(one: TreeUnderTest, way: _Way, results: Results, min_iou: float) -> TreeReport:
     """Put the results of one tree together."""
     ious, worst = results.ious, tuple(results.worst)
     failures = one.failures + results.failures

@@ -11,6 +11,7 @@ from converters.formats.registry import find_format
 from converters.sources import Member
 from converters.verification.comparison import box_faults, drawn_as_masks, masked, pixel_difference
 from converters.writing.selection import read_selected
+from converters.writing.tiling import TileMember
 from toolkit.errors import Problem, ToolkitError
 from toolkit.gallery.items import Difference, Shown
 from toolkit.geometry.labels import LabelledImage
@@ -39,6 +40,13 @@ def read_shown(
         problem = Problem(record.sample.key, "is not in the source", "name the right one with --against ROOT")
         return Shown(shown, boxes, corners, problems=(problem,))
     try:
+        if settings.tiles is not None:
+            image = member.read(settings).image
+            tile = TileMember.of(member, record.sample.key, (image.width, image.height), settings.tiles)
+            if tile is None:
+                told = f"is no tile of its image of {image.width} x {image.height} pixels"
+                return Shown(shown, boxes, corners, problems=(Problem(record.sample.key, told),))
+            member = tile
         every = replace(settings, min_area=0, selection=replace(settings.selection, max_area=None))
         truth = read_selected(member, every).labelled.image
         wanted = truth if settings == every or holds == "pixels" else read_selected(member, settings).labelled.image

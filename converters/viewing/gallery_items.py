@@ -207,7 +207,8 @@ def _of_tree(
         for _, record in match.records:
             true = match.member.sample if match.member is not None else None
             own = record.sample.image if record.sample.image.name and record.sample.image.exists() else None
-            image = own or (true.image if true is not None and true.image.exists() else None)
+            whole = true.image if true is not None and settings.tiles is None else None  # a tile is not all of it
+            image = own or (whole if whole is not None and whole.exists() else None)
             borrowed |= image is not own
             items.append(
                 GalleryItem(

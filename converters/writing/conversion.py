@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -55,6 +55,8 @@ class Rendered:
         copy: the image as a file that stands upright, where a format needs one.
         not_asked_for: reason and area of the components that were not asked for.
         excluded: why the image is left out, though nothing is wrong with it; "" if it is not.
+        cut: whether it is a tile, and `copy` its file.
+        tiled: of an image whose tiles follow, what is counted of it; `encoded` is empty then.
     """
 
     sample: Sample
@@ -70,6 +72,8 @@ class Rendered:
     copy: bytes = b""
     not_asked_for: tuple[LeftOut, ...] = ()
     excluded: str = ""
+    cut: bool = False
+    tiled: Mapping[str, int] = field(default_factory=dict)
 
 
 def fingerprint(items: Iterable[tuple[Member, str]]) -> str:
@@ -129,11 +133,11 @@ class Conversion:
                 for writer in self._writers:
                     writer.abandon()
 
-    def consume(self, results: Iterable[Rendered], *, fail: bool, progress: Progress | None) -> None:
+    def consume(self, results: Iterable[Sequence[Rendered]], *, fail: bool, progress: Progress | None) -> None:
         """Write images as they come.
 
         Args:
-            results: in the order of the samples, from the first that is not done.
+            results: in the order of the samples, from the first that is not done; of tiles all of an image together.
             fail: whether a faulty sample ends the conversion, after all have been looked at.
             progress: called with (done, total).
 
@@ -143,20 +147,31 @@ class Conversion:
         """
         saved = time.monotonic()
         for rendered in results:
-            self.problems += rendered.problems
-            if not rendered.problems and not (fail and self.problems):
-                self._write(rendered)
+            for one in rendered:
+                self.problems += one.problems
+                if not one.problems and not (fail and self.problems):
+                    self._write(one)
             self._done += 1
             if progress is not None:
                 progress(self._done, self._total)
             if time.monotonic() - saved >= _CHECKPOINT_SECONDS:
                 self._save_state()
                 saved = time.monotonic()
+        self._check_result(fail=fail)
+
+    def _check_result(self, *, fail: bool) -> None:
+        """Refuse to leave trees of faulty samples, or of none.
+
+        Raises:
+            ToolkitError: as of `consume`.
+        """
         if self.problems and (fail or not self._written):
             raise BadInputError(sorted(self.problems))
         if self._seen["unmarked"] and not self._written:
             what = f"none of its {self._total} images is left: annotations mark no pixel of {self._seen['unmarked']}"
             raise ToolkitError(self._unmarked, what, "correct the annotations of these images")
+        if self._seen["tiles.left_out"] and not self._written:
+            raise ToolkitError("--tiles-background", "leaves nothing: no tile shows an object", "give 1 or more")
         if self._seen["excluded"] and not self._written:
             raise nothing_left(self._settings.selection, self._seen["excluded"])
         if self._seen["both"] and self._seen["turned"]:
@@ -167,6 +182,7 @@ class Conversion:
             )
 
     def _write(self, rendered: Rendered) -> None:
+        self._seen.update(rendered.tiled)
         if rendered.excluded:
             self._seen["excluded"] += 1
             if rendered.excluded == MARKS_NOTHING:
@@ -176,12 +192,16 @@ class Conversion:
             for writer in self._writers:
                 writer.exclude(rendered.sample.key, rendered.excluded, rendered.found, _left_out(rendered))
             return
-        self._written += 1
         if rendered.both_ways and not self._seen["both"]:
             self._doubtful = rendered.sample.image
         self._seen.update(turned=rendered.turned, inverted=rendered.inverted, both=int(rendered.both_ways))
         self._left_out += (f"{line} {rendered.sample.key}" for line in rendered.left_out)
         left_out = _left_out(rendered)
+        if rendered.tiled:
+            for writer in self._writers:
+                writer.count_components(rendered.sample.key, len(left_out), left_out)
+            return
+        self._written += 1
         for writer, shape, encoded in zip(self._writers, self._shapes, rendered.encoded, strict=True):
             writer.add(
                 encoded,
@@ -195,20 +215,21 @@ class Conversion:
             self._put_photo(rendered)
 
     def _put_photo(self, rendered: Rendered) -> None:
-        """The image file into every tree: as it is, or as the copy that stands upright, which trees share."""
+        """The image file into every tree: as it is, or as the upright copy or the tile, which trees share."""
         mode, image = self._settings.images, rendered.sample.image
         size, copy = image.stat().st_size, Path()
-        self._seen["upright"] += bool(rendered.copy)
+        self._seen["upright"] += bool(rendered.copy) and not rendered.cut
         for writer, encoded in zip(self._writers, rendered.encoded, strict=True):
             target = writer.prepare(encoded.image)
-            if not encoded.upright:
+            own = encoded.upright or rendered.cut
+            if not own:
                 self._copied |= link_or_copy(image, target, mode) != mode
             elif copy.name:
                 link_or_copy(copy, target, "hardlink")
             else:
                 copy = Path(target)
                 write_whole(copy, rendered.copy)
-            writer.count_image(len(rendered.copy) if encoded.upright else size, upright=encoded.upright)
+            writer.count_image(len(rendered.copy) if own else size, upright=encoded.upright)
 
     def finish(self, left_out: Iterable[tuple[str, Problem]], origin: Mapping[str, Any]) -> dict[str, JsonObject]:
         """Complete the trees, move them into place, and return their manifests.
@@ -228,6 +249,7 @@ class Conversion:
             found = find_format(writer.name)
             manifests[str(writer.name)] = writer.finish(
                 partial(found.shape, self._settings),
+                tiled={name[6:]: count for name, count in self._seen.items() if name.startswith("tiles.")},
                 **remarks,
             )
         (self._stage / _STATE).unlink(missing_ok=True)  # spools that are gone can't be resumed

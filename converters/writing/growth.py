@@ -10,9 +10,12 @@ from pathlib import Path
 from converters.formats.base import Reading, Settings
 from converters.formats.registry import find_format, read_manifest
 from converters.origins import named_roots
+from converters.writing.tiling import NO_TILE
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import key_finder
+from toolkit.dataset.samples import Sample
 from toolkit.errors import ToolkitError
+from toolkit.geometry.tiles import image_of_tile
 
 __all__ = ["Growth", "find_growth"]
 
@@ -57,27 +60,47 @@ def find_growth(
         ToolkitError: an image of a tree is no longer there, or would move to another subset.
     """
     classes = list(settings.classes)
-    find = key_finder(subsets, bare=False)
     grown: list[str] = []
     notes: list[str] = []
     for name in formats:
         manifest = read_manifest(out / name)
         if manifest is None or manifest.get("input_sha256") == inputs or not _alike(manifest, settings, out, roots):
             continue
-        found = find_format(name)
-        samples = [record.sample for record in found.index(out / name, Reading()).records]
-        # Only a tree with folders of its own has other names than the source: elsewhere another name is another image.
-        before = {(one.key if found.keeps_subsets else find(one.key) or one.key): one.split for one in samples}
-        _check(out / name, before, subsets, still=found.keeps_subsets)
-        if not found.keeps_subsets:
-            _check_counts(out / name, Counter(subsets[key] for key in before), manifest["subsets"])
+        records = find_format(name).index(out / name, Reading()).records
+        _check_images(out / name, [record.sample for record in records], manifest, settings, subsets)
         old = [str(one) for one in manifest["classes"]]
         classes = [*old, *(one for one in classes if one not in old)]
         grown.append(name)
         there = sum(int(counts["images"]) for counts in manifest["subsets"].values())
-        there += len(manifest.get("left_out", ()))
+        if settings.tiles is not None:
+            there = manifest["tiles"]["images"]  # which counts those of which no tile was written
+        there += sum(one["reason"] != NO_TILE for one in manifest.get("left_out", ()))
         notes.append(f"{name}: {len(subsets) - there} image(s) added to {there}")
     return Growth(replace(settings, classes=tuple(classes)), tuple(grown), tuple(notes))
+
+
+def _check_images(
+    tree: Path, samples: Sequence[Sample], manifest: JsonObject, settings: Settings, subsets: Mapping[str, str]
+) -> None:
+    """Refuse to lose images that a tree has, and to move them.
+
+    Raises:
+        ToolkitError: one is no longer there, or would move to another subset.
+    """
+    found, find = find_format(manifest["format"]), key_finder(subsets, bare=False)
+    named = [(_image_of(one.key, settings), one.split) for one in samples]
+    # Only a tree with folders of its own has other names than the source: elsewhere another name is another image.
+    keys = [key if found.keeps_subsets else find(key) or key for key, _ in named]
+    before = {key: subset for key, (_, subset) in zip(keys, named, strict=True)}
+    _check(tree, before, subsets, still=found.keeps_subsets)
+    if not found.keeps_subsets:
+        _check_counts(tree, Counter(subsets[key] for key in keys), manifest["subsets"])
+
+
+def _image_of(key: str, settings: Settings) -> str:
+    """The key of the image that a tile is of; as it is where there are no tiles."""
+    found = image_of_tile(key) if settings.tiles is not None else None
+    return key if found is None else found[0]
 
 
 def _alike(manifest: JsonObject, settings: Settings, out: Path, roots: Sequence[Path]) -> bool:

@@ -13,34 +13,33 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from converters.formats.base import Encoded, ImageMode, PanopticLayout, Reading, Settings, VocBoxes, WithoutLabel
-from converters.formats.label_tree import image_header
-from converters.formats.registry import check_formats, find_format
+from converters.formats.base import ImageMode, PanopticLayout, Reading, Settings, VocBoxes, WithoutLabel
+from converters.formats.registry import check_formats
 from converters.merging import MergedSource, SourcesLike, open_sources, roots_of, shared_images, shared_paths
 from converters.origins import name_in_roots, source_remarks
 from converters.sources import Source
 from converters.writing.checks import check_class_folders, check_kind, check_kinds
-from converters.writing.conversion import Conversion, Rendered, fingerprint, finished
+from converters.writing.conversion import Conversion, fingerprint, finished
 from converters.writing.growth import Growth, find_growth
 from converters.writing.items import Item, find_items, split_advice
+from converters.writing.rendering import render, render_labelled
 from converters.writing.selection import (
-    Selected,
     make_selection,
-    read_selected,
     selected_classes,
     selection_notes,
     unmarked_note,
 )
 from converters.writing.summary import MANIFEST_HEADER, good_as_defects, manifest_notes, manifest_rows, unmasked_note
+from converters.writing.tiling import as_tiles, check_tiled, tiles_note
 from toolkit.aliases import JsonObject, Progress
-from toolkit.dataset.samples import ClassScheme, Sample
+from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.parallel import ordered_map
 from toolkit.files.staging import check_apart, check_free
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import LabelledImage
-from toolkit.imaging.copies import upright_copy
+from toolkit.geometry.tiles import Tiles
 
 __all__ = ["ConvertReport", "convert", "write_labels"]
 
@@ -89,6 +88,7 @@ def convert(
     segmentation: Literal["polygon", "rle"] = "polygon",
     panoptic_layout: PanopticLayout = "flat",
     images: ImageMode = "hardlink",
+    tiles: int | Tiles | None = None,
     on_problem: Literal["fail", "skip"] = "fail",
     threshold: int | None = None,
     voc_boxes: VocBoxes | None = None,
@@ -103,17 +103,15 @@ def convert(
 
     Args:
         dataset: what `load_dataset` or `read_labels` gave, a source, or a folder; or a list of these, to be merged.
-        out: folder to write into; each format gets a folder in it, which appears whole or not at all.
-        formats: names out of `converters.FORMATS`, or one of them.
+        out, formats: folder to write into; names out of `converters.FORMATS`, whose folders appear whole or not at all.
         split: key -> subset, as `split_dataset` makes it; without it the dataset's own subsets.
-        classes, rename, only: how classes are named; class -> its new name; those whose objects alone are kept.
-        drop_empty: leave out images that show no object.
+        classes, rename: how classes are named; class -> its new name.
+        only, drop_empty: classes whose objects alone are kept; leave out images that show no object.
         instances: "components", "image" or "merge:GAP"; instances of a label tree stay as they are labelled.
         min_area, max_area: components of fewer, or more, pixels are left out, and listed in the manifest.
-        min_iou: 1 is exact; below 1, polygons get the fewest vertices that keep that IoU.
-        join_parts: join parts of an instance that do not touch into one YOLO row, over counted bridges.
+        min_iou, join_parts: below 1 (exact) the fewest vertices that keep that IoU; one YOLO row, over counted bridges.
         segmentation, panoptic_layout: COCO segmentations as polygons or run lengths; panoptic maps as "flat" or "coco".
-        images: how images get into the trees.
+        images, tiles: how images get into the trees; side in pixels of tiles to cut them into, or `toolkit.Tiles`.
         on_problem: "fail" stops at faulty files, after listing them all; "skip" leaves those samples out.
         threshold, voc_boxes, without_label: grey values of this or more are defect; as for `read_labels`.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
@@ -126,7 +124,8 @@ def convert(
     source = _opened(shared_paths(dataset, cluster), voc_boxes, without_label)
     known = source.classes(classes)
     asked = make_selection(known, classes, rename, only, drop_empty, (min_area, max_area))
-    how = (min_area, min_iou, join_parts, segmentation, images, threshold, asked, panoptic_layout)
+    cut = as_tiles(tiles, images)
+    how = (min_area, min_iou, join_parts, segmentation, images, threshold, asked, panoptic_layout, cut)
     settings = Settings(tuple(selected_classes(known, asked)), classes, parse_grouping(instances), *how)
     order = _Order(source, split, Path(out), check_formats(formats), settings, on_problem, overwrite, resume)
     _check(order)
@@ -172,6 +171,8 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     source, settings = order.source, order.settings
     items = find_items(source, order.split)
     bare = settings.images != "none" and not any(item.sample.image.is_file() for item, _ in items)
+    if bare and settings.tiles is not None:
+        raise ToolkitError(source.root, "holds no image file to cut into tiles", "leave out --tiles")
     if bare:  # then sizes stand in the tables that trees without images have
         settings = replace(settings, images="none")
     check_class_folders(order.formats, settings, items)
@@ -189,14 +190,14 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
     job = Conversion(order.out, missing, settings, len(items), inputs)
     if missing:
         with job.staged(resume=order.resume, anew=order.overwrite or bool(growth.formats)) as done:
-            render = partial(_render, formats=missing, settings=settings)
-            results = ordered_map(render, items[done:], workers=workers, cluster=cluster, reads=roots_of(source))
+            rendered = partial(render, formats=missing, settings=settings)
+            results = ordered_map(rendered, items[done:], workers=workers, cluster=cluster, reads=roots_of(source))
             job.consume(results, fail=order.fail, progress=progress)
             problems = [(name_in_roots(one.file, source), one) for one in (*source.layout_problems, *job.problems)]
             manifests |= job.finish(problems, source_remarks(source, order.out))
     manifests = {name: manifests[name] for name in order.formats}
     told = (*manifest_notes(manifests), *good_as_defects(items, settings.scheme), *unmasked_note(items))
-    told += unmarked_note(manifests)
+    told += (*unmarked_note(manifests), *tiles_note(manifests))
     things = "component" if source.reader is None else "object"
     told += tuple(selection_notes(source.classes(settings.scheme), settings.selection, manifests, things))
     without = ("no image of the source is there: the trees are written as with --images none",) if bare else ()
@@ -238,6 +239,8 @@ def _check(order: _Order) -> None:
     if blank is not None:
         raise ToolkitError(source.root, f"the class {blank!r} has a name that nobody can read", "rename the class")
     check_kinds(order.formats, source)
+    if settings.tiles is not None:
+        check_tiled(order.formats, source)
     for root in roots_of(source):
         check_apart(order.out, root)
     check_free(order.out, order.formats, overwrite=order.overwrite, resume=order.resume)
@@ -250,76 +253,6 @@ def _faults(item: Item, formats: Sequence[str], settings: Settings) -> tuple[Pro
     except BadInputError as error:
         return error.problems
     return item[0].inspect(settings)
-
-
-def _render(item: Item, formats: Sequence[str], settings: Settings) -> Rendered:
-    """One image in every format, or what is wrong with it. Runs in a worker; pure but for reading the files."""
-    member, subset = item
-    try:
-        selected = read_selected(member, settings, subset)
-        labelled = selected.labelled
-        if selected.excluded:
-            return _excluded(member.sample, subset, selected)
-        check_kind(member, formats)
-        encoded = _encoded(labelled.image, formats, settings, labelled.lies)
-        copy = _copied(labelled.image, encoded)
-    except ToolkitError as error:
-        return Rendered(member.sample, subset, error.problems, ())
-    return Rendered(
-        member.sample,
-        subset,
-        (),
-        encoded,
-        labelled.found,
-        labelled.too_small,
-        labelled.turned,
-        labelled.inverted,
-        labelled.both_ways,
-        labelled.image.left_out,
-        copy,
-        selected.left_out,
-    )
-
-
-def _excluded(sample: Sample, subset: str, selected: Selected) -> Rendered:
-    """An image that is not asked for: what its mask holds is counted, and nothing of it is written."""
-    labelled = selected.labelled
-    return Rendered(
-        sample,
-        subset,
-        (),
-        (),
-        labelled.found,
-        labelled.too_small,
-        left_out=labelled.image.left_out,
-        not_asked_for=selected.left_out,
-        excluded=selected.excluded,
-    )
-
-
-def _encoded(
-    image: LabelledImage, formats: Sequence[str], settings: Settings, lies: bool | None
-) -> tuple[Encoded, ...]:
-    """One image in every format. A rectangle that stands for a box is exact to nothing.
-
-    `lies`: as in `Labelled`. An image that lies is a PNG where a reader would not turn it.
-    """
-    boxes = sum(one.mask is None for one in image.instances)
-    encoded = []
-    for found in map(find_format, formats):
-        turned = image
-        if settings.images != "none" and not found.turns_photos and image.path is not None and image.path.is_file():
-            lies = image_header(image.path).turned if lies is None else lies
-            turned = replace(image, path=image.path.with_suffix(".png")) if lies else image
-        one = replace(found.encode(turned, settings), upright=turned is not image, dropped=found.drops(image))
-        drawn = boxes and not found.takes_boxes and found.holds != "classes"
-        encoded.append(replace(one, fidelity=None, rectangles=boxes) if drawn else one)
-    return tuple(encoded)
-
-
-def _copied(image: LabelledImage, encoded: Sequence[Encoded]) -> bytes:
-    """The copy of an image that stands upright, where a format has one; else nothing."""
-    return upright_copy(image.path) if image.path is not None and any(one.upright for one in encoded) else b""
 
 
 def write_labels(
@@ -354,7 +287,7 @@ def write_labels(
     job = Conversion(out, wanted, settings, 0, "")
     with job.staged(resume=False, anew=overwrite):
         job.consume(
-            (_render_labelled(image, wanted, settings) for image in _checked(images, settings)),
+            ([render_labelled(image, wanted, settings)] for image in _checked(images, settings)),
             fail=True,
             progress=None,
         )
@@ -378,9 +311,3 @@ def _checked(images: Iterable[LabelledImage], settings: Settings) -> Iterator[La
         if strange is not None:
             raise ToolkitError(image.key, f"shows {strange!r}, which is none of the classes", "name it among them")
         yield image if image.subset else replace(image, subset="train")
-
-
-def _render_labelled(image: LabelledImage, formats: Sequence[str], settings: Settings) -> Rendered:
-    sample = Sample(image.key, image.path or Path(), (), "", image.image_label, image.subset)
-    encoded = _encoded(image, formats, settings, None)
-    return Rendered(sample, image.subset, (), encoded, len(image.instances), copy=_copied(image, encoded))

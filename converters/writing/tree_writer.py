@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -86,7 +86,7 @@ class TreeWriter:
         counts["instances"] += encoded.objects
         counts["background"] += encoded.objects == 0
         if found:
-            self._count_components(key, found, (*left_out, *encoded.skipped))
+            self.count_components(key, found, (*left_out, *encoded.skipped))
             self._totals["bridges"] += encoded.bridges
         self._totals["rectangles"] += encoded.rectangles
         self._totals["covered"] += encoded.covered
@@ -107,9 +107,10 @@ class TreeWriter:
     def exclude(self, key: str, reason: str, found: int, left_out: tuple[LeftOut, ...]) -> None:
         """Leave an image out, for a reason that is no fault of it; its components count as found and not written."""
         self._spool("excluded", orjson.dumps({"key": key, "reason": reason}) + b"\n")
-        self._count_components(key, found, left_out)
+        self.count_components(key, found, left_out)
 
-    def _count_components(self, key: str, found: int, skipped: tuple[LeftOut, ...]) -> None:
+    def count_components(self, key: str, found: int, skipped: tuple[LeftOut, ...]) -> None:
+        """Say that of an image so many components were found, and which of them no format gets."""
         for reason, area in skipped:
             self._spool("skipped", orjson.dumps({"key": key, "reason": reason, "area": area}) + b"\n")
         self._totals["found"] += found
@@ -197,8 +198,16 @@ class TreeWriter:
         self._iou_sum = float.fromhex(state.iou_sum)
         self._min_iou = float.fromhex(state.min_iou)
 
-    def finish(self, shape_of: Callable[[list[str]], TreeShape], **remarks: Any) -> JsonObject:
-        """Put the files of whole subsets together, hash the labels, write the manifest and return it."""
+    def finish(
+        self, shape_of: Callable[[list[str]], TreeShape], *, tiled: Mapping[str, int], **remarks: Any
+    ) -> JsonObject:
+        """Put the files of whole subsets together, hash the labels, write the manifest and return it.
+
+        Args:
+            shape_of: the shape of the tree by its subsets.
+            tiled: what was counted of the images that were cut.
+            remarks: what else the manifest says.
+        """
         subsets = present_subsets(list(self._subsets))
         shape = shape_of(subsets)
         for subset in subsets if shape.json_file is not None else []:
@@ -219,7 +228,7 @@ class TreeWriter:
                 self._spool("digests", digest_line(path, self._assemble(path, self._stored(spool))))
         for path, data in shape.closing:
             self._write(path, data)
-        manifest = self._manifest(subsets, remarks)
+        manifest = self._manifest(subsets, remarks | self._tiled(tiled))
         for name in list(self._spools):
             self._spools.pop(name).close()
         write_json(self.folder / "manifest.json", manifest)
@@ -310,6 +319,28 @@ class TreeWriter:
         if self._settings.join_parts:
             manifest["bridge_pixels"] = totals["bridges"]
         return manifest
+
+    def _tiled(self, counts: Mapping[str, int]) -> JsonObject:
+        """What a manifest says of tiles; nothing where there are none.
+
+        An object of an image is whole in a tile at least, or is cut: found = whole + cut. What is written are its parts
+        in all tiles.
+        """
+        if self._settings.tiles is None:
+            return {}
+        told = Counter(counts)
+        sums = {part: sum(one[part] for one in self._subsets.values()) for part in SubsetCounts.model_fields}
+        parts = {"found": told["found"], "whole": told["whole"], "cut": told["found"] - told["whole"]}
+        return {
+            "tiles": {
+                **{part: told[part] for part in ("images", "uncut")},
+                "tiles": sums["images"],
+                "background": sums["background"],
+                "left_out": told["left_out"],
+                **({"not_asked_for": told["not_asked_for"]} if told["not_asked_for"] else {}),
+                "parts": {**parts, "written": sums["instances"]},
+            }
+        }
 
     def _listed(self, name: str) -> list[Any]:
         """The lines of a spool."""

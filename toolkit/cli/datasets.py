@@ -39,6 +39,9 @@ def synth(
     per_class: Annotated[int, typer.Option(metavar="N", help="Test images of each class.")] = 10,
     train_good: Annotated[int, typer.Option(metavar="N", help="Good images to train on.")] = 64,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")] = 0,
+    defect_size: Annotated[
+        int | None, typer.Option(metavar="PX", help="Defects of so many pixels each, instead of the usual ones.")
+    ] = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Make a small synthetic product in MVTec layout, with exact masks."""
@@ -52,6 +55,7 @@ def synth(
             per_class=per_class,
             train_good=train_good,
             seed=seed,
+            defect_size=defect_size,
             progress=progress,
         )
     images = train_good + per_class * (len(PRODUCT_DEFECTS) + 1)

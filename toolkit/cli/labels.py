@@ -31,9 +31,11 @@ from toolkit.cli.options import (
     StrategyOpt,
     WorkersOpt,
     one_or_several,
+    read_tiles,
     roots_and_out,
     with_numbers,
     with_selection,
+    with_tiles,
 )
 from toolkit.cli.terminal import (
     print_failures,
@@ -89,6 +91,7 @@ _ImagesOpt = Annotated[Images, typer.Option(help="How images get into the trees.
 @with_layout
 @with_numbers
 @with_selection
+@with_tiles
 def convert(
     places: PlacesArg,
     to: _Formats,
@@ -105,6 +108,7 @@ def convert(
     segmentation: _SegmentationOpt = Segmentation.polygon,
     panoptic_layout: _PanopticOpt = PanopticLayout.flat,
     images: _ImagesOpt = Images.hardlink,
+    tiles: Any = None,
     on_problem: OnProblemOpt = OnProblem.fail,
     threshold: _Threshold = None,
     workers: WorkersOpt = 0,
@@ -136,6 +140,7 @@ def convert(
             segmentation=segmentation.value,
             panoptic_layout=panoptic_layout.value,
             images=images.value,
+            tiles=read_tiles(tiles),
             on_problem=on_problem.value,
             threshold=threshold,
             workers=workers or os.cpu_count() or 1,

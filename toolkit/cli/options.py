@@ -33,10 +33,12 @@ __all__ = [
     "StrategyOpt",
     "WorkersOpt",
     "one_or_several",
+    "read_tiles",
     "roots_and_out",
     "with_links",
     "with_numbers",
     "with_selection",
+    "with_tiles",
 ]
 
 
@@ -167,6 +169,41 @@ _SELECTION: dict[str, Any] = {
     "drop_empty": Annotated[bool | None, typer.Option("--drop-empty", help="Leave out images without objects.")],
     "max_area": Annotated[int | None, typer.Option(metavar="PX", help="Leave larger components or objects out.")],
 }
+
+
+_TILES: dict[str, Any] = {
+    "tiles": Annotated[int | None, typer.Option(metavar="SIDE", help="Cut images into tiles of so many pixels.")],
+    "overlap": Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Share of a side that neighbouring tiles share (0.2)."),
+    ],
+    "tiles_background": Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of each train image at most N tiles without an object; else all."),
+    ],
+}
+
+
+def with_tiles(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how images are cut, in the place of `tiles`, as below."""
+    return _with(command, "tiles", _TILES)
+
+
+def read_tiles(given: Mapping[str, Any]) -> Any:
+    """How images are to be cut, as `convert` takes it; None where they are not.
+
+    Raises:
+        ToolkitError: there are to be no tiles, and an option says something of them.
+    """
+    from toolkit.geometry.tiles import Tiles
+
+    if "tiles" not in given:
+        for name in given:
+            flag = f"--{name.replace('_', '-')}"
+            raise ToolkitError(flag, "says how tiles are cut, and there are to be none", "add --tiles SIDE")
+        return None
+    told = {"overlap": given.get("overlap"), "background": given.get("tiles_background")}
+    return Tiles(given["tiles"], **{name: value for name, value in told.items() if value is not None})
 
 
 def with_numbers(command: Callable[..., None]) -> Callable[..., None]:

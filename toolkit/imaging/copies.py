@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import decode, encode_png, read_header, read_image
@@ -15,13 +16,15 @@ from toolkit.imaging.opening import check_whole, read_file
 from toolkit.imaging.png import REPLACE
 from toolkit.imaging.tiff import is_tiff
 
-__all__ = ["eight_bit_copy", "is_copy", "upright_copy"]
+__all__ = ["eight_bit_copy", "is_copy", "upright_copy", "upright_pixels"]
 
 _BYTE = 8  # bits
 
 
-def upright_copy(path: Path) -> bytes:
-    """An image as a PNG without an EXIF orientation, its pixels turned as that says; depth and alpha stay.
+def upright_pixels(path: Path) -> npt.NDArray[Any]:
+    """All that an image stores, turned as its EXIF orientation says: uint8 or uint16, (H, W) or (H, W, channels).
+
+    Colours are in the order BGR, alpha follows; what PNG cannot store is read as `read_image` does.
 
     Raises:
         ToolkitError: it cannot be read.
@@ -31,7 +34,16 @@ def upright_copy(path: Path) -> bytes:
     pixels: Any = decode(path, data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ToolkitError(path, "not a readable image", REPLACE)
-    return encode_png(pixels if pixels.dtype in (np.uint8, np.uint16) else read_image(path))
+    return pixels if pixels.dtype in (np.uint8, np.uint16) else read_image(path)
+
+
+def upright_copy(path: Path) -> bytes:
+    """An image as a PNG without an EXIF orientation, its pixels turned as that says; depth and alpha stay.
+
+    Raises:
+        ToolkitError: it cannot be read.
+    """
+    return encode_png(upright_pixels(path))
 
 
 def eight_bit_copy(path: Path) -> bytes | None:

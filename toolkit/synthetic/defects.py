@@ -26,7 +26,7 @@ from toolkit.synthetic.zipper import (
     teeth_distance,
 )
 
-__all__ = ["DEFECTS"]
+__all__ = ["DEFECTS", "Patch"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ which the image differs from the same product without its defect, and on no othe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from toolkit.errors import ToolkitError
 from toolkit.files.staging import contents, staging
 from toolkit.imaging.images import encode_png
 from toolkit.synthetic.defects import DEFECTS
+from toolkit.synthetic.small import SMALLEST, small_defects
 from toolkit.synthetic.zipper import draw_zipper, expose, make_zipper
 
 __all__ = ["PRODUCT_DEFECTS", "write_product"]
@@ -41,6 +43,7 @@ def write_product(
     per_class: int = 10,
     train_good: int = 64,
     seed: int = 0,
+    defect_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Writes a synthetic product to `out`/`product` in MVTec AD layout; it appears whole or not at all.
@@ -55,6 +58,7 @@ def write_product(
         per_class: images in `test/good` and in each of the seven defect folders, at least 1.
         train_good: images in `train/good`.
         seed: seed of everything random, 0 or more.
+        defect_size: one to three defects of so many pixels in each image, of a shape for each kind; None for the usual.
         progress: called with (images done, images in all) after each image.
 
     Returns:
@@ -65,18 +69,21 @@ def write_product(
             written to.
     """
     out = Path(out)
-    _check_arguments(product, image_size, per_class, train_good, seed)
+    _check_arguments(product, image_size, per_class, train_good, seed, defect_size)
     target = out / product
     with staging(target) as stage:
         if target.exists() and not (target.is_dir() and not contents(target)):
             raise ToolkitError(target, "exists already", "remove it, or choose another folder or --product")
         built = stage.begin() / product
-        _write_tree(built, image_size, per_class, train_good, seed, progress)
+        drawn = partial(_render, size=image_size, seed=seed, defect_size=defect_size)
+        _write_tree(built, drawn, per_class, train_good, progress)
         stage.publish(built)
     return target
 
 
-def _check_arguments(product: str, image_size: int, per_class: int, train_good: int, seed: int) -> None:
+def _check_arguments(
+    product: str, image_size: int, per_class: int, train_good: int, seed: int, defect_size: int | None
+) -> None:
     """Raises ToolkitError, naming the option, where an argument is out of range."""
     if not product.strip() or product.startswith(".") or any(letter in product for letter in "/\\\0"):
         raise ToolkitError(
@@ -87,20 +94,22 @@ def _check_arguments(product: str, image_size: int, per_class: int, train_good: 
     for option, value, least in (("--per-class", per_class, 1), ("--train-good", train_good, 0), ("--seed", seed, 0)):
         if value < least:
             raise ToolkitError(option, f"{value} is too small", f"use {least} or more")
+    if defect_size is not None and not SMALLEST <= defect_size <= image_size // 8:
+        remedy = f"use {SMALLEST} to {image_size // 8} pixels in images of {image_size}"
+        raise ToolkitError("--defect-size", f"{defect_size} is out of range", remedy)
 
 
 def _write_tree(
     root: Path,
-    image_size: int,
+    drawn: Callable[[str, int], tuple[Picture, Picture, Picture]],
     per_class: int,
     train_good: int,
-    seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """All folders, images and masks of the product below `root`."""
     jobs = list(_jobs(per_class, train_good))
     for done, (name, index) in enumerate(jobs, start=1):
-        image, mask, _ = _render(name, index, image_size, seed)
+        image, mask, _ = drawn(name, index)
         split, defect = (name, GOOD) if name in ("train", "test") else ("test", name)
         _save(root / split / defect / f"{index:03}.png", image)
         if defect != GOOD:
@@ -116,13 +125,20 @@ def _jobs(per_class: int, train_good: int) -> Iterator[tuple[str, int]]:
             yield name, index
 
 
-def _render(name: str, index: int, size: int, seed: int) -> tuple[Picture, Picture, Picture]:
+def _render(
+    name: str, index: int, size: int, seed: int, defect_size: int | None = None
+) -> tuple[Picture, Picture, Picture]:
     """Image `index` of a class, its mask (0 or 255) and the same product without the defect, each (size, size)."""
     rng = np.random.default_rng((seed, _CLASSES.index(name), index))
     zipper = make_zipper(rng, size)
     grey = draw_zipper(zipper)
     sound = expose(zipper, grey)
-    patches = DEFECTS[name](zipper, rng, index) if name in DEFECTS else []
+    if name not in DEFECTS:
+        patches = []
+    elif defect_size is None:
+        patches = DEFECTS[name](zipper, rng, index)
+    else:
+        patches = small_defects(name, grey, rng, defect_size)
     mask = np.zeros((size, size), dtype=np.bool_)
     for patch in patches:
         grey[patch.region] = patch.grey[patch.region]

@@ -237,3 +237,22 @@ def test_a_run_that_is_cut_short_leaves_nothing(tmp_path: Path, fault: BaseExcep
     with pytest.raises((KeyboardInterrupt, ToolkitError)):
         write_product(tmp_path / "new" / "out", image_size=64, per_class=1, train_good=2, progress=fail)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_small_defects_are_of_the_size_that_is_asked_for(tmp_path: Path) -> None:
+    home = write_product(tmp_path, image_size=128, per_class=2, train_good=1, seed=3, defect_size=6)
+    shapes: dict[str, set[bytes]] = {}
+    for path in sorted(home.glob("ground_truth/*/*.png")):
+        count, parts, stats, _ = cv2.connectedComponentsWithStats(read_grey(path), connectivity=8)
+        for number in range(1, count):
+            x, y, width, height, _ = stats[number]
+            assert max(width, height) == 6
+            part = parts[y : y + height, x : x + width] == number
+            shapes.setdefault(path.parent.name, set()).add(repr(part.tolist()).encode())
+        assert 1 <= count - 1 <= 3
+    assert all(len(found) == 1 for name, found in shapes.items() if name != "combined")
+    assert len(set.union(*shapes.values())) == 6
+    image, mask, sound = _render("rough", 0, 128, 3, 6)
+    assert np.array_equal(mask > 0, image != sound)
+    with pytest.raises(ToolkitError, match="--defect-size: 20 is out of range; use 3 to 16 pixels in images of 128"):
+        write_product(tmp_path / "more", image_size=128, defect_size=20)
