@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from converters.differences import DiffReport, diff
     from converters.formats.base import Reading
     from converters.formats.registry import FORMATS
+    from converters.reviewing.applying import ReviewReport, review
     from converters.sources import read_labels
     from converters.verification.verify import VerifyReport, verify
     from converters.viewing.gallery_items import view
@@ -23,10 +24,12 @@ __all__ = [
     "ConvertReport",
     "DiffReport",
     "Reading",
+    "ReviewReport",
     "VerifyReport",
     "convert",
     "diff",
     "read_labels",
+    "review",
     "verify",
     "view",
     "write_labels",
@@ -38,6 +41,7 @@ __getattr__, __dir__ = offer(
         "differences": ("DiffReport", "diff"),
         "formats.base": ("Reading",),
         "formats.registry": ("FORMATS",),
+        "reviewing.applying": ("ReviewReport", "review"),
         "sources": ("read_labels",),
         "verification.verify": ("VerifyReport", "verify"),
         "viewing.gallery_items": ("view",),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.merging import MergedSource, open_sources, roots_of
+from converters.reviewed import ReviewedSource, reviewed
 from converters.sources import LayoutLike, Source, SourceLike, open_source
 from toolkit.aliases import JsonObject
 from toolkit.files.portable import relative_path
@@ -30,7 +31,8 @@ def source_remarks(source: Source, out: Path) -> JsonObject:
     if not isinstance(source, MergedSource):
         told = source.dataset.description
         found: JsonObject = {"source": relative_path(source.root.resolve(), out.resolve())}
-        return found | ({"layout": dict(told)} if told is not None else {})
+        review = {"review": dict(source.review)} if isinstance(source, ReviewedSource) else {}
+        return found | ({"layout": dict(told)} if told is not None else {}) | review
     layouts = [one.dataset.description for one in source.sources]
     found = {"sources": [relative_path(root.resolve(), out.resolve()) for root in roots_of(source)]}
     if source.prefixes:
@@ -56,10 +58,10 @@ def open_named(manifest: Mapping[str, Any], roots: Sequence[SourceLike], layout:
         layout: of all of them; what the manifest says if None.
 
     Raises:
-        ToolkitError: one of them cannot be opened.
+        ToolkitError: one of them cannot be opened, or a review was of other labels.
     """
     if len(roots) == 1:
-        return open_source(roots[0], manifest.get("layout") if layout is None else layout)
+        return reviewed(open_source(roots[0], manifest.get("layout") if layout is None else layout), manifest)
     layouts = manifest.get("layouts") if layout is None else None
     if len(roots) != len(manifest.get("sources", ())):
         return open_sources(list(roots), layout)

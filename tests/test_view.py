@@ -115,7 +115,7 @@ def test_every_kind_of_tree(trees: Path, tmp_path: Path, kind: str) -> None:
 
 
 def test_boxes_are_drawn_as_written(trees: Path, tmp_path: Path) -> None:
-    label = next(path for path in (trees / "yolo-detect/labels/test").iterdir() if "dent" in path.name)
+    label = next(one for one in sorted((trees / "yolo-detect/labels/test").iterdir()) if "dent" in one.name)
     label.write_text("0 0.5 0.5 0.33 0.251\n")
     report, _ = view(trees / "yolo-detect", tmp_path / "g")
     assert report.problems == 1
@@ -140,14 +140,16 @@ def test_lost_and_gained_are_counted(trees: Path, tmp_path: Path) -> None:
     assert verified["min_iou"] == done["min_iou"]
 
 
-def test_a_class_that_is_wrong_counts_as_lost(trees: Path, tmp_path: Path) -> None:
+def test_where_a_class_is_wrong_the_page_has_that_of_the_source(trees: Path, tmp_path: Path) -> None:
     path = trees / "coco/annotations/instances_test.json"
     document = json.loads(path.read_text())
     document["annotations"][0]["category_id"] = 2
     path.write_text(json.dumps(document))
     view(trees / "coco", tmp_path / "g")
-    wrong = [one for one in details(tmp_path / "g").values() if one["lost"]["pixels"]]
-    assert [one["renamed"] for one in wrong] == [wrong[0]["lost"]["pixels"]]
+    (wrong,) = (one for one in details(tmp_path / "g").values() if one["renamed"])
+    (other,) = wrong["renamed"]
+    assert (other["class"], other["pixels"]) == (document["categories"][0]["name"], wrong["instances"][0]["area"])
+    assert (wrong["lost"]["pixels"], wrong["gained"]["pixels"]) == (0, 0)
 
 
 def test_components_left_out_are_lost_and_said(data: Path, tmp_path: Path) -> None:
@@ -281,8 +283,8 @@ def test_default_folder_overwrite_and_same_bytes(data: Path, tmp_path: Path, mon
     assert defectkit("view", "data", "--overwrite", "--workers", "3").status == 0
     assert snapshot(tmp_path / "data-gallery") == first
     shutil.copytree(data, tmp_path / "elsewhere/data")
-    view(tmp_path / "elsewhere/data", tmp_path / "g")
-    assert snapshot(tmp_path / "g") == first
+    view(tmp_path / "elsewhere/data", tmp_path / "elsewhere/g")
+    assert snapshot(tmp_path / "elsewhere/g") == first
 
 
 # Ends itself as a kill or Ctrl-C would when it has drawn some.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -43,16 +43,16 @@ class PixelDifference:
 
     Attributes:
         offset: x, y of the arrays' first pixel in the image.
-        lost: bool (H, W), true pixels that are not labelled, or labelled as another class; empty where nothing differs.
+        lost: bool (H, W), true pixels that are not labelled; empty where nothing differs.
         gained: labelled pixels where the truth has none, of the same shape.
-        renamed: pixels of `lost` that are labelled, as another class.
+        renamed: by the true class, pixels that are labelled as another one; of the same shape.
         iou: same pixels of the same class as a share of all.
     """
 
     offset: tuple[int, int]
     lost: npt.NDArray[np.bool_]
     gained: npt.NDArray[np.bool_]
-    renamed: int
+    renamed: Mapping[str, npt.NDArray[np.bool_]]
     iou: float
 
 
@@ -160,7 +160,7 @@ def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDiffe
     every = (*reading.instances, *truth.instances)
     if _same_masks(reading.instances, truth.instances):  # then they are painted alike
         nothing = np.zeros((0, 0), np.bool_)
-        return PixelDifference((0, 0), nothing, nothing, 0, 1.0)
+        return PixelDifference((0, 0), nothing, nothing, {}, 1.0)
     window = window_of(every)
     ids = {label: number for number, label in enumerate(sorted({one.label for one in every}), 1)}
     shown, true = (
@@ -168,10 +168,10 @@ def pixel_difference(reading: LabelledImage, truth: LabelledImage) -> PixelDiffe
         for image in (reading, truth)
     )
     union = int(np.count_nonzero(shown | true))
-    lost = (shown != true) & (true > 0)
-    same = int(np.count_nonzero(true)) - int(np.count_nonzero(lost))
-    renamed = int(np.count_nonzero(lost & (shown > 0)))
-    return PixelDifference(window[:2], lost, (shown > 0) & (true == 0), renamed, same / union)
+    same = int(np.count_nonzero((shown == true) & (true > 0)))
+    other = (shown != true) & (true > 0) & (shown > 0)
+    renamed = {label: mask for label, number in ids.items() if (mask := other & (true == number)).any()}
+    return PixelDifference(window[:2], (true > 0) & (shown == 0), (shown > 0) & (true == 0), renamed, same / union)
 
 
 def box_faults(

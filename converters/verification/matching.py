@@ -78,7 +78,8 @@ def find_source(against: SourcesLike | None, trees: Sequence[LabelTree], layout:
     layout = _not_heeded(layout, trees)
     if against is not None:
         roots = list(against) if isinstance(against, list | tuple) else [against]
-        told = next((one for tree in trees if (one := tree.manifest) and ("layout" in one or "sources" in one)), None)
+        how = {"layout", "sources", "review"}
+        told = next((one for tree in trees if (one := tree.manifest) and how & one.keys()), None)
         paths = [root for root in roots if isinstance(root, str | Path)]
         if told is not None and len(paths) == len(roots):
             with suppress(ToolkitError):  # another source than the one that was laid out so

@@ -16,6 +16,7 @@ from converters.formats.base import Holds, Settings
 from converters.formats.label_tree import LabelRecord, LabelTree
 from converters.formats.registry import find_format, read_manifest
 from converters.merging import SourcesLike, roots_of, shared_paths
+from converters.origins import source_remarks
 from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
@@ -32,7 +33,7 @@ from toolkit.gallery.building import choose
 from toolkit.gallery.sheets import check_sheet, write_sheet
 from toolkit.imaging.images import is_image
 
-__all__ = ["Views", "open_views", "view"]
+__all__ = ["Views", "open_shown", "open_views", "view"]
 
 _SHAPES: dict[Holds, Shapes] = {
     "pixels": "pixels",
@@ -48,6 +49,12 @@ _WITHOUT: dict[Shapes, tuple[str, tuple[str, ...]]] = {
 }
 _SAID = {"fill": "pixels to fill", "outline": "outline", "box": "upright box", "oriented": "oriented box"}
 _OWN: dict[Shapes, str] = {"pixels": "masks", "boxes": "boxes", "oriented": "oriented boxes", "classes": "classes"}
+_COMPARED: dict[Shapes, str] = {
+    "pixels": "masks and classes, pixel by pixel",
+    "boxes": "classes and boxes, to a hundredth of a pixel; not the pixels in them, of which boxes say nothing",
+    "oriented": "classes, and whether each box holds all pixels of its object; not how tightly, nor the pixels in it",
+    "classes": "the class of the image; not where anything is, of which classes say nothing",
+}
 _ITSELF = "the labels shown are the source {} themselves"
 _NO_SOURCE = "no source to compare with: name it with --against ROOT"
 _IMAGELESS = "the tree was written without images: those of the source are shown"
@@ -107,12 +114,13 @@ def view(
     views = open_views(shared_path(path, cluster), given, categories, layout)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
+    shows = {**source_remarks(views.source, out), "categories": list(categories)}
     if sheet is not None:
         check_sheet(Path(sheet), replace_it=overwrite or resume)
     report = build_gallery(
         views.items,
         out,
-        views.page,
+        replace(views.page, shows=shows),
         limit=limit,
         workers=workers,
         cluster=cluster,
@@ -139,7 +147,7 @@ def open_views(
     Raises:
         ToolkitError: there is nothing, or `against` is no dataset, or a category is not there.
     """
-    shown, notes = _open(Path(path), layout, compared=against is not None)
+    shown, notes = open_shown(Path(path), layout, compared=against is not None)
     if shown.tree is None:
         views = _of_dataset(shown.only(categories) if categories else shown)
     else:
@@ -147,8 +155,12 @@ def open_views(
     return replace(views, notes=(*notes, *views.notes))
 
 
-def _open(path: Path, layout: LayoutLike, *, compared: bool) -> tuple[Source, tuple[str, ...]]:
-    """What stands at a path, and what to say of the choice; of several trees the one that tells the most."""
+def open_shown(path: Path, layout: LayoutLike, *, compared: bool = False) -> tuple[Source, tuple[str, ...]]:
+    """What stands at a path, and what to say of the choice; of several trees the one that tells the most.
+
+    Raises:
+        ToolkitError: nothing does.
+    """
     check_links(path)
     if path.is_dir() and read_manifest(path) is not None:
         return open_source(read_labels(path)), ()
@@ -232,7 +244,8 @@ def _of_tree(
     compared = " and ".join(map(_name, roots_of(source))) if source is not None else ""
     words = Words(_name(tree.root, 2), f"{tree.kind} labels", compared, told)
     roots = (tree.root, *(() if source is None else roots_of(source)))
-    page = GalleryPage(words, tuple(tree.names), shapes, layers, roots)
+    checked = _COMPARED[shapes] if source is not None else ""
+    page = GalleryPage(words, tuple(tree.names), shapes, layers, roots, compared=checked)
     return Views(shown, page, _sorted(items), (*notes, *told, *tree.notes))
 
 

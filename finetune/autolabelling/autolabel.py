@@ -9,6 +9,7 @@ OUT/autolabel.json     what was asked for, counts, and the figures against the t
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -266,7 +267,7 @@ def _review(out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth |
             product="",
             image_class=one.image.image_label,
             image=one.image.path,
-            stamp="",
+            stamp=hashlib.sha256(repr(one.rows).encode()).hexdigest(),
             load=partial(_shown, one, truth, proposer.classes),
             count=partial(len, one.image.instances),
         )
@@ -276,7 +277,7 @@ def _review(out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth |
     without = "there is no truth to compare with: name it with --against ROOT"
     layers = {"source": without, "difference": without} if truth is None else {}
     words = Words(title, f"labels by {proposer.run.learner}", compared, _remarks(truth))
-    build_gallery(items, out, GalleryPage(words, proposer.classes, "pixels", layers))
+    build_gallery(items, out, GalleryPage(words, proposer.classes, "pixels", layers, shows={"source": ".."}))
 
 
 def _shown(one: _Made, truth: Truth | None, classes: Sequence[str]) -> Shown:
@@ -286,7 +287,7 @@ def _shown(one: _Made, truth: Truth | None, classes: Sequence[str]) -> Shown:
     wanted, own = truth.images[one.image.path].marked(), one.image.marked()
     either = int(np.count_nonzero(own | wanted))
     iou = int(np.count_nonzero(own & wanted)) / either if either else 1.0
-    difference = Difference((0, 0), wanted & ~own, own & ~wanted, 0, iou)
+    difference = Difference((0, 0), wanted & ~own, own & ~wanted, {}, iou)
     return Shown(one.image, source=wanted, difference=difference, scores=one.scores, doubt=one.doubt)
 
 

@@ -18,7 +18,7 @@ from toolkit.cli.autolabel import autolabel
 from toolkit.cli.card import describe
 from toolkit.cli.datasets import diff, split, synth
 from toolkit.cli.doctor import doctor
-from toolkit.cli.gallery import view
+from toolkit.cli.gallery import review, view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
 from toolkit.cli.layouts import layouts
@@ -65,6 +65,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
     (verify, "defectkit verify labels"),
     (view, "defectkit view labels/coco --limit 500"),
+    (review, "defectkit review coco-gallery decisions.json reviewed --tasks labelme"),
     (train, "defectkit train classifier mvtec_ad/screw --set epochs=50 --out runs/screw"),
     (settings, "defectkit settings vae > vae.yaml"),
     (backbones, "defectkit backbones --timm convnext"),

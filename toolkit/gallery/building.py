@@ -92,8 +92,7 @@ def build_gallery(
             rendered = enumerate(spread(partial(render, page=page), chosen[done:]), done)
             _write_all(built, rendered, lines, len(chosen), progress)
         totals = len(items), sum(spread(_count, _others(items, chosen)))
-        made = write_pages(built, stage.folder / _LINES, page, totals)
-        write_json(built / "manifest.json", {**made, "input_sha256": mark})
+        write_json(built / "manifest.json", write_pages(built, stage.folder / _LINES, page, totals, mark))
         stage.publish(built)
     return _report_of(out)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.aliases import JsonObject
 from toolkit.errors import Problem
 from toolkit.geometry.labels import LabelledImage
 
@@ -28,16 +29,16 @@ class Difference:
 
     Attributes:
         offset: x, y of the arrays' first pixel in the image.
-        lost: bool (H, W), pixels of the source that are not labelled, or labelled as another class.
+        lost: bool (H, W), pixels of the source that are not labelled.
         gained: bool (H, W), labelled pixels that the source does not mark.
-        renamed: pixels of `lost` that are labelled, as another class.
+        renamed: class of the source -> bool (H, W), pixels of it that are labelled as another class.
         iou: intersection over union, 0 to 1; None where there was nothing to be exact to.
     """
 
     offset: tuple[int, int]
     lost: npt.NDArray[np.bool_]
     gained: npt.NDArray[np.bool_]
-    renamed: int
+    renamed: Mapping[str, npt.NDArray[np.bool_]]
     iou: float | None
 
 
@@ -116,6 +117,8 @@ class GalleryPage:
         shapes: what labels consist of.
         layers: layer -> why it cannot be shown; layers that can are not in it.
         roots: files in problems are named relative to these folders.
+        shows: where the labels are that are shown, as paths from the gallery: goes into its manifest.
+        compared: what was compared with the source, and what was not; "" for nothing to say.
     """
 
     words: Words
@@ -123,6 +126,8 @@ class GalleryPage:
     shapes: Shapes
     layers: dict[str, str] = field(default_factory=dict)
     roots: tuple[Path, ...] = ()
+    shows: JsonObject = field(default_factory=dict)
+    compared: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,13 @@ _Columns = dict[str, list[Any]]
 CHUNK = 25
 """Images whose marks lie in one file."""
 
-_SCRIPTS = ("store.js", "state.js", "marks.js", "filters.js", "grid.js", "stage.js", "viewer.js", "main.js")
+_SCRIPTS = (
+    *("store.js", "state.js", "marks.js", "decisions.js", "filters.js", "grid.js"),
+    *("stage.js", "review.js", "viewer.js", "main.js"),
+)
 
 
-def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int]) -> _Json:
+def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int], mark: str) -> _Json:
     """Write all that is not of a single image.
 
     Args:
@@ -32,6 +35,7 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
         lines: a row of JSON for each image, as rendering gives it.
         page: what stands around the images.
         totals: images that there are, and the instances in those that are not shown.
+        mark: tells this gallery from others, for decisions on it.
 
     Returns:
         what the manifest says.
@@ -52,23 +56,30 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
             tiles.append(_numbered(row["tile"], names))
         data = b"defectkit.tiles(%d,%b);\n" % (chunk, orjson.dumps(tiles))
         (built / "data" / f"tiles-{chunk:04}.js").write_bytes(data)
-    told = _told(columns, problems, totals)
-    index = {
-        "words": page.words,
-        "shapes": page.shapes,
-        "layers": [[name, page.layers.get(name, "")] for name in LAYERS],
-        "classes": names.lists["classes"],
-        "colours": _colours(len(page.classes)),
-        "subsets": names.lists["subset"],
-        "products": names.lists["product"],
-        "chunk": CHUNK,
-        "found": [told["images_found"], told["instances_found"]],
-        "problems": sorted(problems.items()),
-        "columns": columns,
-    }
+    told = _told(columns, problems, totals) | {"input_sha256": mark} | ({"shows": page.shows} if page.shows else {})
+    index = _index(page, names.lists, columns, told) | {"problems": sorted(problems.items())}
     (built / "data" / "index.js").write_bytes(b"defectkit.index(%b);\n" % orjson.dumps(index))
     _write_assets(built, page, told)
     return told
+
+
+def _index(page: GalleryPage, names: Mapping[str, Sequence[str]], columns: _Columns, told: _Json) -> _Json:
+    """What the page reads at once."""
+    return {
+        "gallery": told["input_sha256"],
+        "words": page.words,
+        "compared": page.compared,
+        "reviewable": bool(page.shows),
+        "shapes": page.shapes,
+        "layers": [[name, page.layers.get(name, "")] for name in LAYERS],
+        "classes": names["classes"],
+        "colours": _colours(len(page.classes)),
+        "subsets": names["subset"],
+        "products": names["product"],
+        "chunk": CHUNK,
+        "found": [told["images_found"], told["instances_found"]],
+        "columns": columns,
+    }
 
 
 _PLAIN = ("key", "instances", "area", "size", "iou", "doubt", "image")
@@ -104,8 +115,12 @@ def _chunks(lines: Path) -> Iterator[list[_Json]]:
 
 def _numbered(tile: _Json, names: _Names) -> _Json:
     """A tile's marks with the number of their class."""
-    marks = [{**mark, "class": names.of("classes", mark["class"])} for mark in tile.get("marks", [])]
-    return {**tile, "marks": marks} if marks else tile
+    numbered = {
+        part: [{**mark, "class": names.of("classes", mark["class"])} for mark in tile[part]]
+        for part in ("marks", "renamed")
+        if tile.get(part)
+    }
+    return {**tile, **numbered}
 
 
 def _colours(count: int) -> list[str]:

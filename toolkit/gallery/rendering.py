@@ -154,6 +154,10 @@ def _tile(shown: Shown, page: GalleryPage, corners: Sequence[FloatArray]) -> dic
             mask = getattr(shown.difference, name)
             if mask.any():
                 tile[name] = _small_mask(mask, shown.difference.offset, labelled.width, labelled.height)
+        if shown.difference.renamed:
+            size, offset = (labelled.width, labelled.height), shown.difference.offset
+            others = sorted(shown.difference.renamed.items())
+            tile["renamed"] = [{"class": label, "path": _small_mask(mask, offset, *size)} for label, mask in others]
     return tile
 
 
@@ -214,5 +218,8 @@ def _detail(
             "path": mask_path(found.gained, found.offset),
             "pixels": int(np.count_nonzero(found.gained)),
         }
-        detail["renamed"] = found.renamed
+        detail["renamed"] = [
+            {"class": label, "path": mask_path(mask, found.offset), "pixels": int(np.count_nonzero(mask))}
+            for label, mask in sorted(found.renamed.items())
+        ]
     return detail

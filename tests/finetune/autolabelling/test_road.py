@@ -95,6 +95,19 @@ def test_the_labels_are_shown(made: Path, tmp_path: Path) -> None:
     assert review["instances"] == json.loads((made / "autolabel.json").read_text())["instances"]
 
 
+def test_the_labels_are_reviewed(made: Path, tmp_path: Path) -> None:
+    mark = json.loads((made / "review/manifest.json").read_text())["input_sha256"]
+    key = next(image.key for image in read_labels(made / "coco") if image.instances)
+    said = {"key": key, "level": "image", "instance": None, "decision": "reject", "class": None}
+    told = {"schema": 1, "format": "decisions", "gallery": mark, "decisions": [said]}
+    (tmp_path / "decisions.json").write_text(json.dumps(told))
+    outcome = defectkit("review", made, tmp_path / "decisions.json", tmp_path / "out", "--rejected", "good", "--json")
+    assert outcome.status == 0, outcome.err
+    assert outcome.json()["counts"]["good"] == 1
+    assert {image.key: len(image.instances) for image in read_labels(tmp_path / "out/coco")}[key] == 0
+    assert defectkit("verify", tmp_path / "out").status == 0
+
+
 def test_figures_against_the_truth_are_told(made: Path) -> None:
     metrics = json.loads((made / "autolabel.json").read_text())["metrics"]
     assert {"map50", "map50_95", "mask_map50", "mask_map50_95", "mask_iou", "instance_iou"} <= set(metrics)

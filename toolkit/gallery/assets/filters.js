@@ -6,13 +6,17 @@ const filters = (() => {
     ["class", "Class", "classes"],
     ["subset", "Subset", "subsets"],
     ["product", "Product", "products"],
+    ["decision", "Decision", "decisions"],
   ];
   const RANGES = [["instances", "Instances"], ["area", "Labelled area, pixels"]];
   const FLAGS = [["problem", "With a problem"], ["inexact", "Differs from the source"]];
   const options = []; // one for each checkbox: facet, name, input and the element that shows its count
   const inputs = {};
 
-  const columnOf = { subset: "subset", product: "product", class: "classes" };
+  const columnOf = { subset: "subset", product: "product", class: "classes", decision: "decision" };
+
+  const SUBSETS = ["train", "val", "test"]; // in this order everywhere; others follow as they come
+  const rankOf = (subset) => (SUBSETS.includes(subset) ? SUBSETS.indexOf(subset) : SUBSETS.length);
 
   /** For each filter, a test of a position. */
   function tests(values) {
@@ -41,7 +45,7 @@ const filters = (() => {
     const { columns, count } = defectkit.data;
     const found = tests(values);
     const names = Object.keys(found);
-    const counts = Object.fromEntries(FACETS.map(([facet]) => [facet, new Map()]));
+    const tallies = FACETS.map(([facet, , names]) => ({ facet, own: columns[columnOf[facet]], tally: new Int32Array(defectkit.data[names].length) }));
     const passing = [];
     for (let i = 0; i < count; i++) {
       let failed = null;
@@ -49,13 +53,13 @@ const filters = (() => {
       for (const name of names) if (!found[name](i)) { failures++; failed = name; }
       if (failures > 1) continue;
       if (!failures) passing.push(i);
-      for (const [facet] of FACETS) {
+      for (const { facet, own, tally } of tallies) {
         if (failures && failed !== facet) continue;
-        const own = columns[columnOf[facet]][i];
-        for (const number of Array.isArray(own) ? own : [own]) counts[facet].set(number, (counts[facet].get(number) || 0) + 1);
+        if (facet === "class") for (const number of own[i]) tally[number]++;
+        else tally[own[i]]++;
       }
     }
-    return { shown: sorted(passing, values.sort), counts };
+    return { shown: sorted(passing, values.sort), counts: Object.fromEntries(tallies.map(({ facet, tally }) => [facet, tally])) };
   }
 
   function sorted(positions, sort) {
@@ -87,9 +91,11 @@ const filters = (() => {
 
   function facet([name, title, names]) {
     const all = defectkit.data[names];
-    const known = new Set(defectkit.data.columns[columnOf[name]].flat());
+    if (name === "decision" && !defectkit.data.reviewable) return null;
+    const known = new Set(name === "decision" ? all.keys() : defectkit.data.columns[columnOf[name]].flat());
     const there = all.map((text, number) => [text, number]).filter(([, number]) => known.has(number));
     if (there.length < 2) return null;
+    if (name === "subset") there.sort(([one], [other]) => rankOf(one) - rankOf(other));
     return fieldset(title, make("div", { className: "options" }, ...there.map(([text, number]) => choice(name, number, text))));
   }
 
@@ -133,7 +139,7 @@ const filters = (() => {
   function show(values, counts) {
     for (const { facet: name, number, name: text, input, amount } of options) {
       input.checked = values[name].includes(text);
-      const passing = counts[name].get(number) || 0;
+      const passing = counts[name][number];
       amount.textContent = passing.toLocaleString("en");
       input.closest("label").classList.toggle("empty", !passing && !input.checked);
     }

@@ -25,12 +25,13 @@ const grid = (() => {
       picture: make("img", { alt: "", draggable: false, decoding: "async" }),
       overlay: draw("svg", { "aria-hidden": "true", preserveAspectRatio: "xMidYMid meet" }),
       badge: make("span", { className: "badge" }),
+      verdict: make("span", { className: "verdict" }),
       classes: make("span", { className: "classes" }),
       key: make("span", { className: "key" }),
       told: make("span", { className: "unseen" }), // what a screen reader says beside what is to be seen
       position: -1,
     };
-    const canvas = make("span", { className: "canvas" }, tile.picture, tile.overlay, tile.badge);
+    const canvas = make("span", { className: "canvas" }, tile.picture, tile.overlay, tile.badge, tile.verdict);
     tile.button.append(canvas, tile.classes, tile.key, tile.told);
     tile.item.append(tile.button);
     tile.picture.addEventListener("load", () => { tile.picture.hidden = false; });
@@ -44,7 +45,9 @@ const grid = (() => {
     const names = column.classes[position];
     tile.classes.replaceChildren(...names.slice(0, 2).map((number) => make("span", { className: "chip" }, marks.swatch(number), make("span", { className: "chip-name" }, classes[number]))));
     if (names.length > 2) tile.classes.append(make("span", { className: "muted" }, `+${names.length - 2}`));
-    tile.key.textContent = shortKey(column.key[position]);
+    const subset = defectkit.data.subsets[column.subset[position]];
+    if (subset) tile.classes.append(make("span", { className: "subset" }, subset));
+    tile.key.replaceChildren(...cutInside(shortKey(column.key[position])));
     tile.button.title = column.key[position];
     const iou = column.iou[position];
     const problem = problems.get(position);
@@ -54,11 +57,16 @@ const grid = (() => {
     const said = doubt !== null ? `doubt ${doubt.toFixed(2)}` : iou === null ? "" : `IoU ${shownIoU(iou)}`;
     tile.badge.textContent = problem ? "Problem" : said;
     if (problem) tile.classes.replaceChildren(make("span", { className: "problem-text" }, problem[0]));
+    const verdict = column.decision[position] ? decisions.stateOf(position) : "";
+    tile.verdict.hidden = !verdict;
+    tile.verdict.textContent = verdict;
+    tile.verdict.dataset.state = verdict;
     const told = [counted(column.instances[position], "instance")];
     if (column.area[position]) told.push(counted(column.area[position], "pixel"));
     if (iou !== null) told.push(`fidelity ${shownIoU(iou)}`);
     if (doubt !== null) told.push(`doubt ${doubt.toFixed(2)}`);
     if (names.length > 2) told.push(names.slice(2).map((number) => classes[number]).join(", "));
+    if (verdict) told.push(verdict);
     tile.told.textContent = `${told.join(", ")}, key ${column.key[position]}`;
   }
 
@@ -104,6 +112,7 @@ const grid = (() => {
     for (const one of found.marks || []) marks.ofLabels(tile.overlay, one, one.class);
     if (found.source) marks.ofSource(tile.overlay, found.source, "tile");
     marks.ofDifference(tile.overlay, found.lost, found.gained, "tile");
+    marks.ofRenamed(tile.overlay, found.renamed, "tile", (number) => number);
   }
 
   /** Fetch what visible tiles lack; not while the page is being scrolled through. */
@@ -189,10 +198,26 @@ const grid = (() => {
       const goal = active + step;
       if (Math.abs(step) === 1 || (goal >= 0 && goal < order.length)) focus(goal);
       else if (event.key.startsWith("Page")) focus(goal);
+    } else if (review.onKey(event.key, order[active], decisions.WHOLE, decided(order[active]))) {
+      // it is said
     } else if (event.key === "Home") focus(0);
     else if (event.key === "End") focus(order.length - 1);
     else return;
     event.preventDefault();
+  }
+
+  /** What follows a decision on an image: the next one is to be decided on, wherever it stands by then. */
+  function decided(position) {
+    const next = order[active + 1];
+    return (word) => {
+      const place = order.indexOf(word && next !== undefined ? next : position);
+      if (order.length) focus(place < 0 ? active : place);
+    };
+  }
+
+  /** Say anew what is said of an image. */
+  function refresh(position) {
+    for (const tile of tiles.values()) if (tile.position === position) caption(tile, position);
   }
 
   /** Show other images, or the same in another order. */
@@ -221,6 +246,7 @@ const grid = (() => {
     start,
     show,
     focus,
+    refresh,
     focusActive: () => focus(active),
     placeOf: (position) => order.indexOf(position),
     at: (place) => order[place],

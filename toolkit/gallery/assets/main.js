@@ -3,7 +3,7 @@
 
 (() => {
   const byId = (id) => document.getElementById(id);
-  const SEEN = ["search", "sort", "class", "subset", "product", "area", "instances", "problem", "inexact"];
+  const SEEN = ["search", "sort", "class", "subset", "product", "decision", "area", "instances", "problem", "inexact"];
   const data = defectkit.data;
   const help = byId("help");
   const toggles = [];
@@ -18,7 +18,7 @@
       button.setAttribute("aria-keyshortcuts", letter);
       if (reason) {
         button.setAttribute("aria-disabled", "true");
-        button.setAttribute("aria-label", `${LAYER_NAMES[name]}, not to be had: ${reason}`);
+        button.setAttribute("aria-label", `${LAYER_NAMES[name]}, not available: ${reason}`);
       }
       button.addEventListener("click", () => state.toggleLayer(letter));
       toggles.push([button, letter]);
@@ -36,6 +36,17 @@
     byId("counts").textContent = `Showing ${shown.length.toLocaleString("en")} of ${counted(data.count, "image")}, ${instances.toLocaleString("en")} of ${counted(data.instanceCount, "instance")}`;
     byId("nothing").hidden = shown.length > 0;
     byId("clear").hidden = !state.isFiltered();
+  }
+
+  /** Filter anew after a decision: an image may pass no more. */
+  function decided(key) {
+    if (key === undefined) return;
+    const values = state.get();
+    const { shown, counts } = filters.run(values);
+    filters.show(values, counts);
+    if (values.decision.length) grid.show(shown);
+    grid.refresh(data.positions.get(key));
+    if (values.decision.length) showCounts(shown);
   }
 
   const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -64,9 +75,10 @@
 
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
-    if (event.target instanceof HTMLSelectElement || help.open) return;
+    if (event.target instanceof HTMLSelectElement || help.open || byId("choice").open) return;
     if (event.key === "?") help.showModal();
     else if (event.key === "/" && !byId("viewer").open) byId("search").focus();
+    else if (event.key === "e" && data.reviewable) review.save();
     else if (Object.values(LAYER_KEYS).includes(event.key)) state.toggleLayer(event.key);
     else if (event.key.startsWith("Arrow") && event.target === document.body) grid.focusActive();
     else return;
@@ -74,6 +86,7 @@
   }
 
   function start() {
+    decisions.start();
     filters.build(byId("filters"));
     layerButtons(byId("grid-layers"));
     layerButtons(byId("viewer-layers"));
@@ -81,6 +94,8 @@
     grid.start(viewer.open);
     state.listen(follow);
     viewer.start();
+    review.start();
+    decisions.listen(decided);
     byId("search").addEventListener("input", (event) => state.set({ search: event.target.value }));
     byId("sort").addEventListener("change", (event) => state.set({ sort: event.target.value }));
     byId("clear").addEventListener("click", () => { state.clear(); byId("search").focus(); });

@@ -75,6 +75,17 @@ const marks = (() => {
     group.append(draw("path", { d: data, class: "layer-source source-line", "vector-effect": "non-scaling-stroke" }));
   }
 
+  /** Pixels that the source says are of another class, in the colour of that class under a hatch. */
+  function ofRenamed(group, found, hatches, numberOf) {
+    for (const one of found || []) {
+      for (const fill of [colourOf(numberOf(one.class)), `url(#${hatches}-renamed)`]) {
+        const shape = path(one.path, "layer-difference renamed", { fill });
+        shape.dataset.source = defectkit.data.classes[numberOf(one.class)] ?? one.class;
+        group.append(shape);
+      }
+    }
+  }
+
   function ofDifference(group, lost, gained, hatches) {
     if (lost) group.append(path(lost, "layer-difference lost", { fill: `url(#${hatches}-lost)` }));
     if (gained) group.append(path(gained, "layer-difference gained", { fill: `url(#${hatches}-gained)` }));
@@ -87,6 +98,7 @@ const marks = (() => {
     return draw("defs", {},
       pattern("source", draw("path", { d: line, class: "hatch-source" })),
       pattern("lost", draw("rect", { width: 8, height: 8, class: "ground-lost" }), draw("path", { d: line, class: "hatch-lost" })),
+      pattern("renamed", draw("path", { d: "M0 0l8 8M0 8l8 -8", class: "hatch-renamed" })),
       pattern("gained", draw("rect", { width: 8, height: 8, class: "ground-gained" }), draw("circle", { cx: 4, cy: 4, r: 1.6, class: "hatch-gained" })));
   }
 
@@ -95,7 +107,7 @@ const marks = (() => {
     for (const [name, letter] of Object.entries(LAYER_KEYS)) document.body.classList.toggle(`with-${name}`, layers.includes(letter));
   }
 
-  return { colourOf, inkOn, swatch, ofLabels, ofSource, ofDifference, patterns, showLayers };
+  return { colourOf, inkOn, swatch, ofLabels, ofSource, ofRenamed, ofDifference, patterns, showLayers };
 })();
 
 /** Numbers as people read them. */
@@ -103,3 +115,6 @@ const counted = (value, one, many = `${one}s`) => `${value.toLocaleString("en")}
 const shownIoU = (iou) => (iou === 1 ? "1" : (Math.floor(iou * 10000) / 10000).toFixed(4));
 /** The part of a key that tells neighbours apart. */
 const shortKey = (key) => key.split("/").slice(-2).join("/");
+/** A text that is cut in its middle where there is no room: its end is what tells it from others. */
+const KEPT_END = 10;
+const cutInside = (text) => [make("span", { className: "head" }, text.slice(0, -KEPT_END)), make("span", { className: "tail" }, text.slice(-KEPT_END))];

@@ -132,7 +132,7 @@ const stage = (() => {
       } else pan(now[0] - before[0], now[1] - before[1]);
       pointers.set(event.pointerId, now);
     }
-    told.pointed(pixelAt(now), event.target.dataset?.instance);
+    told.pointed(pixelAt(now), event.target.dataset);
   }
 
   function release(event) {
@@ -145,7 +145,7 @@ const stage = (() => {
     box.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, onStage(event));
     box.classList.add("dragging");
-    told.pointed(pixelAt(onStage(event)), event.target.dataset?.instance);
+    told.pointed(pixelAt(onStage(event)), event.target.dataset);
   });
   box.addEventListener("pointermove", onMove);
   for (const name of ["pointerup", "pointercancel"]) box.addEventListener(name, release);
@@ -154,7 +154,7 @@ const stage = (() => {
     event.preventDefault();
     const step = event.deltaY * (event.deltaMode ? 24 : 1);
     zoomAt(Math.exp(-Math.max(-240, Math.min(240, step)) / 300), onStage(event));
-    told.pointed(pixelAt(onStage(event)), event.target.dataset?.instance);
+    told.pointed(pixelAt(onStage(event)), event.target.dataset);
   }, { passive: false });
   box.addEventListener("dblclick", (event) => (place.zoom < 8 ? zoomAt(8 / place.zoom, onStage(event)) : fit()));
   new ResizeObserver(() => (fitted ? fit(false) : apply())).observe(box);
@@ -210,6 +210,7 @@ const stage = (() => {
       };
       marks.ofLabels(own, shapes, classNumbers.get(one.class));
       for (const path of own.children) path.dataset.instance = number;
+      own.dataset.number = number;
       group.append(own);
     });
     const large = [...detail.instances].sort((a, b) => b.area - a.area).slice(0, MOST_NAMES);
@@ -217,6 +218,7 @@ const stage = (() => {
     if (defectkit.data.shapes === "classes") for (const number of columns.classes[position]) name(classes[number], number, [0, 0, ...size]);
     if (detail.source) marks.ofSource(group, detail.source, "view");
     marks.ofDifference(group, detail.lost?.path, detail.gained?.path, "view");
+    marks.ofRenamed(group, detail.renamed, "view", (label) => classNumbers.get(label) ?? -1);
     pixels = draw("rect", { width: size[0], height: size[1], fill: "url(#view-pixels)", class: "pixel-grid" });
     group.append(pixels);
     world.append(group);
@@ -236,11 +238,16 @@ const stage = (() => {
     /** Forget the image, so that closed views hold no memory. */
     clear() { world.replaceChildren(); labels.replaceChildren(); names = []; full = pixels = null; },
     place: () => place,
+    isFitted: () => fitted,
+    /** Bring out one instance; none for a number below 0. */
+    choose(number) {
+      for (const own of world.querySelectorAll("g[data-number]")) own.classList.toggle("chosen", Number(own.dataset.number) === number);
+    },
     middle: () => [Math.floor(place.x), Math.floor(place.y)].map((value, axis) => Math.min(value, size[axis] - 1)),
     /** Bring a box x0, y0, x1, y1 of the picture into view. */
-    show([x0, y0, x1, y1]) {
+    show([x0, y0, x1, y1], most = 32) {
       const [w, h] = room();
-      const zoom = Math.min((w * 0.6) / Math.max(x1 - x0, 1), (h * 0.6) / Math.max(y1 - y0, 1), 32);
+      const zoom = Math.min((w * 0.6) / Math.max(x1 - x0, 1), (h * 0.6) / Math.max(y1 - y0, 1), most);
       set({ zoom: Math.max(zoom, fitZoom()), x: (x0 + x1) / 2, y: (y0 + y1) / 2 });
     },
   };

@@ -13,7 +13,7 @@ const LAYER_NAMES = {
 };
 
 const state = (() => {
-  const LISTS = ["class", "subset", "product"];
+  const LISTS = ["class", "subset", "product", "decision"];
   const RANGES = ["area", "instances"];
   const TEXTS = ["search", "sort", "layers", "open", "at"];
   const NUMBERS = ["zoom", "x", "y"];
@@ -38,7 +38,7 @@ const state = (() => {
   function defaults() {
     return {
       search: "", sort: defectkit.data.doubtful ? "doubt" : "key", layers: firstLayers(), open: "", at: "", zoom: null, x: null, y: null,
-      class: [], subset: [], product: [], area: [null, null], instances: [null, null], problem: false, inexact: false,
+      class: [], subset: [], product: [], decision: [], area: [null, null], instances: [null, null], problem: false, inexact: false,
     };
   }
 
@@ -126,7 +126,7 @@ const state = (() => {
     },
     clear() {
       const { search, area, instances, problem, inexact } = defaults();
-      this.set({ search, area, instances, problem, inexact, class: [], subset: [], product: [] });
+      this.set({ search, area, instances, problem, inexact, class: [], subset: [], product: [], decision: [] });
     },
     listen: (listener) => listeners.push(listener),
     start() {

@@ -1,0 +1,1 @@
+"""From decisions made in a gallery to corrected labels."""
