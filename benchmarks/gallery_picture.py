@@ -1,6 +1,6 @@
-"""Take the picture of the gallery that the README shows: the embedded product's COCO labels in Chromium.
+"""Take the pictures that the README shows, in true colours: the embedded product's COCO labels, drawn and in Chromium.
 
-Run: python -m benchmarks.gallery_picture docs/gallery.png
+Run: python -m benchmarks.gallery_picture docs/gallery.png --overlay docs/overlay.png
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from converters import convert
+from converters.demo import run_demo
 from converters.viewing.gallery_items import view
 from toolkit import load_dataset, split_dataset, write_product
 
@@ -22,23 +23,22 @@ STATE = "subset=test&subset=val&instances=1-&sort=-area"
 
 
 def main() -> None:
-    """Write one PNG of 1280 x 800 pixels."""
+    """Write a PNG of the gallery, 1280 x 800 pixels, and if asked the sheet that `defectkit demo` draws."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    file = parser.parse_args().file
+    parser.add_argument("--overlay", type=Path)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if asked.overlay is not None:
+            shutil.copyfile(run_demo(Path(folder, "demo")).overlay, asked.overlay)
         write_product(Path(folder, "product"))
         dataset = load_dataset(Path(folder, "product"))
         split = split_dataset(dataset, "stratified", val=0.1, test=0.2, seed=0)
         convert(dataset, Path(folder, "labels"), ["coco"], split=split)
         report, _ = view(Path(folder, "labels/coco"), Path(folder, "gallery"))
         shot = _shoot(report.index)
-    # A palette makes the file a third as large; this way of choosing it keeps rare colours beside the many greys.
-    palette = Image.Quantize.MAXCOVERAGE
-    Image.open(io.BytesIO(shot)).convert("RGB").quantize(256, palette, dither=Image.Dither.NONE).save(
-        file, optimize=True
-    )
-    print(f"{file}: {file.stat().st_size / 1e3:.0f} KB")
+    Image.open(io.BytesIO(shot)).convert("RGB").save(asked.file, optimize=True)
+    print(f"{asked.file}: {asked.file.stat().st_size / 1e3:.0f} KB")
 
 
 def _shoot(index: Path) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from converters import FORMATS, read_labels
-from converters.demo import run_demo
+from converters.demo import Demo, run_demo
 from tests.commands import Outcome, defectkit
 from toolkit import ToolkitError, load_dataset
 from toolkit.dataset.splits import read_split
@@ -55,3 +56,16 @@ def test_it_leaves_alone_what_is_not_its_own(demo: Outcome, tmp_path: Path) -> N
     with pytest.raises(ToolkitError, match="is a file"):
         run_demo(tmp_path / "mine.txt")
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_its_last_line_is_the_next_command(demo: Outcome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = demo.json()
+    places = [Path(told[name]) for name in ("dataset", "split", "labels", "overlay")]
+    monkeypatch.setattr("converters.demo.run_demo", lambda *_, **__: Demo(*places, {}, 1.0, passed=True))
+    monkeypatch.chdir(tmp_path)
+    word, command = defectkit("demo", "anywhere").out.splitlines()[-1].split(maxsplit=1)
+    assert word == "next"
+    program, *words = shlex.split(command)
+    assert (program, words) == ("defectkit", ["view", str(places[2] / "coco")])
+    assert defectkit(*words, "--limit", "1").status == 0
+    assert (tmp_path / "coco-gallery/index.html").is_file()

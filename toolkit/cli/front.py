@@ -17,6 +17,7 @@ from toolkit import __version__
 from toolkit.cli.autolabel import autolabel
 from toolkit.cli.card import describe
 from toolkit.cli.datasets import diff, split, synth
+from toolkit.cli.doctor import doctor
 from toolkit.cli.gallery import review, view
 from toolkit.cli.intake import prepare
 from toolkit.cli.labels import convert, demo, verify
@@ -55,14 +56,14 @@ def _root(
 
 
 _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
-    (synth, ""),
+    (synth, "defectkit synth data --product part --per-class 20"),
     (prepare, "defectkit prepare mvtec_anomaly_detection.tar.xz mvtec_ad --category screw"),
     (layouts, "defectkit layouts --guess photos > mine.yaml"),
     (describe, "defectkit describe mvtec_ad/screw --split split.csv --out card"),
     (split, "defectkit split mvtec_ad/screw split.csv --strategy stratified --val 0.1 --test 0.2"),
     (diff, "defectkit diff labels-of-may/coco labels-of-june/coco"),
     (convert, "defectkit convert mvtec_ad/screw labels --to coco,yolo-segment --strategy stratified"),
-    (verify, ""),
+    (verify, "defectkit verify labels"),
     (view, "defectkit view labels/coco --limit 500"),
     (review, "defectkit review coco-gallery decisions.json reviewed --tasks labelme"),
     (train, "defectkit train classifier mvtec_ad/screw --set epochs=50 --out runs/screw"),
@@ -70,16 +71,18 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (backbones, "defectkit backbones --timm convnext"),
     (attempts, "defectkit attempts examples/attempts/coursework.yaml --out attempts"),
     (compare, "defectkit compare runs/one runs/other --out compared.png"),
-    (evaluate, ""),
+    (evaluate, "defectkit evaluate runs/screw mvtec_ad/screw"),
     (predict, "defectkit predict runs/screw photos/ --out predictions"),
     (export, "defectkit export runs/screw --to onnx"),
     (autolabel, "defectkit autolabel photos/ --detector runs/words --segmenter runs/sam --out labelled"),
-    (demo, ""),
+    (demo, "defectkit demo demo --overwrite"),
+    (doctor, "defectkit doctor --torch"),
 )
 """Commands in the order of the help, each with an example of its use."""
 
 for _command, _example in _COMMANDS:
-    app.command(epilog=f"Example: {_example}" if _example else None)(_command)
+    # \b keeps an example on a line of its own, so that it can be copied.
+    app.command(epilog=f"\b\nExample:\n  {_example}")(_command)
 
 
 @cache

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -263,5 +266,12 @@ def demo(
         say(f"split     {made.split}: train, val and test, stratified")
         say(f"labels    {made.labels}: {len(made.manifests)} formats, {verdict}")
         say(f"picture   {made.overlay}: the labels as they were written, drawn over the images")
+        say(f"next      {shlex.join([_program(), 'view', str(made.labels / 'coco')])}")
     if not made.passed:
         raise typer.Exit(1)
+
+
+def _program() -> str:
+    """How this program is called from here: by its name where the shell finds it, else by the path that was used."""
+    used = sys.argv[0]
+    return used if Path(used).name == "defectkit" and shutil.which("defectkit") is None else "defectkit"
