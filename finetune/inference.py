@@ -148,7 +148,7 @@ def evaluate(
     threshold: float | None = None,
     max_false_reject: float | str | None = None,
     max_escape: float | str | None = None,
-    promise: str = "expected",
+    promise: str | None = None,
     layout: LayoutLike = None,
     notes: list[str] | None = None,
 ) -> Row:
@@ -162,7 +162,7 @@ def evaluate(
         max_false_reject: or one that rejects at most this share of good images, such as .05 or "5 %".
         max_escape: or one that lets at most this share of defective images pass. Both are chosen by images that the run
             was neither trained nor tested on: those of val, or held out.
-        promise: of such a share: "expected" keeps it on average, "sure" with 95 % confidence.
+        promise: of such a share: "expected" (None) keeps it on average, "sure" with 95 % confidence.
         layout: of `data`; as that of the training, or found by itself, if None.
         notes: gets what there is to know of the figures, such as which images they are of.
 

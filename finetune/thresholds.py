@@ -34,13 +34,13 @@ class Wanted:
         threshold: this one.
         max_false_reject: one that rejects at most this share of good images, a rate or a text such as "5 %".
         max_escape: one that lets at most this share of defective images pass.
-        promise: "expected" keeps a share on average, "sure" with 95 % confidence.
+        promise: of such a share: "expected" (None) keeps it on average, "sure" with 95 % confidence.
     """
 
     threshold: float | None = None
     max_false_reject: float | str | None = None
     max_escape: float | str | None = None
-    promise: str = "expected"
+    promise: str | None = None
 
     @property
     def rate(self) -> bool:
@@ -88,10 +88,13 @@ def choose_threshold(run: Run, wanted: Wanted, data: Path | None) -> tuple[Run, 
     given = [flag for flag, value in asked.items() if value is not None]
     if len(given) > 1:
         raise ToolkitError(given[1], f"does not go with {given[0]}", "give one of them")
+    if wanted.promise is not None and not wanted.rate:
+        problem = "says how a rate is kept, and none is asked for"
+        raise ToolkitError("--promise", problem, "give --max-false-reject RATE or --max-escape RATE with it")
     if not wanted.rate:
         return with_threshold(run, wanted.threshold), {}
     flag = given[0]
-    rate, promise, scoring = _rate(flag, asked[flag]), _promise(wanted.promise), _scoring(run, flag)
+    rate, promise, scoring = _rate(flag, asked[flag]), _promise(wanted.promise or "expected"), _scoring(run, flag)
     _check_not_tested(run, flag, data)
     known = scoring.known(run)
     if flag == "--max-false-reject":

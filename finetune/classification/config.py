@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -205,6 +206,14 @@ class BackboneConfig(TrainedConfig):
         if value and info.data.get("devices", 1) * info.data.get("nodes", 1) > 1:
             raise ValueError("folds are trained on one device: leave out devices and nodes, or set it to 0")
         return value
+
+    def scaled(self, width: int, height: int) -> tuple[float, float]:
+        """As `LearnerConfig.scaled`: of tiles, of a letterbox, or of the shape that `aspect` gives."""
+        if self.tiles.side:
+            return (self.image_size / self.tiles.side,) * 2
+        root = math.sqrt(self.aspect)
+        wider, higher = self.image_size * root / width, self.image_size / root / height
+        return (min(wider, higher),) * 2 if self.resize == "letterbox" else (wider, higher)
 
     @property
     def normalization(self) -> Normalization:

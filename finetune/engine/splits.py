@@ -246,6 +246,8 @@ def _unseen(
         return tested
     left = [one for one in every if own.get(digests[one.key]) not in SEEN]
     trained = [one.key for one in every if own.get(digests[one.key]) in SEEN]
+    if not every:
+        raise ToolkitError(root, "holds no image with a label", "label some, or look at it with 'defectkit predict'")
     if not left:
         raise ToolkitError(
             root, f"the run was trained on all of its {len(every)} images", "name data that it has not seen"

@@ -353,6 +353,7 @@ def test_what_no_threshold_can_promise_is_refused(vae: TrainedRun) -> None:
         ({"threshold": 0.1, "max_escape": 0.1}, "max_escape: does not go with threshold"),
         ({"max_false_reject": "5"}, "is no rate between 0 and 100 %; write for instance 5 % or 0.05"),
         ({"max_false_reject": 0.5, "promise": "certain"}, "is no promise; use expected or sure"),
+        ({"promise": "sure"}, "promise: says how a rate is kept, and none is asked for; give max_false_reject"),
         ({"threshold": float("nan")}, "nan is not a finite number"),
     ],
 )

@@ -201,8 +201,11 @@ _MaxEscape = Annotated[
     typer.Option(metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."),
 ]
 _Promise = Annotated[
-    str,
-    typer.Option(metavar="expected|sure", help="What such a share promises: kept on average, or with 95 % confidence."),
+    str | None,
+    typer.Option(
+        metavar="expected|sure",
+        help="What such a share promises: kept on average (the default), or with 95 % confidence.",
+    ),
 ]
 
 
@@ -219,7 +222,7 @@ def evaluate(
     threshold: _Threshold = None,
     max_false_reject: _MaxFalseReject = None,
     max_escape: _MaxEscape = None,
-    promise: _Promise = "expected",
+    promise: _Promise = None,
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:

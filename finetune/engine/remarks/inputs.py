@@ -132,21 +132,22 @@ def _left_out(problems: Sequence[Problem], images: int) -> Iterator[str]:
 
 def _shape_notes(examples: ImageRecords, looked: Mapping[str, _Looked], config: LearnerConfig) -> Iterator[str]:
     """Of images that become another shape when they are resized."""
-    long: list[tuple[float, str]] = []
+    long: list[tuple[float, str, str]] = []
     for one in examples.examples:
         if (header := looked[one.key].header) is not None:
             wider, higher = config.scaled(header.width, header.height)
             if max(wider / higher, higher / wider) > _LONG:
-                long.append((max(wider / higher, higher / wider), f"{header.width} x {header.height}"))
+                made = f"{round(wider * header.width)} x {round(higher * header.height)}"
+                long.append((max(wider / higher, higher / wider), f"{header.width} x {header.height}", made))
     if not long:
         return
-    most, size = max(long)
+    most, size, made = max(long)
     way = "cut them into shorter pieces first"
     if "resize" in type(config).model_fields:
         way = "--set resize=letterbox keeps their shape"
     yield (
-        f"{len(long)} of {len(examples.examples)} images are more than twice as long as wide, up to {most:.1f} times "
-        f"({size}): they are squashed to a square of {config.image_size} px, and defects with them; {way}"
+        f"{len(long)} of {len(examples.examples)} images are squashed more than twofold, up to {most:.1f} times "
+        f"({size} to {made} px), and defects with them; {way}"
     )
 
 

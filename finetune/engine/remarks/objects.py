@@ -65,16 +65,19 @@ def object_notes(
 
 
 def _told(config: LearnerConfig, specks: int, objects: int, blind: int, looked: str) -> str:
-    ways = ["raise image_size"] if config.image_size < _largest(config) else []
+    tiles = getattr(config, "tiles", None)
+    ways = ["lower tiles.side"] if tiles is not None and tiles.side else []
+    ways += ["raise image_size"] if config.image_size < _largest(config) else []
     missed = "they cannot be told from their surroundings"
     if config.learns == "instances":
         missed = "they cannot be learnt, and count as missed"
         ways += ["join them (instances=merge:8)", "leave them out (min_area=PX)"]
     ways = ways or ["cut the images into tiles"]
     all_of_them = f", in {blind} {'image' if blind == 1 else 'images'} all of them" if blind else ""
+    seen = f"once {'tiles' if tiles is not None and tiles.side else 'images'} are resized to {config.image_size}"
     return (
-        f"{specks} of {objects} objects in {looked} images with defects are narrower than 2 px once images are resized "
-        f"to {config.image_size}{all_of_them}: {missed}; {', or '.join(ways)}"
+        f"{specks} of {objects} objects in {looked} images with defects are narrower than 2 px {seen}{all_of_them}: "
+        f"{missed}; {', or '.join(ways)}"
     )
 
 

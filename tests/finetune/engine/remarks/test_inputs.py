@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from converters import convert
+from finetune.classification.config import TilesConfig
 from finetune.classifier.config import ClassifierConfig
 from finetune.engine.config import LearnerConfig
 from finetune.engine.remarks.inputs import check_inputs
@@ -85,10 +86,20 @@ class TestShape:
     def test_long_images_that_are_squashed_are_said(self, tmp_path: Path) -> None:
         data = product(tmp_path, width=200)
         (note,) = notes(data, ClassifierConfig(image_size=224))
-        assert note.startswith("12 of 12 images are more than twice as long as wide, up to 6.2 times (200 x 32)")
-        assert "squashed to a square of 224 px" in note
+        assert note.startswith("12 of 12 images are squashed more than twofold, up to 6.2 times (200 x 32 to")
+        assert "to 224 x 224 px), and defects with them" in note
 
-    @pytest.mark.parametrize("config", [SamConfig(model="tiny"), YoloWorldConfig()], ids=["sam", "yolo-world"])
+    @pytest.mark.parametrize(
+        "config",
+        [
+            SamConfig(model="tiny"),
+            YoloWorldConfig(),
+            ClassifierConfig(resize="letterbox"),
+            ClassifierConfig(aspect=6.25),
+            ClassifierConfig(tiles=TilesConfig(side=32)),
+        ],
+        ids=["sam", "yolo-world", "letterbox", "aspect", "tiles"],
+    )
     def test_learners_that_keep_the_shape_squash_nothing(self, config: LearnerConfig, tmp_path: Path) -> None:
         assert not [one for one in notes(product(tmp_path, width=200), config) if "squashed" in one]
 
