@@ -148,6 +148,15 @@ def _views(good: GoodImages, config: PatchcoreConfig) -> Augment:
     return "turn" if len(good.train) < _FEW and has_random_pose(good.train, config.seed) else "none"
 
 
+def _ineffective(config: PatchcoreConfig) -> list[str]:
+    """A note for each setting that every learner has and this one does nothing with."""
+    usual = PatchcoreConfig()
+    changed = [name for name in ("epochs", "lr") if getattr(config, name) != getattr(usual, name)]
+    return [
+        f"{name}={getattr(config, name)} has no effect: patchcore remembers, and trains no weights" for name in changed
+    ]
+
+
 def _judging(good: GoodImages, config: PatchcoreConfig) -> int:
     """Good images that the threshold is chosen by."""
     return len(good.held_out) + len(good.train) * config.cross_fit
@@ -169,7 +178,7 @@ def _facts(
         device=device_name(device),
         best_chosen_on=good.how if not config.cross_fit else "nothing: there are no epochs",
         metrics_of="test",
-        notes=[*examples.notes, budget.told()],
+        notes=[*examples.notes, *_ineffective(config), budget.told()],
     )
     bank = {"patches": budget.bank, "dims": budget.dims, "megabytes": round(budget.megabytes, 3)}
     return {**told, "map_resolution": MAP_RESOLUTION, "blocks": list(features.blocks), "memory_bank": bank}

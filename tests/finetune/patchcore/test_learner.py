@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,6 +49,12 @@ def known(run: Run) -> dict[str, float]:
         return {row["key"]: float(row["score"]) for row in csv.DictReader(file)}
 
 
+def noted(run: Run, start: str) -> str:
+    """The one note that begins so."""
+    (found,) = [note for note in run.environment()["notes"] if note.startswith(start)]
+    return str(found)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_product(tmp_path_factory.mktemp("data"), image_size=64, per_class=1, train_good=10)
@@ -58,11 +63,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(data, config(), tmp_path_factory.mktemp("runs") / "run")
-
-
-def about_memory(environment: Mapping[str, Any]) -> str:
-    (found,) = (note for note in environment["notes"] if note.startswith("memory bank"))
-    return str(found)
 
 
 class TestRun:
@@ -76,7 +76,7 @@ class TestRun:
         told = run.environment()
         assert told["blocks"] == ["blocks.2", "blocks.4"]
         assert told["memory_bank"] == {"patches": 16, "dims": 152, "megabytes": 0.01}
-        assert about_memory(told).startswith("memory bank: 16 of 160 patches (10 images x 16) x 152 numbers")
+        assert noted(run, "memory bank").startswith("memory bank: 16 of 160 patches (10 images x 16) x 152 numbers")
         assert told["threshold_promise"]["scores"] == "cross-fitted"
 
     def test_each_train_image_is_scored_without_itself(self, run: Run, data: Path) -> None:
@@ -111,19 +111,19 @@ class TestRun:
         lines: list[str] = []
         with listening(lambda kind, line: lines.append(line)):
             train(data, config(), out, resume=True, progress=lambda done, total: steps.append((done, total)))
-        assert lines[-2] == about_memory(run.environment())
-        assert re.fullmatch(r"expected to take \d+ s here, less reading", lines[-1])
+        assert re.fullmatch(r"expected to take \d+ s here, less reading", lines[lines.index(noted(run, "memory")) + 1])
         assert steps == [(10, 20), (18, 20), (20, 20)]
         assert figures(open_run(out)) == figures(run)
 
 
 def test_images_are_held_out_and_views_remembered_where_told(run: Run, data: Path, tmp_path: Path) -> None:
-    settings = {"seed": 1, "cross_fit": False, "hold_out": 0.5, "augment": {"preset": "turn"}}
+    settings = {"seed": 1, "cross_fit": False, "hold_out": 0.5, "augment": {"preset": "turn"}, "epochs": 3}
     found = train(data, config(**settings), tmp_path / "run")
     assert figures(found) != figures(run)
     told = found.environment()
     assert (told["augment"], told["best_chosen_on"]) == ("turn", "5 good images of train")
-    assert about_memory(told).startswith("memory bank: 40 of 640 patches (40 images x 16)")
+    assert noted(found, "memory bank").startswith("memory bank: 40 of 640 patches (40 images x 16)")
+    assert noted(found, "epochs=3 has no effect")
     assert told["threshold_promise"]["scores"] == "held out"
     assert len(known(found)) == 5
 
