@@ -117,10 +117,10 @@ def test_boxes_are_cut_as_they_stand_and_slivers_are_counted() -> None:
 @pytest.mark.parametrize(
     ("tiles", "flag"),
     [
-        (Tiles(8), "--tiles"),
-        (Tiles(64, 1.0), "--overlap"),
-        (Tiles(64, float("nan")), "--overlap"),
-        (Tiles(64, 0.2, -1), "--tiles-background"),
+        (Tiles(8), "tiles"),
+        (Tiles(64, 1.0), "overlap"),
+        (Tiles(64, float("nan")), "overlap"),
+        (Tiles(64, 0.2, -1), "background"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(tiles: Tiles, flag: str) -> None:

@@ -254,5 +254,5 @@ def test_small_defects_are_of_the_size_that_is_asked_for(tmp_path: Path) -> None
     assert len(set.union(*shapes.values())) == 6
     image, mask, sound = _render("rough", 0, 128, 3, 6)
     assert np.array_equal(mask > 0, image != sound)
-    with pytest.raises(ToolkitError, match="--defect-size: 20 is out of range; use 3 to 16 pixels in images of 128"):
+    with pytest.raises(ToolkitError, match="defect_size: 20 is out of range; use 3 to 16 pixels in images of 128"):
         write_product(tmp_path / "more", image_size=128, defect_size=20)

@@ -247,5 +247,5 @@ def test_what_is_declared_outlives_an_interruption(tmp_path: Path) -> None:
     writer.abandon()
     again = TreeWriter(folder, "cvat", settings)
     again.restore(state)
-    again.finish(shape)
+    again.finish(shape, tiled={})
     assert _declared(folder / "annotations_train.xml") == {"dent": {"depth", "sure"}}
