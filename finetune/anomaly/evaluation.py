@@ -14,8 +14,9 @@ from finetune.anomaly.data import GoodImages, open_good, truth_masks
 from finetune.anomaly.detector import Detector, MapMaker, score_images
 from finetune.anomaly.maps import ScoredImage, draw_map, label_map
 from finetune.anomaly.thresholds import KnownImage, choose_threshold, promised_figures, write_threshold
+from finetune.engine.remarks.evaluated import evaluated_examples
 from finetune.engine.runs import Row, Run
-from finetune.engine.splits import ImageRecord, ImageRecords, evaluated_examples
+from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.metrics.anomaly import anomaly_metrics
 from finetune.metrics.curves import draw_curves, draw_scores
 from finetune.metrics.plots import draw_rates

@@ -45,6 +45,7 @@ from finetune.engine.learner import KnownScores, Learner, Scoring, check_patienc
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.evaluated import evaluated_examples, trained_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -56,7 +57,7 @@ from finetune.engine.shares import (
     predict_shares,
     within_share,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
+from finetune.engine.splits import ImageRecords, open_as_told
 from finetune.engine.trainer import fit
 from finetune.engine.transforms import eval_transform, train_transform
 from toolkit.aliases import Progress
@@ -87,7 +88,7 @@ def train(
         ToolkitError: data, split, weights or device are at fault, or training fails.
     """
     started = time.monotonic()
-    examples = check_inputs(_open(data, config), config)
+    examples = check_inputs(open_as_told(data, config), config)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
     if config.mode == "finetune":
         check_patience(config, chosen.val)
@@ -133,7 +134,7 @@ def evaluate(run: Run, data: SourceLike | None = None) -> Row:
     config = read_config(run, ClassifierConfig)
     module, device = _trained(run, config)
     classes = run.facts(ClassFacts).classes
-    source, chosen = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
+    source, chosen = evaluated_examples(run, data, lambda place: open_as_told(place, config), layout=config.layout)
     check_classes(chosen, classes, source.root)
     predictions = predict_examples(module, chosen, classes, config, device, run.threshold)
     return {**predictions.metrics(), "images": len(chosen)}
@@ -146,7 +147,7 @@ def known_scores(run: Run) -> KnownScores:
         ToolkitError: the run or its data are at fault.
     """
     module, classes, config, device = _trained_run(run)
-    examples = trained_examples(run, partial(open_examples, split=config.split, layout=config.layout))
+    examples = trained_examples(run, lambda place: open_as_told(place, config))
     val = choose_train_val(examples, config.hold_out, config.seed).val
     return predict_examples(module, val, classes, config, device).known_scores
 
@@ -219,17 +220,13 @@ def export(run: Run) -> Exportable:
     return export_classifier(run, model, model, classes, config)
 
 
-def _open(data: Path, config: ClassifierConfig) -> ImageRecords:
-    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
-
-
 LEARNER = Learner(
     ClassifierConfig,
     train,
     evaluate,
     predict,
     load_predictor,
-    _open,
+    open_as_told,
     ACCURACY,
     Scoring(known_scores, 0, 1, negated=True),
     export,

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import LayoutLike, Source, SourceLike, open_source
-from finetune.engine.config import read_settings
-from finetune.engine.facts import Facts
-from finetune.engine.remarks.seen import SEEN, SeenImage, named, read_seen
-from finetune.engine.remarks.telling import tell
-from finetune.engine.runs import Run, split_sha256
 from toolkit.dataset.samples import GOOD, Sample
-from toolkit.dataset.splits import NONE, SUBSETS, load_split, read_split, split_dataset
+from toolkit.dataset.splits import SUBSETS, load_split, read_split, split_dataset
 from toolkit.errors import BadInputError, Problem, ToolkitError
-from toolkit.files.digests import file_digest
-from toolkit.files.parallel import ordered_map
 
-__all__ = ["ImageRecord", "ImageRecords", "SplitConfig", "evaluated_examples", "open_examples", "trained_examples"]
+__all__ = [
+    "ImageRecord",
+    "ImageRecords",
+    "SplitConfig",
+    "open_as_told",
+    "open_examples",
+]
 
 
 class SplitConfig(BaseModel):
@@ -166,171 +163,41 @@ def open_examples(
     return ImageRecords(source.root, examples, tuple(classes), notes, source)
 
 
+class SplitSettings(Protocol):
+    """What a learner's settings say of the images that it is given."""
+
+    @property
+    def split(self) -> SplitConfig:
+        """Which images are train, val and test."""
+
+    @property
+    def layout(self) -> LayoutLike:
+        """How the data is laid out."""
+
+    @property
+    def categories(self) -> str | tuple[str, ...]:
+        """Products to take."""
+
+    @property
+    def on_problem(self) -> Literal["fail", "skip"]:
+        """Whether images at fault are left out."""
+
+
+def open_as_told(data: SourceLike, config: SplitSettings) -> ImageRecords:
+    """As `open_examples`, with what a learner was told of its data.
+
+    Raises:
+        ToolkitError: as `open_examples`.
+    """
+    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+
+
 def _listed_in(split: SplitConfig, whole: Source, source: Source) -> Sequence[Sample]:
     """What a split is of: a part of some data, or all of it, where a file lists images of other parts."""
     if split.file is None or source is whole:
         return source.dataset
     listed, own = load_split(split.file), {sample.key for sample in source.dataset}
     return source.dataset if own.issuperset((*listed, *listed.left_out)) else whole.dataset
-
-
-def evaluated_examples(
-    run: Run, data: SourceLike | None, opened: Callable[[Path], ImageRecords], *, layout: LayoutLike = None
-) -> tuple[Source, list[ImageRecord]]:
-    """The images that a run is evaluated on, and the source of their labels, opened once.
-
-    Of the data that it was trained on, wherever that stands now, they are those that its metrics are of. Of other data
-    they are all, whatever their names, less those whose very bytes it was trained on; which is told.
-
-    Args:
-        run: what was trained.
-        data: None for the data that it was trained on.
-        opened: opens and splits data as the training did.
-        layout: of the data that it was trained on; other data may be laid out so, or as `open_source` finds.
-
-    Raises:
-        ToolkitError: the data is at fault, or is not as it was, or the run was trained on all of it.
-    """
-    told, seen = run.facts(Facts), read_seen(run)
-    place = Path(told.data) if data is None else data
-    source = open_source(place, layout) if data is None else _opened(place, layout)
-    if seen is None and data is None:
-        return source, _as_before(told, opened(Path(told.data)), source.root)
-    if seen is None:
-        seen = _seen_before(told, opened)
-    if seen is None:
-        return source, _by_names(told, source, opened)
-    every = every_example(source)
-    if data is None:
-        return source, _as_it_was(every, seen, told.metrics_of, source.root)
-    return source, _unseen(every, seen, told.metrics_of, _categories(run), source.root)
-
-
-def every_example(data: SourceLike) -> list[ImageRecord]:
-    """All images of a dataset root, a category folder or a label tree, whatever their subset.
-
-    Raises:
-        ToolkitError: it is none of them, or images are missing.
-    """
-    source = open_source(data)
-    samples: Sequence[Sample] = [sample for sample in source.dataset if sample.kind != "unlabelled"]
-    missing = next((sample for sample in samples if not sample.image.is_file()), None)
-    if missing is not None:
-        raise ToolkitError(source.root, f"has no image file for {missing.key}", "convert with --images hardlink")
-    return [ImageRecord(one.key, one.image, one.defect, one.category, one.split) for one in samples]
-
-
-def _as_it_was(
-    every: Sequence[ImageRecord], seen: Mapping[str, SeenImage], subset: str, root: Path
-) -> list[ImageRecord]:
-    """The images of the data of a training that its metrics are of; all that it used must still be there."""
-    there = {one.key: one for one in every}
-    for key, one in seen.items():
-        if one.subset != NONE and key not in there:
-            raise ToolkitError(root, f"is not as it was: {key} is gone", "name the data")
-        if one.subset == subset and file_digest(there[key].image) != one.sha256:
-            raise ToolkitError(root, f"is not as it was: {key} is another image", "name the data")
-    return [replace(there[key], subset=subset) for key, one in seen.items() if one.subset == subset]
-
-
-def _unseen(
-    every: Sequence[ImageRecord], seen: Mapping[str, SeenImage], subset: str, categories: Sequence[str], root: Path
-) -> list[ImageRecord]:
-    """Of the images of other data those that a run was not trained on, by the bytes of their files; which is told."""
-    found = ordered_map(file_digest, [one.image for one in every], workers=os.cpu_count() or 1)
-    digests = dict(zip((one.key for one in every), found, strict=True))
-    own = {one.sha256: one.subset for one in seen.values()}
-    if own and set(own) == {digests[one.key] for one in every if not categories or one.category in categories}:
-        tested = [replace(one, subset=subset) for one in every if own.get(digests[one.key]) == subset]
-        tell("note", f"{root} is the data that the run was trained on: its {len(tested)} {subset} images are evaluated")
-        return tested
-    left = [one for one in every if own.get(digests[one.key]) not in SEEN]
-    trained = [one.key for one in every if own.get(digests[one.key]) in SEEN]
-    if not every:
-        raise ToolkitError(root, "holds no image with a label", "label some, or look at it with 'defectkit predict'")
-    if not left:
-        raise ToolkitError(
-            root, f"the run was trained on all of its {len(every)} images", "name data that it has not seen"
-        )
-    tell(
-        "note",
-        f"{len(left)} of {len(every)} images of {root} are evaluated: the run was trained on the others, by the bytes "
-        f"of their files ({named(trained)})"
-        if trained
-        else f"all {len(left)} images of {root} are evaluated",
-    )
-    return left
-
-
-def _seen_before(told: Facts, opened: Callable[[Path], ImageRecords]) -> Mapping[str, SeenImage] | None:
-    """What a run of an older version was trained on: its data is hashed, if that is where and as it was."""
-    try:
-        own = opened(Path(told.data))
-    except ToolkitError:
-        return None
-    if split_sha256(own.subsets) != told.split_sha256:
-        return None
-    return {one.key: SeenImage(key=one.key, subset=one.subset, sha256=file_digest(one.image)) for one in own.examples}
-
-
-def trained_examples(run: Run, opened: Callable[[Path], ImageRecords]) -> ImageRecords:
-    """The images of the data that a run was trained on, split as they were then.
-
-    Args:
-        run: what was trained.
-        opened: opens and splits data as the training did.
-
-    Raises:
-        ToolkitError: the data is at fault, or is not as it was.
-    """
-    told = run.facts(Facts)
-    found = opened(Path(told.data))
-    if split_sha256(found.subsets) != told.split_sha256:
-        remedy = "train again, or choose a threshold yourself (--threshold X)"
-        raise ToolkitError(told.data, "is not as it was: other images or another split", remedy)
-    return found
-
-
-def _as_before(told: Facts, own: ImageRecords, root: Path) -> list[ImageRecord]:
-    """The images that the metrics of a run of an older version are of."""
-    if split_sha256(own.subsets) != told.split_sha256:
-        raise ToolkitError(root, "is not as it was: other images or another split", "name the data")
-    return own.subset(told.metrics_of)
-
-
-def _by_names(told: Facts, source: Source, opened: Callable[[Path], ImageRecords]) -> list[ImageRecord]:
-    """Other data for a run of an older version whose own is gone: only names can tell whether it is the same."""
-    with suppress(ToolkitError):
-        own = opened(source.root)
-        if split_sha256(own.subsets) == told.split_sha256:
-            tested = own.subset(told.metrics_of)
-            tell(
-                "note",
-                f"{source.root} is taken for the data that the run was trained on, by the names of its images: its "
-                f"{len(tested)} {told.metrics_of} images are evaluated",
-            )
-            return tested
-    every = every_example(source)
-    tell(
-        "note",
-        f"all {len(every)} images of {source.root} are evaluated; the run was made by an older version, and does not "
-        "say whether it was trained on some of them",
-    )
-    return every
-
-
-def _categories(run: Run) -> list[str]:
-    """The products that a run was trained on; none for all that there were."""
-    told = read_settings(run.root / "config.yaml").get("categories") or []
-    return [told] if isinstance(told, str) else list(map(str, told)) if isinstance(told, list) else []
-
-
-def _opened(place: SourceLike, layout: LayoutLike) -> Source:
-    """Other data, laid out as the data of the training was, or in a way that is found by itself."""
-    if layout is not None:
-        with suppress(ToolkitError):
-            return open_source(place, layout)
-    return open_source(place)
 
 
 def _subsets(samples: Sequence[Sample], split: SplitConfig) -> Mapping[str, str]:

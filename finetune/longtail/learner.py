@@ -44,6 +44,7 @@ from finetune.engine.learner import KnownScores, Learner, Scoring, check_patienc
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.evaluated import evaluated_examples, trained_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -55,7 +56,7 @@ from finetune.engine.shares import (
     predict_shares,
     within_share,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
+from finetune.engine.splits import ImageRecords, open_as_told
 from finetune.longtail.config import LongtailConfig
 from finetune.longtail.data import Tail, find_tail, make_tail
 from finetune.longtail.losses import GROUPS, Group, imbalance_factor
@@ -271,7 +272,7 @@ def _recalls(found: Predictions) -> list[float]:
 
 
 def _open(data: Path, config: LongtailConfig) -> ImageRecords:
-    examples = open_examples(data, config.split, config.layout, config.categories, config.on_problem)
+    examples = open_as_told(data, config)
     return examples if config.longtail is None else make_tail(examples, config.longtail)
 
 

@@ -23,6 +23,7 @@ from finetune.engine.learner import Learner, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.evaluated import evaluated_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.shares import (
@@ -33,7 +34,7 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples
+from finetune.engine.splits import open_as_told
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
 from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
@@ -74,7 +75,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     device = pick_device(config.device)
     if config.detector:
         open_run(config.detector, _DETECTOR)  # which refuses another learner's
-    examples = check_inputs(_open(data, config), config)
+    examples = check_inputs(open_as_told(data, config), config)
     chosen = choose_images(examples, data, config)
     sam, digest = _untuned(config, _weights(config))
     facts = training_facts(
@@ -137,7 +138,7 @@ def evaluate(run: Run, data: SourceLike | None = None) -> Row:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    source, tested = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
+    source, tested = evaluated_examples(run, data, lambda place: open_as_told(place, config), layout=config.layout)
     images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
         raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")
@@ -195,11 +196,7 @@ def export(run: Run) -> Exportable:
     return export_sam(run, load_segmenter(run).sam)
 
 
-def _open(data: Path, config: SamConfig) -> ImageRecords:
-    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
-
-
-LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, _open, IOU_BOX, export=export)
+LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, open_as_told, IOU_BOX, export=export)
 
 
 def load_segmenter(run: Run) -> Segmenter:

@@ -19,6 +19,7 @@ from finetune.engine.devices import device_name, memory_full, own_determinism, p
 from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
+from finetune.engine.remarks.evaluated import evaluated_examples, trained_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
 from finetune.engine.shares import (
@@ -30,7 +31,7 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import ImageRecords, evaluated_examples, open_examples, trained_examples
+from finetune.engine.splits import open_as_told
 from finetune.metrics.plots import draw_rates
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.data import DetectionData, check_kind, open_detection_data, write_tree
@@ -122,7 +123,7 @@ def evaluate(run: Run, data: SourceLike | None = None) -> Row:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    source, tested = evaluated_examples(run, data, lambda place: _open(place, config), layout=config.layout)
+    source, tested = evaluated_examples(run, data, lambda place: open_as_told(place, config), layout=config.layout)
     chosen = {example.key: example.subset for example in tested}
     confidence = config.confidence if run.threshold is None else run.threshold
     return run_figures(measure_detector(detector, source, chosen, config), detector, confidence)
@@ -135,7 +136,7 @@ def known_scores(run: Run) -> KnownScores:
         ToolkitError: the run or its data are at fault.
     """
     config = read_config(run, YoloWorldConfig)
-    examples = trained_examples(run, lambda place: _open(place, config))
+    examples = trained_examples(run, lambda place: open_as_told(place, config))
     val = {one.key: one.subset for one in examples.subset("val")}
     if not val or examples.source is None:
         return KnownScores([], [])
@@ -213,17 +214,13 @@ def export(run: Run) -> Exportable:
     return export_detector(run)
 
 
-def _open(data: Path, config: YoloWorldConfig) -> ImageRecords:
-    return open_examples(data, config.split, config.layout, config.categories, config.on_problem)
-
-
 LEARNER = Learner(
     YoloWorldConfig,
     train,
     evaluate,
     predict,
     load_predictor,
-    _open,
+    open_as_told,
     MAP50,
     Scoring(known_scores, LOWEST_SCORE, 1),
     export,

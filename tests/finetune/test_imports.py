@@ -1,4 +1,4 @@
-"""What a command loads: figures and settings cost no torch, and prediction none of what only training needs."""
+"""What a command loads: prediction costs none of what only training needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from finetune.learners import LEARNERS
 from tests.commands import PATIENCE, ROOT
 
 _WITHOUT = """
@@ -31,12 +30,6 @@ def runs_without(taken: tuple[str, ...], *commands: list[str]) -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_settings_and_comparisons_need_no_torch() -> None:
-    runs = [f"tests/old/0.1.0/runs/{name}" for name in ("classifier", "longtail", "vae", "yolo-world", "sam")]
-    heavy = ("torch", "torchvision", "timm", "lightning", "torchmetrics", "ultralytics", "segment_anything", "sklearn")
-    runs_without(heavy, *(["settings", name] for name in LEARNERS), ["compare", *runs], ["compare", *runs, "--json"])
 
 
 def test_an_anomaly_detector_is_predicted_with_without_what_trains_it(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from finetune import train
 from finetune.classifier import ClassifierConfig
 from finetune.training import resolve_config
 from finetune.vae import VaeConfig
-from toolkit import ToolkitError
+from tests.finetune.runs import TINY
+from toolkit import ToolkitError, write_product
 
 
 @pytest.fixture
@@ -61,3 +62,11 @@ def test_a_learner_that_is_none_and_a_run_to_resume_that_is_not_named(tmp_path: 
         train("x" * 5000, tmp_path)
     with pytest.raises(ToolkitError, match="does not say which run to go on with"):
         train("vae", tmp_path, resume=True)
+
+
+def test_a_threshold_is_chosen_by_images_of_the_products_that_were_trained_on(tmp_path: Path) -> None:
+    for number, name in enumerate(("first", "second")):
+        write_product(tmp_path / "data", product=name, image_size=64, per_class=5, train_good=10, seed=number)
+    settings = {**TINY["classifier"], "categories": "first"}
+    run = train("classifier", tmp_path / "data", tmp_path / "run", settings)
+    assert run.evaluate(max_false_reject=0.9)["threshold_images"] > 0

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from finetune.engine.config import LearnerConfig
+from finetune.engine.remarks.evaluated import evaluated_examples
 from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import IMAGES, Run, start_run
-from finetune.engine.splits import ImageRecords, SplitConfig, evaluated_examples, open_examples
+from finetune.engine.splits import ImageRecords, SplitConfig, open_examples
 from tests.commands import make_dataset, picture, save, stain
 from toolkit import load_dataset, split_dataset, write_split
 from toolkit.errors import ToolkitError
