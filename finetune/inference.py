@@ -15,6 +15,7 @@ import numpy.typing as npt
 from converters.sources import LayoutLike, open_source
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.depth import tell_depth
 from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import Row, Run, open_run, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
@@ -223,6 +224,7 @@ def predict(
     opened = Run(shared_path(opened.root, cluster), opened.learner, opened.threshold)
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
+    tell_depth(files)
     with staging(out) as stage:
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"

@@ -271,7 +271,8 @@ def predict(
 
     wanted = None if words is None else [word.strip() for word in words.split(",")]
     asked = _confidence_or(run, confidence, threshold)
-    rows = run_on(run, images, out, words=wanted, threshold=asked, pictures=not no_pictures, cluster=cluster)
+    with told_at_once(None, quiet=True):
+        rows = run_on(run, images, out, words=wanted, threshold=asked, pictures=not no_pictures, cluster=cluster)
     if as_json:
         print_json_rows({"run": str(run), "out": str(out)}, "predictions", rows)
     else:

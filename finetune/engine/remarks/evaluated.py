@@ -11,6 +11,7 @@ from pathlib import Path
 from converters.sources import LayoutLike, Source, SourceLike, open_source
 from finetune.engine.config import read_settings
 from finetune.engine.facts import Facts
+from finetune.engine.remarks.depth import tell_depth
 from finetune.engine.remarks.seen import SEEN, SeenImage, named, read_seen
 from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Run, split_sha256
@@ -41,6 +42,14 @@ def evaluated_examples(
     Raises:
         ToolkitError: the data is at fault, or is not as it was, or the run was trained on all of it.
     """
+    source, chosen = _chosen(run, data, opened, layout)
+    tell_depth(one.image for one in chosen)
+    return source, chosen
+
+
+def _chosen(
+    run: Run, data: SourceLike | None, opened: Callable[[Path], ImageRecords], layout: LayoutLike
+) -> tuple[Source, list[ImageRecord]]:
     told, seen = run.facts(Facts), read_seen(run)
     place = Path(told.data) if data is None else data
     source = open_source(place, layout) if data is None else _opened(place, layout)
