@@ -142,7 +142,11 @@ def open_page(browser: Browser, gallery: Gallery) -> Iterator[Opener]:
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        # What the browser itself gives up, as an icon when its page closes, is no fault of the page.
+        page.on(
+            "requestfailed",
+            lambda request: request.failure == "net::ERR_ABORTED" or complaints.append(f"failed: {request.url}"),
+        )
         page.on(
             "request",
             lambda request: request.url.startswith("file:") or complaints.append(f"request: {request.url}"),
