@@ -27,7 +27,7 @@ from toolkit.imaging.orientation import (
     png_orientation,
     turn,
 )
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_extent, check_png, encode_rgb_png
+from toolkit.imaging.png import PNG_BEGIN, PNG_SIGNATURE, REPLACE, check_extent, check_png, encode_rgb_png
 
 __all__ = [
     "ImageHeader",
@@ -115,7 +115,7 @@ def read_header(path: Path) -> ImageHeader:
     try:
         with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
-            if head[:8] == PNG_SIGNATURE and len(head) >= _IHDR_END:
+            if head[:16] == PNG_BEGIN and len(head) >= _IHDR_END:
                 length = file.seek(0, os.SEEK_END)
                 file.seek(max(0, length - _TAIL))
                 tail = file.read(_TAIL)
