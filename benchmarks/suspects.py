@@ -3,10 +3,10 @@
 Run: python -m benchmarks.suspects [MVTEC/screw ...] [--seeds 1] [--share 0.05] [--good 80] [--detector-size 512]
 
 Without a folder the embedded product is taken. Of its labels a share is spoilt on purpose, in turn: a defect gets the
-class of another, a defect is called good, a good image is called a defect and gets the mask of one, a mask is moved by a
-quarter of the image. On what comes of that a classifier (a linear probe on the frozen EfficientNet-Lite0, 5 folds) and a
-PatchCore are trained, as anyone would, and asked. Near-duplicates are left out: nothing was copied. By chance a tenth of
-the spoilt labels stands in the first tenth of the list.
+class of another, a defect is called good, a good image is called a defect and gets the mask of one, a mask is moved
+by a quarter of the image. On what comes of that a classifier (a linear probe on the frozen EfficientNet-Lite0, 5
+folds) and a PatchCore are trained, as anyone would, and asked. Near-duplicates are left out: nothing was copied. By
+chance a tenth of the spoilt labels stands in the first tenth of the list.
 """
 
 from __future__ import annotations

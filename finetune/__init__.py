@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from finetune.engine.prediction import Prediction
     from finetune.exporting import ExportReport, export
     from finetune.inference import TrainedRun, evaluate, load_run, predict
+    from finetune.suspects.ranking import SuspectReport, find_suspects
     from finetune.training import train
 
 __all__ = [
     "AutolabelReport",
     "ExportReport",
     "Prediction",
+    "SuspectReport",
     "TrainedRun",
     "autolabel",
     "evaluate",
     "export",
+    "find_suspects",
     "load_run",
     "predict",
     "train",
@@ -36,6 +39,7 @@ __getattr__, __dir__ = offer(
         "engine.prediction": ("Prediction",),
         "exporting": ("ExportReport", "export"),
         "inference": ("TrainedRun", "evaluate", "load_run", "predict"),
+        "suspects.ranking": ("SuspectReport", "find_suspects"),
         "training": ("train",),
     },
 )

@@ -21,6 +21,7 @@ from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
 from converters.viewing.as_written import read_shown
+from converters.viewing.suspected import suspected
 from converters.writing.selection import selection_words
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -86,6 +87,7 @@ def view(
     categories: Sequence[str] = (),
     sheet: str | Path | None = None,
     layout: LayoutLike = None,
+    suspects: str | Path | None = None,
     workers: int = 1,
     cluster: str | None = None,
     overwrite: bool = False,
@@ -102,6 +104,7 @@ def view(
         categories: show these products only.
         sheet: also draw a contact sheet, a PNG.
         layout: how a dataset is laid out, `path` or what it is compared with; found by itself if None.
+        suspects: the table of `describe --suspects`: the most suspicious labels then come first.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         overwrite: replace an earlier gallery (and sheet).
         resume: go on where an interrupted run stopped.
@@ -112,6 +115,9 @@ def view(
     """
     given = None if against is None else shared_paths(against, cluster)
     views = open_views(shared_path(path, cluster), given, categories, layout)
+    if suspects is not None:
+        items, told = suspected(views.items, Path(suspects), views.source.root)
+        views = replace(views, items=items, notes=(*views.notes, *told))
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     shows = {**source_remarks(views.source, out), "categories": list(categories)}

@@ -131,7 +131,7 @@ def _of_classifier(run: Run, seen: Mapping[str, str], members: Mapping[str, Memb
     if strange:
         notes.append(f"{run.root}: {strange} image(s) have a class that it does not know, and it is not asked of them")
     if not whole:
-        less = f"says nothing of {len(seen) - len(rows)} image(s) that it was trained on"
+        less = f"says nothing of {len(seen) - len(rows)} image(s) that are none of its test images"
         notes.append(f"{run.root}: {less}: train it with --set out_of_fold=5 to hear of all")
     if not asked:
         return Testimony((), 0, 0, tuple(notes))
@@ -221,7 +221,7 @@ def _of_scores(found: Mapping[str, float], members: Mapping[str, Member], learne
         others = scores[~defective]
         share = float((others < scores[place]).sum() / max(1, len(others) - (not defective[place])))
         suggested = GOOD if defective[place] else ""
-        why = f"{learner} scores it {scores[place]:.3g}, above {100 * share:.0f} % of the images called good"
+        why = f"{learner} scores it {scores[place]:.3g}, above {100 * share:.0f} % of those called good"
         evidence.append(Evidence(keys[place], "score", float(doubt), suggested, why))
     return evidence
 

@@ -149,7 +149,7 @@ def _write(card: DatasetCard, source: Source, out: Path | None, report: Path | N
     if report is not None:
         from converters.viewing.report import write_report
 
-        write_report(card, source, report)
+        write_report(card, source, report, table=None if out is None else out / "suspects.csv")
 
 
 def _print(

@@ -46,6 +46,12 @@ _Sheet = Annotated[
 ]
 
 
+_Suspects = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.csv", help="Suspicious labels first: suspects.csv, as 'describe --suspects' writes it."),
+]
+
+
 @with_layout
 def view(
     path: _Path,
@@ -54,6 +60,7 @@ def view(
     against: AgainstOpt = None,
     category: CategoryOpt = None,
     sheet: _Sheet = None,
+    suspects: _Suspects = None,
     workers: WorkersOpt = 0,
     cluster: ClusterOpt = None,
     overwrite: OverwriteOpt = False,
@@ -73,6 +80,7 @@ def view(
             categories=category or (),
             layout=layout,
             sheet=sheet,
+            suspects=suspects,
             workers=workers or os.cpu_count() or 1,
             cluster=cluster,
             overwrite=overwrite,

@@ -111,7 +111,8 @@ def _fingerprint(items: Sequence[GalleryItem], page: GalleryPage, extent: tuple[
     about = (__version__, page.words, page.classes, page.shapes, page.layers, extent)
     digest = hashlib.sha256(f"{about}\n".encode(errors="backslashreplace"))
     for item in items:
-        told = (item.key, item.subset, item.product, item.image_class, _length(item.image), item.stamp)
+        against = () if item.suspect is None else (item.suspect,)
+        told = (item.key, item.subset, item.product, item.image_class, _length(item.image), item.stamp, *against)
         digest.update(f"{told}\n".encode(errors="backslashreplace"))
     return digest.hexdigest()
 
@@ -156,6 +157,7 @@ class _Line(Record):
     size: list[int]
     iou: Share | None
     doubt: Finite | None
+    suspect: Share | None = None
     problems: list[str]
     image: str
     tile: _Tile

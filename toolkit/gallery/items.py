@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.aliases import JsonObject
+from toolkit.dataset.suspects import Suspect
 from toolkit.errors import Problem
 from toolkit.geometry.labels import LabelledImage
 
@@ -78,6 +79,7 @@ class GalleryItem:
         stamp: tells the files behind `load` from others, without their place.
         load: reads the labels; raises ToolkitError where they are at fault. Called in threads.
         count: number of instances without reading more than needed; 0 where the labels are at fault.
+        suspect: what speaks against its label; None where nobody looked.
     """
 
     key: str
@@ -88,6 +90,7 @@ class GalleryItem:
     stamp: str
     load: Callable[[], Shown]
     count: Callable[[], int]
+    suspect: Suspect | None = None
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def _index(page: GalleryPage, names: Mapping[str, Sequence[str]], columns: _Colu
     }
 
 
-_PLAIN = ("key", "instances", "area", "size", "iou", "doubt", "image")
+_PLAIN = ("key", "instances", "area", "size", "iou", "doubt", "suspect", "image")
 
 
 class _Names:
@@ -142,6 +142,7 @@ def _told(columns: _Columns, problems: dict[int, list[str]], totals: tuple[int, 
         "instances_found": instances + totals[1],
         "problems": len(problems),
         "min_iou": min(compared, default=None),
+        "suspicious": any(score is not None for score in columns["suspect"]),
         "doubtful": any(doubt is not None for doubt in columns["doubt"]),
     }
 
