@@ -97,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="*", help="folders of products in MVTec layout")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=0.05, help="of the labels, to be spoilt")
     parser.add_argument("--good", type=int, default=80, help="images of train/good to take")
     parser.add_argument("--detector-size", type=int, default=512, help="image_size of PatchCore")
@@ -106,7 +107,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = told.keep or Path(scratch)
         for data in told.data or [write_product(Path(scratch, "product"), per_class=10, train_good=64)]:
-            for seed in range(told.seeds):
+            for seed in range(told.first_seed, told.first_seed + told.seeds):
                 began, home = time.process_time(), folder / f"{data.name}-{seed}"
                 root = home / load_dataset(data)[0].category
                 spoilt, images = spoil(data, root, told.share, told.good, seed)

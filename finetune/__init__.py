@@ -11,6 +11,7 @@ from toolkit.lazy import offer
 
 if TYPE_CHECKING:
     from finetune.autolabelling.autolabel import AutolabelReport, autolabel
+    from finetune.embedding import embed
     from finetune.engine.prediction import Prediction
     from finetune.exporting import ExportReport, export
     from finetune.inference import TrainedRun, evaluate, load_run, predict
@@ -24,6 +25,7 @@ __all__ = [
     "SuspectReport",
     "TrainedRun",
     "autolabel",
+    "embed",
     "evaluate",
     "export",
     "find_suspects",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = offer(
     __name__,
     {
         "autolabelling.autolabel": ("AutolabelReport", "autolabel"),
+        "embedding": ("embed",),
         "engine.prediction": ("Prediction",),
         "exporting": ("ExportReport", "export"),
         "inference": ("TrainedRun", "evaluate", "load_run", "predict"),

@@ -243,7 +243,7 @@ def test_suspects_from_a_run_to_a_page(dataset: Path, tmp_path: Path) -> None:
     assert "Suspicious labels: 1" in report.read_text()
     lines = (out / "suspects.csv").read_text().splitlines()
     assert lines[0] == "key,label,suggested,score,why"
-    assert lines[1].startswith("part/test/dent/000,dent,good,0.9")
+    assert lines[1].startswith("part/test/dent/000,dent,good,0.6")
     assert len(lines) == IMAGES + 1
     again = defectkit(*asked[:4], "--fail-on", "suspects,leaks", "--json")
     assert (again.status, again.json()["failed"]) == (1, {"suspects": 1})

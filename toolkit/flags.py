@@ -44,6 +44,7 @@ FLAGS: dict[str, tuple[str, str]] = {
     "--layout": ("layout", rf"'[^']*'|{_PLACE}"),
     "--leave-out": ("leave_out", _LIST),
     "--limit": ("limit", _NUMBER),
+    "--map": ("places", ""),
     "--mask": ("mask", rf"'[^']*'|{_PLACE}"),
     "--max-area": ("max_area", _NUMBER),
     "--max-escape": ("max_escape", _NUMBER),

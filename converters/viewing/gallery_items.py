@@ -21,6 +21,7 @@ from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
 from converters.viewing.as_written import read_shown
+from converters.viewing.mapped import Places, mapped
 from converters.viewing.suspected import suspected
 from converters.writing.selection import selection_words
 from toolkit.dataset.samples import Sample, image_class
@@ -88,6 +89,7 @@ def view(
     sheet: str | Path | None = None,
     layout: LayoutLike = None,
     suspects: str | Path | None = None,
+    places: Places | None = None,
     workers: int = 1,
     cluster: str | None = None,
     overwrite: bool = False,
@@ -105,6 +107,7 @@ def view(
         sheet: also draw a contact sheet, a PNG.
         layout: how a dataset is laid out, `path` or what it is compared with; found by itself if None.
         suspects: the table of `describe --suspects`: the most suspicious labels then come first.
+        places: what puts the images on a plane, such as `finetune.embed`: the gallery then has a map of them.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         overwrite: replace an earlier gallery (and sheet).
         resume: go on where an interrupted run stopped.
@@ -118,6 +121,9 @@ def view(
     if suspects is not None:
         items, told = suspected(views.items, Path(suspects), views.source.root)
         views = replace(views, items=items, notes=(*views.notes, *told))
+    if places is not None:
+        items, alike = mapped(views.items, views.source, places)
+        views = replace(views, items=items, page=replace(views.page, alike=alike))
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     shows = {**source_remarks(views.source, out), "categories": list(categories)}

@@ -68,8 +68,9 @@ def class_doubts(labels: npt.NDArray[np.intp], chances: Floats) -> ClassDoubts:
     """Confident learning (Northcutt et al., "Confident Learning", JAIR 2021, arXiv 1911.00068, equations 1 and 2).
 
     A class is as sure of an image as it is, on average, of the images that carry its name; so a class that the model
-    is never sure of loses no images to one that it is always sure of. The score is p_j / t_j of the strongest other
-    class over the sum of that and the given class's own p_i / t_i.
+    is never sure of loses no images to one that it is always sure of: p_j / t_j of the strongest other class, over the
+    sum of that and the given class's own p_i / t_i. A weak model contradicts many labels, and is believed less: the
+    score is no higher than what p_i says as the score of a detector of "not i", by `score_doubts`.
 
     Args:
         labels: (N,), index of each image's class.
@@ -88,6 +89,9 @@ def class_doubts(labels: npt.NDArray[np.intp], chances: Floats) -> ClassDoubts:
     taken = confident.argmax(axis=1)
     errors = int(((confident.max(axis=1) >= 0) & (taken != labels)).sum())
     scores = rival / (own + rival) if classes > 1 else np.zeros(len(labels))
+    for one in range(classes):
+        unlike = score_doubts(-chances[:, one], labels != one)
+        scores[labels == one] = np.minimum(scores, unlike)[labels == one]
     return ClassDoubts(scores, rivals, errors)
 
 

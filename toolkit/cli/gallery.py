@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ from toolkit.cli.terminal import print_json, print_manifests, print_notes, progr
 if TYPE_CHECKING:
     from converters.reviewing.applying import ReviewReport
     from converters.viewing.gallery_items import Views
+    from converters.viewing.mapped import Places
     from toolkit.gallery import GalleryReport
 
 __all__ = ["review", "view"]
@@ -52,6 +54,17 @@ _Suspects = Annotated[
 ]
 
 
+class _Map(StrEnum):
+    pca = "pca"
+    umap = "umap"
+
+
+_MapOpt = Annotated[
+    _Map | None,
+    typer.Option("--map", help="Also a map, on which images that look alike lie together: pca, or umap if installed."),
+]
+
+
 @with_layout
 def view(
     path: _Path,
@@ -61,6 +74,7 @@ def view(
     category: CategoryOpt = None,
     sheet: _Sheet = None,
     suspects: _Suspects = None,
+    map_method: _MapOpt = None,
     workers: WorkersOpt = 0,
     cluster: ClusterOpt = None,
     overwrite: OverwriteOpt = False,
@@ -81,6 +95,7 @@ def view(
             layout=layout,
             sheet=sheet,
             suspects=suspects,
+            places=None if map_method is None else _places(map_method),
             workers=workers or os.cpu_count() or 1,
             cluster=cluster,
             overwrite=overwrite,
@@ -91,6 +106,12 @@ def view(
         _print_json(report, views, sheet)
     else:
         _print_text(report, views, sheet)
+
+
+def _places(method: _Map) -> Places:
+    from finetune.embedding import embed
+
+    return partial(embed, method="umap" if method is _Map.umap else "pca")
 
 
 def _print_json(report: GalleryReport, views: Views, sheet: Path | None) -> None:
@@ -121,6 +142,8 @@ def _print_text(report: GalleryReport, views: Views, sheet: Path | None) -> None
     if sheet is not None:
         say(f"sheet     {sheet}")
     say(f"gallery   {report.index}: open it in a browser")
+    if any(item.place is not None for item in views.items):
+        say(f"map       {report.index.with_name('map.html')}")
     print_notes(views.notes)
 
 

@@ -111,7 +111,7 @@ def _fingerprint(items: Sequence[GalleryItem], page: GalleryPage, extent: tuple[
     about = (__version__, page.words, page.classes, page.shapes, page.layers, extent)
     digest = hashlib.sha256(f"{about}\n".encode(errors="backslashreplace"))
     for item in items:
-        against = () if item.suspect is None else (item.suspect,)
+        against = [told for told in (item.suspect, item.place) if told is not None]
         told = (item.key, item.subset, item.product, item.image_class, _length(item.image), item.stamp, *against)
         digest.update(f"{told}\n".encode(errors="backslashreplace"))
     return digest.hexdigest()
@@ -157,7 +157,8 @@ class _Line(Record):
     size: list[int]
     iou: Share | None
     doubt: Finite | None
-    suspect: Share | None = None
+    suspect: Share | None
+    place: list[Share] | None
     problems: list[str]
     image: str
     tile: _Tile

@@ -80,6 +80,7 @@ class GalleryItem:
         load: reads the labels; raises ToolkitError where they are at fault. Called in threads.
         count: number of instances without reading more than needed; 0 where the labels are at fault.
         suspect: what speaks against its label; None where nobody looked.
+        place: x, y on a map, each 0 to 1; None where it has none.
     """
 
     key: str
@@ -91,6 +92,7 @@ class GalleryItem:
     load: Callable[[], Shown]
     count: Callable[[], int]
     suspect: Suspect | None = None
+    place: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ class GalleryPage:
         roots: files in problems are named relative to these folders.
         shows: where the labels are that are shown, as paths from the gallery: goes into its manifest.
         compared: what was compared with the source, and what was not; "" for nothing to say.
+        alike: keys of images that show one photo, which a map draws lines between.
     """
 
     words: Words
@@ -131,6 +134,7 @@ class GalleryPage:
     roots: tuple[Path, ...] = ()
     shows: JsonObject = field(default_factory=dict)
     compared: str = ""
+    alike: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

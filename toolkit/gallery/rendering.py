@@ -73,6 +73,7 @@ def render(item: GalleryItem, page: GalleryPage) -> Rendered:
         "iou": shown.difference.iou if shown and shown.difference else None,
         "doubt": round(shown.doubt, 4) if shown and shown.doubt is not None else None,
         "suspect": round(item.suspect.score, 4) if item.suspect is not None else None,
+        "place": item.place,
         "problems": [_told(problem, page.roots) for problem in dict.fromkeys(problems)],
         "image": picture.suffix if picture else "",
         "tile": _tile(shown, page, corners) if shown else {},

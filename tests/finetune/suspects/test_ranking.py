@@ -108,9 +108,9 @@ def test_several_runs_are_one_list(data: Path, tmp_path: Path, monkeypatch: pyte
     ]
     found = find_suspects(data, runs, copies=())
     assert found.ranked[0].key == DENT
-    assert "; patchcore scores it 0.5" in found.ranked[0].why
+    assert found.ranked[0].why.startswith("patchcore scores it 0.5, above 0 % of those called good; a classifier")
     one = next(one for one in found.ranked if one.key == SCRATCH)
-    assert 0.4 < one.score < 0.6  # the two classifiers are averaged
+    assert 0.3 < one.score < 0.5  # the two classifiers are averaged
 
 
 @pytest.mark.parametrize(
