@@ -85,6 +85,7 @@ defectkit.map = (told) => {
     canvas.height = Math.round(height * scale);
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     render();
+    document.body.dataset.ready = "true";
   }
 
   function picture(i) {
