@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from converters.verification.matching import find_source, match_records, setting
 from converters.viewing.as_written import read_shown
 from converters.viewing.mapped import Places, mapped
 from converters.viewing.suspected import suspected
+from converters.viewing.views import Views
 from converters.writing.selection import selection_words
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -60,23 +61,6 @@ _COMPARED: dict[Shapes, str] = {
 _ITSELF = "the labels shown are the source {} themselves"
 _NO_SOURCE = "no source to compare with: name it with --against ROOT"
 _IMAGELESS = "the tree was written without images: those of the source are shown"
-
-
-@dataclass(frozen=True, eq=False)
-class Views:
-    """What there is to see at a path.
-
-    Attributes:
-        source: the dataset or the tree that is shown.
-        page: what stands around the items.
-        items: one for each image, and for each file that belongs to none; sorted by key.
-        notes: what to say at the terminal.
-    """
-
-    source: Source
-    page: GalleryPage
-    items: tuple[GalleryItem, ...]
-    notes: tuple[str, ...]
 
 
 def view(
@@ -118,12 +102,8 @@ def view(
     """
     given = None if against is None else shared_paths(against, cluster)
     views = open_views(shared_path(path, cluster), given, categories, layout)
-    if suspects is not None:
-        items, told = suspected(views.items, Path(suspects), views.source.root)
-        views = replace(views, items=items, notes=(*views.notes, *told))
-    if places is not None:
-        items, alike = mapped(views.items, views.source, places)
-        views = replace(views, items=items, page=replace(views.page, alike=alike))
+    views = views if suspects is None else suspected(views, Path(suspects))
+    views = views if places is None else mapped(views, places)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     shows = {**source_remarks(views.source, out), "categories": list(categories)}

@@ -102,6 +102,8 @@ def _same_images(run: Run, members: Mapping[str, Member]) -> tuple[dict[str, str
     Raises:
         ToolkitError: the run saw none of them.
     """
+    if not (run.root / IMAGES).is_file():
+        raise ToolkitError(run.root, f"does not say which images it saw (it has no {IMAGES})", _REMEDY)
     rows = {row.key: row for row in read_rows(run.root / IMAGES, _Seen, _REMEDY)}
     common = [key for key in rows if key in members]
     same = {key: rows[key].subset for key in common if file_digest(members[key].sample.image) == rows[key].sha256}

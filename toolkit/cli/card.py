@@ -82,11 +82,9 @@ def describe(
     from toolkit.cli.splits import choose_split
 
     gates = parse_gates(fail_on)
-    if "suspects" in gates and not suspects:
-        raise ToolkitError("--fail-on", "asks for suspects, and no run is asked", "add --suspects RUN")
     source = open_root(root, category, layout, cluster)
     chosen = choose_split(source.dataset, split_file, strategy, numbers)
-    _check_outputs(source, out, report, suspects, overwrite=overwrite)
+    _check(source, out, report, suspects, gates, overwrite=overwrite)
     with progress_bar("measuring") as progress:
         card = describe_dataset(
             source.dataset,
@@ -108,16 +106,24 @@ def describe(
         raise typer.Exit(1)
 
 
-def _check_outputs(
-    source: Source, out: Path | None, report: Path | None, runs: list[Path] | None, *, overwrite: bool
+def _check(
+    source: Source,
+    out: Path | None,
+    report: Path | None,
+    runs: list[Path] | None,
+    gates: Sequence[str],
+    *,
+    overwrite: bool,
 ) -> None:
-    """Refuse what cannot be read or written, before anything is measured.
+    """Refuse what cannot be asked, read or written, before anything is measured.
 
     Raises:
         ToolkitError: something is in the way of an output, or there is no such run.
     """
     from toolkit.card.writer import check_card
 
+    if "suspects" in gates and not runs:
+        raise ToolkitError("--fail-on", "asks for suspects, and no run is asked", "add --suspects RUN")
     if out is not None:
         check_card(out, source.root, overwrite=overwrite)
     if report is not None:

@@ -117,6 +117,7 @@ def test_several_runs_are_one_list(data: Path, tmp_path: Path, monkeypatch: pyte
     ("file", "text", "told"),
     [
         ("metrics.json", None, "has no metrics.json: it did not go to its end"),
+        ("images.csv", None, "does not say which images it saw"),
         ("images.csv", "key,subset,sha256\nother,test,0\n", "was trained on images of other names"),
         ("images.csv", f"key,subset,sha256\n{DENT},test,0\n", "was trained on other images"),
         ("out_of_fold.csv", f"key,subset,p_good\n{DENT},test,1\n", "has no probabilities"),
