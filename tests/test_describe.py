@@ -252,6 +252,9 @@ def test_suspects_from_a_run_to_a_page(dataset: Path, tmp_path: Path) -> None:
     shown = defectkit("view", dataset, "--suspects", out / "suspects.csv", "--out", tmp_path / "gallery")
     assert shown.status == 0
     assert json.loads((tmp_path / "gallery/manifest.json").read_text())["suspicious"]
+    asked = ("view", dataset, "--suspects", out / "suspects.csv", "--out", tmp_path / "worst", "--limit", "1")
+    assert defectkit(*asked).status == 0
+    assert '"part/test/dent/000"' in (tmp_path / "worst/data/index.js").read_text()
     assert defectkit("view", make_dataset(tmp_path / "b", "other"), "--suspects", out / "suspects.csv").status == 2
 
 

@@ -85,7 +85,7 @@ def view(
     Args:
         path: a dataset root, a label tree, or a folder of trees, of which the one that tells the most is shown.
         out: folder of the gallery; by default the name of `path` and "-gallery", in the current folder.
-        limit: show an even sample of this many images over classes and subsets.
+        limit: show so many images: an even sample over classes and subsets, with `suspects` the most suspicious.
         against: the source of a tree, or a list of several; by default what its manifest names.
         categories: show these products only.
         sheet: also draw a contact sheet, a PNG.

@@ -41,7 +41,7 @@ _Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the gallery; by default PATH's name and -gallery.")
 ]
 _Limit = Annotated[
-    int | None, typer.Option(metavar="N", help="Only N images, an even sample over classes and subsets.")
+    int | None, typer.Option(metavar="N", help="Only N images: an even sample, with --suspects the most suspicious.")
 ]
 _Sheet = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="Also draw a contact sheet, an even sample of 24 (or N).")
