@@ -36,7 +36,7 @@ class Evidence:
 
     Attributes:
         key: of the image.
-        kind: "class", "score", "mask", "object" or "copy"; several witnesses of one kind are averaged.
+        kind: "class", "score", "mask", "object", "found" or "copy"; several witnesses of one kind are averaged.
         score: 0 to 1.
         suggested: class that it speaks for.
         why: in words.

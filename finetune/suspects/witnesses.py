@@ -6,27 +6,30 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
+from converters.formats.base import Settings
 from converters.sources import Member
 from finetune.engine.facts import ClassFacts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import IMAGES, Run
+from finetune.suspects.detections import FoundObject, detection_doubts
 from finetune.suspects.evidence import Evidence, class_doubts, mask_doubt, score_doubts
 from toolkit.aliases import Progress
 from toolkit.dataset.samples import GOOD, image_class
 from toolkit.errors import ToolkitError
 from toolkit.files.digests import file_digest
-from toolkit.files.typed import Finite, Row, read_rows
+from toolkit.files.typed import Finite, Record, Row, Share, checked, parse_json, read_json, read_rows
+from toolkit.geometry.labels import Box
 
-__all__ = ["CLASSIFIERS", "DETECTORS", "SEGMENTERS", "Testimony", "hear"]
+__all__ = ["Testimony", "hear"]
 
-CLASSIFIERS = ("classifier", "longtail")
-DETECTORS = ("patchcore", "vae")
-SEGMENTERS = ("sam",)
-"""Learners whose runs can be asked."""
+# Learners by what their runs say.
+_CLASSIFIERS, _DETECTORS = ("classifier", "longtail"), ("patchcore", "vae")
+_SEGMENTERS, _FINDERS = ("sam",), ("yolo-world",)
 
 _REMEDY = "train again"
 _TINY = 0.02  # of the longer side: a mask that would have to move by less is not said to lie wrong
@@ -64,6 +67,28 @@ class _Predicted(Row):
     subset: str
 
 
+class _Image(Record):
+    id: int
+    key: str
+
+
+class _Category(Record):
+    id: int
+    name: str
+
+
+class _Truth(Record):
+    images: list[_Image]
+    categories: list[_Category]
+
+
+class _Result(Record):
+    image_id: int
+    category_id: int
+    bbox: Annotated[list[Finite | int], Field(min_length=4, max_length=4)]
+    score: Share | int
+
+
 class _CutOut(Row):
     key: str
     subset: str
@@ -75,24 +100,26 @@ def hear(run: Run, members: Mapping[str, Member], load: Load, progress: Progress
     """What a finished run says of the labels of some images.
 
     Args:
-        run: of a learner that can be asked.
+        run: of any learner.
         members: key -> image with its label.
         load: makes of a run what predicts an image file.
         progress: called with (images done, images) where the run's model has to look at them.
 
     Raises:
-        ToolkitError: the run is not finished or damaged, is of another learner, or of other images.
+        ToolkitError: the run is not finished or damaged, of an unknown learner, or of other images.
     """
-    known = (*CLASSIFIERS, *DETECTORS, *SEGMENTERS)
+    known = (*_CLASSIFIERS, *_DETECTORS, *_SEGMENTERS, *_FINDERS)
     if run.learner not in known:
         raise ToolkitError(run.root, f"is a run of {run.learner}", f"name a run of {', '.join(known)}")
     if not run.finished:
         raise ToolkitError(run.root, "has no metrics.json: it did not go to its end", "train it with --resume")
     seen, notes = _same_images(run, members)
-    if run.learner in CLASSIFIERS:
+    if run.learner in _CLASSIFIERS:
         return _of_classifier(run, seen, members, notes)
-    if run.learner in SEGMENTERS:
+    if run.learner in _SEGMENTERS:
         return _of_segmenter(run, seen, notes)
+    if run.learner in _FINDERS:
+        return _of_finder(run, seen, members, notes)
     return _of_detector(run, seen, members, load, notes, progress)
 
 
@@ -175,6 +202,40 @@ def _of_segmenter(run: Run, seen: Mapping[str, str], notes: list[str]) -> Testim
         evidence.append(Evidence(key, "object", score, "", why))
     notes.append(f"{run.root}: says something of the {len(least)} test image(s) with masks")
     return Testimony(tuple(evidence), len(least), None, tuple(notes))
+
+
+def _of_finder(run: Run, seen: Mapping[str, str], members: Mapping[str, Member], notes: list[str]) -> Testimony:
+    """Objects that are found in test images where none of their class is labelled."""
+    file, truth = run.root / "predictions.json", read_json(run.root / "truth.json", _Truth, _REMEDY)
+    keys = {one.id: one.key for one in truth.images}
+    names = {one.id: one.name for one in truth.categories}
+    labelled = {key: _boxes(members[key]) for key in keys.values() if key in seen}
+    told = [checked(_Result, one, file, _REMEDY) for one in _listed(file)]
+    if any(one.image_id not in keys or one.category_id not in names for one in told):
+        raise ToolkitError(file, "tells of other images or classes than truth.json", _REMEDY)
+    found = [
+        FoundObject(keys[one.image_id], names[one.category_id], (x, y, x + width, y + height), one.score)
+        for one in told
+        for x, y, width, height in [one.bbox]
+    ]
+    evidence = detection_doubts(found, labelled, run.learner)
+    notes.append(f"{run.root}: says something of its {len(evidence)} test image(s)")
+    return Testimony(tuple(evidence), len(evidence), None, tuple(notes))
+
+
+def _listed(file: Path) -> list[object]:
+    told = parse_json(file, _REMEDY)
+    if not isinstance(told, list):
+        raise ToolkitError(file, "is not in COCO's results form", _REMEDY)
+    return told
+
+
+def _boxes(member: Member) -> list[tuple[str, Box]]:
+    """Class and box of each labelled object; none where the labels are at fault, which the card lists."""
+    try:
+        return [(one.label, one.bbox) for one in member.read(Settings(())).image.instances]
+    except ToolkitError:
+        return []
 
 
 def _of_detector(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from toolkit import load_dataset
 
-__all__ = ["CLASSES", "classifier_run", "detector_run", "segmenter_run"]
+__all__ = ["CLASSES", "classifier_run", "detector_run", "finder_run", "segmenter_run"]
 
 CLASSES = ("good", "dent", "scratch")
 
@@ -56,4 +56,19 @@ def segmenter_run(out: Path, data: Path, overlaps: Mapping[str, float]) -> Path:
         if sample.masks:
             lines.append(f"{sample.key},test,0,{sample.defect},{overlaps.get(sample.key, 0.9)}")
     (run / "predictions.csv").write_text("\n".join(lines) + "\n")
+    return run
+
+
+def finder_run(out: Path, data: Path, found: Sequence[tuple[str, str, list[int], float]]) -> Path:
+    """A YOLO-World that found so much: key, class, box x y w h, score."""
+    run = _run(out, data, "yolo-world", ())
+    keys, names = [sample.key for sample in load_dataset(data)], CLASSES[1:]
+    images = [{"id": number, "key": key} for number, key in enumerate(keys, 1)]
+    categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+    (run / "truth.json").write_text(json.dumps({"images": images, "annotations": [], "categories": categories}))
+    results = [
+        {"image_id": keys.index(key) + 1, "category_id": names.index(label) + 1, "bbox": box, "score": score}
+        for key, label, box, score in found
+    ]
+    (run / "predictions.json").write_text(json.dumps(results))
     return run

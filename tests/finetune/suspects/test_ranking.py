@@ -12,10 +12,11 @@ from finetune.engine.prediction import Prediction
 from finetune.suspects import ranking
 from finetune.suspects.ranking import find_suspects
 from tests.commands import HEIGHT, WIDTH, make_dataset, picture, save
-from tests.finetune.suspects.made_runs import classifier_run, detector_run, segmenter_run
+from tests.finetune.suspects.made_runs import classifier_run, detector_run, finder_run, segmenter_run
 from toolkit.errors import ToolkitError
 
 DENT, SCRATCH = "part/test/dent/000", "part/test/scratch/001"
+DEFECTS = [f"part/test/{name}/{n:03}" for name, count in (("dent", 2), ("scratch", 3)) for n in range(count)]
 
 
 @pytest.fixture
@@ -134,9 +135,24 @@ def test_what_is_refused(data: Path, tmp_path: Path, file: str, text: str | None
         find_suspects(data, run, copies=())
 
 
-def test_a_learner_that_cannot_be_asked(data: Path, tmp_path: Path) -> None:
-    run = detector_run(tmp_path / "run", data)
-    environment = run / "environment.json"
-    environment.write_text(environment.read_text().replace("patchcore", "yolo-world"))
-    with pytest.raises(ToolkitError, match="is a run of yolo-world; name a run of classifier"):
+def test_objects_that_a_detector_finds_and_nobody_labelled(data: Path, tmp_path: Path) -> None:
+    # Each defect where it is labelled, one more in a good image, and a dent that is called a scratch.
+    labels = {key: "scratch" if key == DENT else key.split("/")[2] for key in DEFECTS}
+    found = [(key, label, [2, 3, 9, 6], 0.9) for key, label in labels.items()]
+    found += [("part/test/good/000", "dent", [4, 4, 8, 8], 0.9), ("part/test/good/001", "dent", [4, 4, 8, 8], 0.01)]
+    told = find_suspects(data, finder_run(tmp_path / "run", data, found), copies=())
+    assert {one.key: one.suggested for one in told.doubtful} == {"part/test/good/000": "dent", DENT: "scratch"}
+    assert "yolo-world finds a dent where nothing is labelled (0.90; x 4 to 12, y 4 to 12)" in {
+        one.why for one in told.doubtful
+    }
+    assert any(one.why.startswith("yolo-world finds a scratch where a dent is labelled") for one in told.doubtful)
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '[{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}]', "[5]"]
+)
+def test_detections_that_are_none(data: Path, tmp_path: Path, text: str) -> None:
+    run = finder_run(tmp_path / "run", data, [])
+    (run / "predictions.json").write_text(text)
+    with pytest.raises(ToolkitError, match="predictions.json"):
         find_suspects(data, run, copies=())
