@@ -154,5 +154,13 @@ def test_objects_that_a_detector_finds_and_nobody_labelled(data: Path, tmp_path:
 def test_detections_that_are_none(data: Path, tmp_path: Path, text: str) -> None:
     run = finder_run(tmp_path / "run", data, [])
     (run / "predictions.json").write_text(text)
-    with pytest.raises(ToolkitError, match="predictions.json"):
+    with pytest.raises(ToolkitError, match=r"predictions\.json"):
+        find_suspects(data, run, copies=())
+
+
+def test_a_learner_that_nobody_knows(data: Path, tmp_path: Path) -> None:
+    run = detector_run(tmp_path / "run", data)
+    environment = run / "environment.json"
+    environment.write_text(environment.read_text().replace("patchcore", "oracle"))
+    with pytest.raises(ToolkitError, match="is a run of oracle; name a run of classifier"):
         find_suspects(data, run, copies=())
