@@ -231,7 +231,9 @@ def test_the_real_bottle_sample(mvtec_root: Path) -> None:
     assert "note: bottle: no train folder" in outcome.err
 
 
-def test_suspects_from_a_run_to_a_page(dataset: Path, tmp_path: Path) -> None:
+def test_suspects_from_a_run_to_a_page(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("toolkit.card.writer", "converters.viewing.report"):
+        monkeypatch.setattr(f"{module}.draw_plots", lambda card: {})
     run = classifier_run(tmp_path / "run", dataset, {"part/test/dent/000": "good"})
     out, report = tmp_path / "card", tmp_path / "report.html"
     asked = ("describe", dataset, "--suspects", run, "--out", out, "--report", report, "--fail-on", "suspects,leaks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,14 @@ from toolkit.dataset.suspects import Suspect
 from toolkit.errors import ToolkitError
 
 HOSTILE = "<b>dent&"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_plots() -> Iterator[None]:
+    """Plots take the most time, and are tested where they are drawn: one stands for all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("converters.viewing.report.draw_plots", lambda card: {"classes.png": b"a plot"})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +77,7 @@ def test_a_label_tree_without_images_and_without_faults(tmp_path: Path) -> None:
     write_report(describe_dataset(source.dataset, labels=source.reader), source, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert "data:image/jpeg" not in text
-    assert "Areas of the defects" in text
+    assert "Images of each class" in text
 
 
 @pytest.mark.parametrize(
