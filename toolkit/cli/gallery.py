@@ -115,6 +115,7 @@ def _places(method: _Map) -> Places:
 
 
 def _print_json(report: GalleryReport, views: Views, sheet: Path | None) -> None:
+    chart = _map_of(report, views)
     print_json(
         {
             "index": str(report.index),
@@ -128,9 +129,16 @@ def _print_json(report: GalleryReport, views: Views, sheet: Path | None) -> None
             "problems": report.problems,
             "min_iou": report.min_iou,
             "sheet": None if sheet is None else str(sheet),
+            **({} if chart is None else {"map": str(chart)}),
             "notes": views.notes,
         }
     )
+
+
+def _map_of(report: GalleryReport, views: Views) -> Path | None:
+    """The map beside a gallery, if there is one."""
+    placed = any(item.place is not None for item in views.items)
+    return report.index.with_name("map.html") if placed else None
 
 
 def _print_text(report: GalleryReport, views: Views, sheet: Path | None) -> None:
@@ -142,8 +150,8 @@ def _print_text(report: GalleryReport, views: Views, sheet: Path | None) -> None
     if sheet is not None:
         say(f"sheet     {sheet}")
     say(f"gallery   {report.index}: open it in a browser")
-    if any(item.place is not None for item in views.items):
-        say(f"map       {report.index.with_name('map.html')}")
+    if (chart := _map_of(report, views)) is not None:
+        say(f"map       {chart}")
     print_notes(views.notes)
 
 
