@@ -224,7 +224,7 @@ def predict(
     opened = Run(shared_path(opened.root, cluster), opened.learner, opened.threshold)
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
-    tell_depth(files)
+    tell_depth(opened, files)
     with staging(out) as stage:
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"

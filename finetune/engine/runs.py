@@ -289,6 +289,8 @@ def open_run(root: str | Path, learner: str | None = None) -> Run:
 def read_config(run: Run, kind: type[Config]) -> Config:
     """The settings of a run, those of older versions under the names that they have today.
 
+    A run that names no range of deep images was trained on such as are scaled each by its own.
+
     Raises:
         ToolkitError: they are not those of such a learner.
     """
@@ -296,6 +298,7 @@ def read_config(run: Run, kind: type[Config]) -> Config:
     given = read_settings(file)
     if _is_older(run):
         given = in_todays_words(kind, given)
+    given.setdefault("depth", "each")
     return parse_config(kind, given, dict.fromkeys(given, str(file)))
 
 

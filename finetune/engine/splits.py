@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import LayoutLike, Source, SourceLike, open_source
+from finetune.engine.config import Depth
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, load_split, read_split, split_dataset
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -92,6 +93,7 @@ class ImageRecords:
         notes: what a user should know of the split.
         source: what their labels are read from; None for examples that were made by hand.
         digests: key -> SHA-256 of the file, once they were looked at: of these and of images that no subset has.
+        depth: by what images of more than 8 bits are scaled, once they were looked at; as `LearnerConfig.depth`.
     """
 
     root: Path
@@ -100,6 +102,7 @@ class ImageRecords:
     notes: tuple[str, ...] = ()
     source: Source | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    depth: Depth = "each"
 
     def subset(self, name: str) -> list[ImageRecord]:
         """The examples of one subset, sorted by key."""

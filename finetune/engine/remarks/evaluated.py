@@ -43,7 +43,7 @@ def evaluated_examples(
         ToolkitError: the data is at fault, or is not as it was, or the run was trained on all of it.
     """
     source, chosen = _chosen(run, data, opened, layout)
-    tell_depth(one.image for one in chosen)
+    tell_depth(run, (one.image for one in chosen))
     return source, chosen
 
 

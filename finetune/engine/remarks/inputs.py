@@ -7,9 +7,8 @@ read, evenly spread, so that the look takes seconds whatever the number of image
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -17,6 +16,7 @@ from typing import TypeVar
 from converters.formats.base import Settings
 from converters.sources import Member
 from finetune.engine.config import LearnerConfig
+from finetune.engine.remarks.depth import decide_depth, depth_notes
 from finetune.engine.remarks.effects import unused_settings
 from finetune.engine.remarks.objects import object_notes
 from finetune.engine.remarks.seen import SEEN, named
@@ -26,12 +26,11 @@ from toolkit.dataset.samples import COMBINED, GOOD
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.digests import file_digest
 from toolkit.files.parallel import ordered_map
-from toolkit.imaging.images import ImageHeader, depth_of, read_header, read_image
+from toolkit.imaging.images import ImageHeader, read_header, read_image
 
 __all__ = ["check_inputs"]
 
 _BYTE = 8  # bits
-_MOST_DECODED = 24  # deep images, for the range that they use
 _LONG = 2.0  # times as long as wide, from where on a square is another shape
 _MOST_LISTED = 10  # files that are left out, each in a note of its own
 
@@ -55,8 +54,8 @@ def check_inputs(examples: ImageRecords, config: LearnerConfig) -> ImageRecords:
         config: its settings.
 
     Returns:
-        The same with hashes of the files, and with notes, which are told at once too; less those that are at fault,
-        where `on_problem` is "skip".
+        The same with hashes of the files, the range of deep images, and with notes, which are told at once too; less
+        those that are at fault, where `on_problem` is "skip".
 
     Raises:
         BadInputError: files are at fault; all of them.
@@ -67,20 +66,16 @@ def check_inputs(examples: ImageRecords, config: LearnerConfig) -> ImageRecords:
     if problems and config.on_problem == "fail":
         raise BadInputError(dict.fromkeys(problems))
     kept = replace(examples, examples=tuple(one for one in examples.examples if one.key not in faulty))
-    notes = [*_left_out(problems, len(faulty)), *_shape_notes(kept, looked, config), *_depth_notes(kept, looked)]
+    deep = _deep(kept, looked)
+    depth = decide_depth(deep, config)
+    notes = [*_left_out(problems, len(faulty)), *_shape_notes(kept, looked, config)]
+    notes += [*depth_notes(deep, len(kept.examples), depth, config)]
     notes += [*object_notes(kept, config, {key: one.header for key, one in looked.items()})]
     notes += [*_class_notes(kept, config), *_twin_notes(kept, looked), *_setting_notes(kept, config)]
     for note in notes:
         tell("note", note)
     digests = {key: one.digest for key, one in looked.items() if one.digest}
-    return replace(kept, notes=(*kept.notes, *notes), digests=digests)
-
-
-def _evenly(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of some items, evenly spread over them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[index * len(items) // most] for index in range(most)]
+    return replace(kept, notes=(*kept.notes, *notes), digests=digests, depth=depth)
 
 
 def _look_at_all(examples: ImageRecords, config: LearnerConfig) -> dict[str, _Looked]:
@@ -151,28 +146,10 @@ def _shape_notes(examples: ImageRecords, looked: Mapping[str, _Looked], config: 
     )
 
 
-def _depth_notes(examples: ImageRecords, looked: Mapping[str, _Looked]) -> Iterator[str]:
-    """Of images of more bits than are used, and of what range of them is."""
+def _deep(examples: ImageRecords, looked: Mapping[str, _Looked]) -> list[ImageRecord]:
+    """The images of more bits than are used."""
     headers = [(one, looked[one.key].header) for one in examples.examples]
-    deep = [(one, header.bits) for one, header in headers if header is not None and header.bits > _BYTE]
-    if not deep:
-        return
-    ranges: Counter[int] = Counter()
-    decoded = _evenly(deep, _MOST_DECODED)
-    for one, _ in decoded:
-        with suppress(ToolkitError):
-            ranges[depth_of(one.image)] += 1
-    bits = max(bits for _, bits in deep)
-    told = f"{len(deep)} of {len(examples.examples)} images have {bits} bits a channel: 8 of them are used"
-    if len(ranges) == 1:
-        told += f", the highest of the {min(ranges)} that their values take"
-    elif ranges:
-        each = ", ".join(f"{number} of {bits} bits" for bits, number in sorted(ranges.items()))
-        told += (
-            f"; of {len(decoded)} looked at their values take {each}, and each image is scaled by its own, so that one "
-            "brightness is not the same in all: store them in one range"
-        )
-    yield told
+    return [one for one, header in headers if header is not None and header.bits > _BYTE]
 
 
 def _class_notes(examples: ImageRecords, config: LearnerConfig) -> Iterator[str]:
