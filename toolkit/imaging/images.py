@@ -29,6 +29,7 @@ from toolkit.imaging.orientation import (
     turn,
 )
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_extent, check_png, encode_rgb_png
+from toolkit.imaging.tiff import check_photo_values
 
 __all__ = [
     "ImageHeader",
@@ -235,6 +236,7 @@ def _read_deep(path: Path) -> npt.NDArray[np.integer]:
         return held
     data = read_file(path)
     check_whole(path, data)
+    check_photo_values(path, data)
     pixels = decode(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         pixels = decode(path, data, cv2.IMREAD_COLOR)
