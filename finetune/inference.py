@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -151,6 +151,7 @@ def evaluate(
     max_escape: float | str | None = None,
     promise: str | None = None,
     layout: LayoutLike = None,
+    on_problem: Literal["fail", "skip"] = "fail",
     notes: list[str] | None = None,
 ) -> Row:
     """Evaluate the best checkpoint of a run.
@@ -165,6 +166,8 @@ def evaluate(
             was neither trained nor tested on: those of val, or held out.
         promise: of such a share: "expected" (None) keeps it on average, "sure" with 95 % confidence.
         layout: of `data`; as that of the training, or found by itself, if None.
+        on_problem: "fail" stops at images or labels at fault; "skip" leaves them out, and says so in the notes. A run
+            that was trained with "skip" does without those of its own data anyway.
         notes: gets what there is to know of the figures, such as which images they are of.
 
     Returns:
@@ -177,7 +180,7 @@ def evaluate(
     if layout is not None and place is None:
         raise ToolkitError("--layout", "is of other data, and none is named", "name DATA, or leave it out")
     wanted = Wanted(threshold, max_false_reject, max_escape, promise)
-    opened, promised = choose_threshold(opened, wanted, place)
+    opened, promised = choose_threshold(replace(opened, on_problem=on_problem), wanted, place)
     source = place if place is None or layout is None else open_source(place, layout)
     told = nullcontext() if notes is None else listening(partial(_keep_note, notes))
     with told:

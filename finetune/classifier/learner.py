@@ -101,7 +101,7 @@ def train(
     module = ClassifierModule(backbone, config, train_set.labels)
     tested = "test" if examples.subset("test") else "val" if examples.subset("val") else "train"
     facts = _facts(examples, chosen, backbone, config, tested)
-    facts["digests"] = examples.digests
+    facts |= {"digests": examples.digests, "labels": examples.labels}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run

@@ -2,7 +2,7 @@
 
 RUN/config.yaml        every setting, resolved
 RUN/environment.json   schema, learner, data, hash of the split, weights and their hash, versions, device
-RUN/images.csv         a row for each image of the data: its subset, and the hash of its file
+RUN/images.csv         a row for each image of the data: its subset, the hash of its file, and its label
 RUN/log.csv            a row for each epoch
 RUN/checkpoints/       last.* and best.*
 RUN/predictions.csv    a row for each image
@@ -76,11 +76,13 @@ class Run:
         root: the folder.
         learner: name of the learner, for instance "classifier".
         threshold: of the score of an image, to be used instead of the run's own; None for its own.
+        on_problem: whether images at fault are left out where it is evaluated: "skip", or "fail".
     """
 
     root: Path
     learner: str
     threshold: float | None = None
+    on_problem: str = "fail"
 
     @property
     def checkpoints(self) -> Path:
@@ -199,6 +201,7 @@ def start_run(
     data: Path,
     resume: bool = False,
     digests: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
     **facts: object,
 ) -> Run:
     """Make a run directory, or take up an unfinished one.
@@ -211,6 +214,7 @@ def start_run(
         data: where they are.
         resume: go on with a run of the same settings and images.
         digests: key -> SHA-256 of the file, of these images and of those of the data that are left out.
+        labels: key -> class of these images.
         facts: further members of environment.json, for instance weights_sha256.
 
     Raises:
@@ -225,8 +229,9 @@ def start_run(
     write_whole(out / "config.yaml", settings.encode())
     told = {"images": len(subsets), "split_sha256": digest, **facts}
     if digests:
-        seen = [{"key": key, "subset": subsets.get(key, _LEFT_OUT), "sha256": digests[key]} for key in sorted(digests)]
-        write_whole(out / IMAGES, csv_bytes(seen))
+        known = ((key, subsets.get(key, _LEFT_OUT), (labels or {}).get(key, "")) for key in sorted(digests))
+        rows = [{"key": key, "subset": subset, "sha256": digests[key], "label": label} for key, subset, label in known]
+        write_whole(out / IMAGES, csv_bytes(rows))
     write_json(out / "environment.json", {**_about(learner, data), **told})
     run.checkpoints.mkdir(exist_ok=True)
     run.plots.mkdir(exist_ok=True)

@@ -99,6 +99,7 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
         config,
         subsets=examples.subsets,
         digests=examples.digests,
+        labels=examples.labels,
         data=data,
         resume=resume,
         **_facts(examples, chosen, tail, backbone, config),

@@ -86,7 +86,7 @@ def train(
     views = _views(good, config)
     budget = plan_budget(config, len(good.train) * VIEWS[views], features.side, features.dims)
     facts = _facts(examples, good, config, backbone, device, budget, features) | {"augment": views}
-    facts["digests"] = examples.digests
+    facts |= {"digests": examples.digests, "labels": examples.labels}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run

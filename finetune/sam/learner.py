@@ -89,7 +89,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         notes=[*examples.notes, *chosen.notes],
     )
     numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
-    facts |= {"instances": numbers, "digests": examples.digests}
+    facts |= {"instances": numbers, "digests": examples.digests, "labels": examples.labels}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -140,7 +140,8 @@ def evaluate(run: Run, data: SourceLike | None = None) -> Row:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    source, tested = evaluated_examples(run, data, lambda place: open_as_told(place, config), layout=config.layout)
+    opened = partial(open_as_told, config=config)
+    source, tested = evaluated_examples(run, data, opened, layout=config.layout, masked=True)
     images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
         raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")

@@ -79,7 +79,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     if views == "auto":
         views = "turn" if has_random_pose(good.train, config.seed, depth=config.bits) else "none"
     facts = _facts(examples, good, config, began, device) | {"augment": views}
-    facts["digests"] = examples.digests
+    facts |= {"digests": examples.digests, "labels": examples.labels}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run

@@ -223,6 +223,7 @@ def evaluate(
     max_false_reject: _MaxFalseReject = None,
     max_escape: _MaxEscape = None,
     promise: _Promise = None,
+    on_problem: OnProblemOpt = OnProblem.fail,
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:
@@ -237,7 +238,7 @@ def evaluate(
         "promise": promise,
     }
     with told_at_once(None, quiet=True) as notes:
-        metrics = opened.evaluate(data, layout=layout, **wanted)
+        metrics = opened.evaluate(data, layout=layout, on_problem=on_problem.value, **wanted)
     if as_json:
         print_json({"run": str(run), "learner": opened.learner, "metrics": metrics, "notes": notes})
     else:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from converters.formats.base import Settings
-from converters.sources import Member
+from converters.sources import Member, Source
 from finetune.engine.config import LearnerConfig
 from finetune.engine.remarks.depth import decide_depth, depth_notes
 from finetune.engine.remarks.effects import unused_settings
@@ -28,7 +28,7 @@ from toolkit.files.digests import file_digest
 from toolkit.files.parallel import ordered_map
 from toolkit.imaging.images import ImageHeader, read_header, read_image
 
-__all__ = ["check_inputs"]
+__all__ = ["check_inputs", "left_out", "without_faults"]
 
 _BYTE = 8  # bits
 _LONG = 2.0  # times as long as wide, from where on a square is another shape
@@ -68,7 +68,7 @@ def check_inputs(examples: ImageRecords, config: LearnerConfig) -> ImageRecords:
     kept = replace(examples, examples=tuple(one for one in examples.examples if one.key not in faulty))
     deep = _deep(kept, looked)
     depth = decide_depth(deep, config)
-    notes = [*_left_out(problems, len(faulty)), *_shape_notes(kept, looked, config)]
+    notes = [*left_out(problems, len(faulty)), *_shape_notes(kept, looked, config)]
     notes += [*depth_notes(deep, len(kept.examples), depth, config)]
     notes += [*object_notes(kept, config, {key: one.header for key, one in looked.items()})]
     notes += [*_class_notes(kept, config), *_twin_notes(kept, looked), *_setting_notes(kept, config)]
@@ -87,11 +87,32 @@ def _look_at_all(examples: ImageRecords, config: LearnerConfig) -> dict[str, _Lo
         others = (sample for sample in examples.source.dataset if sample.kind != "unlabelled")
         every |= {sample.key: sample.image for sample in others if sample.key not in used}
         if config.on_problem == "skip":
-            wanted = {member.sample.key: member for member in examples.source.members if member.sample.key in used}
+            wanted = _members(examples.source, used)
     records = [ImageRecord(key, image, "", "", "train" if key in used else "") for key, image in every.items()]
     look = partial(_look, members=wanted, masked=config.learns == "instances")
     found = ordered_map(look, records, workers=os.cpu_count() or 1)
     return dict(zip(every, found, strict=True))
+
+
+def without_faults(examples: Sequence[ImageRecord], source: Source, *, masked: bool) -> list[ImageRecord]:
+    """Images less those that are at fault, they or their labels; which is told.
+
+    Args:
+        examples: the images.
+        source: of their labels.
+        masked: whether one without masks is at fault.
+    """
+    members = _members(source, {one.key for one in examples})
+    look = partial(_look, members=members, masked=masked)
+    looked = ordered_map(look, [replace(one, subset="test") for one in examples], workers=os.cpu_count() or 1)
+    faults = {one.key: found.problems for one, found in zip(examples, looked, strict=True) if found.problems}
+    for note in left_out([problem for found in faults.values() for problem in found], len(faults)):
+        tell("note", note)
+    return [one for one in examples if one.key not in faults]
+
+
+def _members(source: Source, keys: Container[str]) -> dict[str, Member]:
+    return {member.sample.key: member for member in source.members if member.sample.key in keys}
 
 
 def _look(one: ImageRecord, members: Mapping[str, Member], masked: bool) -> _Looked:
@@ -116,7 +137,8 @@ def _look(one: ImageRecord, members: Mapping[str, Member], masked: bool) -> _Loo
     return _Looked(header, digest, tuple(dict.fromkeys(problems)))
 
 
-def _left_out(problems: Sequence[Problem], images: int) -> Iterator[str]:
+def left_out(problems: Sequence[Problem], images: int) -> Iterator[str]:
+    """Notes on images that are left out, and why."""
     if problems:
         yield f"{images} image(s) at fault are left out"
     for one in problems[:_MOST_LISTED]:
