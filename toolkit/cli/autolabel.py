@@ -33,7 +33,9 @@ _Words = Annotated[
 ]
 _Confidence = Annotated[
     float | None,
-    typer.Option(metavar="C", help="Least score; by default 0.25, with patchcore and vae 0.5, their own threshold."),
+    typer.Option(
+        metavar="C", help="Scores above it are found; by default 0.25, with patchcore and vae 0.5, their own threshold."
+    ),
 ]
 _Formats = Annotated[str, typer.Option("--to", metavar="FORMAT[,FORMAT...]", help="Formats of the labels.")]
 _Against = Annotated[
