@@ -17,7 +17,7 @@ from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
 from finetune.engine.remarks.depth import tell_depth
 from finetune.engine.remarks.telling import listening
-from finetune.engine.runs import Row, Run, open_run, read_metrics
+from finetune.engine.runs import Row, Run, open_run, plain_figures, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
 from finetune.thresholds import Wanted, choose_threshold, with_threshold
@@ -171,7 +171,7 @@ def evaluate(
         notes: gets what there is to know of the figures, such as which images they are of.
 
     Returns:
-        As metrics.json.
+        As metrics.json; None is a figure that could not be had, such as a rate of images that are not there.
 
     Raises:
         ToolkitError: the run or the data are at fault, or such a threshold cannot be promised.
@@ -184,7 +184,7 @@ def evaluate(
     source = place if place is None or layout is None else open_source(place, layout)
     told = nullcontext() if notes is None else listening(partial(_keep_note, notes))
     with told:
-        return {**find_learner(opened.learner).evaluate(opened, source), **promised}
+        return plain_figures({**find_learner(opened.learner).evaluate(opened, source), **promised})
 
 
 def _keep_note(notes: list[str], kind: str, text: str) -> None:

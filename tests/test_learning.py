@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import finetune
 from tests.commands import ROOT, defectkit, make_dataset
 from toolkit import write_product
 
@@ -79,6 +80,19 @@ def test_a_batch_with_a_faulty_file_is_judged_without_it_where_that_is_asked_for
         "1 image(s) at fault are left out",
         f"left out: {broken}: the file is empty (0 bytes)",
     ]
+
+
+def test_a_figure_that_cannot_be_had_is_a_dash(runs: list[Path], tmp_path: Path) -> None:
+    """As null in metrics.json, of a batch without a good image."""
+    batch = write_product(tmp_path, image_size=64, per_class=1, train_good=1, seed=1)
+    for path in batch.rglob("good/*.png"):
+        path.unlink()
+    outcome = defectkit("evaluate", runs[0], batch)
+    assert outcome.status == 0, outcome.err
+    (line,) = [line for line in outcome.out.splitlines() if line.split()[:1] == ["false_reject"]]
+    assert line.split() == ["false_reject", "-"]
+    assert "nan" not in outcome.out
+    assert finetune.evaluate(runs[0], batch)["false_reject"] is None
 
 
 def test_an_image_that_is_named_twice_is_predicted_once_and_said(

@@ -16,6 +16,7 @@ import csv
 import hashlib
 import inspect
 import io
+import math
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -46,6 +47,7 @@ __all__ = [
     "file_sha256",
     "holds_run",
     "open_run",
+    "plain_figures",
     "read_config",
     "read_metrics",
     "run_lock",
@@ -133,8 +135,8 @@ class Run:
         if not is_leader():
             return
         split = self.environment().get("split_sha256")
-        told = {name: _plain(value) for name, value in metrics.items()}
-        write_json(self.root / "metrics.json", {**told, "split_sha256": split, "seconds": round(seconds, 3)})
+        told = {**plain_figures(metrics), "split_sha256": split, "seconds": round(seconds, 3)}
+        write_json(self.root / "metrics.json", told)
 
     def log_rows(self) -> list[dict[str, str]]:
         """The rows of log.csv, one for each epoch; none where it is not there.
@@ -351,11 +353,9 @@ def csv_bytes(rows: Sequence[Mapping[str, Number]]) -> bytes:
     return text.getvalue().encode(errors="backslashreplace")
 
 
-def _plain(value: Number) -> Number:
-    """Numbers that JSON has: what is not finite is null."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
+def plain_figures(figures: Mapping[str, Number]) -> Row:
+    """Figures in numbers that JSON has: one that is not finite could not be had, and is None."""
+    return {name: None if isinstance(one, float) and not math.isfinite(one) else one for name, one in figures.items()}
 
 
 def _todays_facts(told: Mapping[str, Any]) -> JsonObject:
