@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.sources import LayoutLike, open_source
+from finetune.engine.facts import plain_figures
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
 from finetune.engine.remarks.depth import tell_depth
 from finetune.engine.remarks.telling import listening
-from finetune.engine.runs import Row, Run, open_run, plain_figures, read_metrics
+from finetune.engine.runs import Row, Run, open_run, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
 from finetune.learners import find_learner
 from finetune.thresholds import Wanted, choose_threshold, with_threshold

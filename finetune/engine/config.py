@@ -25,6 +25,7 @@ __all__ = [
     "LearnerConfig",
     "Normalization",
     "TrainedConfig",
+    "as_begun",
     "dump_config",
     "in_todays_words",
     "load_config",
@@ -209,6 +210,14 @@ def load_config(kind: type[Config], file: Path | None = None, settings: Sequence
     for setting in settings:
         sources[_put(given, setting)] = f"{_COMMAND_LINE} {setting}"
     return parse_config(kind, given, sources)
+
+
+def as_begun(config: Config, run: Path) -> Config:
+    """Settings of a run that may have begun: by what its deep images are scaled was decided then, and stays."""
+    file = run / "config.yaml"
+    if config.depth != "auto" or not file.is_file():
+        return config
+    return config.model_copy(update={"depth": read_settings(file).get("depth", "each")})
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, object]:

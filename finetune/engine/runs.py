@@ -16,7 +16,6 @@ import csv
 import hashlib
 import inspect
 import io
-import math
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -26,9 +25,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, parse_config, read_settings
+from finetune.engine.config import LearnerConfig, as_begun, dump_config, in_todays_words, parse_config, read_settings
 from finetune.engine.distributed import is_leader
-from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Owner, Row
+from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Owner, Row, plain_figures
 from finetune.engine.remarks.telling import listened_to, tell
 from toolkit import __version__
 from toolkit.aliases import JsonObject
@@ -47,7 +46,6 @@ __all__ = [
     "file_sha256",
     "holds_run",
     "open_run",
-    "plain_figures",
     "read_config",
     "read_metrics",
     "run_lock",
@@ -181,6 +179,8 @@ def run_lock(out: Path) -> AbstractContextManager[None]:
 def holds_run(train: Callable[Training, Run]) -> Callable[Training, Run]:
     """A training that turns away another one into the same run directory, its `out`, from its first line to its last.
 
+    What was decided for a run that it goes on with stays, as `as_begun` says.
+
     Raises:
         BusyError: another run writes there.
     """
@@ -188,8 +188,11 @@ def holds_run(train: Callable[Training, Run]) -> Callable[Training, Run]:
 
     @wraps(train)
     def held(*args: Training.args, **kwargs: Training.kwargs) -> Run:
-        with run_lock(signature.bind(*args, **kwargs).arguments["out"]):
-            return train(*args, **kwargs)
+        told = signature.bind(*args, **kwargs)
+        with run_lock(told.arguments["out"]):
+            if "config" in told.arguments:
+                told.arguments["config"] = as_begun(told.arguments["config"], told.arguments["out"])
+            return train(*told.args, **told.kwargs)
 
     return held
 
@@ -257,7 +260,10 @@ def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) ->
     """Refuse to go on with another run; one of an older version is brought up to date."""
     if found.learner != learner:
         raise ToolkitError(found.root, f"is a run of {found.learner}, not of {learner}", "choose another folder")
-    before, settings = dump_config(read_config(found, type(config))), dump_config(config)
+    made = read_config(found, type(config))
+    if made.depth == "auto":  # it is yet to be decided
+        made = made.model_copy(update={"depth": config.depth})
+    before, settings = dump_config(made), dump_config(config)
     if before != settings:
         changed = sorted(set(before.splitlines()) ^ set(settings.splitlines()))
         names = ", ".join(dict.fromkeys(line.partition(":")[0].strip() for line in changed))
@@ -351,11 +357,6 @@ def csv_bytes(rows: Sequence[Mapping[str, Number]]) -> bytes:
         writer.writeheader()
         writer.writerows(rows)
     return text.getvalue().encode(errors="backslashreplace")
-
-
-def plain_figures(figures: Mapping[str, Number]) -> Row:
-    """Figures in numbers that JSON has: one that is not finite could not be had, and is None."""
-    return {name: None if isinstance(one, float) and not math.isfinite(one) else one for name, one in figures.items()}
 
 
 def _todays_facts(told: Mapping[str, Any]) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -155,3 +156,15 @@ class TestRun:
     def test_evaluation_looks_at_them_alike(self, trained: tuple[Path, str]) -> None:
         found = load_run(trained[0]).evaluate()
         assert found["image_auroc"] == pytest.approx(load_run(trained[0]).metrics["image_auroc"])
+
+    def test_one_of_before_that_is_gone_on_with_keeps_what_it_had(
+        self, trained: tuple[Path, str], tmp_path: Path
+    ) -> None:
+        run, words = tmp_path / "run", [f"--set={name}={value}" for name, value in {**TINY["vae"], "epochs": 1}.items()]
+        shutil.copytree(trained[0], run)
+        (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("depth: 12\n", ""))
+        again = ("train", "vae", trained[0].parent / "data", "--out", run, "--resume", *words)
+        outcome = defectkit(*again)
+        assert outcome.status == 0, outcome.err
+        assert "each is scaled by the range that its own values take" in outcome.err
+        assert "begun with other settings (depth)" in defectkit(*again, "--set", "depth=12").err
