@@ -22,13 +22,13 @@ from unittest.mock import patch
 import torch
 
 from benchmarks.timing import environment
+from finetune.detection.data import open_detection_data, write_tree
+from finetune.detection.runtime import find_model
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, read_metrics, start_run
 from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.data import open_detection_data, write_tree
 from finetune.yolo_world.learner import text_features, train
 from finetune.yolo_world.prompts import TextEmbeddings
-from finetune.yolo_world.runtime import find_model
 from toolkit import load_dataset, write_product
 
 
@@ -105,7 +105,7 @@ class Beside:
 
 def beside_stock(data: Path, config: YoloWorldConfig, folder: Path, rounds: int) -> Beside:
     """Train with both in turn, with the same data, seed and text features; a first round warms up."""
-    from finetune.yolo_world.trainer import make_trainer, trainer_settings
+    from finetune.detection.trainer import make_trainer, trainer_settings
 
     found, source = open_detection_data(data, config), find_model(config.model, "default")
     table: TextEmbeddings = text_features(found, config, source)[0]

@@ -8,8 +8,15 @@ from toolkit.lazy import offer
 
 if TYPE_CHECKING:
     from finetune.yolo_world.config import YoloWorldConfig
-    from finetune.yolo_world.learner import LEARNER, evaluate, export_prompts, predict, train
-    from finetune.yolo_world.predictor import Detector, load_detector
+    from finetune.yolo_world.learner import (
+        LEARNER,
+        Detector,
+        evaluate,
+        export_prompts,
+        load_detector,
+        predict,
+        train,
+    )
 
 __all__ = [
     "LEARNER",
@@ -26,7 +33,6 @@ __getattr__, __dir__ = offer(
     __name__,
     {
         "config": ("YoloWorldConfig",),
-        "learner": ("LEARNER", "evaluate", "export_prompts", "predict", "train"),
-        "predictor": ("Detector", "load_detector"),
+        "learner": ("LEARNER", "Detector", "evaluate", "export_prompts", "load_detector", "predict", "train"),
     },
 )

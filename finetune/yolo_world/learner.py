@@ -15,6 +15,18 @@ from typing import Any
 import torch
 
 from converters.sources import SourceLike
+from finetune.detection.data import DetectionData, check_kind, open_detection_data, write_tree
+from finetune.detection.evaluation import (
+    LOWEST_SCORE,
+    MeasuredDetections,
+    measure_detector,
+    run_figures,
+)
+from finetune.detection.outcomes import MAP50
+from finetune.detection.plots import draw_detections
+from finetune.detection.predictor import Detector, load_detector, load_predictor
+from finetune.detection.remarks import about_zero
+from finetune.detection.runtime import ModelSource, find_model, read_ultralytics
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.exports import Exportable
@@ -34,19 +46,7 @@ from finetune.engine.shares import (
 from finetune.engine.splits import open_as_told
 from finetune.metrics.plots import draw_rates
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.data import DetectionData, check_kind, open_detection_data, write_tree
-from finetune.yolo_world.evaluation import (
-    LOWEST_SCORE,
-    MeasuredDetections,
-    measure_detector,
-    run_figures,
-)
-from finetune.yolo_world.outcomes import MAP50
-from finetune.yolo_world.plots import draw_detections
-from finetune.yolo_world.predictor import Detector, load_detector, load_predictor
 from finetune.yolo_world.prompts import TextEmbeddings, encode_phrases, write_table
-from finetune.yolo_world.remarks import about_zero
-from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from toolkit.aliases import Progress
 from toolkit.dataset.keys import file_name
 from toolkit.errors import ToolkitError
@@ -87,7 +87,7 @@ def train(
     source = find_model(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks)
     table, used = text_features(found, config, source)
-    from finetune.yolo_world.trainer import make_trainer, trainer_settings
+    from finetune.detection.trainer import make_trainer, trainer_settings
 
     trainer_settings(Run(out, NAME), config, source, out)  # which refuses devices that are not there
     facts = _facts(found, config, source, table) | {"encoder_used": used}
@@ -204,12 +204,12 @@ def _predict_share(
 
 
 def export(run: Run) -> Exportable:
-    """As `finetune.yolo_world.export.export_detector`.
+    """As `finetune.detection.export.export_detector`.
 
     Raises:
         ToolkitError: the run is at fault.
     """
-    from finetune.yolo_world.export import export_detector
+    from finetune.detection.export import export_detector
 
     return export_detector(run)
 
@@ -379,7 +379,7 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
     notes = [*run.environment().get("notes", []), *about_zero(rows)]
     run.note(notes=list(dict.fromkeys(notes)))
     if config.export == "onnx":
-        from finetune.yolo_world.export import export_onnx
+        from finetune.detection.export import export_onnx
 
         run.note(onnx=export_onnx(run, run.root / "model.onnx"))
     told = run_figures(measured, detector, config.confidence)

@@ -18,11 +18,12 @@ from pycocotools.cocoeval import COCOeval
 
 from converters import convert
 from converters.sources import read_labels
+from finetune.detection.data import labelled_images, open_detection_data
+from finetune.detection.evaluation import figures
+from finetune.detection.export import export_onnx
+from finetune.detection.runtime import read_ultralytics
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.metrics.detection import coco_truth
-from finetune.yolo_world.data import labelled_images, open_detection_data
-from finetune.yolo_world.evaluation import figures
-from finetune.yolo_world.export import export_onnx
 from finetune.yolo_world.learner import (
     LEARNER,
     YoloWorldConfig,
@@ -33,7 +34,6 @@ from finetune.yolo_world.learner import (
     train,
 )
 from finetune.yolo_world.prompts import read_table
-from finetune.yolo_world.runtime import read_ultralytics
 from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, three_subsets
 from toolkit.dataset.layouts import load_dataset

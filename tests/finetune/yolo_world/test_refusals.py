@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from converters import convert
+from finetune.detection.data import labelled_images, open_detection_data, write_tree
+from finetune.detection.export import export_onnx
+from finetune.detection.runtime import find_model, load_ultralytics, read_ultralytics
 from finetune.engine.runs import Run, open_run, start_run
 from finetune.metrics.detection import coco_truth
-from finetune.yolo_world.data import labelled_images, open_detection_data, write_tree
-from finetune.yolo_world.export import export_onnx
 from finetune.yolo_world.learner import evaluate, load_detector, text_features, train
 from finetune.yolo_world.prompts import HASH, TextEmbeddings, encode_phrases, write_table
-from finetune.yolo_world.runtime import find_model, load_ultralytics, read_ultralytics
 from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import make_data, settings
 from toolkit.dataset.layouts import load_dataset

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import torch
 
+from finetune.detection.data import open_detection_data, write_tree
+from finetune.detection.runtime import ModelSource, find_model, read_ultralytics
 from finetune.engine.runs import Run, open_run, read_metrics, start_run
 from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.data import open_detection_data, write_tree
 from finetune.yolo_world.learner import text_features, train
-from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
 from tests.finetune.yolo_world.detecting import SMALL, STOCK, make_data, settings, split_file
 from tests.processes import finish, start
 from toolkit.errors import ToolkitError
@@ -94,7 +94,7 @@ class Prepared:
         self.tree = write_tree(self.found, self.run, self.config, masks=self.source.masks)
 
     def trainer(self) -> Any:
-        from finetune.yolo_world.trainer import make_trainer
+        from finetune.detection.trainer import make_trainer
 
         return make_trainer(self.run, self.config, self.source, self.table, self.tree, validate=False)
 
@@ -137,7 +137,7 @@ class TestStock:
         from ultralytics.models.yolo.world.train import WorldTrainer
         from ultralytics.nn.tasks import WorldModel
 
-        from finetune.yolo_world.trainer import trainer_settings
+        from finetune.detection.trainer import trainer_settings
 
         def given(model: Any, text: list[str], batch: int = 80, cache_clip_model: bool = False) -> torch.Tensor:
             return ready.table.stacked(text)[None]

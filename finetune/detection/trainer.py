@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 
 import torch
 
+from finetune.detection.runtime import ModelSource, load_ultralytics
 from finetune.engine.devices import pick_device
 from finetune.engine.runs import Run
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.prompts import TextEmbeddings
-from finetune.yolo_world.runtime import ModelSource, load_ultralytics
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from converters.sources import Source
+from finetune.detection.data import labelled_images
+from finetune.detection.predictor import Detector
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.metrics.rejection import rejection_metrics
 from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.data import labelled_images
-from finetune.yolo_world.predictor import Detector
 from toolkit.dataset.samples import GOOD
 from toolkit.geometry.labels import Instance
 

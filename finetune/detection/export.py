@@ -16,6 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from finetune.detection.predictor import WordFacts, checkpoint_of
+from finetune.detection.runtime import load_ultralytics
 from finetune.engine.outputs.exports import (
     Exportable,
     ExportKind,
@@ -28,9 +30,7 @@ from finetune.engine.outputs.exports import (
 )
 from finetune.engine.runs import Run, read_config
 from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.predictor import WordFacts, checkpoint_of
 from finetune.yolo_world.prompts import read_table
-from finetune.yolo_world.runtime import load_ultralytics
 from toolkit.imaging.images import read_image
 
 __all__ = ["export_detector", "export_onnx"]
@@ -125,7 +125,7 @@ def export_onnx(run: Run, out: Path) -> dict[str, Any]:
 def _loaded(run: Run, phrases: list[str]) -> Any:
     from ultralytics.nn.tasks import load_checkpoint
 
-    from finetune.yolo_world.trainer import set_text
+    from finetune.detection.trainer import set_text
 
     model, _ = load_checkpoint(str(checkpoint_of(run)))
     set_text(model, phrases, read_table(run.root / "prompts.pt").stacked(phrases))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from finetune.detection.runtime import load_ultralytics, read_ultralytics
 from finetune.engine.devices import pick_device
 from finetune.engine.facts import Facts
 from finetune.engine.prediction import Prediction
@@ -19,7 +20,6 @@ from finetune.engine.runs import Run, read_config
 from finetune.metrics.detection import Detections
 from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.prompts import HASH, TextEmbeddings, encode_phrases, read_table
-from finetune.yolo_world.runtime import load_ultralytics, read_ultralytics
 from toolkit.dataset.keys import unique_keys
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
@@ -134,7 +134,7 @@ class Detector:
         if self._ready is None or self._ready[0] != wanted:
             from ultralytics.models import YOLO
 
-            from finetune.yolo_world.trainer import set_text
+            from finetune.detection.trainer import set_text
 
             features = self._features(wanted.phrases)
             model = YOLO(str(self._checkpoint))
