@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +18,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from finetune.detection.predictor import WordFacts, checkpoint_of
-from finetune.detection.runtime import load_ultralytics
+from finetune.detection.config import DetectorConfig
+from finetune.detection.predictor import checkpoint_of
+from finetune.detection.runtime import load_ultralytics, read_ultralytics
 from finetune.engine.outputs.exports import (
     Exportable,
     ExportKind,
@@ -28,63 +31,87 @@ from finetune.engine.outputs.exports import (
     prepared,
     write_graph,
 )
-from finetune.engine.runs import Run, read_config
-from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.prompts import read_table
+from finetune.engine.runs import Run
+from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_image
 
-__all__ = ["export_detector", "export_onnx"]
+__all__ = ["detector_graph", "export_onnx"]
 
 
-class _First(nn.Module):
-    """A model's first output alone: boxes and scores. YOLO-World has no other that is meant for use."""
+class _Told(nn.Module):
+    """What of a model's outputs is meant for use: boxes and scores, and with masks their prototypes too."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, masks: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.masks = model, masks
 
     def forward(self, images: torch.Tensor) -> Any:
         found = self.model(images)
-        return found[0] if isinstance(found, tuple | list) else found
+        told = found[0] if isinstance(found, tuple | list) else found
+        return tuple(told) if self.masks else told
 
 
-def export_detector(run: Run) -> Exportable:
-    """Images in, boxes and scores of its own classes out.
+def detector_graph(
+    run: Run,
+    config: DetectorConfig,
+    classes: Sequence[str],
+    load: Callable[[Path], Any],
+    about: Mapping[str, object] | None = None,
+) -> Exportable:
+    """Images in, boxes and scores of its own classes out, and what masks are made of.
+
+    Args:
+        run: what was trained.
+        config: its settings.
+        classes: in the order of its outputs.
+        load: (checkpoint) -> the model.
+        about: what export.json says besides.
 
     Raises:
         ToolkitError: the run is at fault.
     """
     load_ultralytics()
-    config, phrases = read_config(run, YoloWorldConfig), run.facts(WordFacts).phrases
-    model, side = _loaded(run, list(phrases.values())), config.image_size
+    checkpoint = checkpoint_of(run)
+    read_ultralytics(checkpoint)
+    model, side = load(checkpoint).float().eval(), config.image_size
+    head = model.model[-1]
+    if getattr(head, "end2end", False):
+        problem = "ends in a head that sorts its detections, whose files cannot be proven"
+        raise ToolkitError(f"model {config.model}", problem, "export a run of another model, for instance yolo11s.pt")
+    coefficients = int(getattr(head, "nm", 0))
     noise = torch.rand(2, 1, 3, side, side, generator=torch.Generator().manual_seed(0))
     letterboxed = [_letterboxed(path, side) for path in example_photos(run)]
-    graph = Graph(
-        "model",
-        _First(model),
-        tuple((one,) for one in (*noise, *letterboxed)),
-        (Port("images", (1, 3, side, side), "RGB in [0, 1]"),),
-        (
-            Port(
-                "output0", (1, 4 + len(phrases), "places"), "x y (middle) width height in pixels; a score of each class"
-            ),
-        ),
-        partial(_written, run, config, list(phrases.values())),
-        partial(_in_sides, side),
-    )
+    meaning = "x y (middle) width height in pixels; a score of each class"
+    ports = [Port("output0", (1, 4 + len(classes) + coefficients, "places"), meaning)]
     result = (
         "a place is a detection of the class of its highest score, where that is `threshold` or more; of detections of "
         "one class whose IoU is above 0.7, the best stays"
     )
-    about = prepared(side, side, (0.0,) * 3, (1.0,) * 3)
+    if coefficients:
+        ports[0] = replace(ports[0], meaning=f"{meaning}; {coefficients} coefficients of its mask")
+        shape = (1, coefficients, "height", "width")
+        ports.append(Port("output1", shape, "prototypes of masks, of the square at a fraction of its side"))
+        result += "; its mask is where the sum of prototypes times coefficients, enlarged, is above 0, inside its box"
+    graph = Graph(
+        "model",
+        _Told(model, masks=coefficients > 0),
+        tuple((one,) for one in (*noise, *letterboxed)),
+        (Port("images", (1, 3, side, side), "RGB in [0, 1]"),),
+        tuple(ports),
+        partial(_written, model, checkpoint, config),
+        partial(_in_sides, side),
+    )
+    told = prepared(side, side, (0.0,) * 3, (1.0,) * 3)
     how = f"into {side} x {side} pixels with its proportions kept (OpenCV's INTER_LINEAR), in the middle, on grey 114"
-    about["input"]["resize"] = how
-    about |= {"classes": list(phrases), "phrases": phrases, "threshold": config.confidence, "result": result}
-    return Exportable((graph,), about)
+    told["input"]["resize"] = how
+    told |= {"classes": list(classes), **(about or {}), "threshold": config.confidence, "result": result}
+    return Exportable((graph,), told)
 
 
 def _in_sides(side: int, found: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Boxes in parts of the side; scores as they are."""
+    """Boxes in parts of the side; scores, and prototypes of masks, as they are."""
+    if found.ndim > 3:
+        return found
     return np.concatenate([found[:, :4] / side, found[:, 4:]], axis=1)
 
 
@@ -99,10 +126,11 @@ def _letterboxed(path: Path, side: int) -> torch.Tensor:
     return torch.from_numpy(framed).permute(2, 0, 1)[None].float() / 255
 
 
-def export_onnx(run: Run, out: Path) -> dict[str, Any]:
-    """Write the best checkpoint of a run as ONNX, as `export_detector` says.
+def export_onnx(exported: Exportable, run: Run, out: Path) -> dict[str, Any]:
+    """Write the best checkpoint of a run as ONNX.
 
     Args:
+        exported: as `detector_graph` makes it.
         run: what `train` made.
         out: the file.
 
@@ -114,7 +142,7 @@ def export_onnx(run: Run, out: Path) -> dict[str, Any]:
             exported does not answer as PyTorch does.
     """
     with tempfile.TemporaryDirectory(prefix=".onnx-", dir=run.root) as folder:
-        (graph,) = export_detector(run).graphs
+        (graph,) = exported.graphs
         told = write_graph(replace(graph, name=out.stem), "onnx", Path(folder), out)
         out.parent.mkdir(parents=True, exist_ok=True)
         os.replace(Path(folder) / str(told["file"]), out)
@@ -122,26 +150,16 @@ def export_onnx(run: Run, out: Path) -> dict[str, Any]:
     return {"file": out.name, "sha256": told["sha256"], "opset": opset, "difference": told["max_difference"]}
 
 
-def _loaded(run: Run, phrases: list[str]) -> Any:
-    from ultralytics.nn.tasks import load_checkpoint
-
-    from finetune.detection.trainer import set_text
-
-    model, _ = load_checkpoint(str(checkpoint_of(run)))
-    set_text(model, phrases, read_table(run.root / "prompts.pt").stacked(phrases))
-    return model.float().eval()
-
-
-def _written(run: Run, config: YoloWorldConfig, phrases: list[str], kind: ExportKind, file: Path) -> None:
+def _written(model: nn.Module, checkpoint: Path, config: DetectorConfig, kind: ExportKind, file: Path) -> None:
     """Have ultralytics write a file of its own, beside a copy of the checkpoint."""
     from ultralytics.models import YOLO
 
     with tempfile.TemporaryDirectory(prefix=".export-", dir=file.parent) as folder:
         copied = Path(folder) / "model.pt"
-        shutil.copyfile(checkpoint_of(run), copied)
-        model: Any = YOLO(str(copied))
-        model.model = _loaded(run, phrases)
-        model.model.pt_path = str(copied)  # beside which ultralytics writes what it exports
+        shutil.copyfile(checkpoint, copied)
+        writer: Any = YOLO(str(copied))
+        writer.model = copy.deepcopy(model)
+        writer.model.pt_path = str(copied)  # beside which ultralytics writes what it exports
         own = {"simplify": False} if kind == "onnx" else {}
-        made = model.export(format=kind, imgsz=config.image_size, device="cpu", verbose=False, **own)
+        made = writer.export(format=kind, imgsz=config.image_size, device="cpu", verbose=False, **own)
         os.replace(made, file)

@@ -1,31 +1,28 @@
-"""A trained detector at work: boxes, and masks where the model makes them, of its own classes or of other words."""
+"""A trained detector at work: boxes, and masks where the model makes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from finetune.detection.config import DetectorConfig
 from finetune.detection.runtime import load_ultralytics, read_ultralytics
 from finetune.engine.devices import pick_device
-from finetune.engine.facts import Facts
+from finetune.engine.facts import ClassFacts
 from finetune.engine.prediction import Prediction
-from finetune.engine.runs import Run, read_config
+from finetune.engine.runs import Run
 from finetune.metrics.detection import Detections
-from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.prompts import HASH, TextEmbeddings, encode_phrases, read_table
 from toolkit.dataset.keys import unique_keys
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
 from toolkit.imaging.images import read_image
 
-__all__ = ["Detector", "checkpoint_of", "load_detector", "load_predictor"]
+__all__ = ["DetectorFacts", "TrainedDetector", "checkpoint_of", "confidence_of", "predict_one"]
 
 MOST = 100
 """Detections in an image, at most; COCO's figures look at no more."""
@@ -34,41 +31,13 @@ _BATCH = 8
 _OVERLAP = 0.7  # IoU of boxes of one class from which on the lower score goes
 
 
-@dataclass(frozen=True)
-class _Words:
-    """What is looked for: the label of each, and its phrase."""
+class DetectorFacts(ClassFacts):
+    """Of a detector besides: whether it makes masks."""
 
-    labels: tuple[str, ...]
-    phrases: tuple[str, ...]
-
-
-def _words(words: Sequence[str]) -> _Words:
-    phrases = tuple(" ".join(word.split()) for word in words)
-    if not all(phrases):
-        raise ToolkitError("words", "one of them is empty", "name what to look for")
-    if not phrases:
-        raise ToolkitError("words", "there are none", "name what to look for")
-    twice = next((phrase for phrase in phrases if phrases.count(phrase) > 1), None)
-    if twice is not None:
-        raise ToolkitError("words", f"{twice!r} is named twice", "name it once")
-    return _Words(tuple(words), phrases)
-
-
-class WordFacts(Facts):
-    """Of a detector besides.
-
-    Attributes:
-        phrases: class -> phrase.
-        encoder_used: "model=weights" of the text encoder.
-        masks: whether it makes masks.
-    """
-
-    phrases: dict[str, str]
-    encoder_used: str = ""
     masks: bool = False
 
 
-class Detector:
+class TrainedDetector:
     """A trained model that is ready for use.
 
     Attributes:
@@ -76,27 +45,25 @@ class Detector:
         masks: whether it makes masks.
     """
 
-    def __init__(self, run: Run, config: YoloWorldConfig, table: TextEmbeddings, phrases: dict[str, str]) -> None:
+    def __init__(self, run: Run, config: DetectorConfig, classes: Sequence[str], *, masks: bool) -> None:
         """Load the best checkpoint of a run.
 
         Args:
             run: where it is.
             config: its settings.
-            table: features of its phrases.
-            phrases: class -> phrase.
+            classes: what it was trained on, in the order of its outputs.
+            masks: whether it makes masks.
 
         Raises:
             ToolkitError: there is no checkpoint, it is damaged, or there is no such device.
         """
         load_ultralytics()
         self._device = pick_device(config.device)
-        self._run, self._config, self._table = run, config, table
-        self._checkpoint = checkpoint_of(run)
+        self._config, self._checkpoint = config, checkpoint_of(run)
         read_ultralytics(self._checkpoint)
-        self._trained = _Words(tuple(phrases), tuple(phrases.values()))
-        self._ready: tuple[_Words, Any] | None = None
-        self.classes = self._trained.labels
-        self.masks = run.facts(WordFacts).masks
+        self._plain: Any = None
+        self.classes = tuple(classes)
+        self.masks = masks
 
     def detect(
         self, images: Sequence[Path], *, words: Sequence[str] | None = None, confidence: float = 0.25
@@ -109,10 +76,9 @@ class Detector:
             confidence: lowest score, in [0, 1].
 
         Raises:
-            ToolkitError: an image cannot be read, or the words have no features.
+            ToolkitError: an image cannot be read, or the words cannot be looked for.
         """
-        wanted = self._trained if words is None else _words(words)
-        model = self._model(wanted)
+        model, labels = self._model(words)
         paths = [Path(path) for path in images]
         for batch in _batches(zip(unique_keys(paths), paths, strict=True)):
             found = model.predict(
@@ -127,47 +93,22 @@ class Detector:
                 save=False,
             )
             for (key, path, pixels), result in zip(batch, found, strict=True):
-                yield _detections(key, path, pixels, result, wanted.labels, self.masks)
+                yield _detections(key, path, pixels, result, labels, self.masks)
 
-    def _model(self, wanted: _Words) -> Any:
-        """A model that looks for these words. Another one each time: ultralytics melts them into it."""
-        if self._ready is None or self._ready[0] != wanted:
+    def _model(self, words: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
+        """A model that is ready to predict, and the labels of its classes."""
+        if words is not None:
+            problem = "are for models of words, and this one knows its own classes alone"
+            raise ToolkitError("--words", problem, "leave it out, or use a run of yolo-world")
+        if self._plain is None:
             from ultralytics.models import YOLO
 
-            from finetune.detection.trainer import set_text
-
-            features = self._features(wanted.phrases)
-            model = YOLO(str(self._checkpoint))
-            set_text(model.model, list(wanted.phrases), features)
-            self._ready = wanted, model
-        return self._ready[1]
-
-    def _features(self, phrases: Sequence[str]) -> torch.Tensor:
-        missing = [phrase for phrase in phrases if phrase not in self._table.features]
-        if missing:
-            told, prompts = self._run.facts(WordFacts), self._config.prompts
-            if prompts not in ("clip", HASH) and not Path(prompts).is_file():
-                self._table.stacked(missing)  # which says what is missing
-            encoder, _, weights = told.encoder_used.partition("=")
-            added = encode_phrases(missing, prompts, encoder=encoder, weights=weights)
-            if added.encoder != self._table.encoder and prompts != HASH:
-                remedy = "use the weights that it was trained with"
-                problem = f"makes features of {added.encoder}, the run was trained with {self._table.encoder}"
-                raise ToolkitError(f"prompts {prompts}", problem, remedy)
-            self._table = TextEmbeddings(self._table.encoder, {**self._table.features, **added.features})
-        return self._table.stacked(phrases)
-
-
-def load_detector(run: Run) -> Detector:
-    """The detector of a run, with the weights of its best epoch.
-
-    Raises:
-        ToolkitError: the run is none of a detector, did not go to its end, or its files are damaged.
-    """
-    if run.learner != NAME:
-        raise ToolkitError(run.root, f"is a run of {run.learner}, not of {NAME}", "name a run of a detector")
-    phrases = run.facts(WordFacts).phrases
-    return Detector(run, read_config(run, YoloWorldConfig), read_table(run.root / "prompts.pt"), phrases)
+            model: Any = YOLO(str(self._checkpoint))
+            if len(model.names) != len(self.classes):
+                problem = f"is of {len(model.names)} classes, and environment.json names {len(self.classes)}"
+                raise ToolkitError(self._checkpoint, problem, "train again")
+            self._plain = model
+        return self._plain, self.classes
 
 
 def checkpoint_of(run: Run) -> Path:
@@ -182,14 +123,13 @@ def checkpoint_of(run: Run) -> Path:
     return best
 
 
-def load_predictor(run: Run) -> Callable[..., Prediction]:
-    """The detector of a run, ready for one image file after the other, with other words or its own.
+def confidence_of(run: Run, config: DetectorConfig) -> float:
+    """The score from which on a run shows a detection: its own, or the one that it was opened with."""
+    return config.confidence if run.threshold is None else run.threshold
 
-    Raises:
-        ToolkitError: as `load_detector`.
-    """
-    detector = load_detector(run)
-    confidence = read_config(run, YoloWorldConfig).confidence if run.threshold is None else run.threshold
+
+def predict_one(detector: TrainedDetector, confidence: float) -> Callable[..., Prediction]:
+    """A detector as what tells of one image file after the other, with other words or its own classes."""
 
     def predict(path: Path, *, words: Sequence[str] | None = None) -> Prediction:
         found = next(detector.detect([path], words=words, confidence=confidence))

@@ -6,15 +6,13 @@ ultralytics is AGPL-3.0. It looks at its environment when it is imported, so who
 from __future__ import annotations
 
 import atexit
-import copy
+import http.client
+import inspect
 import os
-import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import urllib.request
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,9 @@ import matplotlib
 import numpy as np
 import torch
 
-from finetune.engine.config import nearest
-from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
-__all__ = ["ModelSource", "find_model", "load_ultralytics", "read_ultralytics"]
+__all__ = ["fetch_model", "load_ultralytics", "read_ultralytics"]
 
 _ENVIRONMENT = {
     "YOLO_OFFLINE": "true",
@@ -37,36 +33,8 @@ _ENVIRONMENT = {
 }
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
 _DOWNLOADS = "ultralytics.nn.modules.block.TorchVision"  # the one known class that fetches weights when it is made
+_PATIENCE = 20  # seconds without a word from where a model is fetched
 _FONTS = ("Arial.ttf", "Arial.Unicode.ttf")
-_HEADS = {"WorldDetect": False, "YOLOESegment": True, "YOLOESegment26": True}  # head -> whether it makes masks
-_STOCK_ENCODERS = {
-    "clip:ViT-B/32": "ViT-B-32-quickgelu/openai",
-    "mobileclip:blt": "MobileCLIP-B/datacompdr_lt",
-    "mobileclip2:b": "MobileCLIP2-B/dfndr2b",
-}
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """Where a model comes from.
-
-    Attributes:
-        model: a `.pt` file, or the `.yaml` file or name of an architecture.
-        weights: a `.pt` file whose weights it begins with; None for those of `model`, or random ones.
-        random: whether it begins with random weights.
-        masks: whether it makes masks: it is YOLOE then, and else YOLO-World.
-        encoder: the text encoder that the weights were trained with, or that the architecture is made for.
-        stages: layers in the backbone, and layers before the head.
-        sha256: hash of the file with the weights; None for random ones.
-    """
-
-    model: str
-    weights: Path | None
-    random: bool
-    masks: bool
-    encoder: str
-    stages: tuple[int, int]
-    sha256: str | None
 
 
 @cache
@@ -89,7 +57,7 @@ def load_ultralytics() -> None:
         from ultralytics.utils.events import events
     except ModuleNotFoundError as error:
         remedy = "pip install 'defectkit[yolo]' (ultralytics is under the AGPL-3.0)"
-        raise ToolkitError("yolo-world", f"needs the package {error.name}", remedy) from error
+        raise ToolkitError("yolo", f"needs the package {error.name}", remedy) from error
     np.set_printoptions(**shown)  # which it sets for the whole process
     if early:
         os.environ |= _ENVIRONMENT
@@ -134,123 +102,38 @@ def read_ultralytics(file: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return model, checkpoint
 
 
-def find_model(model: str, weights: str) -> ModelSource:
-    """Look at a model before anything is written.
+def fetch_model(model: str) -> Path:
+    """A model of ultralytics by the name of its file, fetched once into torch's folder of checkpoints.
 
     Args:
-        model, weights: as in `YoloWorldConfig`.
+        model: a name that ultralytics publishes.
 
     Raises:
-        ToolkitError: there is no such model, it cannot be fetched or read, or is neither YOLO-World nor YOLOE-seg.
+        ToolkitError: it cannot be fetched; after one try, whatever the reason.
     """
     load_ultralytics()
-    given = None if weights in ("default", "none") else Path(weights)
-    file: Path | None = None
-    layers: Any
-    if model.lower().endswith(".pt"):
-        file = Path(model) if Path(model).is_file() else _fetch(model)
-        found, _ = read_ultralytics(file)
-        masks, layers, encoder = _makes_masks(model, found.yaml), found.yaml, _encoder_of(found)
-    elif model.lower().endswith((".yaml", ".yml")):
-        layers = _read_layers(model)
-        masks = _makes_masks(model, layers)
-        stock = str(layers.get("text_model", "mobileclip:blt" if masks else "clip:ViT-B/32"))
-        encoder = _STOCK_ENCODERS.get(stock, stock)
-    else:
-        raise ToolkitError(f"model {model}", "is neither a .pt nor a .yaml", "for instance yolov8s-worldv2.pt")
-    if given is not None:
-        found, _ = read_ultralytics(given)
-        if _makes_masks(str(given), found.yaml) != masks:
-            raise ToolkitError(given, f"holds weights of another kind of model than {model}", "use those of its kind")
-        encoder = _encoder_of(found)
-    _check_builds(model, layers, masks=masks)
-    begins = given or (file if weights == "default" else None)
-    stages = (len(layers["backbone"]), len(layers["backbone"]) + len(layers["head"]) - 1)
-    place = file or Path(model)
-    name = str(place.resolve()) if place.is_file() else model
-    digest = None if begins is None else file_sha256(begins)
-    return ModelSource(name, given, begins is None, masks, encoder, stages, digest)
+    from ultralytics.utils.downloads import GITHUB_ASSETS_REPO, attempt_download_asset
 
-
-def _encoder_of(model: torch.nn.Module) -> str:
-    """The text encoder that a model was trained with: ours say so, ultralytics' by their kind."""
-    ours = getattr(model, "text_encoder", None)
-    if isinstance(ours, str):
-        return ours
-    stock = str(getattr(model, "text_model", "clip:ViT-B/32"))
-    return _STOCK_ENCODERS.get(stock, stock)
-
-
-def _makes_masks(model: str, layers: Any) -> bool:
-    """Whether a model makes masks, by its head.
-
-    Raises:
-        ToolkitError: it is neither YOLO-World nor YOLOE with masks.
-    """
-    try:
-        head = str(layers["head"][-1][2])
-    except (KeyError, IndexError, TypeError) as error:
-        raise ToolkitError(
-            f"model {model}", "describes no detector", "use for instance yolov8s-worldv2.yaml"
-        ) from error
-    if head not in _HEADS:
-        problem = f"is neither YOLO-World nor YOLOE with masks (its head is {head})"
-        raise ToolkitError(f"model {model}", problem, "use for instance yolov8s-worldv2.pt or yoloe-v8s-seg.pt")
-    return _HEADS[head]
-
-
-def _check_builds(model: str, layers: Any, *, masks: bool) -> None:
-    """Build a model once: ultralytics runs no code of its description, but says so in errors of its own."""
-    from ultralytics.nn.tasks import WorldModel, YOLOESegModel
-
-    try:
-        (YOLOESegModel if masks else WorldModel)(copy.deepcopy(dict(layers)), nc=1, verbose=False)
-    except Exception as error:  # whatever wrong layers lead to
-        told = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        remedy = "use for instance yolov8s-worldv2.yaml"
-        raise ToolkitError(f"model {model}", f"cannot be built ({told})", remedy) from error
-
-
-def _read_layers(model: str) -> Mapping[str, Any]:
-    from ultralytics.nn.tasks import yaml_model_load
-
-    try:
-        told = yaml_model_load(model)
-    except Exception as error:  # a name that is unknown, a file that is no YAML or has no layers
-        remedy = "use for instance yolov8n-worldv2.yaml, yoloe-v8s-seg.yaml, or check the file"
-        raise ToolkitError(f"model {model}", "is no architecture that ultralytics can read", remedy) from error
-    if not isinstance(told, Mapping):
-        raise ToolkitError(f"model {model}", "describes no detector", "use for instance yolov8s-worldv2.yaml")
-    return told
-
-
-def _fetch(model: str) -> Path:
-    """A model of ultralytics by its name, fetched once into torch's folder of checkpoints."""
-    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
-
-    known = sorted(name for name in GITHUB_ASSETS_NAMES if "world" in name or re.fullmatch(r"yoloe-.*-seg\.pt", name))
-    if Path(model).name != model or model not in known:
-        raise ToolkitError(f"model {model}", "no such file, and no such model of ultralytics", nearest(model, known))
-    file = Path(torch.hub.get_dir()) / "checkpoints" / model
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / model
     if file.is_file():
         return file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder, _online():
-        try:
-            found = Path(attempt_download_asset(str(Path(folder) / model)))
-            os.replace(found, file)
-        except Exception as error:  # no network, no such file there, a full disk
-            remedy = "name a file that is on this machine (--set model=FILE.pt)"
-            raise ToolkitError(f"model {model}", "cannot be fetched", remedy) from error
-    return file
-
-
-@contextmanager
-def _online() -> Iterator[None]:
-    """Let ultralytics reach for the network: the user named what to fetch."""
-    before = os.environ.pop("YOLO_OFFLINE", None)
+    release = inspect.signature(attempt_download_asset).parameters["release"].default
+    url = f"https://github.com/{GITHUB_ASSETS_REPO}/releases/download/{release}/{model}"
     try:
-        yield
-    finally:
-        if before is not None:
-            os.environ["YOLO_OFFLINE"] = before
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as held:
+            part = Path(held) / model
+            with urllib.request.urlopen(url, timeout=_PATIENCE) as answer, open(part, "wb") as kept:
+                shutil.copyfileobj(answer, kept)
+            read_ultralytics(part)  # a page of a proxy is no model, and must not be kept
+            os.replace(part, file)
+    except (OSError, http.client.HTTPException, ToolkitError) as error:  # no network, no file there, a full disk
+        told = error.problems[0].problem if isinstance(error, ToolkitError) else getattr(error, "reason", None) or error
+        problem = f"cannot be fetched from {url} ({' '.join(str(told).split())[:120]})"
+        remedy = (
+            f"go online once (it is kept in {folder}), put the file there, name one with --set model=FILE.pt, or begin "
+            f"at random with --set model={Path(model).stem}.yaml"
+        )
+        raise ToolkitError(f"model {model}", problem, remedy) from error
+    return file

@@ -1,4 +1,4 @@
-"""ultralytics' trainers with text features of our own, checkpoints and log in a run directory, and no telemetry.
+"""ultralytics' trainers with checkpoints and log in a run directory, and no telemetry.
 
 What they learn from is class attributes of a subclass that each run makes: under DDP ultralytics hands the class to
 other processes by cloudpickle, and starts anew from the settings; what stands on an instance is lost.
@@ -10,31 +10,38 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
-from finetune.detection.runtime import ModelSource, load_ultralytics
+from finetune.detection.config import DetectorConfig
+from finetune.detection.models import ModelSource
+from finetune.detection.runtime import load_ultralytics
+from finetune.detection.stock import MASKS_ONLY
 from finetune.engine.devices import pick_device
 from finetune.engine.runs import Run
-from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.prompts import TextEmbeddings
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
 
 load_ultralytics()  # which has to go before the first import of ultralytics
 
 from ultralytics.engine.trainer import BaseTrainer  # noqa: E402
-from ultralytics.models.yolo.segment import SegmentationValidator  # noqa: E402
-from ultralytics.models.yolo.world.train import WorldTrainer, on_pretrain_routine_end  # noqa: E402
-from ultralytics.models.yolo.yoloe.train_seg import YOLOESegTrainer  # noqa: E402
-from ultralytics.nn.modules import Detect  # noqa: E402
 
-__all__ = ["make_trainer", "set_text", "trainer_settings"]
+__all__ = ["RunTrainer", "make_trainer", "trainer_settings"]
 
-_OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "auto": "auto"}
+_OPTIMIZERS = {
+    "adamw": "AdamW",
+    "sgd": "SGD",
+    "musgd": "MuSGD",
+    "adam": "Adam",
+    "adamax": "Adamax",
+    "nadam": "NAdam",
+    "radam": "RAdam",
+    "rmsprop": "RMSProp",
+    "auto": "auto",
+}
+_ADAMS = ("adamw", "adam", "adamax", "nadam", "radam")
 _AUGMENT: dict[str, dict[str, float]] = {
     "stock": {},
     "mild": {"mosaic": 0.0, "hsv_h": 0.005, "hsv_s": 0.2, "hsv_v": 0.2, "translate": 0.05, "scale": 0.1},
@@ -42,20 +49,17 @@ _AUGMENT: dict[str, dict[str, float]] = {
 }
 
 
-class _Prompted(BaseTrainer):
-    """What the two trainers have in common; goes before ultralytics' class.
+class RunTrainer(BaseTrainer):
+    """What all trainers have in common; goes before ultralytics' class.
 
     Attributes:
-        features: phrase -> features.
-        encoder: the text encoder they are from.
         run_root: the run directory.
+        learner: whose run it is.
         progress: called with (epochs done, epochs), in the process that trains.
     """
 
-    text_embeddings: Any
-    features: ClassVar[Mapping[str, torch.Tensor]] = {}
-    encoder: ClassVar[str] = ""
     run_root: ClassVar[Path] = Path()
+    learner: ClassVar[str] = ""
     progress: ClassVar[Any] = None
 
     def __init__(self, cfg: Any = None, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
@@ -74,10 +78,6 @@ class _Prompted(BaseTrainer):
         for callback in self.callbacks.get(event, []):
             if not callback.__module__.startswith(("ultralytics.utils.callbacks", "ultralytics.utils.events")):
                 callback(self)
-
-    def set_text_embeddings(self, datasets: list[Any], batch: int | None) -> None:
-        """Take the features that were given, where ultralytics computes them or reads them from a cache."""
-        self.text_embeddings = {phrase: vector.to(self.device) for phrase, vector in self.features.items()}
 
     def save_model(self) -> bool:
         """Write checkpoints that are whole or not there, so that a run can be killed at any time."""
@@ -103,7 +103,7 @@ class _Prompted(BaseTrainer):
         told = {name: value for name, value in metrics.items() if validated or name.startswith(("train/", "lr/"))}
         row = _log_row(self.epoch, told, now - self._epoch_started)
         self._epoch_started = now
-        Run(self.run_root, NAME).log_epoch(row)
+        Run(self.run_root, self.learner).log_epoch(row)
         if not math.isfinite(float(row["train_loss"])):
             remedy = "lower lr (--set lr=...), or use --set precision=32"
             raise ToolkitError(self.run_root, f"the loss is not a number in epoch {row['epoch']}", remedy)
@@ -112,89 +112,13 @@ class _Prompted(BaseTrainer):
             progress(self.epoch + 1, self.epochs)
 
 
-class PromptedWorldTrainer(_Prompted, WorldTrainer):
-    """YOLO-World's trainer with features that were given."""
-
-    def get_model(self, cfg: Any = None, weights: torch.nn.Module | None = None, verbose: bool = True) -> Any:
-        """The stock model; the callback that would compute text features gives way to one that takes ours."""
-        # WorldDetect first takes the form of whatever detector this process built last, and with it other random
-        # numbers, before it takes its own; a run must not depend on that.
-        Detect.legacy = False
-        model = super().get_model(cfg, weights, verbose)
-        event = "on_pretrain_routine_end"
-        self.callbacks[event] = [one for one in self.callbacks[event] if one is not on_pretrain_routine_end]
-        self.add_callback(event, _set_text_of_average)
-        return model
-
-
-class PromptedYoloeTrainer(_Prompted, YOLOESegTrainer):
-    """YOLOE's trainer with features that were given, for boxes and masks."""
-
-    def get_model(self, cfg: Any = None, weights: torch.nn.Module | None = None, verbose: bool = True) -> Any:
-        """The stock model, whose loss is built for as many phrases as a batch brings."""
-        model = super().get_model(cfg, weights, verbose)
-        model.model[-1].nc = min(self.data["nc"], 80)
-        return model
-
-    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
-        """The stock dataset, and the features of its phrases."""
-        dataset = super().build_dataset(img_path, mode, batch)
-        if mode == "train":
-            self.set_text_embeddings([dataset], batch)
-        return dataset
-
-    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Move a batch to the device, and add the features of its phrases."""
-        with_text: Any = WorldTrainer.preprocess_batch
-        prepared: dict[str, Any] = with_text(self, batch)
-        return prepared
-
-    def get_validator(self) -> Any:
-        """The plain validator: YOLOE's own would compute text features itself."""
-        return SegmentationValidator(
-            self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=self.callbacks
-        )
-
-    def validate(self) -> Any:
-        """Validate with phrases as the trained part of the text side sees them now."""
-        _set_text_of_average(self)
-        stock: Any = super()
-        return stock.validate()
-
-
-def _set_text_of_average(trainer: Any) -> None:
-    """Give the averaged model, which is validated and saved, the phrases of the dataset."""
-    phrases = list(trainer.data["names"].values())
-    features = torch.stack([trainer.features[phrase] for phrase in phrases]).to(trainer.device)
-    set_text(trainer.ema.ema, phrases, features)
-    trainer.ema.ema.text_encoder = trainer.encoder
-
-
-def set_text(model: Any, phrases: list[str], features: torch.Tensor) -> None:
-    """Make a model look for phrases, without a text encoder.
-
-    Args:
-        model: YOLO-World or YOLOE.
-        phrases: what to look for.
-        features: float32 (N, 512), on the model's device.
-    """
-    with torch.no_grad():
-        if hasattr(model, "txt_feats"):
-            model.txt_feats = features[None]
-            model.model[-1].nc = len(phrases)
-        else:
-            weight = next(model.parameters())
-            model.set_classes(phrases, model.model[-1].get_tpe(features[None].to(weight.dtype)).detach())
-    if hasattr(model, "names"):
-        model.names = dict(enumerate(phrases))
-
-
 def make_trainer(
+    base: type[RunTrainer],
     run: Run,
-    config: YoloWorldConfig,
+    config: DetectorConfig,
     source: ModelSource,
-    table: TextEmbeddings,
     data: Path,
+    known: Mapping[str, object] | None = None,
     *,
     validate: bool = True,
     resume: bool = False,
@@ -203,38 +127,38 @@ def make_trainer(
     """A trainer that is ready for `train()`.
 
     Args:
+        base: its class.
         run: where checkpoints, plots and the log go.
         config: settings.
         source: the model.
-        table: features of the phrases that `data` names.
         data: YAML file of a YOLO tree.
+        known: further attributes of the class.
         validate: after each epoch; else after the last alone, which then is the best.
         resume: go on from RUN/checkpoints/last.pt.
         progress: called with (epochs done, epochs).
 
     Raises:
-        ToolkitError: there is no such device.
+        ToolkitError: there is no such device, or ultralytics takes no such setting.
     """
     settings = trainer_settings(run, config, source, data) | {"val": validate}
     if resume:
         settings |= {"resume": str(run.checkpoints / "last.pt")}
-    base = PromptedYoloeTrainer if source.masks else PromptedWorldTrainer
     alone = config.devices == 1  # a progress bar cannot be sent to other processes
-    known = {
-        "features": dict(table.features),
-        "encoder": table.encoder,
+    told = {
+        **(known or {}),
         "run_root": run.root.resolve(),
+        "learner": run.learner,
         "progress": staticmethod(progress) if progress is not None and alone else None,
-        "__module__": __name__,
+        "__module__": base.__module__,
     }
-    return type("RunTrainer", (base,), known)(overrides=settings)
+    return type("OwnTrainer", (base,), told)(overrides=settings)
 
 
-def trainer_settings(run: Run, config: YoloWorldConfig, source: ModelSource, data: Path) -> dict[str, object]:
+def trainer_settings(run: Run, config: DetectorConfig, source: ModelSource, data: Path) -> dict[str, object]:
     """Settings as ultralytics names them.
 
     Raises:
-        ToolkitError: there is no such device.
+        ToolkitError: there is no such device, or ultralytics takes no such setting.
     """
     frozen = {"none": None, "backbone": source.stages[0], "neck": source.stages[1]}[config.freeze]
     pretrained: str | bool = str(source.weights.resolve()) if source.weights is not None else not source.random
@@ -264,12 +188,34 @@ def trainer_settings(run: Run, config: YoloWorldConfig, source: ModelSource, dat
         "verbose": False,
         "save_dir": str((run.plots / "ultralytics").resolve()),
     }
-    if config.optimizer in ("adamw", "adam"):
+    if config.optimizer in _ADAMS:
         told |= {"momentum": 0.9, "warmup_bias_lr": 0.0}  # as ultralytics sets them when it chooses AdamW itself
-    return told | _AUGMENT[config.augment.preset]
+    told |= _AUGMENT[config.augment.preset] | config.train
+    _check_taken(told, config, masks=source.masks)
+    return told
 
 
-def _device(config: YoloWorldConfig) -> str:
+def _check_taken(told: Mapping[str, object], config: DetectorConfig, *, masks: bool) -> None:
+    """Refuse settings that change nothing, and values out of the ranges that ultralytics knows.
+
+    Raises:
+        ToolkitError: there is one.
+    """
+    from ultralytics.cfg import get_cfg
+
+    of_masks = next((name for name in config.train if name in MASKS_ONLY and not masks), None)
+    if of_masks is not None:
+        problem = f"changes nothing: {config.model} learns boxes, and no masks"
+        raise ToolkitError(f"train.{of_masks}", problem, "leave it out, or use a model with masks")
+    for name, value in config.train.items():
+        try:
+            get_cfg(overrides={name: value})
+        except (TypeError, ValueError) as error:
+            problem = f"is out of range: {' '.join(str(error).split())[:160]}"
+            raise ToolkitError(f"train.{name}", problem, "correct the value") from error
+
+
+def _device(config: DetectorConfig) -> str:
     device = pick_device(config.device)
     if config.devices == 1:
         return str(device.index or 0) if device.type == "cuda" else device.type
@@ -280,7 +226,7 @@ def _device(config: YoloWorldConfig) -> str:
     return ",".join(str(number) for number in range(config.devices))
 
 
-def _precision(config: YoloWorldConfig) -> str | bool:
+def _precision(config: DetectorConfig) -> str | bool:
     """What ultralytics calls it; 16-bit floats of the other kind it would try out on a model that it downloads."""
     wanted = config.precision == "bf16-mixed" or (
         config.precision == "auto"
@@ -299,4 +245,6 @@ def _log_row(epoch: int, metrics: Mapping[str, Any], seconds: float) -> dict[str
         row[f"{stage}_loss"] = repr(sum(parts.values())) if parts else ""
     named = {"map50": "metrics/mAP50(B)", "map50_95": "metrics/mAP50-95(B)", "lr": "lr/pg0"}
     row |= {ours: repr(float(metrics[theirs])) if theirs in metrics else "" for ours, theirs in named.items()}
+    masks = {"mask_map50": "metrics/mAP50(M)", "mask_map50_95": "metrics/mAP50-95(M)"}
+    row |= {ours: repr(float(metrics[theirs])) for ours, theirs in masks.items() if theirs in metrics}
     return {**row, "seconds": f"{seconds:.3f}"}

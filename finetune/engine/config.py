@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
@@ -23,6 +23,7 @@ __all__ = [
     "Flips",
     "LearnerConfig",
     "Normalization",
+    "SettingError",
     "TrainedConfig",
     "dump_config",
     "in_todays_words",
@@ -34,7 +35,16 @@ __all__ = [
 ]
 
 _COMMAND_LINE = "--set"
+_OWN_FAULT = "own_fault"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+
+
+class SettingError(PydanticCustomError):
+    """A fault that a validator finds in a group of settings, with its own way out."""
+
+    def __new__(cls, problem: str, remedy: str, name: str) -> SettingError:
+        """Say what is wrong with the setting `name` of the group, and what to do."""
+        return super().__new__(cls, _OWN_FAULT, "{problem}", {"problem": problem, "remedy": remedy, "name": name})
 
 
 class LearnerConfig(BaseModel):
@@ -300,6 +310,9 @@ def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[st
         model = _model_at(kind, path[:-1])
         known = list(model.model_fields) if model is not None else []
         return Problem(place, f"unknown key {name!r}", nearest(path[-1], known) if known else "leave it out")
+    if fault["type"] == _OWN_FAULT:
+        told = fault["ctx"]
+        return Problem(place, f"{name}.{told['name']}: {told['problem']}", str(told["remedy"]))
     message = str(fault["msg"]).removeprefix("Value error, ")
     told = fault.get("input")
     shown = f" (it is {reprlib.repr(told)})" if not isinstance(told, dict) else ""

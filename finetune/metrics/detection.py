@@ -81,11 +81,13 @@ class AveragePrecision:
         map50_95: mean over classes, and over IoU .50 to .95 in steps of .05.
         map50: mean over classes, at IoU .50.
         per_class: class name -> (AP over .50 to .95, AP at .50).
+        per_size: the same of objects of COCO's sizes, by their pixels, of those that occur: below 32 x 32, 96 x 96.
     """
 
     map50_95: float
     map50: float
     per_class: dict[str, tuple[float, float]] = field(default_factory=dict)
+    per_size: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> JsonObject:
@@ -179,9 +181,15 @@ def average_precision(
     evaluation.evaluate()
     evaluation.accumulate()
     # Axes: IoU threshold, recall, class, range of area, most detections. -1 stands where there is nothing to find.
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    every = evaluation.eval["precision"][:, :, :, :, -1]
+    precision = every[:, :, :, 0]
     shown = {name: (_mean(precision[:, :, place]), _mean(precision[:1, :, place])) for place, name in enumerate(names)}
-    return AveragePrecision(_mean(precision), _mean(precision[:1]), shown)
+    sized = {
+        name: (_mean(every[:, :, :, place]), _mean(every[:1, :, :, place]))
+        for place, name in enumerate(evaluation.params.areaRngLbl)
+        if place and (every[:, :, :, place] > -1).any()
+    }
+    return AveragePrecision(_mean(precision), _mean(precision[:1]), shown, sized)
 
 
 def _mean(precision: npt.NDArray[np.float64]) -> float:

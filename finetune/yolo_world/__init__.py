@@ -8,15 +8,8 @@ from toolkit.lazy import offer
 
 if TYPE_CHECKING:
     from finetune.yolo_world.config import YoloWorldConfig
-    from finetune.yolo_world.learner import (
-        LEARNER,
-        Detector,
-        evaluate,
-        export_prompts,
-        load_detector,
-        predict,
-        train,
-    )
+    from finetune.yolo_world.learner import LEARNER, evaluate, export_prompts, predict, train
+    from finetune.yolo_world.predictor import Detector, load_detector
 
 __all__ = [
     "LEARNER",
@@ -33,6 +26,7 @@ __getattr__, __dir__ = offer(
     __name__,
     {
         "config": ("YoloWorldConfig",),
-        "learner": ("LEARNER", "Detector", "evaluate", "export_prompts", "load_detector", "predict", "train"),
+        "learner": ("LEARNER", "evaluate", "export_prompts", "predict", "train"),
+        "predictor": ("Detector", "load_detector"),
     },
 )

@@ -11,7 +11,6 @@ import yaml
 
 from finetune.anomaly.thresholds import ThresholdFacts
 from finetune.classifier.learner import ClassFacts
-from finetune.detection.predictor import WordFacts
 from finetune.engine.facts import Facts
 from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.experiments.attempts_file import read_attempts
@@ -20,6 +19,7 @@ from finetune.learners import find_config
 from finetune.longtail.learner import _TailFacts
 from finetune.longtail.module import _Stage
 from finetune.sam.learner import _Began
+from finetune.yolo_world.predictor import WordFacts
 from finetune.yolo_world.prompts import phrases_of
 from tests.commands import ROOT
 from tests.damage import accepted, spoilt, survives

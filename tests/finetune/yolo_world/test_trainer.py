@@ -15,10 +15,12 @@ import pytest
 import torch
 
 from finetune.detection.data import open_detection_data, write_tree
-from finetune.detection.runtime import ModelSource, find_model, read_ultralytics
+from finetune.detection.runtime import read_ultralytics
 from finetune.engine.runs import Run, open_run, read_metrics, start_run
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.learner import text_features, train
+from finetune.yolo_world.models import PromptedSource, find_model
+from finetune.yolo_world.prompts import phrases_of_data
 from tests.finetune.yolo_world.detecting import SMALL, STOCK, make_data, settings, split_file
 from tests.processes import finish, start
 from toolkit.errors import ToolkitError
@@ -88,15 +90,19 @@ class Prepared:
     def __init__(self, data: Path, out: Path, **changed: Any) -> None:
         self.config: YoloWorldConfig = settings(**changed)
         self.found = open_detection_data(data, self.config)
-        self.source: ModelSource = find_model(self.config.model, self.config.weights)
-        self.table = text_features(self.found, self.config, self.source)[0]
+        self.source: PromptedSource = find_model(self.config.model, self.config.weights)
+        self.phrases = phrases_of_data(self.found, self.config)
+        self.table = text_features(self.phrases, self.config, self.source)[0]
         self.run = start_run(out, "yolo-world", self.config, subsets=self.found.examples.subsets, data=data)
-        self.tree = write_tree(self.found, self.run, self.config, masks=self.source.masks)
+        names = list(self.phrases.values())
+        self.tree = write_tree(self.found, self.run, self.config, masks=self.source.masks, names=names)
 
     def trainer(self) -> Any:
         from finetune.detection.trainer import make_trainer
+        from finetune.yolo_world.trainer import prompted_trainer
 
-        return make_trainer(self.run, self.config, self.source, self.table, self.tree, validate=False)
+        base, known = prompted_trainer(self.source, self.table)
+        return make_trainer(base, self.run, self.config, self.source, self.tree, known, validate=False)
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +285,7 @@ def test_a_trainer_that_is_sent_to_another_process_carries_all_it_needs(
     assert sorted(path.name for path in ready.run.checkpoints.iterdir()) == ["best.pt", "last.pt"]
     model, _ = read_ultralytics(ready.run.checkpoints / "best.pt")
     assert model.text_encoder == "hash"
-    assert torch.equal(torch.as_tensor(model.txt_feats)[0], ready.table.stacked(list(ready.found.phrases.values())))
+    assert torch.equal(torch.as_tensor(model.txt_feats)[0], ready.table.stacked(list(ready.phrases.values())))
     assert losses(open_run(alone[0].run.root).root / "log.csv") == pytest.approx(there, rel=1e-6)
 
 
