@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,8 @@ from finetune.engine.shares import (
     share_size,
 )
 from finetune.engine.splits import open_as_told
+from finetune.metrics.detection import Detections, run_lengths
+from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import file_name
 from toolkit.files.parallel import ordered_map
 
@@ -112,6 +114,15 @@ class DetectorKind:
         return keep_predictions(told, out, listed="detections.json")
 
 
+def _listed(found: Detections) -> Iterator[JsonObject]:
+    """What detections.json says of each: its mask too, where the model makes masks."""
+    for place, label in enumerate(found.labels):
+        told: JsonObject = {"label": label, "score": float(found.scores[place]), "box": found.boxes[place].tolist()}
+        if found.masks is not None:
+            told["segmentation"] = run_lengths(found.masks[place], found.width, found.height)
+        yield told
+
+
 def _predict_share(
     kind: DetectorKind, run: Run, words: Sequence[str] | None, pictures: bool, share: Sequence[ImageFile]
 ) -> list[PredictedFile]:
@@ -129,10 +140,7 @@ def _predict_share(
             "labels": ", ".join(sorted(set(found.labels))),
             **({} if run.threshold is None else {"threshold": run.threshold, "rejected": int(len(found) > 0)}),
         }
-        listed = tuple(
-            {"file": one.file, "label": label, "score": float(score), "box": box.tolist()}
-            for label, score, box in zip(found.labels, found.scores, found.boxes, strict=True)
-        )
+        listed = tuple({"file": one.file, **told} for told in _listed(found))
         drawn = ((overlay, draw_detections(found, labels)),) if pictures else ()
         told.append(PredictedFile({**row, "overlay": overlay} if pictures else row, drawn, found=listed))
     return told

@@ -24,6 +24,7 @@ __all__ = [
     "average_precision",
     "coco_results",
     "coco_truth",
+    "run_lengths",
 ]
 
 Kind = Literal["bbox", "segm"]
@@ -119,7 +120,7 @@ def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> JsonO
                     "iscrowd": 0,
                     "area": instance.area,
                     "bbox": _xywh(instance.bbox),
-                    "segmentation": _run_lengths(instance, image.width, image.height),
+                    "segmentation": run_lengths(instance, image.width, image.height),
                 }
             )
     return {"images": rows, "annotations": annotations, "categories": coco_categories(classes)}
@@ -151,7 +152,7 @@ def coco_results(detections: Iterable[Detections], truth: Mapping[str, Any]) -> 
                 "score": float(found.scores[place]),
             }
             if found.masks is not None:
-                result["segmentation"] = _run_lengths(found.masks[place], found.width, found.height)
+                result["segmentation"] = run_lengths(found.masks[place], found.width, found.height)
             results.append(result)
     return results
 
@@ -202,6 +203,7 @@ def _xywh(box: Sequence[float]) -> list[float]:
     return [x0, y0, x1 - x0, y1 - y0]
 
 
-def _run_lengths(instance: Instance, width: int, height: int) -> JsonObject:
+def run_lengths(instance: Instance, width: int, height: int) -> JsonObject:
+    """The pixels of an instance as COCO's run lengths in an image of this size."""
     counts = uncompressed_rle(instance.region, instance.window[:2], height, width)
     return {"size": [height, width], "counts": compress_rle(counts, height, width)}
