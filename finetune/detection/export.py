@@ -38,6 +38,13 @@ from toolkit.imaging.images import read_image
 __all__ = ["detector_graph", "export_onnx"]
 
 
+_RESULT = (
+    "a place is a detection of the class of its highest score, where that is `threshold` or more; of detections of one "
+    "class whose IoU is above 0.7, the best stays"
+)
+_MASKS = "; its mask is, inside its box, where the sum of prototypes times coefficients, enlarged, is above 0"
+
+
 class _Told(nn.Module):
     """What of a model's outputs is meant for use: boxes and scores, and with masks their prototypes too."""
 
@@ -78,34 +85,35 @@ def detector_graph(
     if getattr(head, "end2end", False):
         problem = "ends in a head that sorts its detections, whose files cannot be proven"
         raise ToolkitError(f"model {config.model}", problem, "export a run of another model, for instance yolo11s.pt")
-    coefficients = int(getattr(head, "nm", 0))
+    masks = int(getattr(head, "nm", 0))
     noise = torch.rand(2, 1, 3, side, side, generator=torch.Generator().manual_seed(0))
     letterboxed = [_letterboxed(path, side) for path in example_photos(run)]
-    meaning = "x y (middle) width height in pixels; a score of each class"
-    ports = [Port("output0", (1, 4 + len(classes) + coefficients, "places"), meaning)]
-    result = (
-        "a place is a detection of the class of its highest score, where that is `threshold` or more; of detections of "
-        "one class whose IoU is above 0.7, the best stays"
-    )
-    if coefficients:
-        ports[0] = replace(ports[0], meaning=f"{meaning}; {coefficients} coefficients of its mask")
-        shape = (1, coefficients, "height", "width")
-        ports.append(Port("output1", shape, "prototypes of masks, of the square at a fraction of its side"))
-        result += "; its mask is where the sum of prototypes times coefficients, enlarged, is above 0, inside its box"
     graph = Graph(
         "model",
-        _Told(model, masks=coefficients > 0),
+        _Told(model, masks=masks > 0),
         tuple((one,) for one in (*noise, *letterboxed)),
         (Port("images", (1, 3, side, side), "RGB in [0, 1]"),),
-        tuple(ports),
+        _outputs(len(classes), masks),
         partial(_written, model, checkpoint, config),
         partial(_in_sides, side),
     )
     told = prepared(side, side, (0.0,) * 3, (1.0,) * 3)
     how = f"into {side} x {side} pixels with its proportions kept (OpenCV's INTER_LINEAR), in the middle, on grey 114"
     told["input"]["resize"] = how
+    result = _RESULT + (_MASKS if masks else "")
     told |= {"classes": list(classes), **(about or {}), "threshold": config.confidence, "result": result}
     return Exportable((graph,), told)
+
+
+def _outputs(classes: int, masks: int) -> tuple[Port, ...]:
+    """What comes out of a model of so many classes, and so many coefficients of a mask."""
+    meaning = "x y (middle) width height in pixels; a score of each class"
+    if not masks:
+        return (Port("output0", (1, 4 + classes, "places"), meaning),)
+    return (
+        Port("output0", (1, 4 + classes + masks, "places"), f"{meaning}; {masks} coefficients of its mask"),
+        Port("output1", (1, masks, "height", "width"), "prototypes of masks, of the whole square"),
+    )
 
 
 def _in_sides(side: int, found: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -39,7 +39,10 @@ def _published(name: str) -> bool:
 
 
 _WORDS = "train it as yolo-world: defectkit train yolo-world"
-_PLAIN = "use a model that detects or segments, for instance yolo11s.pt or yolo11s-seg.pt"
+_TURNED = (
+    "use a model that detects or segments, for instance yolo11s.pt or yolo11s-seg.pt; "
+    "'defectkit convert --to yolo-obb' writes what such a model learns from elsewhere"
+)
 _KIND = ModelKind(
     heads={"Detect": False, "v10Detect": False, "Segment": True, "Segment26": True},
     described="no model that detects or segments",
@@ -49,6 +52,6 @@ _KIND = ModelKind(
     elsewhere={
         **dict.fromkeys(("WorldDetect", "YOLOESegment", "YOLOESegment26"), _WORDS),
         "Classify": "classes of whole images are learnt by 'defectkit train classifier'",
-        **dict.fromkeys(("OBB", "OBB26", "Pose", "Pose26", "RTDETRDecoder"), _PLAIN),
+        **dict.fromkeys(("OBB", "OBB26"), _TURNED),
     },
 )

@@ -20,8 +20,11 @@ from toolkit.errors import ToolkitError
         ("yolov8n-worldv2.yaml", r"its head is WorldDetect\); train it as yolo-world: defectkit train yolo-world"),
         ("yoloe-v8n-seg.yaml", r"its head is YOLOESegment\); train it as yolo-world"),
         ("yolo11n-cls.yaml", r"its head is Classify\); classes of whole images are learnt by 'defectkit train cla"),
-        ("yolo11n-obb.yaml", r"no model that detects or segments \(its head is OBB\); use a model that"),
-        ("yolo26n-pose.yaml", r"\(its head is Pose26\); use a model that detects or segments"),
+        (
+            "yolo11n-obb.yaml",
+            r"its head is OBB\); use a model that .* .defectkit convert --to yolo-obb. writes",
+        ),
+        ("yolo26n-pose.yaml", r"\(its head is Pose26\); use for instance yolo11s.pt"),
         ("yolo11n-pose.pt", "no such file, and no such model of ultralytics; did you mean"),
         ("yolo11m", "is neither a .pt nor a .yaml; for instance yolo11s.pt"),
     ],
