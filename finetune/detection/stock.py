@@ -108,7 +108,10 @@ _PYTHON: Mapping[str, Any] = {
 @cache
 def stock_table() -> Mapping[str, StockSetting]:
     """Name -> setting, in the order of ultralytics' file; empty where it is not installed."""
-    package = find_spec("ultralytics")
+    try:
+        package = find_spec("ultralytics")
+    except ImportError:  # what keeps a package from being imported may say so
+        package = None
     if package is None or not package.submodule_search_locations:
         return {}
     text = (Path(package.submodule_search_locations[0]) / "cfg/default.yaml").read_text(encoding="utf-8")

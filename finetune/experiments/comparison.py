@@ -171,7 +171,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _settings(run: Run) -> dict[str, object]:
-    return dict(flat_settings(read_config(run, find_config(run.learner)).model_dump(mode="json")))
+    return dict(flat_settings(read_config(run, find_config(run.learner))))
 
 
 def _differing(settings: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ import pytest
 from finetune.detection.config import DetectorConfig
 from finetune.detection.stock import passed_names, stock_table
 from finetune.engine.config import load_config, parse_config
+from finetune.experiments.attempts_file import flat_settings
 from finetune.yolo.config import YoloConfig
 from finetune.yolo_world.config import YoloWorldConfig
 from toolkit.errors import ToolkitError
@@ -67,3 +68,8 @@ def test_a_model_of_words_is_not_compiled() -> None:
     with pytest.raises(ToolkitError, match=r"train.compile: a model of words is not compiled; leave it out"):
         parse_config(YoloWorldConfig, {"train": {"compile": True}})
     assert parse_config(YoloConfig, {"train": {"compile": True}}).train
+
+
+def test_runs_that_differ_in_them_are_told_apart() -> None:
+    some, none = (parse_config(YoloConfig, {"train": told}) for told in ({"flipud": 0.5}, {}))
+    assert dict(flat_settings(some)) == {**dict(flat_settings(none)), "train": {"flipud": 0.5}}

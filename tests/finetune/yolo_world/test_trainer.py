@@ -21,6 +21,7 @@ from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.learner import text_features, train
 from finetune.yolo_world.models import PromptedSource, find_model
 from finetune.yolo_world.prompts import phrases_of_data
+from tests.finetune.runs import TINY
 from tests.finetune.yolo_world.detecting import SMALL, STOCK, make_data, settings, split_file
 from tests.processes import finish, start
 from toolkit.errors import ToolkitError
@@ -164,12 +165,15 @@ class TestOffline:
         after = (
             "import socket; run = train(data, config, out)\n"
             "predict(run, sorted(data.glob('test/rough/*.png')), out.parent / 'answers', words=['a hole'])\n"
+            "import finetune; plain = finetune.train('yolo', data, out.parent / 'plain', json.loads(sys.argv[4]))\n"
+            "plain.predict(min(data.glob('test/rough/*.png')))\n"
             "print('whole', flush=True)\n"
             "socket.getaddrinfo('localhost', 80)"
         )
         config = {**SMALL, "model": STOCK, "epochs": 1, "plots": True, "phrases": {"rough": "rauhe Stelle, größer 粗"}}
         code = _PROGRAM.format(before=_FORBIDDING, after=after)
-        status = finish(start(code, data, json.dumps(config), tmp_path / "run", says=tmp_path))
+        plain = json.dumps({**TINY["yolo"], "split": SMALL["split"], "plots": True})
+        status = finish(start(code, data, json.dumps(config), tmp_path / "run", plain, says=tmp_path))
         assert (tmp_path / "stdout").read_text() == "whole\n", (tmp_path / "stderr").read_text()
         assert status == 77  # of the last line, which shows that the ban works
         assert (tmp_path / "answers/detections.json").is_file()
