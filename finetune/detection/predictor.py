@@ -28,6 +28,7 @@ MOST = 100
 """Detections in an image, at most; COCO's figures look at no more."""
 
 _BATCH = 8
+_MASK_BYTES = 256 << 20  # that masks of a batch may take; those of one image may take more
 _OVERLAP = 0.7  # IoU of boxes of one class from which on the lower score goes
 
 
@@ -80,7 +81,7 @@ class TrainedDetector:
         """
         model, labels = self._model(words)
         paths = [Path(path) for path in images]
-        for batch in _batches(zip(unique_keys(paths), paths, strict=True)):
+        for batch in _batches(zip(unique_keys(paths), paths, strict=True), masks=self.masks):
             found = model.predict(
                 [pixels for _, _, pixels in batch],
                 conf=confidence,
@@ -143,12 +144,17 @@ def predict_one(detector: TrainedDetector, confidence: float) -> Callable[..., P
 _Item = tuple[str, Path, npt.NDArray[np.uint8]]
 
 
-def _batches(images: Iterable[tuple[str, Path]]) -> Iterator[list[_Item]]:
-    """Decoded images of one size at a time, so that what is found does not depend on the neighbours in a batch."""
+def _batches(images: Iterable[tuple[str, Path]], *, masks: bool) -> Iterator[list[_Item]]:
+    """Decoded images of one size at a time, so that what is found does not depend on the neighbours in a batch.
+
+    With masks they are fewer where they are large: each detection has a mask of the image's size, for a while.
+    """
     batch: list[_Item] = []
     for key, path in images:
         pixels = read_image(path)
-        if batch and (len(batch) == _BATCH or batch[0][2].shape != pixels.shape):
+        height, width = pixels.shape[:2]
+        most = min(_BATCH, max(1, _MASK_BYTES // (MOST * height * width))) if masks else _BATCH
+        if batch and (len(batch) >= most or batch[0][2].shape != pixels.shape):
             yield batch
             batch = []
         batch.append((key, path, pixels))
@@ -164,16 +170,20 @@ def _detections(
     named = tuple(labels[int(number)] for number in result.boxes.cls.tolist())
     masks = None
     if result.masks is not None:
-        planes = result.masks.data.cpu().numpy() > 0.5
-        masks = tuple(_instance(plane, label) for plane, label in zip(planes, named, strict=True))
+        planes = result.masks.data.cpu().numpy()
+        masks = tuple(_instance(*one) for one in zip(planes, boxes, named, strict=True))
     elif masked:
         masks = ()
     scores = result.boxes.conf.cpu().numpy().astype(np.float64)
     return Detections(key, path, width, height, boxes, scores, named, masks)
 
 
-def _instance(plane: npt.NDArray[np.bool_], label: str) -> Instance:
-    """The pixels of a mask (H, W) as an instance; of an empty one too."""
-    x, y, width, height = cv2.boundingRect(plane.astype(np.uint8))
-    crop = np.ascontiguousarray(plane[y : y + height, x : x + width])
+def _instance(plane: npt.NDArray[np.uint8], box: npt.NDArray[np.float64], label: str) -> Instance:
+    """The pixels of a mask (H, W), which is 0 outside its box, as an instance; of an empty one too."""
+    left, top = np.floor(box[:2]).astype(int)
+    right, bottom = np.ceil(box[2:]).astype(int)
+    part = np.ascontiguousarray(plane[top:bottom, left:right]) > 0
+    x, y, width, height = cv2.boundingRect(part.view(np.uint8)) if part.size else (0, 0, 0, 0)
+    crop = np.ascontiguousarray(part[y : y + height, x : x + width])
+    x, y = x + int(left), y + int(top)
     return Instance(label, (x, y, x + width, y + height), crop, int(np.count_nonzero(crop)))
