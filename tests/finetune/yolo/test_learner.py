@@ -18,7 +18,6 @@ from converters import convert
 from converters.sources import read_labels
 from finetune import autolabel, load_run
 from finetune.engine.runs import Run, open_run, read_metrics
-from finetune.exporting import export
 from finetune.yolo.learner import evaluate, predict, train
 from finetune.yolo.predictor import load_detector
 from tests.commands import defectkit
@@ -96,14 +95,6 @@ def test_images_are_labelled_with_its_masks_alone(run: Run, data: Path, tmp_path
     assert sum(len(image.instances) for image in read_labels(tmp_path / "out/coco")) == report.instances
     with pytest.raises(ToolkitError, match="is a run of yolo, which knows its own classes alone"):
         autolabel(run, data / "test/rough", tmp_path / "other", words=["a hole"])
-
-
-def test_a_file_of_masks_answers_as_pytorch_does(run: Run, tmp_path: Path) -> None:
-    made = export(run, "onnx", tmp_path / "out")
-    (file,) = made.about["files"]
-    assert [one["name"] for one in file["outputs"]] == ["output0", "output1"]
-    assert file["max_difference"] < 1e-4
-    assert made.about["classes"] == list(load_detector(run).classes)
 
 
 def test_a_tree_of_boxes_is_learnt_from_the_command_line(data: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_model_that_would_be_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert not list(tmp_path.rglob("*.pt"))
 
 
-@pytest.mark.parametrize("name", ["yolo11n.yaml", "yolo26n-seg.yaml", "yolov8n-seg.yaml", "yolov10n.yaml"])
+@pytest.mark.parametrize("name", ["yolo11n.yaml", "yolo26n-seg.yaml"])
 def test_architectures_are_found_by_their_names(name: str) -> None:
     assert find_model(name, "none").masks == ("seg" in name)
 

@@ -53,7 +53,7 @@ def test_losses_are_those_of_ultralytics_own_trainer(model: str, data: Path, tmp
     from ultralytics.models.yolo.segment import SegmentationTrainer
 
     varied = {"flipud": 0.5, "mosaic": 0.5, "degrees": 90}
-    config = settings(model=model, instances="image", epochs=2, batch_size=4, train=varied)
+    config = settings(model=model, instances="image", batch_size=2, train=varied)
     ours = steps(trainer(data, tmp_path / "ours", config))
     stock = SegmentationTrainer if model == MASKS else DetectionTrainer
     theirs = steps(trainer(data, tmp_path / "stock", config, stock=stock))

@@ -172,7 +172,7 @@ class TestOffline:
         )
         config = {**SMALL, "model": STOCK, "epochs": 1, "plots": True, "phrases": {"rough": "rauhe Stelle, größer 粗"}}
         code = _PROGRAM.format(before=_FORBIDDING, after=after)
-        plain = json.dumps({**TINY["yolo"], "split": SMALL["split"], "plots": True})
+        plain = json.dumps({**TINY["yolo"], "split": SMALL["split"]})
         status = finish(start(code, data, json.dumps(config), tmp_path / "run", plain, says=tmp_path))
         assert (tmp_path / "stdout").read_text() == "whole\n", (tmp_path / "stderr").read_text()
         assert status == 77  # of the last line, which shows that the ban works
