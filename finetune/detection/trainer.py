@@ -211,7 +211,7 @@ def _check_taken(told: Mapping[str, object], config: DetectorConfig, *, masks: b
         try:
             get_cfg(overrides={name: value})
         except (TypeError, ValueError) as error:
-            problem = f"is out of range: {' '.join(str(error).split())[:160]}"
+            problem = f"is not taken by ultralytics: {' '.join(str(error).split())[:160].rstrip('.')}"
             raise ToolkitError(f"train.{name}", problem, "correct the value") from error
 
 

@@ -83,7 +83,7 @@ def test_settings_pass_through_and_a_stopped_run_goes_on(data: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"train": {"flipud": 2}}, r"train.flipud: is out of range: .*'flipud=2' is an invalid value"),
+        ({"train": {"flipud": 2}}, r"train.flipud: is not taken by ultralytics: .*'flipud=2' is an invalid value"),
         ({"train": {"mask_ratio": 1}}, r"train.mask_ratio: changes nothing: .*tiny.yaml learns boxes, and no masks"),
         ({"train": {"freeze": 99}}, r"train.freeze: leaves nothing that learns; freeze fewer layers"),
     ],
