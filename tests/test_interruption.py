@@ -90,7 +90,7 @@ class Runs:
     def run(self, *more: str, strike: str = "", number: int = 0, after: int = 0, beyond: int = 0) -> Outcome:
         self.count.write_bytes(b"")
         told = [str(self.count), str(int(number)), str(after), str(beyond), strike]
-        return run(DRIVER, *told, *self.words(*more), home=self.home)
+        return run(DRIVER, *told, *self.words(*more))
 
     def done(self) -> int:
         """Images that the checkpoint holds."""
