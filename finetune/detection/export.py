@@ -39,7 +39,7 @@ __all__ = ["detector_graph", "export_onnx"]
 
 
 _RESULT = (
-    "a place is a detection of the class of its highest score, where that is `threshold` or more; of detections of one "
+    "a place is a detection of the class of its highest score, where that is above `threshold`; of detections of one "
     "class whose IoU is above 0.7, the best stays"
 )
 _MASKS = "; its mask is, inside its box, where the sum of prototypes times coefficients, enlarged, is above 0"
@@ -87,7 +87,7 @@ def detector_graph(
         raise ToolkitError(f"model {config.model}", problem, "export a run of another model, for instance yolo11s.pt")
     masks = int(getattr(head, "nm", 0))
     noise = torch.rand(2, 1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    letterboxed = [_letterboxed(path, side) for path in example_photos(run)]
+    letterboxed = [_letterboxed(path, side, config.bits) for path in example_photos(run)]
     graph = Graph(
         "model",
         _Told(model, masks=masks > 0),
@@ -97,7 +97,7 @@ def detector_graph(
         partial(_written, model, checkpoint, config),
         partial(_in_sides, side),
     )
-    told = prepared(side, side, (0.0,) * 3, (1.0,) * 3)
+    told = prepared(side, side, (0.0,) * 3, (1.0,) * 3, depth=config.bits)
     how = f"into {side} x {side} pixels with its proportions kept (OpenCV's INTER_LINEAR), in the middle, on grey 114"
     told["input"]["resize"] = how
     result = _RESULT + (_MASKS if masks else "")
@@ -123,9 +123,9 @@ def _in_sides(side: int, found: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.concatenate([found[:, :4] / side, found[:, 4:]], axis=1)
 
 
-def _letterboxed(path: Path, side: int) -> torch.Tensor:
+def _letterboxed(path: Path, side: int, depth: int | None) -> torch.Tensor:
     """An image as ultralytics lays it into a square, but for rounding: float32 (1, 3, side, side)."""
-    image = read_image(path)
+    image = read_image(path, depth)
     scale = side / max(image.shape[:2])
     width, height = (max(1, round(length * scale)) for length in (image.shape[1], image.shape[0]))
     framed = np.full((side, side, 3), 114, np.uint8)

@@ -60,7 +60,8 @@ class DetectorKind:
             ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
         """
         config, detector = read_config(run, self.config), self.load(run)
-        source, tested = evaluated_examples(run, data, lambda place: open_as_told(place, config), layout=config.layout)
+        opened = partial(open_as_told, config=config)
+        source, tested = evaluated_examples(run, data, opened, layout=config.layout, masked=True)
         chosen = {example.key: example.subset for example in tested}
         return run_figures(measure_detector(detector, source, chosen, config), detector, confidence_of(run, config))
 
@@ -126,7 +127,8 @@ def _listed(found: Detections) -> Iterator[JsonObject]:
 def _predict_share(
     kind: DetectorKind, run: Run, words: Sequence[str] | None, pictures: bool, share: Sequence[ImageFile]
 ) -> list[PredictedFile]:
-    confidence = confidence_of(run, read_config(run, kind.config))
+    config = read_config(run, kind.config)
+    confidence = confidence_of(run, config)
     with kept_model(kind.load, run) as detector:
         labels = tuple(words) if words is not None else detector.classes
         detected = list(detector.detect([one.path for one in share], words=words, confidence=confidence))
@@ -141,6 +143,6 @@ def _predict_share(
             **({} if run.threshold is None else {"threshold": run.threshold, "rejected": int(len(found) > 0)}),
         }
         listed = tuple({"file": one.file, **told} for told in _listed(found))
-        drawn = ((overlay, draw_detections(found, labels)),) if pictures else ()
+        drawn = ((overlay, draw_detections(found, labels, depth=config.bits)),) if pictures else ()
         told.append(PredictedFile({**row, "overlay": overlay} if pictures else row, drawn, found=listed))
     return told

@@ -74,14 +74,14 @@ class TrainedDetector:
         Args:
             images: the files.
             words: other things to look for, which become the labels; None for the classes it was trained on.
-            confidence: lowest score, in [0, 1].
+            confidence: scores above it are found, in [0, 1].
 
         Raises:
             ToolkitError: an image cannot be read, or the words cannot be looked for.
         """
         model, labels = self._model(words)
         paths = [Path(path) for path in images]
-        for batch in _batches(zip(unique_keys(paths), paths, strict=True), masks=self.masks):
+        for batch in _batches(zip(unique_keys(paths), paths, strict=True), self._config.bits, masks=self.masks):
             found = model.predict(
                 [pixels for _, _, pixels in batch],
                 conf=confidence,
@@ -144,14 +144,14 @@ def predict_one(detector: TrainedDetector, confidence: float) -> Callable[..., P
 _Item = tuple[str, Path, npt.NDArray[np.uint8]]
 
 
-def _batches(images: Iterable[tuple[str, Path]], *, masks: bool) -> Iterator[list[_Item]]:
+def _batches(images: Iterable[tuple[str, Path]], depth: int | None, *, masks: bool) -> Iterator[list[_Item]]:
     """Decoded images of one size at a time, so that what is found does not depend on the neighbours in a batch.
 
     With masks they are fewer where they are large: each detection has a mask of the image's size, for a while.
     """
     batch: list[_Item] = []
     for key, path in images:
-        pixels = read_image(path)
+        pixels = read_image(path, depth)
         height, width = pixels.shape[:2]
         most = min(_BATCH, max(1, _MASK_BYTES // (MOST * height * width))) if masks else _BATCH
         if batch and (len(batch) >= most or batch[0][2].shape != pixels.shape):

@@ -24,6 +24,7 @@ from finetune.detection.runtime import read_ultralytics
 from finetune.engine.devices import device_name, memory_full, own_determinism, pick_device
 from finetune.engine.learner import check_patience, training_facts
 from finetune.engine.outputs.exports import Exportable
+from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Run, start_run
 from finetune.metrics.plots import draw_rates
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from finetune.detection.trainer import RunTrainer
 
 Source = TypeVar("Source", bound=ModelSource)
+Config = TypeVar("Config", bound=DetectorConfig)
 
 __all__ = ["Plan", "open_for_training", "train_detector"]
 
@@ -70,9 +72,9 @@ class Plan:
 
 
 def open_for_training(
-    data: Path, config: DetectorConfig, find: Callable[[str, str], Source], boxes: str
-) -> tuple[DetectionData, Source]:
-    """The data and the model of a training, looked at together.
+    data: Path, config: Config, find: Callable[[str, str], Source], boxes: str
+) -> tuple[DetectionData, Source, Config]:
+    """The data and the model of a training, looked at together, and the settings as they are with these images.
 
     Args:
         data: dataset root, category folder or label tree with boxes or masks.
@@ -85,10 +87,11 @@ def open_for_training(
     """
     found = open_detection_data(data, config)
     found = replace(found, examples=check_inputs(found.examples, config))
+    config = with_depth(config, found.examples)
     check_patience(config, found.examples.subset("val"))
     source = find(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks, boxes=boxes)
-    return found, source
+    return found, source, config
 
 
 def train_detector(
@@ -111,9 +114,8 @@ def train_detector(
 
     found, source = plan.found, plan.source
     trainer_settings(Run(out, plan.learner), config, source, out)  # which refuses what ultralytics would not take
-    subsets, digests = found.examples.subsets, found.examples.digests
-    facts = _facts(plan, config)
-    run = start_run(out, plan.learner, config, subsets=subsets, digests=digests, data=data, resume=resume, **facts)
+    facts = _facts(plan, config) | {"digests": found.examples.digests, "labels": found.examples.labels}
+    run = start_run(out, plan.learner, config, subsets=found.examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
     tree = _prepared(plan, run, config)
@@ -217,7 +219,7 @@ def _report(plan: Plan, run: Run, config: DetectorConfig, seconds: float) -> Non
     write_json(run.root / "truth.json", measured.truth)
     write_json(run.root / "predictions.json", measured.results)
     for one, labelled in zip(measured.shown, measured.labelled, strict=True):
-        drawn = draw_detections(one.above(config.confidence), detector.classes, labelled)
+        drawn = draw_detections(one.above(config.confidence), detector.classes, labelled, depth=config.bits)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
     _draw_rates(run, measured, config.confidence)
     rows = run.log_rows()

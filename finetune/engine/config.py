@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -20,11 +20,13 @@ from toolkit.files.typed import parse_yaml, yaml_value
 __all__ = [
     "IMAGENET",
     "AugmentConfig",
+    "Depth",
     "Flips",
     "LearnerConfig",
     "Normalization",
     "SettingError",
     "TrainedConfig",
+    "as_begun",
     "dump_config",
     "in_todays_words",
     "load_config",
@@ -35,8 +37,13 @@ __all__ = [
 ]
 
 _COMMAND_LINE = "--set"
+_LEAST_BITS, _MOST_BITS = 8, 16
 _OWN_FAULT = "own_fault"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+
+
+Depth = int | Literal["auto", "each"]
+"""By what images of more than 8 bits are scaled: bits of a range, "auto" where it is yet to be decided, or "each"."""
 
 
 class SettingError(PydanticCustomError):
@@ -88,6 +95,25 @@ class LearnerConfig(BaseModel):
     on_problem: Literal["fail", "skip"] = Field(
         default="fail", description='"fail" stops at faulty files, before anything is written; "skip" leaves them out.'
     )
+
+    depth: Depth = Field(
+        default="auto",
+        description="bits, 8 to 16, of the range by which images of more than 8 bits are scaled to 8; what is brighter "
+        'is white. "auto" takes what the train images need, once for the whole run; "each" scales each image by its '
+        "own range.",
+    )
+
+    @property
+    def bits(self) -> int | None:
+        """The range of deep images as `toolkit.imaging.images.read_image` takes it; None for that of each."""
+        return self.depth if isinstance(self.depth, int) else None
+
+    @field_validator("depth", mode="before")
+    @classmethod
+    def _check_depth(cls, given: object) -> object:
+        if given in ("auto", "each") or (type(given) is int and _LEAST_BITS <= given <= _MOST_BITS):
+            return given
+        raise ValueError(f'is neither "auto" nor "each", nor a number of bits from {_LEAST_BITS} to {_MOST_BITS}')
 
     @model_validator(mode="before")
     @classmethod
@@ -194,6 +220,14 @@ def load_config(kind: type[Config], file: Path | None = None, settings: Sequence
     for setting in settings:
         sources[_put(given, setting)] = f"{_COMMAND_LINE} {setting}"
     return parse_config(kind, given, sources)
+
+
+def as_begun(config: Config, run: Path) -> Config:
+    """Settings of a run that may have begun: by what its deep images are scaled was decided then, and stays."""
+    file = run / "config.yaml"
+    if config.depth != "auto" or not file.is_file():
+        return config
+    return config.model_copy(update={"depth": read_settings(file).get("depth", "each")})
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, object]:

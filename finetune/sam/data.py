@@ -173,6 +173,7 @@ class Task:
         box_share, jitter: as in `SamConfig`.
         seed: of what is random.
         exact: no chance: all instances one after the other, each by its box and by its deepest point.
+        depth: bits of the range by which deep images are scaled; None for that of each.
     """
 
     image_size: int
@@ -181,6 +182,7 @@ class Task:
     jitter: float = 0.1
     seed: int = 0
     exact: bool = False
+    depth: int | None = None
 
 
 class PromptedImages(Dataset[dict[str, Any]]):
@@ -274,7 +276,7 @@ class PromptedImages(Dataset[dict[str, Any]]):
         if path is None:
             raise ToolkitError(self.images[number].key, "has no image file", "convert with --images hardlink")
         if self._cache is None:
-            return {"image": read_padded(path, self._task.image_size)["image"]}
+            return {"image": read_padded(path, self._task.image_size, self._task.depth)["image"]}
         if number not in self._kept:
             found = self._cache.read(self._digests[path])
             if self._bytes + found.nbytes > _MOST_CACHED:

@@ -58,6 +58,7 @@ class Encoder:
         image_size: pixels along the longer side of an image.
         batch: images at once, on a GPU.
         workers: processes that read images.
+        depth: bits of the range by which deep images are scaled; None for that of each.
     """
 
     module: nn.Module
@@ -65,6 +66,7 @@ class Encoder:
     image_size: int
     batch: int = 1
     workers: int = 0
+    depth: int | None = None
 
     @property
     def halved(self) -> bool:
@@ -165,10 +167,13 @@ class EmbeddingCache:
 
 
 def open_cache(root: Path, encoder: Encoder) -> EmbeddingCache:
-    """The part of a cache folder that belongs to an encoder's weights, size and arithmetic."""
+    """The part of a cache folder that belongs to an encoder's weights, size, arithmetic, and range of deep images."""
     digest, arithmetic = weights_hash(encoder.module), "bf16" if encoder.halved else "fp32"
-    about = (("arithmetic", arithmetic), ("size", str(encoder.image_size)), ("weights", digest))
-    return EmbeddingCache(root / f"{digest[:16]}-{encoder.image_size}-{arithmetic}", about)
+    about = {"arithmetic": arithmetic, "size": str(encoder.image_size), "weights": digest}
+    name = f"{digest[:16]}-{encoder.image_size}-{arithmetic}"
+    if encoder.depth is not None:
+        name, about["depth"] = f"{name}-{encoder.depth}bit", str(encoder.depth)
+    return EmbeddingCache(root / name, tuple(about.items()))
 
 
 def embed_images(
@@ -206,7 +211,7 @@ def embed_images(
         if not mine:
             continue
         batch = encoder.batch if encoder.device.type == "cuda" else 1  # on a CPU it would be no faster
-        images = PaddedImages([wanted[digest] for digest in mine], encoder.image_size)
+        images = PaddedImages([wanted[digest] for digest in mine], encoder.image_size, encoder.depth)
         done = 0
         for items in DataLoader(images, batch_size=batch, num_workers=encoder.workers):
             for embedding in encoder.run(items["image"], items["size"]):
@@ -220,24 +225,25 @@ def embed_images(
 class PaddedImages(Dataset[dict[str, Any]]):
     """Images as SAM takes them. Items: {"image": uint8 (3, S, S), "size": int64 (2,), height and width of it}."""
 
-    def __init__(self, paths: Sequence[Path], image_size: int) -> None:
-        """Take files and the side S."""
-        self._paths, self._size = list(paths), image_size
+    def __init__(self, paths: Sequence[Path], image_size: int, depth: int | None = None) -> None:
+        """Take files, the side S, and the range by which deep images are scaled."""
+        self._paths, self._size, self._depth = list(paths), image_size, depth
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return read_padded(self._paths[index], self._size)
+        return read_padded(self._paths[index], self._size, self._depth)
 
 
-def read_padded(path: Path, image_size: int) -> dict[str, Any]:
+def read_padded(path: Path, image_size: int, depth: int | None = None) -> dict[str, Any]:
     """Read an image, scale its longer side to `image_size` as Meta does, and pad it: an item of `PaddedImages`.
 
     Raises:
         ToolkitError: it cannot be read.
     """
-    scaled = ResizeLongestSide(image_size).apply_image(np.ascontiguousarray(read_image(path)[:, :, ::-1]))
+    picture = np.ascontiguousarray(read_image(path, depth)[:, :, ::-1])
+    scaled = ResizeLongestSide(image_size).apply_image(picture)
     height, width = scaled.shape[:2]
     padded = np.zeros((image_size, image_size, 3), np.uint8)
     padded[:height, :width] = scaled

@@ -24,6 +24,7 @@ from finetune.engine.learner import Learner, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.evaluated import evaluated_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
@@ -77,6 +78,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     if config.detector:
         check_detector(open_run(config.detector))
     examples = check_inputs(open_as_told(data, config), config)
+    config = with_depth(config, examples)
     chosen = choose_images(examples, data, config)
     sam, digest = _untuned(config, _weights(config))
     facts = training_facts(
@@ -88,7 +90,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         notes=[*examples.notes, *chosen.notes],
     )
     numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
-    facts |= {"instances": numbers, "digests": examples.digests}
+    facts |= {"instances": numbers, "digests": examples.digests, "labels": examples.labels}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -139,7 +141,8 @@ def evaluate(run: Run, data: SourceLike | None = None) -> Row:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    source, tested = evaluated_examples(run, data, lambda place: open_as_told(place, config), layout=config.layout)
+    opened = partial(open_as_told, config=config)
+    source, tested = evaluated_examples(run, data, opened, layout=config.layout, masked=True)
     images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
         raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")
@@ -194,7 +197,7 @@ def export(run: Run) -> Exportable:
     Raises:
         ToolkitError: as `load_segmenter`.
     """
-    return export_sam(run, load_segmenter(run).sam)
+    return export_sam(run, load_segmenter(run).sam, read_config(run, SamConfig).bits)
 
 
 LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, open_as_told, IOU_BOX, export=export)
@@ -217,7 +220,8 @@ def load_segmenter(run: Run) -> Segmenter:
 
 
 def _segmenter(sam: Sam, config: SamConfig, device: torch.device) -> Segmenter:
-    return Segmenter(sam, Encoder(sam.image_encoder, device, config.image_size, config.embed_batch, config.workers))
+    numbers = config.image_size, config.embed_batch, config.workers, config.bits
+    return Segmenter(sam, Encoder(sam.image_encoder, device, *numbers))
 
 
 def _weights(config: SamConfig) -> str:
@@ -265,7 +269,8 @@ def _loader(
     chosen: TrainValSplit, config: SamConfig, digests: dict[Path, str], cache: EmbeddingCache | None, *, training: bool
 ) -> DataLoader[dict[str, Any]]:
     number = config.prompts_per_image
-    task = Task(config.image_size, number, config.box_share, config.jitter, config.seed, exact=not training)
+    chance = config.box_share, config.jitter, config.seed
+    task = Task(config.image_size, number, *chance, exact=not training, depth=config.bits)
     dataset = PromptedImages(chosen.train if training else chosen.val, task, digests, cache)
     return DataLoader(
         dataset,

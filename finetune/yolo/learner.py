@@ -44,7 +44,7 @@ def train(data: Path, config: YoloConfig, out: Path, resume: bool = False, progr
     Raises:
         ToolkitError: data, split, model or device are at fault, or training fails.
     """
-    found, source = open_for_training(data, config, find_model, "yolo11s.pt")
+    found, source, config = open_for_training(data, config, find_model, "yolo11s.pt")
 
     def trainer() -> tuple[type[RunTrainer], dict[str, object]]:
         from finetune.yolo.trainer import plain_trainer

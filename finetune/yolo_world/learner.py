@@ -61,7 +61,7 @@ def train(
     Raises:
         ToolkitError: data, split, phrases, text features, model or device are at fault, or training fails.
     """
-    found, source = open_for_training(data, config, find_model, "yolov8s-worldv2.pt")
+    found, source, config = open_for_training(data, config, find_model, "yolov8s-worldv2.pt")
     phrases = phrases_of_data(found, config)
     table, used = text_features(phrases, config, source)
 
