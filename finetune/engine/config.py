@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
@@ -24,6 +24,7 @@ __all__ = [
     "Flips",
     "LearnerConfig",
     "Normalization",
+    "SettingError",
     "TrainedConfig",
     "as_begun",
     "dump_config",
@@ -37,11 +38,20 @@ __all__ = [
 
 _COMMAND_LINE = "--set"
 _LEAST_BITS, _MOST_BITS = 8, 16
+_OWN_FAULT = "own_fault"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 
 Depth = int | Literal["auto", "each"]
 """By what images of more than 8 bits are scaled: bits of a range, "auto" where it is yet to be decided, or "each"."""
+
+
+class SettingError(PydanticCustomError):
+    """A fault that a validator finds in a group of settings, with its own way out."""
+
+    def __new__(cls, problem: str, remedy: str, name: str) -> SettingError:
+        """Say what is wrong with the setting `name` of the group, and what to do."""
+        return super().__new__(cls, _OWN_FAULT, "{problem}", {"problem": problem, "remedy": remedy, "name": name})
 
 
 class LearnerConfig(BaseModel):
@@ -334,6 +344,9 @@ def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[st
         model = _model_at(kind, path[:-1])
         known = list(model.model_fields) if model is not None else []
         return Problem(place, f"unknown key {name!r}", nearest(path[-1], known) if known else "leave it out")
+    if fault["type"] == _OWN_FAULT:
+        told = fault["ctx"]
+        return Problem(place, f"{name}.{told['name']}: {told['problem']}", str(told["remedy"]))
     message = str(fault["msg"]).removeprefix("Value error, ")
     told = fault.get("input")
     shown = f" (it is {reprlib.repr(told)})" if not isinstance(told, dict) else ""
