@@ -48,6 +48,9 @@ def forbid(event, arguments):
         os.write(2, f"installed a package: {arguments}".encode())
         os._exit(78)
 sys.addaudithook(forbid)
+import matplotlib.figure
+whole = matplotlib.figure.Figure.savefig
+matplotlib.figure.Figure.savefig = lambda *words, **told: whole(*words, **{**told, "dpi": 20})  # which takes a tenth
 """
 
 
