@@ -64,6 +64,7 @@ def fit(
     *,
     monitor: str = "val_loss",
     mode: str = "min",
+    accumulate: int = 1,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Fit:
@@ -76,6 +77,7 @@ def fit(
         run: where checkpoints and logs go; a checkpoint that stands there is gone on from.
         config: epochs, seed, device, precision, patience.
         monitor: the figure to choose by; `mode` says whether "min" or "max" is best.
+        accumulate: batches whose gradients are put together in a step.
         progress: called with (epochs done, epochs).
         callbacks: what else happens beside the training.
 
@@ -87,7 +89,7 @@ def fit(
     started, watched = time.monotonic(), monitor if val is not None else None
     best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
     with _quiet(), _explained(run, config), own_determinism():
-        trainer = _trainer(run, config, [*callbacks, *_callbacks(run, config, best, progress)])
+        trainer = _trainer(run, config, [*callbacks, *_callbacks(run, config, best, progress)], accumulate)
         seed_all(config.seed)
         last = run.checkpoints / "last.ckpt"
         resumed = last if last.is_file() else None
@@ -126,7 +128,7 @@ def _callbacks(run: Run, config: TrainedConfig, best: ModelCheckpoint, progress:
     return [*callbacks, ModelCheckpoint(run.checkpoints, "last", save_top_k=1, enable_version_counter=False)]
 
 
-def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback]) -> lightning.Trainer:
+def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback], accumulate: int) -> lightning.Trainer:
     accelerator, devices = _accelerator(config)
     return lightning.Trainer(
         accelerator=accelerator,
@@ -135,6 +137,7 @@ def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback]) -> ligh
         strategy=config.strategy,
         precision=_precision(config, accelerator),  # type: ignore[arg-type]
         max_epochs=config.epochs,
+        accumulate_grad_batches=accumulate,
         callbacks=callbacks,
         logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
         enable_progress_bar=False,

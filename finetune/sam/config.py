@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -15,7 +16,10 @@ __all__ = ["SamConfig"]
 META_SIZE = 1024
 """Pixels along the longer side of the images that Meta's models take."""
 
-_TINY_SIZE = 256
+_TINY: Mapping[str, object] = {"image_size": 256}
+"""Defaults of the small model."""
+
+_EPOCHS = 30
 
 
 class SamConfig(TrainedConfig):
@@ -25,13 +29,28 @@ class SamConfig(TrainedConfig):
 
     learns = "instances"
     belongs: ClassVar[Mapping[str, str]] = {
+        "activation_checkpointing": "train_encoder=true or lora!=0",
         "cache": "train_encoder=false and lora=0",
+        "colour": "train_encoder=true or lora!=0",
         "embed_batch": "train_encoder=false and lora=0",
         "encoder_lr_scale": "train_encoder=true",
         "jitter": "box_share!=0.0",
+        "min_steps": "epochs=0 and train_encoder=false and lora=0 and cache!=none",
     }
 
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(
+        default=0,
+        ge=0,
+        description=(
+            "passes over the training images; 0 is 30, and more where embeddings are kept and 30 would be fewer than "
+            "`min_steps`."
+        ),
+    )
+    min_steps: int = Field(
+        default=1000,
+        ge=0,
+        description="steps that are taken at least where embeddings are kept, which makes them cheap; with epochs=0.",
+    )
     batch_size: int = Field(
         default=4, ge=1, description="images in a step; each comes with `prompts_per_image` prompts."
     )
@@ -90,6 +109,30 @@ class SamConfig(TrainedConfig):
         ge=0,
         description="rank of low-rank updates of the image encoder's attention, 0 for none; there is then no cache.",
     )
+    activation_checkpointing: bool = Field(
+        default=False,
+        description=(
+            "whether the activations of an image encoder that learns are computed twice instead of being kept: far less "
+            "memory, and about a third more time."
+        ),
+    )
+    accumulate: int = Field(
+        default=1, ge=1, description="batches whose gradients are put together in a step, where memory holds few images."
+    )
+    views: Literal["auto", 1, 2, 4, 8] = Field(
+        default="auto",
+        description=(
+            "mirrored and turned views of each training image, one of which is drawn in each epoch: 1 is none, 2 are "
+            "mirrored left and right, 4 upside down too, 8 turned by right angles besides. Each is embedded and kept "
+            'for itself. "auto" is 8 for "tiny" and where nothing is kept, else 1.'
+        ),
+    )
+    colour: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="where the image encoder learns, brightness, contrast and saturation change by at most this part.",
+    )
     cache: str = Field(
         default="auto",
         min_length=1,
@@ -139,7 +182,7 @@ class SamConfig(TrainedConfig):
     @classmethod
     def _sized(cls, given: object) -> object:
         if isinstance(given, dict) and given.get("model") == "tiny":
-            return {"image_size": _TINY_SIZE, **given}
+            return {**_TINY, **given}
         return given
 
     @model_validator(mode="after")
@@ -163,3 +206,19 @@ class SamConfig(TrainedConfig):
     def cached(self) -> bool:
         """Whether training reads embeddings that were made before."""
         return self.frozen and self.cache != "none"
+
+    @property
+    def number_of_views(self) -> int:
+        """How many views of a training image are learnt from."""
+        if self.views != "auto":
+            return self.views
+        return 1 if self.cached and self.model != "tiny" else 8
+
+    def with_epochs(self, images: int) -> SamConfig:
+        """The settings with the number of epochs that they mean for so many training images."""
+        if self.epochs:
+            return self
+        batches = math.ceil(max(1, images // (self.devices * self.nodes)) / self.batch_size)
+        steps = math.ceil(batches / self.accumulate)
+        least = math.ceil(self.min_steps / steps) if self.cached else 0
+        return self.model_copy(update={"epochs": max(_EPOCHS, least)})

@@ -25,6 +25,7 @@ from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.remarks.evaluated import evaluated_examples
 from finetune.engine.remarks.inputs import check_inputs
+from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -37,7 +38,7 @@ from finetune.engine.shares import (
 from finetune.engine.splits import open_as_told
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
-from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
+from finetune.sam.data import MOST_KEPT, PromptedImages, Task, TrainValSplit, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
 from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
 from finetune.sam.exports import export_sam
@@ -77,6 +78,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         open_run(config.detector, _DETECTOR)  # which refuses another learner's
     examples = check_inputs(open_as_told(data, config), config)
     chosen = choose_images(examples, data, config)
+    config = config.with_epochs(len(chosen.train))
     sam, digest = _untuned(config, _weights(config))
     facts = training_facts(
         weights=_weights(config) if digest is None else str(Path(config.weights).resolve()),
@@ -96,9 +98,11 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         _await_leader(run)
         encoder = _segmenter(sam.to(device), config, device).encoder
         cache = open_cache(_cache_folder(run, config), encoder)
-        shown = [*chosen.train, *chosen.val, *(one for one in chosen.test if one.instances)]
-        digests, notes = embed_images(_files(shown), encoder, cache, progress)
-        run.note(notes=[*examples.notes, *chosen.notes, *notes])
+        cost = _cost(sam, config, chosen, cache)
+        tell("note", cost)
+        views = dict.fromkeys(_files(chosen.train), config.number_of_views)
+        digests, notes = embed_images(_files(_shown(chosen)), encoder, cache, progress, views)
+        run.note(notes=[*examples.notes, *chosen.notes, cost, *notes])
     _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
     judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
     write_report(run, judged, run.logged_seconds())
@@ -117,7 +121,8 @@ def _tune(
     """Train, write both checkpoints in Meta's format, and leave the best weights in the model."""
     module = SamModule(sam, config)
     batches, val = (_loader(chosen, config, digests, cache, training=training) for training in (True, False))
-    ended = fit(module, batches, val, run, config, monitor="val_iou", mode="max", progress=progress)
+    watched: dict[str, Any] = {"monitor": "val_iou", "mode": "max", "accumulate": config.accumulate}
+    ended = fit(module, batches, val, run, config, **watched, progress=progress)
     for name, file in (("last", run.checkpoints / "last.ckpt"), ("best", ended.best)):
         _load(module, file)
         if is_leader():
@@ -256,6 +261,24 @@ def _await_leader(run: Run) -> None:
         time.sleep(0.1)
 
 
+def _shown(chosen: TrainValSplit) -> list[LabelledImage]:
+    """The images with instances."""
+    return [*chosen.train, *chosen.val, *(one for one in chosen.test if one.instances)]
+
+
+def _cost(sam: Sam, config: SamConfig, chosen: TrainValSplit, cache: EmbeddingCache) -> str:
+    """What the embeddings will take, in words."""
+    train, views = len(_files(chosen.train)), config.number_of_views
+    number = len(_files(_shown(chosen))) + (views - 1) * train
+    each = 2 * sam.prompt_encoder.embed_dim * (config.image_size // 16) ** 2  # bytes
+    told = f" ({train} training images in {views} views each; --set views=1 makes one)" if views > 1 else ""
+    kept = min(train * views * each, MOST_KEPT) / 1e6
+    return (
+        f"embeddings of {number} pictures{told} take {number * each / 1e6:.1f} MB in {cache.folder.parent}, less what is "
+        f"there already; {kept:.1f} MB of them stay in memory"
+    )
+
+
 def _files(images: Sequence[LabelledImage]) -> list[Path]:
     return list(dict.fromkeys(image.path for image in images if image.path is not None))
 
@@ -264,7 +287,9 @@ def _loader(
     chosen: TrainValSplit, config: SamConfig, digests: dict[Path, str], cache: EmbeddingCache | None, *, training: bool
 ) -> DataLoader[dict[str, Any]]:
     number = config.prompts_per_image
-    task = Task(config.image_size, number, config.box_share, config.jitter, config.seed, exact=not training)
+    prompts = (number, config.box_share, config.jitter, config.seed)
+    colour = 0.0 if config.frozen else config.colour
+    task = Task(config.image_size, *prompts, not training, config.number_of_views, colour)
     dataset = PromptedImages(chosen.train if training else chosen.val, task, digests, cache)
     return DataLoader(
         dataset,

@@ -21,6 +21,7 @@ import torch
 from segment_anything import sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.runs import file_sha256
@@ -157,15 +158,30 @@ def weights_hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def encode(encoder: nn.Module, images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+def encode(
+    encoder: nn.Module, images: torch.Tensor, sizes: torch.Tensor, *, checkpointing: bool = False
+) -> torch.Tensor:
     """Embeddings of images, (B, C, S / 16, S / 16).
 
     Args:
         encoder: a SAM's image encoder.
         images, sizes: as for `normalised`.
+        checkpointing: keep what goes into each block alone, and compute the rest again for the gradients (Chen et al.,
+            "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174).
     """
-    found: torch.Tensor = encoder(normalised(images, sizes))
+    given = normalised(images, sizes)
+    found: torch.Tensor = _checkpointed(encoder, given) if checkpointing else encoder(given)
     return found
+
+
+def _checkpointed(encoder: Any, images: torch.Tensor) -> Any:
+    """As the encoder's own `forward`, block by block."""
+    tokens = encoder.patch_embed(images)
+    if encoder.pos_embed is not None:
+        tokens = tokens + encoder.pos_embed
+    for block in encoder.blocks:
+        tokens = checkpoint(block, tokens, use_reentrant=False)
+    return encoder.neck(tokens.permute(0, 3, 1, 2))
 
 
 def normalised(images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:

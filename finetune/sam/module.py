@@ -126,7 +126,8 @@ class SamModule(lightning.LightningModule):
         if self.parts.image_encoder is None:
             raise RuntimeError("images without an image encoder")
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._config.frozen):
-            return encode(self.parts.image_encoder, batch["image"], batch["size"]).float()
+            kept = self._config.activation_checkpointing and torch.is_grad_enabled()
+            return encode(self.parts.image_encoder, batch["image"], batch["size"], checkpointing=kept).float()
 
     def _clicked(self, prompts: Prompts, found: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> Prompts:
         """The same prompts with one click more each, and the masks so far."""

@@ -149,6 +149,18 @@ class TestCache:
             state = torch.load(one.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
             assert not any("image_encoder" in name for name in state)
 
+    def test_the_views_of_training_images_are_kept_and_what_they_take_is_said(
+        self, run: Run, data: Path, tmp_path: Path, tiny_steps: dict[str, Any]
+    ) -> None:
+        made = train(data, config(**tiny_steps, views=4), tmp_path / "run")
+        entries = sorted(file.name.count(".") for file in (made.root / "cache").glob("*/*.emb"))
+        assert entries == [1] * 12 + [2] * 3 * 8
+        (told,) = (note for note in made.environment()["notes"] if note.startswith("embeddings of "))
+        assert told.startswith("embeddings of 36 pictures (8 training images in 4 views each; views=1 makes ")
+        assert "0.1 MB in " in told
+        (plain,) = (note for note in run.environment()["notes"] if note.startswith("embeddings of "))
+        assert plain.startswith("embeddings of 12 pictures take 0.0 MB in ")
+
     def test_a_folder_is_shared_between_runs_and_a_damaged_entry_is_said(self, data: Path, tmp_path: Path) -> None:
         told = config(cache=str(tmp_path / "cache"), epochs=1, refinement_steps=0)
         first = train(data, told, tmp_path / "one")
@@ -180,7 +192,10 @@ class TestCheckpoints:
         ("settings", "changed"),
         [
             ({"lora": 2}, {"qkv", "proj"}),
-            ({"train_encoder": True}, {"qkv", "proj", "lin1", "pos_embed"}),
+            (
+                {"train_encoder": True, "views": "auto", "accumulate": 3, "activation_checkpointing": True},
+                {"qkv", "proj", "lin1", "pos_embed"},
+            ),
             ({"train_prompt_encoder": False}, set()),
         ],
         ids=["lora", "encoder", "decoder"],
@@ -193,6 +208,8 @@ class TestCheckpoints:
         assert set(state) == set(before)
         moved = {key for key, value in state.items() if not torch.equal(value, before[key])}
         encoder = {key for key in moved if key.startswith("image_encoder.")}
+        steps = torch.load(made.checkpoints / "last.ckpt", weights_only=True)["global_step"]
+        assert steps == (1 if "accumulate" in settings else 2)
         assert all(any(part in key for key in encoder) for part in changed)
         assert bool(encoder) == bool(changed)
         assert any(key.startswith("mask_decoder.") for key in moved)
@@ -201,6 +218,11 @@ class TestCheckpoints:
             assert all("attn.qkv.weight" in key or "attn.proj.weight" in key for key in encoder)
         assert (made.root / "cache").exists() == (not changed)
         assert evaluate(open_run(made.root)) == pytest.approx(figures(made))
+
+
+@pytest.fixture
+def tiny_steps() -> dict[str, Any]:
+    return {"epochs": 1, "refinement_steps": 0}
 
 
 def untuned_sam(size: int = 64) -> Any:

@@ -18,6 +18,7 @@ from finetune.sam.models import (
     add_lora,
     build_sam,
     decode,
+    encode,
     meta_state,
     read_sam_weights,
     save_sam,
@@ -169,6 +170,27 @@ def test_low_rank_updates_are_put_into_the_weights() -> None:
     other = build_sam("tiny", SIZE)
     other.load_state_dict(state)
     torch.testing.assert_close(other.image_encoder(images), changed, rtol=1e-4, atol=1e-4)
+
+
+def test_checkpointed_activations_give_the_same_gradients_and_keep_less() -> None:
+    torch.manual_seed(2)
+    images, sizes = torch.randint(256, (2, 3, SIZE, SIZE), dtype=torch.uint8), torch.tensor([[SIZE, SIZE]] * 2)
+    gradients, kept = [], []
+    for checkpointing in (False, True):
+        encoder, held = tiny().image_encoder, 0
+
+        def count(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal held
+            held += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            found = encode(encoder, images, sizes, checkpointing=checkpointing)
+        kept.append(held)
+        found.square().mean().backward()
+        gradients.append([one.grad for one in encoder.parameters()])
+    assert all(torch.allclose(one, two, atol=1e-7) for one, two in zip(*gradients, strict=True))
+    assert kept[1] < 0.5 * kept[0]
 
 
 class Hostile:
