@@ -71,7 +71,10 @@ class SamConfig(TrainedConfig):
     )
     weights: str = Field(
         default="default",
-        description='Meta\'s checkpoint file of that model, or "none" for random ones; "tiny" has no others.',
+        description=(
+            "\"default\" is Meta's file of that model, fetched once and kept in torch's cache; a checkpoint file with "
+            'Meta\'s names in it, such as MedSAM\'s; or "none" for random ones: "tiny" has no others by default.'
+        ),
     )
     prompts_per_image: int = Field(
         default=4,
@@ -112,12 +115,14 @@ class SamConfig(TrainedConfig):
     activation_checkpointing: bool = Field(
         default=False,
         description=(
-            "whether the activations of an image encoder that learns are computed twice instead of being kept: far less "
-            "memory, and about a third more time."
+            "whether the activations of an image encoder that learns are computed twice instead of being kept: far "
+            "less memory, and about a third more time."
         ),
     )
     accumulate: int = Field(
-        default=1, ge=1, description="batches whose gradients are put together in a step, where memory holds few images."
+        default=1,
+        ge=1,
+        description="batches whose gradients are put together in a step, where memory holds few images.",
     )
     views: Literal["auto", 1, 2, 4, 8] = Field(
         default="auto",

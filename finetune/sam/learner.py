@@ -14,7 +14,7 @@ from segment_anything.modeling import Sam
 from torch.utils.data import DataLoader
 
 from converters.sources import SourceLike
-from finetune.engine.checkpoints import read_checkpoint
+from finetune.engine.checkpoints import fetch_file, read_checkpoint
 from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, seed_all
 from finetune.engine.distributed import is_leader
@@ -44,7 +44,7 @@ from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, wri
 from finetune.sam.exports import export_sam
 from finetune.sam.inference import predict_image, predict_share, prompted_classes, prompted_files
 from finetune.sam.metrics import IOU_BOX
-from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
+from finetune.sam.models import LICENCE, PUBLISHED, build_sam, save_sam
 from finetune.sam.module import SamModule
 from finetune.sam.predictor import Segmenter, mask_ap
 from toolkit.aliases import Progress
@@ -79,10 +79,14 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     examples = check_inputs(open_as_told(data, config), config)
     chosen = choose_images(examples, data, config)
     config = config.with_epochs(len(chosen.train))
-    sam, digest = _untuned(config, _weights(config))
+    weights = _weights(config)
+    sam, digest = _untuned(config, weights)
+    fetched = PUBLISHED.get(config.model) if config.weights == "default" else None
     facts = training_facts(
-        weights=_weights(config) if digest is None else str(Path(config.weights).resolve()),
+        weights=weights if digest is None else str(Path(weights).resolve()),
         weights_sha256=digest,
+        weights_source=fetched and fetched.url,
+        weights_licence=fetched and LICENCE,
         device=device_name(device),
         best_chosen_on=chosen.how,
         metrics_of="test",
@@ -225,20 +229,18 @@ def _segmenter(sam: Sam, config: SamConfig, device: torch.device) -> Segmenter:
 
 
 def _weights(config: SamConfig) -> str:
-    """The file to begin with, or "none".
+    """The file to begin with, or "none"; Meta's is fetched where it is not there yet.
 
     Raises:
-        ToolkitError: it is not said.
+        ToolkitError: it cannot be fetched.
     """
     if config.weights != "default":
         return config.weights
-    if config.model == "tiny":
+    own = PUBLISHED.get(config.model)
+    if own is None:
         return "none"
-    raise ToolkitError(
-        f"weights of {config.model}",
-        "are not said, and are not fetched",
-        f"get {CHECKPOINTS[config.model]} from github.com/facebookresearch/segment-anything and --set weights=FILE",
-    )
+    ways = "or begin at random with --set weights=none"
+    return str(fetch_file(f"weights of {config.model}", own.url, ways, own.sha256))
 
 
 def _untuned(config: SamConfig, weights: str) -> tuple[Sam, str | None]:
@@ -272,9 +274,9 @@ def _cost(sam: Sam, config: SamConfig, chosen: TrainValSplit, cache: EmbeddingCa
     number = len(_files(_shown(chosen))) + (views - 1) * train
     each = 2 * sam.prompt_encoder.embed_dim * (config.image_size // 16) ** 2  # bytes
     told = f" ({train} training images in {views} views each; --set views=1 makes one)" if views > 1 else ""
-    kept = min(train * views * each, MOST_KEPT) / 1e6
+    kept, whole = min(train * views * each, MOST_KEPT) / 1e6, number * each / 1e6
     return (
-        f"embeddings of {number} pictures{told} take {number * each / 1e6:.1f} MB in {cache.folder.parent}, less what is "
+        f"embeddings of {number} pictures{told} take {whole:.1f} MB in {cache.folder.parent}, less what is "
         f"there already; {kept:.1f} MB of them stay in memory"
     )
 

@@ -26,7 +26,7 @@ from finetune.metrics.detection import Detections, coco_truth
 from finetune.sam.data import read_instances
 from finetune.sam.learner import LEARNER, SamConfig, evaluate, load_segmenter, mask_ap, predict, train
 from finetune.sam.metrics import FIGURES, PROMPTS
-from finetune.sam.models import build_sam, read_sam_weights, save_sam
+from finetune.sam.models import PUBLISHED, Published, build_sam, read_sam_weights, save_sam
 from tests.commands import defectkit
 from tests.finetune.sam.segmenting import SMALL, config, write_blobs
 from tests.processes import finish, start
@@ -345,9 +345,12 @@ class TestRefusals:
     def test_a_gpu_where_there_is_none(self, data: Path, tmp_path: Path) -> None:
         self.refuse(data, tmp_path / "run", r"device cuda: there is no such GPU", device="cuda")
 
-    def test_weights_that_are_not_said(self, data: Path, tmp_path: Path) -> None:
-        told = {"model": "vit_b", "image_size": 1024}
-        self.refuse(data, tmp_path / "run", r"not fetched; get sam_vit_b_01ec64\.pth", **told)
+    def test_weights_that_cannot_be_fetched(self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+        url = r"https://dl\.fbaipublicfiles\.com/segment_anything/sam_vit_b_01ec64\.pth"
+        told = rf'weights of vit_b: cannot be fetched from {url} \(.*refused\); go online once .*weights="none"'
+        self.refuse(data, tmp_path / "run", told, model="vit_b", image_size=1024)
 
     def test_weights_of_another_model(self, data: Path, tmp_path: Path) -> None:
         save_sam(build_sam("tiny", 64), tmp_path / "tiny.pth")
@@ -405,6 +408,25 @@ class TestRefusals:
         written = list(folder.glob("*.emb"))
         assert all(file.read_bytes() == (kept[0].parent / file.name).read_bytes() for file in written)
         assert train(data, told, tmp_path / "run", resume=True).finished
+
+
+def test_weights_by_default_are_those_that_are_given_out(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_steps: dict[str, Any]
+) -> None:
+    folder = tmp_path / "hub/checkpoints"
+    folder.mkdir(parents=True)
+    torch.manual_seed(5)
+    digest = save_sam(build_sam("tiny", 64), folder / "tiny.pth")
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    monkeypatch.setitem(PUBLISHED, "tiny", Published("https://example.org/tiny.pth", digest))
+    found = train(data, config(**tiny_steps), tmp_path / "run").environment()
+    told = {name: found[name] for name in ("weights", "weights_sha256", "weights_source", "weights_licence")}
+    assert told == {
+        "weights": str(folder / "tiny.pth"),
+        "weights_sha256": digest,
+        "weights_source": "https://example.org/tiny.pth",
+        "weights_licence": "Apache-2.0",
+    }
 
 
 def test_the_learner_is_registered() -> None:

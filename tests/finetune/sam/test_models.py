@@ -248,6 +248,26 @@ def test_weights_that_are_refused(kind: str, message: str, tmp_path: Path) -> No
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize(
+    ("around", "before"),
+    [
+        ({"model": ..., "optimizer": {"lr": 0.1}, "epoch": 3}, ""),  # MedSAM
+        ({"model_state": ..., "decoder_state": {"a": torch.ones(1)}, "epoch": 3}, "sam."),  # micro-sam
+        (None, "model."),  # lightning-sam
+        ({"state_dict": ..., "global_step": 7}, "module.model."),
+    ],
+    ids=["medsam", "micro-sam", "lightning-sam", "lightning"],
+)
+def test_checkpoints_of_other_programs_are_taken(around: dict[str, Any] | None, before: str, tmp_path: Path) -> None:
+    sam = tiny()
+    state = {before + name: value for name, value in sam.state_dict().items()}
+    if before:
+        state["loss.weight"] = torch.ones(2)
+    told = state if around is None else {name: state if one is ... else one for name, one in around.items()}
+    torch.save(told, tmp_path / "sam.ckpt")
+    assert weights_hash(build_sam("tiny", SIZE, tmp_path / "sam.ckpt")) == weights_hash(sam)
+
+
 def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
     sam = tiny()
     save_sam(sam, tmp_path / "sam.pth")
