@@ -1,4 +1,4 @@
-"""The eight views of a picture, mirrored and turned by right angles, and of its labels: exact, no pixel is resampled."""
+"""The eight views of a picture, mirrored and turned by right angles, and of its labels: no pixel is resampled."""
 
 from __future__ import annotations
 
