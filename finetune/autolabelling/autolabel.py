@@ -24,6 +24,7 @@ from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, label_metrics, mask_iou, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
+from finetune.engine.remarks.memory import memory_told
 from finetune.engine.runs import Run, csv_bytes, open_run
 from finetune.engine.shares import image_files
 from finetune.metrics.detection import coco_truth
@@ -133,9 +134,10 @@ def autolabel(
     """
     started = time.monotonic()
     run, files, out = detector if isinstance(detector, Run) else open_run(detector), image_files(images), Path(out)
-    cutter = _opened_segmenter(segmenter)
+    with memory_told(run.root, partial(_less_memory, run, segmenter)):
+        cutter = _opened_segmenter(segmenter)
     wanted = check_formats(formats)
-    with staging(out) as stage:
+    with staging(out) as stage, memory_told(run.root, partial(_less_memory, run, segmenter)):
         _check_free(out, files, overwrite=overwrite)
         proposer = open_proposer(run, [words] if isinstance(words, str) else words, confidence)
         truth = None if against is None else open_truth(Path(against), files, proposer.classes)
@@ -175,6 +177,13 @@ def _opened_segmenter(given: Segments | Run | str | Path | None) -> Segments | N
     from finetune.sam.learner import load_segmenter
 
     return load_segmenter(open_run(given.root if isinstance(given, Run) else given, "sam"))
+
+
+def _less_memory(run: Run, segmenter: object) -> list[str]:
+    roots = [run.root, *([Path(segmenter)] if isinstance(segmenter, str | Path) else [])]
+    roots += [segmenter.root] if isinstance(segmenter, Run) else []
+    files = " and ".join(str(root / "config.yaml") for root in roots)
+    return ["a GPU that no other program fills", f"write device: cpu in {files}"]
 
 
 def _check_free(out: Path, images: Sequence[Path], *, overwrite: bool) -> None:

@@ -8,23 +8,36 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
 
 __all__ = [
+    "AUTO",
     "IMAGENET",
     "AugmentConfig",
     "Flips",
     "LearnerConfig",
     "Normalization",
     "TrainedConfig",
+    "Workers",
+    "auto_workers",
     "dump_config",
+    "halved",
     "in_todays_words",
     "load_config",
     "nearest",
@@ -32,6 +45,9 @@ __all__ = [
     "parse_settings",
     "read_settings",
 ]
+
+AUTO = -1
+"""The number of a setting that is "auto": what it becomes is known where torch is."""
 
 _COMMAND_LINE = "--set"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
@@ -97,14 +113,61 @@ class LearnerConfig(BaseModel):
         """Factors by which an image is made wider and higher before it is learnt from: a square is made of it."""
         return self.image_size / width, self.image_size / height
 
+    def less_memory(self) -> list[str]:
+        """What makes a training take less of a GPU's memory."""
+        return [*halved(self, "batch_size"), "a smaller image_size", "--set device=cpu"]
+
+    def less_memory_in_use(self) -> list[str]:
+        """Lines of a run's config.yaml that make the finished run take less of a GPU's memory."""
+        return [*([f"batch_size: {self.batch_size // 2}"] if self.batch_size > 1 else []), "device: cpu"]
+
+
+def _auto_or_number(given: object, check: ValidatorFunctionWrapHandler) -> object:
+    return AUTO if isinstance(given, str) and given == "auto" else check(given)
+
+
+Workers = Annotated[
+    int,
+    Field(ge=0),
+    WrapValidator(_auto_or_number),
+    PlainSerializer(lambda number: "auto" if number == AUTO else number, return_type=int | str),
+]
+"""A number of processes, or `AUTO`, which is written "auto"."""
+
+
+def auto_workers() -> Any:
+    """The field of `Workers` whose default is "auto"."""
+    told = (
+        'processes that read images; 0 reads in the training process. "auto" is 0 on a CPU, and beside a GPU one less '
+        "than there are cores, 8 at most."
+    )
+    return Field(default="auto", description=told)
+
+
+def halved(config: LearnerConfig, *names: str, least: int = 1) -> list[str]:
+    """Words that halve each of these settings, as `--set` takes them, where it can be so small."""
+    return [f"--set {name}={getattr(config, name) // 2}" for name in names if getattr(config, name) // 2 >= least]
+
 
 class TrainedConfig(LearnerConfig):
     """What the learners that share the Lightning trainer can be told besides."""
 
+    workers: Workers = auto_workers()
     precision: str = Field(
         default="auto",
         pattern=r"^(auto|32|16-mixed|bf16-mixed)$",
-        description='of the arithmetic: "auto" is bf16 on a GPU that has it, else 32 bits.',
+        description=(
+            'of the arithmetic: "auto" is bf16 on a GPU that has it, fp16 with scaled losses on one that has not, and '
+            "32 bits on a CPU; 32 bits on a GPU are TF32 in products."
+        ),
+    )
+    deterministic: bool = Field(
+        default=True,
+        description=(
+            "whether a run repeats to the bit on a GPU, as far as its operations can. The price is speed: false lets "
+            "the GPU choose its kernels by trial and add up in any order, and two runs of the same settings then "
+            "differ. A CPU repeats either way."
+        ),
     )
     devices: int = Field(
         default=1,

@@ -25,10 +25,19 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from finetune.engine.checkpoints import read_checkpoint
-from finetune.engine.config import TrainedConfig
+from finetune.engine.config import AUTO, TrainedConfig
 from finetune.engine.datasets import Batch
-from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
+from finetune.engine.devices import (
+    lay_out,
+    memory_full,
+    own_arithmetic,
+    pick_device,
+    precision_of,
+    reading_processes,
+    seed_all,
+)
 from finetune.engine.learner import check_patience
+from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Run
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
@@ -88,7 +97,10 @@ def fit(
     check_patience(config, val)
     started, watched = time.monotonic(), monitor if val is not None else None
     best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
-    with _quiet(), _explained(run, config), own_determinism():
+    device = pick_device(config.device)
+    _tell_reading(run, config)
+    lay_out(module, device)
+    with _quiet(), _explained(run, config), own_arithmetic(device):
         trainer = _trainer(run, config, [*callbacks, *_callbacks(run, config, best, progress)], accumulate)
         seed_all(config.seed)
         last = run.checkpoints / "last.ckpt"
@@ -135,7 +147,7 @@ def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback], accumul
         devices=devices,
         num_nodes=config.nodes,
         strategy=config.strategy,
-        precision=_precision(config, accelerator),  # type: ignore[arg-type]
+        precision=precision_of(config),  # type: ignore[arg-type]
         max_epochs=config.epochs,
         accumulate_grad_batches=accumulate,
         callbacks=callbacks,
@@ -144,7 +156,8 @@ def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback], accumul
         enable_model_summary=False,
         log_every_n_steps=10,
         num_sanity_val_steps=0,
-        deterministic="warn",
+        deterministic="warn" if config.deterministic else False,
+        benchmark=not config.deterministic and accelerator == "gpu",
         use_distributed_sampler=False,
     )
 
@@ -171,10 +184,12 @@ def _accelerator(config: TrainedConfig) -> tuple[str, int | list[int]]:
     return kind, config.devices
 
 
-def _precision(config: TrainedConfig, accelerator: str) -> str:
-    if config.precision != "auto":
-        return config.precision
-    return "bf16-mixed" if accelerator == "gpu" and torch.cuda.is_bf16_supported() else "32"
+def _tell_reading(run: Run, config: TrainedConfig) -> None:
+    """Leave in the run what "auto" has become; processes that read are said at once, too."""
+    number = reading_processes(config)
+    run.note(workers=number, precision=precision_of(config))
+    if config.workers == AUTO and number:
+        tell("note", f"{number} processes read images beside the GPU; --set workers=0 starts none")
 
 
 class _Repeatable(Callback):

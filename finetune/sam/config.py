@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from finetune.engine.config import TrainedConfig
+from finetune.engine.config import TrainedConfig, halved
 from finetune.engine.splits import SplitConfig
 
 __all__ = ["SamConfig"]
@@ -201,6 +201,24 @@ class SamConfig(TrainedConfig):
     def scaled(self, width: int, height: int) -> tuple[float, float]:
         """Factors by which an image is made wider and higher: its longer side becomes `image_size`."""
         return (self.image_size / max(width, height),) * 2
+
+    def less_memory(self) -> list[str]:
+        """What makes a training take less of a GPU's memory; Meta's models take images of one size alone."""
+        ways = halved(self, "batch_size", "prompts_per_image")
+        if self.batch_size > 1 and not self.cached:
+            ways[0] += f" with --set accumulate={2 * self.accumulate}"
+        if not (self.frozen or self.activation_checkpointing):
+            ways = ["--set activation_checkpointing=true", *ways]
+        ways += ["a smaller image_size"] if self.model == "tiny" else []
+        return [*ways, "--set device=cpu"]
+
+    def less_memory_to_embed(self) -> list[str]:
+        """What makes embedding take less of a GPU's memory."""
+        return [*halved(self, "embed_batch"), "--set device=cpu"]
+
+    def less_memory_in_use(self) -> list[str]:
+        """Lines of a run's config.yaml that make the finished run take less: it encodes image by image."""
+        return ["device: cpu"]
 
     @property
     def frozen(self) -> bool:

@@ -26,6 +26,7 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from finetune.engine.devices import half_type
 from finetune.engine.distributed import sharing_process
 from finetune.engine.runs import file_sha256
 from finetune.sam.models import encode, weights_hash
@@ -69,13 +70,14 @@ class Encoder:
     workers: int = 0
 
     @property
-    def halved(self) -> bool:
-        """Whether it computes in bf16: on a GPU that has it."""
-        return self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+    def arithmetic(self) -> str:
+        """What it computes in: "bf16" or "fp16" on a GPU, else "fp32"."""
+        return {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[half_type(self.device)]
 
     def run(self, images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
         """Embeddings of a batch: as `finetune.sam.models.encode`, in float32."""
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.halved):
+        half = half_type(self.device)
+        with torch.no_grad(), torch.autocast(self.device.type, half or torch.bfloat16, enabled=half is not None):
             found = encode(self.module, images.to(self.device, non_blocking=True), sizes.to(self.device))
         return found.float()
 
@@ -168,7 +170,7 @@ class EmbeddingCache:
 
 def open_cache(root: Path, encoder: Encoder) -> EmbeddingCache:
     """The part of a cache folder that belongs to an encoder's weights, size and arithmetic."""
-    digest, arithmetic = weights_hash(encoder.module), "bf16" if encoder.halved else "fp32"
+    digest, arithmetic = weights_hash(encoder.module), encoder.arithmetic
     about = (("arithmetic", arithmetic), ("size", str(encoder.image_size)), ("weights", digest))
     return EmbeddingCache(root / f"{digest[:16]}-{encoder.image_size}-{arithmetic}", about)
 
@@ -223,7 +225,8 @@ def embed_images(
         batch = encoder.batch if encoder.device.type == "cuda" else 1  # on a CPU it would be no faster
         images = PaddedImages([wanted[name] for name in mine], encoder.image_size)
         done = 0
-        for items in DataLoader(images, batch_size=batch, num_workers=encoder.workers):
+        pinned = encoder.device.type == "cuda"
+        for items in DataLoader(images, batch_size=batch, num_workers=encoder.workers, pin_memory=pinned):
             for embedding in encoder.run(items["image"], items["size"]):
                 cache.write(mine[done], embedding)
                 done += 1

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from converters.sources import SourceLike
 from finetune.engine.checkpoints import fetch_file, read_checkpoint
 from finetune.engine.datasets import EpochSampler
-from finetune.engine.devices import device_name, pick_device, seed_all
+from finetune.engine.devices import device_name, pick_device, reading_processes, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import Facts
 from finetune.engine.learner import Learner, training_facts
@@ -25,6 +25,7 @@ from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
 from finetune.engine.remarks.evaluated import evaluated_examples
 from finetune.engine.remarks.inputs import check_inputs
+from finetune.engine.remarks.memory import memory_told
 from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.shares import (
@@ -78,23 +79,24 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         open_run(config.detector, _DETECTOR)  # which refuses another learner's
     examples = check_inputs(open_as_told(data, config), config)
     chosen = choose_images(examples, data, config)
-    config = config.with_epochs(len(chosen.train))
     weights = _weights(config)
     sam, digest = _untuned(config, weights)
     fetched = PUBLISHED.get(config.model) if config.weights == "default" else None
     facts = training_facts(
         weights=weights if digest is None else str(Path(weights).resolve()),
         weights_sha256=digest,
-        weights_source=fetched and fetched.url,
-        weights_licence=fetched and LICENCE,
+        weights_source=fetched.url if fetched else None,
+        weights_licence=LICENCE if fetched else None,
         device=device_name(device),
         best_chosen_on=chosen.how,
         metrics_of="test",
         notes=[*examples.notes, *chosen.notes],
     )
     numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
-    facts |= {"instances": numbers, "digests": examples.digests}
-    run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
+    # config.yaml keeps what was asked for, so that a run of the same settings is known as one.
+    asked, config = config, config.with_epochs(len(chosen.train))
+    facts |= {"instances": numbers, "digests": examples.digests, "epochs": config.epochs}
+    run = start_run(out, NAME, asked, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
     cache, digests = None, dict[Path, str]()
@@ -105,7 +107,8 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
         cost = _cost(sam, config, chosen, cache)
         tell("note", cost)
         views = dict.fromkeys(_files(chosen.train), config.number_of_views)
-        digests, notes = embed_images(_files(_shown(chosen)), encoder, cache, progress, views)
+        with memory_told(run.root, config.less_memory_to_embed):
+            digests, notes = embed_images(_files(_shown(chosen)), encoder, cache, progress, views)
         run.note(notes=[*examples.notes, *chosen.notes, cost, *notes])
     _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
     judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
@@ -225,7 +228,8 @@ def load_segmenter(run: Run) -> Segmenter:
 
 
 def _segmenter(sam: Sam, config: SamConfig, device: torch.device) -> Segmenter:
-    return Segmenter(sam, Encoder(sam.image_encoder, device, config.image_size, config.embed_batch, config.workers))
+    workers = reading_processes(config)
+    return Segmenter(sam, Encoder(sam.image_encoder, device, config.image_size, config.embed_batch, workers))
 
 
 def _weights(config: SamConfig) -> str:
@@ -297,10 +301,10 @@ def _loader(
         dataset,
         batch_size=config.batch_size,
         sampler=EpochSampler(len(dataset), shuffle=training, seed=config.seed),
-        num_workers=config.workers,
-        persistent_workers=config.workers > 0,
+        num_workers=reading_processes(config),
+        persistent_workers=reading_processes(config) > 0,
         generator=torch.Generator().manual_seed(config.seed),
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pick_device(config.device).type == "cuda",
     )
 
 

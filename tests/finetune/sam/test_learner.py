@@ -20,7 +20,8 @@ from converters import convert
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from finetune.engine.devices import seed_all
-from finetune.engine.runs import Run, open_run, read_metrics
+from finetune.engine.remarks.telling import listening
+from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.engine.splits import open_examples
 from finetune.metrics.detection import Detections, coco_truth
 from finetune.sam.data import read_instances
@@ -82,6 +83,22 @@ class TestRun:
         assert found["best_chosen_on"] == "the val subset"
         assert found["weights"] == "none"
         assert found["instances"] == {"train": 8, "val": 2, "test": 2}
+        assert found["epochs"] == 3
+
+    def test_epochs_that_follow_from_the_data_are_told_and_a_finished_run_is_known_again(
+        self, data: Path, tmp_path: Path
+    ) -> None:
+        told: list[str] = []
+        asked = config(epochs=0, min_steps=1, refinement_steps=0, batch_size=8, prompts_per_image=1)
+        with pytest.MonkeyPatch.context() as patched, listening(lambda kind, text: told.append(text)):
+            patched.setattr("finetune.sam.config._EPOCHS", 2)
+            made = train(data, asked, tmp_path / "run")
+            assert [text.partition(":")[0] for text in told if text.startswith("epoch ")] == [
+                "epoch 1 of 2",
+                "epoch 2 of 2",
+            ]
+            assert read_config(made, SamConfig) == asked
+            assert train(data, asked, tmp_path / "run", resume=True) == made
 
     def test_pictures_are_drawn(self, run: Run) -> None:
         assert all(cv2.imread(str(run.plots / name)) is not None for name in ("instances.png", "iou.png"))
