@@ -232,12 +232,11 @@ def predict(
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
     tell_depth(files)
-    with staging(out) as stage:
+    with _memory_told(opened), staging(out) as stage:
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"
         try:
-            with _memory_told(opened):
-                rows = _rows(opened, files, built, spread, words, pictures=pictures)
+            rows = _rows(opened, files, built, spread, words, pictures=pictures)
         finally:
             forget_models()
         stage.publish(built)

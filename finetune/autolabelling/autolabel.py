@@ -134,10 +134,9 @@ def autolabel(
     """
     started = time.monotonic()
     run, files, out = detector if isinstance(detector, Run) else open_run(detector), image_files(images), Path(out)
-    with memory_told(run.root, partial(_less_memory, run, segmenter)):
-        cutter = _opened_segmenter(segmenter)
     wanted = check_formats(formats)
-    with staging(out) as stage, memory_told(run.root, partial(_less_memory, run, segmenter)):
+    with memory_told(run.root, partial(_less_memory, run, segmenter)), staging(out) as stage:
+        cutter = _opened_segmenter(segmenter)
         _check_free(out, files, overwrite=overwrite)
         proposer = open_proposer(run, [words] if isinstance(words, str) else words, confidence)
         truth = None if against is None else open_truth(Path(against), files, proposer.classes)

@@ -97,10 +97,8 @@ def fit(
     check_patience(config, val)
     started, watched = time.monotonic(), monitor if val is not None else None
     best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
-    device = pick_device(config.device)
     _tell_reading(run, config)
-    lay_out(module, device)
-    with _quiet(), _explained(run, config), own_arithmetic(device):
+    with _quiet(), _explained(run, config), _suited(module, config):
         trainer = _trainer(run, config, [*callbacks, *_callbacks(run, config, best, progress)], accumulate)
         seed_all(config.seed)
         last = run.checkpoints / "last.ckpt"
@@ -111,6 +109,15 @@ def fit(
                 trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
     epochs, score = ended or (trainer.current_epoch, best.best_model_score)
     return Fit(run.best_checkpoint, epochs, time.monotonic() - started, None if score is None else float(score))
+
+
+@contextmanager
+def _suited(module: torch.nn.Module, config: TrainedConfig) -> Iterator[None]:
+    """Weights and arithmetic as the device likes them."""
+    device = pick_device(config.device)
+    lay_out(module, device)
+    with own_arithmetic(device):
+        yield
 
 
 @contextmanager

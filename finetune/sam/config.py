@@ -16,8 +16,15 @@ __all__ = ["SamConfig"]
 META_SIZE = 1024
 """Pixels along the longer side of the images that Meta's models take."""
 
-_TINY: Mapping[str, object] = {"image_size": 256}
-"""Defaults of the small model."""
+_TINY: Mapping[str, object] = {
+    "batch_size": 2,
+    "lr": 2e-3,
+    "prompts_per_image": 1,
+    "refinement_steps": 0,
+    "box_share": 1.0,
+    "train_prompt_encoder": True,
+}
+"""Defaults of the small model: all of it begins at random, and learns to cut out what is in a box."""
 
 _EPOCHS = 30
 
@@ -61,13 +68,17 @@ class SamConfig(TrainedConfig):
         multiple_of=16,
         description=(
             "images are scaled so that their longer side has so many pixels, 1024 for Meta's models, and for "
-            '"tiny" any multiple of 16 (256 if none is told). The masks have a quarter of it, and are then enlarged.'
+            '"tiny" any multiple of 16. The masks have a quarter of it, and are then enlarged: what is smaller than '
+            "four of these pixels is met by chance."
         ),
     )
     lr: float = Field(default=2e-4, gt=0)
     model: Literal["vit_b", "vit_l", "vit_h", "tiny"] = Field(
         default="vit_b",
-        description='"vit_b", "vit_l", "vit_h", or "tiny", a small one for tests and demos.',
+        description=(
+            '"vit_b", "vit_l", "vit_h", or "tiny", a small one for tests and demos. It begins at random, and has '
+            f"defaults of its own: {', '.join(f'{name}={str(value).lower()}' for name, value in _TINY.items())}."
+        ),
     )
     weights: str = Field(
         default="default",
@@ -129,7 +140,7 @@ class SamConfig(TrainedConfig):
         description=(
             "mirrored and turned views of each training image, one of which is drawn in each epoch: 1 is none, 2 are "
             "mirrored left and right, 4 upside down too, 8 turned by right angles besides. Each is embedded and kept "
-            'for itself. "auto" is 8 for "tiny" and where nothing is kept, else 1.'
+            'for itself. "auto" is 1 where embeddings are kept, and 8 where none are.'
         ),
     )
     colour: float = Field(
@@ -235,7 +246,7 @@ class SamConfig(TrainedConfig):
         """How many views of a training image are learnt from."""
         if self.views != "auto":
             return self.views
-        return 1 if self.cached and self.model != "tiny" else 8
+        return 1 if self.cached else 8
 
     def with_epochs(self, images: int) -> SamConfig:
         """The settings with the number of epochs that they mean for so many training images."""

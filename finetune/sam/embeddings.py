@@ -211,28 +211,40 @@ def embed_images(
         for path, digest in digests.items()
         for view in range((views or {}).get(path, 1))
     }
-    states = {name: cache.state(name) for name in entries}
-    wanted = {name: entries[name] for name, state in states.items() if state != "sound"}
-    damaged = sorted(name for name, state in states.items() if state == "damaged")
-    notes = [f"{cache.file(name).name} in the cache was damaged, and made anew" for name in damaged[:3]]
-    notes += [f"{len(damaged) - 3} more entries of the cache were damaged, and made anew"] if len(damaged) > 3 else []
+    wanted, notes = _unsound(entries, cache)
     rank, world = sharing_process()
     for number, part in enumerate(range(rank, rank + world)):
         # Others have made their share in the meantime, mostly.
         mine = [name for name in list(wanted)[part % world :: world] if not number or cache.state(name) != "sound"]
-        if not mine:
-            continue
-        batch = encoder.batch if encoder.device.type == "cuda" else 1  # on a CPU it would be no faster
-        images = PaddedImages([wanted[name] for name in mine], encoder.image_size)
-        done = 0
-        pinned = encoder.device.type == "cuda"
-        for items in DataLoader(images, batch_size=batch, num_workers=encoder.workers, pin_memory=pinned):
-            for embedding in encoder.run(items["image"], items["size"]):
-                cache.write(mine[done], embedding)
-                done += 1
-                if progress is not None:
-                    progress(done, len(mine))
+        if mine:
+            _embed({name: wanted[name] for name in mine}, encoder, cache, progress)
     return digests, notes
+
+
+def _unsound(
+    entries: Mapping[str, tuple[Path, int]], cache: EmbeddingCache
+) -> tuple[dict[str, tuple[Path, int]], list[str]]:
+    """The entries that are to be made, and what to say of those that were damaged."""
+    states = {name: cache.state(name) for name in entries}
+    damaged = sorted(name for name, state in states.items() if state == "damaged")
+    notes = [f"{cache.file(name).name} in the cache was damaged, and made anew" for name in damaged[:3]]
+    notes += [f"{len(damaged) - 3} more entries of the cache were damaged, and made anew"] if len(damaged) > 3 else []
+    return {name: entries[name] for name, state in states.items() if state != "sound"}, notes
+
+
+def _embed(
+    wanted: Mapping[str, tuple[Path, int]], encoder: Encoder, cache: EmbeddingCache, progress: Progress | None
+) -> None:
+    """Make entries: name -> file and view."""
+    on_card, names = encoder.device.type == "cuda", list(wanted)
+    batch = encoder.batch if on_card else 1  # on a CPU it would be no faster
+    images, done = PaddedImages(list(wanted.values()), encoder.image_size), 0
+    for items in DataLoader(images, batch_size=batch, num_workers=encoder.workers, pin_memory=on_card):
+        for embedding in encoder.run(items["image"], items["size"]):
+            cache.write(names[done], embedding)
+            done += 1
+            if progress is not None:
+                progress(done, len(names))
 
 
 class PaddedImages(Dataset[dict[str, Any]]):

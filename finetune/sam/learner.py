@@ -36,7 +36,7 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import open_as_told
+from finetune.engine.splits import ImageRecords, open_as_told
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
 from finetune.sam.data import MOST_KEPT, PromptedImages, Task, TrainValSplit, choose_images, read_instances
@@ -81,39 +81,53 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     chosen = choose_images(examples, data, config)
     weights = _weights(config)
     sam, digest = _untuned(config, weights)
-    fetched = PUBLISHED.get(config.model) if config.weights == "default" else None
-    facts = training_facts(
-        weights=weights if digest is None else str(Path(weights).resolve()),
-        weights_sha256=digest,
-        weights_source=fetched.url if fetched else None,
-        weights_licence=LICENCE if fetched else None,
-        device=device_name(device),
-        best_chosen_on=chosen.how,
-        metrics_of="test",
-        notes=[*examples.notes, *chosen.notes],
-    )
-    numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
     # config.yaml keeps what was asked for, so that a run of the same settings is known as one.
     asked, config = config, config.with_epochs(len(chosen.train))
-    facts |= {"instances": numbers, "digests": examples.digests, "epochs": config.epochs}
+    facts = _facts(config, chosen, examples, weights, digest)
     run = start_run(out, NAME, asked, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
     cache, digests = None, dict[Path, str]()
     if config.cached:
         _await_leader(run)
-        encoder = _segmenter(sam.to(device), config, device).encoder
-        cache = open_cache(_cache_folder(run, config), encoder)
-        cost = _cost(sam, config, chosen, cache)
-        tell("note", cost)
-        views = dict.fromkeys(_files(chosen.train), config.number_of_views)
-        with memory_told(run.root, config.less_memory_to_embed):
-            digests, notes = embed_images(_files(_shown(chosen)), encoder, cache, progress, views)
-        run.note(notes=[*examples.notes, *chosen.notes, cost, *notes])
+        cache, digests = _embedded(_segmenter(sam.to(device), config, device), run, config, chosen, progress)
     _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
     judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
     write_report(run, judged, run.logged_seconds())
     return run
+
+
+def _facts(
+    config: SamConfig, chosen: TrainValSplit, examples: ImageRecords, weights: str, digest: str | None
+) -> dict[str, Any]:
+    """What environment.json says of a run."""
+    fetched = PUBLISHED.get(config.model) if config.weights == "default" else None
+    told = training_facts(
+        weights=weights if digest is None else str(Path(weights).resolve()),
+        weights_sha256=digest,
+        weights_source=fetched.url if fetched else None,
+        weights_licence=LICENCE if fetched else None,
+        device=device_name(pick_device(config.device)),
+        best_chosen_on=chosen.how,
+        metrics_of="test",
+        notes=[*examples.notes, *chosen.notes],
+    )
+    numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
+    return {**told, "instances": numbers, "digests": examples.digests, "epochs": config.epochs}
+
+
+def _embedded(
+    untuned: Segmenter, run: Run, config: SamConfig, chosen: TrainValSplit, progress: Progress | None
+) -> tuple[EmbeddingCache, dict[Path, str]]:
+    """Embeddings of all images with instances, and the hashes of their files; what they take is said before."""
+    cache = open_cache(_cache_folder(run, config), untuned.encoder)
+    cost = _cost(untuned.sam, config, chosen, cache)
+    tell("note", cost)
+    views = dict.fromkeys(_files(chosen.train), config.number_of_views)
+    with memory_told(run.root, config.less_memory_to_embed):
+        digests, notes = embed_images(_files(_shown(chosen)), untuned.encoder, cache, progress, views)
+    run.note(notes=list(dict.fromkeys([*run.facts(Facts).notes, cost, *notes])))
+    return cache, digests
 
 
 def _tune(

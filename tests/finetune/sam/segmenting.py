@@ -23,7 +23,7 @@ SMALL = {
     "lr": 1e-3,
     "device": "cpu",
     "train_prompt_encoder": True,
-    "views": 1,
+    "box_share": 0.5,
 }
 
 
