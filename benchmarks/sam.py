@@ -7,9 +7,9 @@ fit     The small SAM on 14 defect images of the embedded product, at 64 px and 
         the images' own resolution: IoU on those very images, tuned and untuned, after the last epoch. It says that all
         that lies between data and masks works, not how well new images do. It is trained on boxes alone.
 unseen  The same on many more images, and on the driver's own test subset, which the model never saw.
-defaults  `train sam DATA --set model=tiny --set instances=merge:8`, and nothing else, on what `defectkit synth` writes: 70
-        images with defects. "unseen" are the test images of its split, which it neither learnt from nor chose its epoch
-        by; "seen" are as many of those that it learnt from.
+defaults  `train sam DATA --set model=tiny --set instances=merge:8`, and nothing else, on what `defectkit synth` writes,
+        70 images with defects. "unseen" are the test images of its split, which it neither learnt from nor chose its
+        epoch by; "seen" are as many of those that it learnt from.
 """
 
 from __future__ import annotations

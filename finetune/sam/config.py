@@ -68,8 +68,8 @@ class SamConfig(TrainedConfig):
         multiple_of=16,
         description=(
             "images are scaled so that their longer side has so many pixels, 1024 for Meta's models, and for "
-            '"tiny" any multiple of 16. The masks have a quarter of it, and are then enlarged: what is smaller than '
-            "four of these pixels is met by chance."
+            '"tiny" any multiple of 16. The masks have a quarter of it, and are then enlarged: what is narrower than '
+            "four of these pixels is hardly met."
         ),
     )
     lr: float = Field(default=2e-4, gt=0)
@@ -140,7 +140,7 @@ class SamConfig(TrainedConfig):
         description=(
             "mirrored and turned views of each training image, one of which is drawn in each epoch: 1 is none, 2 are "
             "mirrored left and right, 4 upside down too, 8 turned by right angles besides. Each is embedded and kept "
-            'for itself. "auto" is 1 where embeddings are kept, and 8 where none are.'
+            'for itself. "auto" is 8 where the image encoder learns, as nothing is kept there, else 1.'
         ),
     )
     colour: float = Field(
@@ -246,7 +246,7 @@ class SamConfig(TrainedConfig):
         """How many views of a training image are learnt from."""
         if self.views != "auto":
             return self.views
-        return 1 if self.cached else 8
+        return 1 if self.frozen else 8
 
     def with_epochs(self, images: int) -> SamConfig:
         """The settings with the number of epochs that they mean for so many training images."""

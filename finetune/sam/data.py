@@ -202,10 +202,19 @@ class PromptedImages(Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, images: Sequence[LabelledImage], task: Task, digests: Mapping[Path, str], cache: EmbeddingCache | None
+        self,
+        images: Sequence[LabelledImage],
+        task: Task,
+        digests: Mapping[Path, str],
+        cache: EmbeddingCache | None,
+        most_kept: int = MOST_KEPT,
     ) -> None:
-        """Take images with instances, and where their embeddings are, by the SHA-256 of their files."""
+        """Take images with instances, and where their embeddings are, by the SHA-256 of their files.
+
+        Each process that reads keeps as many as `most_kept` bytes hold.
+        """
         self.images, self._task, self._digests, self._cache = list(images), task, digests, cache
+        self._most_kept = most_kept
         # An image has an item; where all instances are asked about, as many as that takes.
         self._items = [
             (place, first)
@@ -290,7 +299,7 @@ class PromptedImages(Dataset[dict[str, Any]]):
         name = entry_name(self._digests[path], view)
         if name not in self._kept:
             found = self._cache.read(name)
-            if self._bytes + found.nbytes > MOST_KEPT:
+            if self._bytes + found.nbytes > self._most_kept:
                 return {"embedding": found}
             self._kept[name] = found
             self._bytes += found.nbytes

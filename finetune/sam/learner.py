@@ -310,13 +310,15 @@ def _loader(
     prompts = (number, config.box_share, config.jitter, config.seed)
     colour = 0.0 if config.frozen else config.colour
     task = Task(config.image_size, *prompts, not training, config.number_of_views, colour)
-    dataset = PromptedImages(chosen.train if training else chosen.val, task, digests, cache)
+    readers = reading_processes(config)
+    images, kept = chosen.train if training else chosen.val, MOST_KEPT // max(1, readers)
+    dataset = PromptedImages(images, task, digests, cache, kept)
     return DataLoader(
         dataset,
         batch_size=config.batch_size,
         sampler=EpochSampler(len(dataset), shuffle=training, seed=config.seed),
-        num_workers=reading_processes(config),
-        persistent_workers=reading_processes(config) > 0,
+        num_workers=readers,
+        persistent_workers=readers > 0,
         generator=torch.Generator().manual_seed(config.seed),
         pin_memory=pick_device(config.device).type == "cuda",
     )

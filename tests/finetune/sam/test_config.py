@@ -43,7 +43,8 @@ def test_small_data_get_more_epochs_where_steps_are_cheap(images: int, settings:
         ({"views": 2}, 2),
         ({"model": "vit_b"}, 1),
         ({"model": "vit_b", "lora": 4}, 8),
-        ({"model": "vit_b", "cache": "none"}, 8),
+        ({"train_encoder": True}, 8),
+        ({"model": "vit_b", "cache": "none"}, 1),
     ],
 )
 def test_views_are_many_where_they_cost_little(settings: dict[str, Any], views: int) -> None:

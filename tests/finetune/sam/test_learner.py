@@ -173,7 +173,7 @@ class TestCache:
         entries = sorted(file.name.count(".") for file in (made.root / "cache").glob("*/*.emb"))
         assert entries == [1] * 12 + [2] * 3 * 8
         (told,) = (note for note in made.environment()["notes"] if note.startswith("embeddings of "))
-        assert told.startswith("embeddings of 36 pictures (8 training images in 4 views each; views=1 makes ")
+        assert told.startswith("embeddings of 36 pictures (8 training images in 4 views each; --set views=1 makes one)")
         assert "0.1 MB in " in told
         (plain,) = (note for note in run.environment()["notes"] if note.startswith("embeddings of "))
         assert plain.startswith("embeddings of 12 pictures take 0.0 MB in ")
