@@ -6,9 +6,7 @@ They are forked where all that they need is loaded: starting a Python that impor
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,15 +17,13 @@ from typing import Any, TypeVar
 from distributed import Client, Scheduler, Worker
 
 from tests.commands import PATIENCE
+from tests.forks import FORKS
 from toolkit.files import parallel
 
 __all__ = ["Cluster", "running_cluster"]
 
 T = TypeVar("T")
 WORKERS = 2
-_FORKS = multiprocessing.get_context("forkserver")
-_NEEDED = ["distributed", "converters.verification.verify", "converters.viewing.gallery_items", "toolkit.card.card"]
-_FORKS.set_forkserver_preload([*_NEEDED, *(["finetune.vae.learner"] if "torch" in sys.modules else [])])
 
 
 class Cluster:
@@ -41,7 +37,7 @@ class Cluster:
         self.held, self.go, self._first = home / "held", home / "go", home / "first"
         for folder in (self.held, self._first):
             folder.mkdir()
-        self._scheduler = _FORKS.Process(target=_schedule, args=(home / "address",), daemon=True)
+        self._scheduler = FORKS.Process(target=_schedule, args=(home / "address",), daemon=True)
         self._scheduler.start()
         self.workers: list[Any] = []
         _wait_for((home / "address").exists)
@@ -54,7 +50,7 @@ class Cluster:
             path.unlink()
         self.go.unlink(missing_ok=True)
         while len(self.workers) < WORKERS:
-            self.workers.append(_FORKS.Process(target=_work, args=(self.address, self._home), daemon=True))
+            self.workers.append(FORKS.Process(target=_work, args=(self.address, self._home), daemon=True))
             self.workers[-1].start()
         with Client(self.address, timeout=PATIENCE, set_as_default=False) as client:
             client.wait_for_workers(WORKERS, timeout=PATIENCE)

@@ -5,32 +5,25 @@ What a test wants to know of a fresh interpreter, as what it imports, needs `sub
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from finetune.patchcore import learner as patchcore
-from finetune.sam import learner as sam
-from finetune.vae import learner as vae
+import torch
+
 from tests.commands import PATIENCE, ROOT, Outcome
-from tests.finetune.classifier import classifying
-from tests.finetune.engine import tiny
+from tests.forks import FORKS
 
 __all__ = ["finish", "run", "start"]
-
-# Not the process of the tests, which has threads; a server of its own, which imports and nothing else.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([module.__name__ for module in (classifying, patchcore, tiny, sam, vae)])
 
 
 def start(
     code: str, *words: str | Path, environment: Mapping[str, str] | None = None, says: Path | None = None
 ) -> BaseProcess:
     """Begin what `python -c code words...` would do; in a folder `says`, files stdout and stderr have what it says."""
-    process = _FORKS.Process(target=_run, args=(code, [str(word) for word in words], dict(environment or {}), says))
+    process = FORKS.Process(target=_run, args=(code, [str(word) for word in words], dict(environment or {}), says))
     process.start()
     return process
 
@@ -53,8 +46,6 @@ def run(code: str, *words: str | Path, home: Path, environment: Mapping[str, str
 
 
 def _run(code: str, words: list[str], environment: dict[str, str], says: Path | None) -> None:
-    import torch
-
     for number, name in enumerate(("stdout", "stderr") if says else (), 1):
         os.dup2(os.open(f"{says}/{name}", os.O_WRONLY | os.O_CREAT, 0o666), number)
     os.chdir(ROOT)

@@ -118,8 +118,9 @@ def browser() -> Iterator[Browser]:
         pytest.skip("needs Chromium: install chromium, or name one by the environment variable CHROMIUM")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     with playwright.sync_playwright() as driver:
-        # Chromium refuses to sandbox what root runs.
-        arguments = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+        arguments = ["--in-process-gpu", "--disable-features=SpareRendererForSitePerProcess"]  # fewer processes a page
+        if hasattr(os, "getuid") and os.getuid() == 0:  # whom Chromium refuses to sandbox
+            arguments.append("--no-sandbox")
         running = driver.chromium.launch(executable_path=program, args=arguments)
         yield running
         running.close()
@@ -128,17 +129,17 @@ def browser() -> Iterator[Browser]:
 Opener = Callable[..., "Page"]
 
 
-@pytest.fixture
-def open_page(browser: Browser, gallery: Gallery) -> Iterator[Opener]:
-    """Opens the gallery at a state; at the end no page may have complained, or asked a network for anything."""
-    complaints: list[str] = []
-    contexts = []
+MEDIA = {"color_scheme": "light", "reduced_motion": "no-preference"}
 
-    def opened(state: str = "", *, index: Path | None = None, **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        context.set_default_timeout(1000 * PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
+
+class Window:
+    """A page in a profile of its own, and what it complained of."""
+
+    def __init__(self, browser: Browser, **options: Any) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        self.context.set_default_timeout(1000 * PATIENCE)
+        self.complaints = complaints = list[str]()
+        self.page = page = self.context.new_page()
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
@@ -149,13 +150,42 @@ def open_page(browser: Browser, gallery: Gallery) -> Iterator[Opener]:
         )
         page.on(
             "request",
-            lambda request: request.url.startswith("file:") or complaints.append(f"request: {request.url}"),
+            lambda request: request.url.startswith(("file:", "about:")) or complaints.append(f"request: {request.url}"),
         )
+
+    def forget(self) -> None:
+        """Leave nothing for the next test: neither what the page keeps nor what it complained of."""
+        self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        self.page.goto("about:blank")
+        self.page.emulate_media(**MEDIA)
+        self.complaints.clear()
+
+
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Window:
+    """The window of most tests: a new one takes as long as many a test."""
+    return Window(browser)
+
+
+@pytest.fixture
+def open_page(browser: Browser, window: Window, gallery: Gallery) -> Iterator[Opener]:
+    """Opens the gallery at a state; at the end no page may have complained, or asked a network for anything."""
+    opened: list[Window] = []
+
+    def open_one(state: str = "", *, index: Path | None = None, **options: Any) -> Page:
+        media = {name: options.pop(name) for name in MEDIA if name in options}
+        opened.append(window if not opened and not options else Window(browser, **options))
+        page = opened[-1].page
+        page.emulate_media(**media)
         page.goto((index.as_uri() if index else gallery.index.as_uri()) + (f"#{state}" if state else ""))
         page.wait_for_selector("body[data-ready]")
         return page
 
-    yield opened
-    for context in contexts:
-        context.close()
+    yield open_one
+    complaints = [complaint for one in opened for complaint in one.complaints]
+    for one in opened:
+        if one is window:
+            one.forget()
+        else:
+            one.context.close()
     assert complaints == []

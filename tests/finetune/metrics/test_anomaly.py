@@ -35,6 +35,12 @@ def pixels(maps: Maps, masks: Masks) -> Ranking:
     return rank_pixels(lambda: zip(maps, masks, strict=True))
 
 
+def share_at_least(thresholds: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How much of some scores reaches each threshold."""
+    found: np.ndarray = (scores[None] >= thresholds[:, None]).mean(axis=1)
+    return found
+
+
 def literal_aupro(maps: Maps, masks: Masks, limit: float) -> float:
     """The definition: every threshold, every region, then the trapezoids up to the limit."""
     regions = []
@@ -43,8 +49,8 @@ def literal_aupro(maps: Maps, masks: Masks, limit: float) -> float:
         regions += [scored[labelled == number] for number in range(1, count)]
     background = maps[~masks]
     thresholds = np.unique(maps)[::-1]
-    rate = np.array([0.0, *[(background >= t).mean() for t in thresholds]])
-    overlap = np.array([0.0, *[np.mean([(region >= t).mean() for region in regions]) for t in thresholds]])
+    rate = np.array([0.0, *share_at_least(thresholds, background)])
+    overlap = np.array([0.0, *np.mean([share_at_least(thresholds, region) for region in regions], axis=0)])
     area = 0.0
     for left, right, low, high in zip(rate, rate[1:], overlap, overlap[1:], strict=False):
         if left < limit < right:
