@@ -7,7 +7,6 @@ run and the number of the epoch, and training goes on from the end of the last e
 from __future__ import annotations
 
 import logging
-import math
 import signal
 import threading
 import time
@@ -138,7 +137,12 @@ def _interruptible() -> Iterator[None]:
 
 def _callbacks(run: Run, config: TrainedConfig, best: ModelCheckpoint, progress: Progress | None) -> list[Callback]:
     """What happens beside the training; `best` is left out where it watches nothing."""
-    callbacks: list[Callback] = [_Repeatable(config.seed), _FiniteLoss(run), _EpochLog(run, progress)]
+    on_card = pick_device(config.device).type == "cuda"
+    callbacks: list[Callback] = [
+        _Repeatable(config.seed),
+        _FiniteLoss(run, at_once=not on_card),
+        _EpochLog(run, progress),
+    ]
     if best.monitor:
         callbacks.append(best)
     if config.patience and best.monitor:
@@ -213,16 +217,32 @@ class _Repeatable(Callback):
 
 
 class _FiniteLoss(Callback):
-    """Ends a training whose loss is no number any more, before a checkpoint of it is written."""
+    """Ends a training whose loss is no number any more, before a checkpoint of it is written.
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    On a GPU it looks at the end of an epoch, as a look at each loss would have the GPU wait for it.
+    """
+
+    def __init__(self, run: Run, *, at_once: bool) -> None:
+        self._run, self._at_once = run, at_once
+        self._first: torch.Tensor | None = None  # step at which the loss was no number, -1 for none
 
     def on_before_backward(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: torch.Tensor
     ) -> None:
-        if not math.isfinite(float(loss.detach())):
-            where = f"in epoch {trainer.current_epoch}, step {trainer.global_step}"
+        finite, step = torch.isfinite(loss.detach()), trainer.global_step
+        if self._first is None:
+            self._first = torch.full_like(finite, -1, dtype=torch.long)
+        self._first = torch.where(finite | (self._first >= 0), self._first, step)
+        if self._at_once:
+            self._check(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._check(trainer)
+
+    def _check(self, trainer: lightning.Trainer) -> None:
+        first = -1 if self._first is None else int(self._first)
+        if first >= 0:
+            where = f"in epoch {trainer.current_epoch}, step {first}"
             remedy = "lower lr (--set lr=...), or use --set precision=32; checkpoints/last is from before it"
             raise ToolkitError(self._run.root, f"the loss is not a number {where}", remedy)
 
