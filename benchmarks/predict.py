@@ -31,14 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "longtail": {"backbone": "squeezenet1_1", "weights": "none"},
     "vae": {"model": "pixel", "num_downsamples": 3, "base_channels": 8, "latent": 4, "patch_size": 2},
     "patchcore": {},
-    "sam": {
-        "model": "tiny",
-        "image_size": 256,
-        "weights": "none",
-        "points_per_side": 4,
-        "predicted_iou": 0,
-        "stability": 0,
-    },
+    "sam": {"model": "tiny", "weights": "none", "points_per_side": 4, "predicted_iou": 0, "stability": 0},
     "yolo-world": {"model": "yolov8n-worldv2.yaml", "prompts": "hash", "plots": False},
 }
 

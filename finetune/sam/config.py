@@ -16,15 +16,8 @@ __all__ = ["SamConfig"]
 META_SIZE = 1024
 """Pixels along the longer side of the images that Meta's models take."""
 
-_TINY: Mapping[str, object] = {
-    "batch_size": 2,
-    "lr": 2e-3,
-    "prompts_per_image": 1,
-    "refinement_steps": 0,
-    "box_share": 1.0,
-    "train_prompt_encoder": True,
-}
-"""Defaults of the small model: all of it begins at random, and learns to cut out what is in a box."""
+_TINY: Mapping[str, object] = {"image_size": 256, "lr": 0.002, "train_prompt_encoder": True}
+"""Defaults of the small model, all of which begins at random."""
 
 _EPOCHS = 30
 

@@ -23,7 +23,6 @@ SMALL = {
     "lr": 1e-3,
     "device": "cpu",
     "train_prompt_encoder": True,
-    "box_share": 0.5,
 }
 
 

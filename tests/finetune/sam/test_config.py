@@ -18,13 +18,12 @@ def config(**settings: Any) -> SamConfig:
 @pytest.mark.parametrize(
     ("images", "settings", "epochs"),
     [
-        (51, {}, 39),  # 26 steps an epoch
-        (51, {"batch_size": 4}, 77),
+        (51, {}, 77),  # 13 steps an epoch
         (4000, {}, 30),
         (51, {"min_steps": 0}, 30),
         (51, {"epochs": 3}, 3),
         (51, {"batch_size": 16, "accumulate": 2}, 500),
-        (51, {"devices": 2, "strategy": "ddp"}, 77),
+        (51, {"devices": 2, "strategy": "ddp"}, 143),
         (51, {"train_encoder": True}, 30),
         (51, {"cache": "none"}, 30),
         (1, {}, 1000),
