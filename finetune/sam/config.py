@@ -16,10 +16,21 @@ __all__ = ["SamConfig"]
 META_SIZE = 1024
 """Pixels along the longer side of the images that Meta's models take."""
 
-_TINY: Mapping[str, object] = {"image_size": 256, "lr": 0.002, "train_prompt_encoder": True}
-"""Defaults of the small model, all of which begins at random."""
+_TINY: Mapping[str, object] = {
+    "image_size": 256,
+    "lr": 0.001,
+    "refinement_steps": 0,
+    "box_share": 1.0,
+    "train_prompt_encoder": True,
+}
+_TINY_ENCODER: Mapping[str, object] = {"train_encoder": True, "encoder_lr_scale": 1.0}
+"""Defaults of the small model, the latter unless its encoder is told not to learn: all of it begins at random."""
 
 _EPOCHS = 30
+
+
+def _told(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={str(value).lower()}" for name, value in settings.items())
 
 
 class SamConfig(TrainedConfig):
@@ -35,21 +46,24 @@ class SamConfig(TrainedConfig):
         "embed_batch": "train_encoder=false and lora=0",
         "encoder_lr_scale": "train_encoder=true",
         "jitter": "box_share!=0.0",
-        "min_steps": "epochs=0 and train_encoder=false and lora=0 and cache!=none",
+        "min_steps": "epochs=0 and model=tiny or epochs=0 and train_encoder=false and lora=0 and cache!=none",
     }
 
     epochs: int = Field(
         default=0,
         ge=0,
         description=(
-            "passes over the training images; 0 is 30, and more where embeddings are kept and 30 would be fewer than "
-            "`min_steps`."
+            "passes over the training images; 0 is 30, and more where these would be fewer than `min_steps` and steps "
+            "are cheap."
         ),
     )
     min_steps: int = Field(
         default=1000,
         ge=0,
-        description="steps that are taken at least where embeddings are kept, which makes them cheap; with epochs=0.",
+        description=(
+            "steps that are taken at least, with epochs=0, where embeddings are kept or the model is tiny, and steps so "
+            "are cheap."
+        ),
     )
     batch_size: int = Field(
         default=4, ge=1, description="images in a step; each comes with `prompts_per_image` prompts."
@@ -70,7 +84,7 @@ class SamConfig(TrainedConfig):
         default="vit_b",
         description=(
             '"vit_b", "vit_l", "vit_h", or "tiny", a small one for tests and demos. It begins at random, and has '
-            f"defaults of its own: {', '.join(f'{name}={str(value).lower()}' for name, value in _TINY.items())}."
+            f"defaults of its own: {_told(_TINY | _TINY_ENCODER)}."
         ),
     )
     weights: str = Field(
@@ -191,7 +205,8 @@ class SamConfig(TrainedConfig):
     @classmethod
     def _sized(cls, given: object) -> object:
         if isinstance(given, dict) and given.get("model") == "tiny":
-            return {**_TINY, **given}
+            learns = given.get("train_encoder", not given.get("lora"))
+            return {**(_TINY | _TINY_ENCODER if learns else _TINY), **given}
         return given
 
     @model_validator(mode="after")
@@ -247,5 +262,5 @@ class SamConfig(TrainedConfig):
             return self
         batches = math.ceil(max(1, images // (self.devices * self.nodes)) / self.batch_size)
         steps = math.ceil(batches / self.accumulate)
-        least = math.ceil(self.min_steps / steps) if self.cached else 0
+        least = math.ceil(self.min_steps / steps) if self.cached or self.model == "tiny" else 0
         return self.model_copy(update={"epochs": max(_EPOCHS, least)})
