@@ -15,10 +15,11 @@ defaults  `train sam DATA --set model=tiny --set instances=merge:8`, and nothing
 from __future__ import annotations
 
 import argparse
+import csv
 import itertools
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ SMALL = {
     "lr": 2e-3,
     "prompts_per_image": 1,
 }
+_CELL = 16  # pixels of an image that a cell of the masks covers there, of `defaults`
 _SEEN = 15  # images that were learnt from, of `defaults`
 PER_CLASS = (
     3  # of the data that `fit` trains on: the third image of each class is for choosing an epoch, which is unused
@@ -119,7 +121,7 @@ def epoch(module: SamModule, data: PromptedImages, device: torch.device) -> Call
 def show(name: str, metrics: dict[str, Any], seconds: float) -> None:
     """A line of IoU, untuned and tuned, by each kind of prompt."""
     told = " ".join(f"{metrics[f'untuned_iou_{one}']:>6.3f} ->{metrics[f'iou_{one}']:>6.3f}" for one in PROMPTS)
-    print(f"{name:<8}{metrics['instances']:>10} {told}{seconds:>9.0f}", flush=True)
+    print(f"{name:<24}{metrics['instances']:>10} {told}{seconds:>9.0f}", flush=True)
 
 
 def fit(told: argparse.Namespace, folder: Path) -> None:
@@ -164,6 +166,15 @@ def unseen(told: argparse.Namespace, folder: Path) -> None:
     show("unseen", read_metrics(run), time.perf_counter() - started)
 
 
+def show_sizes(name: str, rows: Sequence[Mapping[str, Any]], seconds: float) -> None:
+    """Lines of all instances, and of those that a cell of the masks has room for."""
+    figures = [f"{start}iou_{one}" for start in ("", "untuned_") for one in PROMPTS]
+    for least in (1, _CELL):
+        some = [row for row in rows if int(row["area"]) >= least]
+        means = {figure: sum(float(row[figure]) for row in some) / len(some) for figure in figures}
+        show(f"{name}, {least} px and more", {**means, "instances": len(some)}, seconds)
+
+
 def defaults(told: argparse.Namespace, folder: Path) -> None:
     """Print how well the defaults do, on images that were learnt from and on others."""
     root = write_product(folder)
@@ -171,7 +182,8 @@ def defaults(told: argparse.Namespace, folder: Path) -> None:
     started = time.process_time()
     run = train(root, config, told.out / "defaults" if told.out else folder / "defaults")
     seconds = time.process_time() - started
-    show("unseen", read_metrics(run), seconds)
+    with open(run.root / "predictions.csv", newline="", encoding="utf-8") as file:
+        show_sizes("unseen", list(csv.DictReader(file)), seconds)
     tuned = load_segmenter(run)
     seed_all(config.seed)
     before = build_sam(config.model, config.image_size).to(tuned.device)
@@ -179,7 +191,7 @@ def defaults(told: argparse.Namespace, folder: Path) -> None:
     examples = open_as_told(root, config)
     learnt = choose_images(examples, root, config).train
     seen = [learnt[place * len(learnt) // _SEEN] for place in range(_SEEN)]
-    show("seen", evaluate_images(tuned, untuned, seen, config, {}, None).metrics, seconds)
+    show_sizes("seen", evaluate_images(tuned, untuned, seen, config, {}, None).rows, seconds)
     print(f"{run.environment()['epochs']} epochs; seconds are of the processor, embedding and evaluation included")
 
 
@@ -207,7 +219,7 @@ def main() -> None:
     for name in wanted:
         if name != "speed" and name == next(one for one in wanted if one != "speed"):
             print(
-                f"{'':<8}{'instances':>10} {' '.join(f'{one:>15}' for one in PROMPTS)}{'seconds':>9}   IoU", flush=True
+                f"{'':<24}{'instances':>10} {' '.join(f'{one:>15}' for one in PROMPTS)}{'seconds':>9}   IoU", flush=True
             )
         with tempfile.TemporaryDirectory() as folder:
             parts[name](told, Path(folder) / "data")

@@ -61,8 +61,8 @@ class SamConfig(TrainedConfig):
         default=1000,
         ge=0,
         description=(
-            "steps that are taken at least, with epochs=0, where embeddings are kept or the model is tiny, and steps so "
-            "are cheap."
+            "steps that are taken at least, with epochs=0, where embeddings are kept or the model is tiny: they are "
+            "cheap there."
         ),
     )
     batch_size: int = Field(
