@@ -11,19 +11,24 @@ from toolkit.lazy import offer
 
 if TYPE_CHECKING:
     from finetune.autolabelling.autolabel import AutolabelReport, autolabel
+    from finetune.embedding import embed
     from finetune.engine.prediction import Prediction
     from finetune.exporting import ExportReport, export
     from finetune.inference import TrainedRun, evaluate, load_run, predict
+    from finetune.suspects.ranking import SuspectReport, find_suspects
     from finetune.training import train
 
 __all__ = [
     "AutolabelReport",
     "ExportReport",
     "Prediction",
+    "SuspectReport",
     "TrainedRun",
     "autolabel",
+    "embed",
     "evaluate",
     "export",
+    "find_suspects",
     "load_run",
     "predict",
     "train",
@@ -33,9 +38,11 @@ __getattr__, __dir__ = offer(
     __name__,
     {
         "autolabelling.autolabel": ("AutolabelReport", "autolabel"),
+        "embedding": ("embed",),
         "engine.prediction": ("Prediction",),
         "exporting": ("ExportReport", "export"),
         "inference": ("TrainedRun", "evaluate", "load_run", "predict"),
+        "suspects.ranking": ("SuspectReport", "find_suspects"),
         "training": ("train",),
     },
 )

@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from converters.sources import LayoutLike, open_source
+from finetune.engine.facts import plain_figures
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
 from finetune.engine.remarks.depth import tell_depth
@@ -156,6 +157,7 @@ def evaluate(
     max_escape: float | str | None = None,
     promise: str | None = None,
     layout: LayoutLike = None,
+    on_problem: Literal["fail", "skip"] = "fail",
     notes: list[str] | None = None,
 ) -> Row:
     """Evaluate the best checkpoint of a run.
@@ -170,10 +172,12 @@ def evaluate(
             was neither trained nor tested on: those of val, or held out.
         promise: of such a share: "expected" (None) keeps it on average, "sure" with 95 % confidence.
         layout: of `data`; as that of the training, or found by itself, if None.
+        on_problem: "fail" stops at images or labels at fault; "skip" leaves them out, and says so in the notes. A run
+            that was trained with "skip" does without those of its own data anyway.
         notes: gets what there is to know of the figures, such as which images they are of.
 
     Returns:
-        As metrics.json.
+        As metrics.json; None is a figure that could not be had, such as a rate of images that are not there.
 
     Raises:
         ToolkitError: the run or the data are at fault, or such a threshold cannot be promised.
@@ -182,13 +186,13 @@ def evaluate(
     if layout is not None and place is None:
         raise ToolkitError("--layout", "is of other data, and none is named", "name DATA, or leave it out")
     wanted = Wanted(threshold, max_false_reject, max_escape, promise)
-    opened, promised = choose_threshold(opened, wanted, place)
+    opened, promised = choose_threshold(replace(opened, on_problem=on_problem), wanted, place)
     source = place if place is None or layout is None else open_source(place, layout)
     told = nullcontext() if notes is None else listening(partial(_keep_note, notes))
     with told:
         found = find_learner(opened.learner)
         with _memory_told(opened):
-            return {**found.evaluate(opened, source), **promised}
+            return plain_figures({**found.evaluate(opened, source), **promised})
 
 
 def _keep_note(notes: list[str], kind: str, text: str) -> None:
@@ -231,7 +235,7 @@ def predict(
     opened = Run(shared_path(opened.root, cluster), opened.learner, opened.threshold)
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
-    tell_depth(files)
+    tell_depth(opened, files)
     with _memory_told(opened), staging(out) as stage:
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"

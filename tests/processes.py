@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -37,12 +38,11 @@ def finish(process: BaseProcess) -> int:
     return process.exitcode
 
 
-def run(code: str, *words: str | Path, home: Path, environment: Mapping[str, str] | None = None) -> Outcome:
-    """What `python -c code words...` leaves behind; files stdout and stderr in a folder `home` hold what it says."""
-    for name in ("stdout", "stderr"):
-        (home / name).unlink(missing_ok=True)
-    status = finish(start(code, *words, environment=environment, says=home))
-    return Outcome(status, *((home / name).read_text() for name in ("stdout", "stderr")))
+def run(code: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> Outcome:
+    """What `python -c code words...` leaves behind."""
+    with TemporaryDirectory() as says:
+        status = finish(start(code, *words, environment=environment, says=Path(says)))
+        return Outcome(status, *(Path(says, name).read_text() for name in ("stdout", "stderr")))
 
 
 def _run(code: str, words: list[str], environment: dict[str, str], says: Path | None) -> None:

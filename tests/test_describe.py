@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.commands import IMAGES, defectkit, make_dataset, picture, save, shell, snapshot
+from tests.finetune.suspects.made_runs import classifier_run
 from toolkit import write_product
 
 KEYS = {
@@ -228,3 +229,48 @@ def test_the_real_bottle_sample(mvtec_root: Path) -> None:
     outcome = defectkit("describe", mvtec_root / "bottle")
     assert "bottle/test/good/002, bottle/test/good/008" in outcome.out
     assert "note: bottle: no train folder" in outcome.err
+
+
+def test_suspects_from_a_run_to_a_page(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("toolkit.card.writer", "converters.viewing.report"):
+        monkeypatch.setattr(f"{module}.draw_plots", lambda card: {})
+    run = classifier_run(tmp_path / "run", dataset, {"part/test/dent/000": "good"})
+    out, report = tmp_path / "card", tmp_path / "report.html"
+    asked = ("describe", dataset, "--suspects", run, "--out", out, "--report", report, "--fail-on", "suspects,leaks")
+    outcome = defectkit(*asked)
+    assert outcome.status == 1
+    assert outcome.err.splitlines()[-1] == f"failed: {dataset}: 1 suspicious label(s) (suspects)"
+    assert f"defectkit view {dataset} --suspects {out}/suspects.csv" in outcome.out
+    assert "Suspicious labels" in (out / "card.md").read_text()
+    assert "Suspicious labels: 1" in report.read_text()
+    lines = (out / "suspects.csv").read_text().splitlines()
+    assert lines[0] == "key,label,suggested,score,why"
+    assert lines[1].startswith("part/test/dent/000,dent,good,0.6")
+    assert len(lines) == IMAGES + 1
+    again = defectkit(*asked[:4], "--fail-on", "suspects,leaks", "--json")
+    assert (again.status, again.json()["failed"]) == (1, {"suspects": 1})
+    assert again.json()["suspects"][0]["key"] == "part/test/dent/000"
+    assert again.json()["suspected_by"][0]["learner"] == "classifier"
+    shown = defectkit("view", dataset, "--suspects", out / "suspects.csv", "--out", tmp_path / "gallery")
+    assert shown.status == 0
+    assert json.loads((tmp_path / "gallery/manifest.json").read_text())["suspicious"]
+    asked = ("view", dataset, "--suspects", out / "suspects.csv", "--out", tmp_path / "worst", "--limit", "1")
+    assert defectkit(*asked).status == 0
+    assert '"part/test/dent/000"' in (tmp_path / "worst/data/index.js").read_text()
+    assert defectkit("view", make_dataset(tmp_path / "b", "other"), "--suspects", out / "suspects.csv").status == 2
+
+
+def test_a_gate_that_holds_and_what_cannot_be_asked(dataset: Path, tmp_path: Path) -> None:
+    assert defectkit("describe", dataset, "--fail-on", "problems,leaks,near-duplicates").status == 0
+    assert defectkit("describe", dataset, "--fail-on", "missing-classes").status == 1
+    for words, told in (
+        (
+            ("--fail-on", "leaking"),
+            "error: --fail-on: 'leaking' is no problem that is looked for; use some of problems,",
+        ),
+        (("--fail-on", "suspects"), "error: --fail-on: asks for suspects, and no run is asked; add --suspects RUN"),
+        (("--suspects", tmp_path / "nothing"), f"error: {tmp_path}/nothing: no such run; name a run directory"),
+        (("--report", tmp_path / "r.txt"), f"error: {tmp_path}/r.txt: a report is an HTML file; name it FILE.html"),
+    ):
+        outcome = defectkit("describe", dataset, *words)
+        assert (outcome.status, outcome.err[: len(told)]) == (2, told)

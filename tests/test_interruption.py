@@ -16,7 +16,7 @@ import pytest
 
 from tests.commands import IMAGES, PATIENCE, ROOT, Outcome, defectkit, make_dataset, save, snapshot, stain
 from tests.processes import run
-from toolkit.files.staging import STAGING
+from toolkit.files.staging import STAGING, Staging
 
 FORMATS = "yolo-detect,yolo-segment,yolo-obb,yolo-classify,coco,semantic,panoptic,masks,cvat"
 CATEGORIES = 4
@@ -90,7 +90,7 @@ class Runs:
     def run(self, *more: str, strike: str = "", number: int = 0, after: int = 0, beyond: int = 0) -> Outcome:
         self.count.write_bytes(b"")
         told = [str(self.count), str(int(number)), str(after), str(beyond), strike]
-        return run(DRIVER, *told, *self.words(*more), home=self.home)
+        return run(DRIVER, *told, *self.words(*more))
 
     def done(self) -> int:
         """Images that the checkpoint holds."""
@@ -326,6 +326,27 @@ def test_resume_after_completion_does_nothing(runs: Runs, whole: Path) -> None:
     assert (outcome.status, outcome.err, runs.rendered) == (0, "", 0)
     assert sorted(outcome.json()["formats"]) == finished(runs.out)
     assert {path: path.stat().st_mtime_ns for path in runs.out.rglob("*")} == times
+
+
+def test_what_a_kill_behind_the_last_step_leaves_is_removed(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Staging, "remove", lambda stage: None)
+        assert defectkit(*runs.words()).status == 0
+    assert (runs.out / STAGING).is_dir()
+    assert defectkit(*runs.words("--resume")).status == 0
+    assert sorted(path.name for path in runs.out.iterdir()) == finished(runs.out)
+
+
+def test_what_can_be_gone_on_with_is_left_to_a_run_that_has_nothing_to_do(runs: Runs, whole: Path) -> None:
+    words = runs.words()
+    words[words.index(FORMATS)] = "labelme"
+    shutil.copytree(whole, runs.out)
+    told = [str(runs.count), str(int(signal.SIGKILL)), str(TOTAL // 2), "0", "checkpoint"]
+    assert run(DRIVER, *told, *words, "--resume").status == -signal.SIGKILL
+    done = runs.done()
+    assert done
+    assert defectkit(*runs.words("--resume")).status == 0
+    assert runs.done() == done
 
 
 def test_resume_after_completion_with_other_settings_is_refused(runs: Runs) -> None:

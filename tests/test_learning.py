@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import finetune
 from tests.commands import ROOT, defectkit, make_dataset
 from toolkit import write_product
 
@@ -61,6 +62,46 @@ def test_a_new_batch_is_judged_whole_whatever_its_names(runs: list[Path], produc
     own = defectkit("evaluate", runs[0], product, "--layout", "mvtec")
     assert "is the data that the run was trained on: its" in own.err
     assert defectkit("evaluate", runs[0], "--layout", "mvtec").status == 2
+
+
+def test_a_batch_with_a_faulty_file_is_judged_without_it_where_that_is_asked_for(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    batch = write_product(tmp_path, image_size=64, per_class=1, train_good=1, seed=1)
+    broken = batch / "test/rough/000.png"
+    broken.write_bytes(b"")
+    refused = defectkit("evaluate", runs[0], batch)
+    assert (refused.status, len(refused.errors)) == (2, 1)
+    assert refused.errors[0].startswith(f"error: {broken}: ")
+    assert "--on-problem skip" in refused.errors[0]
+    outcome = defectkit("evaluate", runs[0], batch, "--on-problem", "skip", "--json")
+    assert outcome.status == 0, outcome.err
+    assert outcome.json()["notes"][1:] == [
+        "1 image(s) at fault are left out",
+        f"left out: {broken}: the file is empty (0 bytes)",
+    ]
+
+
+def test_a_figure_that_cannot_be_had_is_a_dash(runs: list[Path], tmp_path: Path) -> None:
+    """As null in metrics.json, of a batch without a good image."""
+    batch = write_product(tmp_path, image_size=64, per_class=1, train_good=1, seed=1)
+    for path in batch.rglob("good/*.png"):
+        path.unlink()
+    outcome = defectkit("evaluate", runs[0], batch)
+    assert outcome.status == 0, outcome.err
+    (line,) = [line for line in outcome.out.splitlines() if line.split()[:1] == ["false_reject"]]
+    assert line.split() == ["false_reject", "-"]
+    assert "nan" not in outcome.out
+    assert finetune.evaluate(runs[0], batch)["false_reject"] is None
+
+
+def test_an_image_that_is_named_twice_is_predicted_once_and_said(
+    runs: list[Path], product: Path, tmp_path: Path
+) -> None:
+    photo = product / "test/rough/000.png"
+    outcome = defectkit("predict", runs[0], photo, photo, "--out", tmp_path / "out", "--no-pictures", "--json")
+    assert len(outcome.json()["predictions"]) == 1
+    assert outcome.err == f"note: 1 image(s) named more than once count once: {photo}\n"
 
 
 def test_one_product_is_learnt_from_without_its_faulty_files(product: Path, tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 import signal
-import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -14,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import PATIENCE, ROOT, Outcome, defectkit, make_dataset, save, shell, snapshot, stain
+from tests.commands import Outcome, defectkit, make_dataset, save, shell, snapshot, stain
 from tests.packing import DATE, edited, files_of, link, pack, pack_tar, pack_zip, special
+from tests.processes import run
 from toolkit.files.staging import STAGING
 
 Files = Mapping[str, bytes]
@@ -400,9 +399,7 @@ main()
 
 
 def drive(count: int, limit: str, number: signal.Signals, *words: Path | str) -> Outcome:
-    command = [sys.executable, "-c", DRIVER, str(count), limit, str(int(number)), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False)
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return run(DRIVER, str(count), limit, str(int(number)), *words)
 
 
 def tree(out: Path) -> dict[str, bytes | None]:
@@ -534,7 +531,7 @@ def test_what_is_finished_is_not_done_again(files: Files, tmp_path: Path) -> Non
 @pytest.mark.parametrize("kind", ["data.tar.xz", "data.zip"])
 def test_a_full_disk(kind: str, files: Files, tmp_path: Path) -> None:
     archive, out = pack(tmp_path / kind, files), tmp_path / "new" / "out"
-    outcome = drive(0, "200", signal.SIGKILL, archive, out)
+    outcome = drive(0, "400", signal.SIGKILL, archive, out)
     assert outcome.status == 2
     assert re.fullmatch(
         r"error: .*: cannot be written \(File too large\); free space, or choose another folder\n", outcome.err

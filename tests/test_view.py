@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +20,15 @@ from tests.commands import (
     DEFECTS,
     HEIGHT,
     IMAGES,
-    PATIENCE,
-    ROOT,
     WIDTH,
+    Outcome,
     defectkit,
     make_dataset,
     processor_seconds,
     save,
     snapshot,
 )
+from tests.processes import run
 from toolkit import load_dataset
 from toolkit.files.staging import STAGING, Staging
 
@@ -309,9 +307,8 @@ main()
 """
 
 
-def drive(how: str, after: int, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", DRIVER, how, str(after), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False)
+def drive(how: str, after: int, *words: str | Path) -> Outcome:
+    return run(DRIVER, how, str(after), *words)
 
 
 @pytest.mark.parametrize("how", ["kill", "interrupt"])
@@ -320,17 +317,17 @@ def test_an_interrupted_run_is_resumed(data: Path, tmp_path: Path, how: str) -> 
     whole = defectkit("view", data, "--out", tmp_path / "whole")
     assert whole.status == 0
     stopped = drive(how, 5, *words)
-    assert stopped.returncode == (-signal.SIGKILL if how == "kill" else 130)
-    assert how == "kill" or "--resume goes on" in stopped.stderr
+    assert stopped.status == (-signal.SIGKILL if how == "kill" else 130)
+    assert how == "kill" or "--resume goes on" in stopped.err
     assert not (tmp_path / "g").exists()
     resumed = drive("not", 99, *words, "--resume")
-    assert resumed.returncode == 0
-    assert re.findall(r"drawn (\d+)", resumed.stderr) == [str(number) for number in range(5, IMAGES)]
+    assert resumed.status == 0
+    assert re.findall(r"drawn (\d+)", resumed.err) == [str(number) for number in range(5, IMAGES)]
     assert snapshot(tmp_path / "g") == snapshot(tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "g", "whole"]
     again = defectkit(*words, "--resume")
     assert again.status == 0
-    assert again.out == resumed.stdout
+    assert again.out == resumed.out
 
 
 def test_what_a_kill_behind_the_last_step_leaves_is_removed(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from converters.recognition import reading_of
 from converters.sources import LayoutLike, Member, Source, open_source, read_labels, trees_in
 from converters.verification.matching import find_source, match_records, settings_of
 from converters.viewing.as_written import read_shown
+from converters.viewing.mapped import Places, mapped
+from converters.viewing.suspected import suspected
+from converters.viewing.views import Views
 from converters.writing.selection import selection_words
 from toolkit.dataset.samples import Sample, image_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -60,23 +63,6 @@ _NO_SOURCE = "no source to compare with: name it with --against ROOT"
 _IMAGELESS = "the tree was written without images: those of the source are shown"
 
 
-@dataclass(frozen=True, eq=False)
-class Views:
-    """What there is to see at a path.
-
-    Attributes:
-        source: the dataset or the tree that is shown.
-        page: what stands around the items.
-        items: one for each image, and for each file that belongs to none; sorted by key.
-        notes: what to say at the terminal.
-    """
-
-    source: Source
-    page: GalleryPage
-    items: tuple[GalleryItem, ...]
-    notes: tuple[str, ...]
-
-
 def view(
     path: str | Path,
     out: str | Path | None = None,
@@ -86,6 +72,8 @@ def view(
     categories: Sequence[str] = (),
     sheet: str | Path | None = None,
     layout: LayoutLike = None,
+    suspects: str | Path | None = None,
+    places: Places | None = None,
     workers: int = 1,
     cluster: str | None = None,
     overwrite: bool = False,
@@ -97,11 +85,13 @@ def view(
     Args:
         path: a dataset root, a label tree, or a folder of trees, of which the one that tells the most is shown.
         out: folder of the gallery; by default the name of `path` and "-gallery", in the current folder.
-        limit: show an even sample of this many images over classes and subsets.
+        limit: show so many images: an even sample over classes and subsets, with `suspects` the most suspicious.
         against: the source of a tree, or a list of several; by default what its manifest names.
         categories: show these products only.
         sheet: also draw a contact sheet, a PNG.
         layout: how a dataset is laid out, `path` or what it is compared with; found by itself if None.
+        suspects: the table of `describe --suspects`: the most suspicious labels then come first.
+        places: what puts the images on a plane, such as `finetune.embed`: the gallery then has a map of them.
         workers, cluster: threads; or the address of a Dask scheduler, whose workers then do the work.
         overwrite: replace an earlier gallery (and sheet).
         resume: go on where an interrupted run stopped.
@@ -112,6 +102,8 @@ def view(
     """
     given = None if against is None else shared_paths(against, cluster)
     views = open_views(shared_path(path, cluster), given, categories, layout)
+    views = views if suspects is None else suspected(views, Path(suspects))
+    views = views if places is None else mapped(views, places)
     out = Path(out) if out is not None else Path(f"{Path(path).resolve().name or 'dataset'}-gallery")
     check_apart(out, views.source.root)
     shows = {**source_remarks(views.source, out), "categories": list(categories)}

@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -29,7 +29,7 @@ from toolkit.files.links import link_or_copy
 from toolkit.files.publish import write_whole
 from toolkit.files.staging import STAGING, check_free, publish_folder, staging
 
-__all__ = ["Conversion", "Rendered", "fingerprint", "finished"]
+__all__ = ["Conversion", "Rendered", "fingerprint", "finished", "remove_spent"]
 
 _CHECKPOINT_SECONDS = 5.0
 _STATE = "state.json"
@@ -346,6 +346,14 @@ def finished(out: Path, formats: Sequence[str], settings: Settings, inputs: str)
         and manifest.get("options") == settings.described()
         and manifest.get("classes") == list(settings.classes)
     }
+
+
+def remove_spent(out: Path) -> None:
+    """Remove what a run left that was killed when its trees stood in their places; what can be gone on with stays."""
+    if (out / STAGING).is_dir():
+        with suppress(ToolkitError), staging(out, inside=True) as stage:  # where another run writes, it is that one's
+            if not (stage.folder / _STATE).exists():
+                stage.remove()
 
 
 def _check_unfinished(out: Path, formats: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from converters.merging import MergedSource, SourcesLike, open_sources, roots_of
 from converters.origins import name_in_roots, source_remarks
 from converters.sources import Source
 from converters.writing.checks import check_class_folders, check_kind, check_kinds
-from converters.writing.conversion import Conversion, fingerprint, finished
+from converters.writing.conversion import Conversion, fingerprint, finished, remove_spent
 from converters.writing.growth import Growth, find_growth
 from converters.writing.items import Item, find_items, split_advice
 from converters.writing.rendering import render, render_labelled
@@ -195,6 +195,8 @@ def _carry_out(order: _Order, workers: int, cluster: str | None, progress: Progr
             job.consume(results, fail=order.fail, progress=progress)
             problems = [(name_in_roots(one.file, source), one) for one in (*source.layout_problems, *job.problems)]
             manifests |= job.finish(problems, source_remarks(source, order.out))
+    else:
+        remove_spent(order.out)
     manifests = {name: manifests[name] for name in order.formats}
     told = (*manifest_notes(manifests), *good_as_defects(items, settings.scheme), *unmasked_note(items))
     told += (*unmarked_note(manifests), *tiles_note(manifests))

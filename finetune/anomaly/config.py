@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from finetune.anomaly.settings import ThresholdConfig
-from finetune.engine.config import Workers, auto_workers
+from finetune.engine.distributed import Workers, auto_workers
 from finetune.engine.splits import SplitConfig
 
 __all__ = ["AnomalyConfig", "Augment"]

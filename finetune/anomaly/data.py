@@ -151,7 +151,7 @@ def _drawn(train: Sequence[ImageRecord], share: float, seed: int) -> set[str]:
     return {train[index].key for index in order}
 
 
-def has_random_pose(examples: Sequence[ImageRecord], seed: int = 0, most: int = 200) -> bool:
+def has_random_pose(examples: Sequence[ImageRecord], seed: int = 0, most: int = 200, depth: int | None = None) -> bool:
     """Whether the product lies at any angle, so that turned images are as good as new ones.
 
     Each image has an axis: the direction of its structure tensor. If the axes of all images might be drawn from a
@@ -162,9 +162,10 @@ def has_random_pose(examples: Sequence[ImageRecord], seed: int = 0, most: int = 
         examples: good images.
         seed: of the draw, where there are more than `most`.
         most: images looked at.
+        depth: bits of the range by which deep images are scaled.
     """
     order = np.random.default_rng(mixed_seed(seed, 1)).permutation(len(examples))[:most]
-    axes = [_axis(read_rgb(examples[index].image, _POSE_SIDE)) for index in sorted(order)]
+    axes = [_axis(read_rgb(examples[index].image, _POSE_SIDE, depth)) for index in sorted(order)]
     found = np.array([axis / abs(axis) for axis in axes if axis])
     return len(found) >= FEWEST_GOOD and math.exp(-len(found) * abs(found.mean()) ** 2) > _CHANCE
 

@@ -98,7 +98,8 @@ def scored_image(one: ImageRecord, scores: npt.NDArray[np.float32], config: Anom
     header = read_header(one.image)
     if config.min_area > header.width * header.height:
         raise ToolkitError(one.image, f"has fewer pixels than min_area={config.min_area}", "use a smaller min_area")
-    return ScoredImage(one.key, one.image, header.width, header.height, scores, one.subset, config.min_area)
+    size = header.width, header.height
+    return ScoredImage(one.key, one.image, *size, scores, one.subset, config.min_area, config.bits)
 
 
 def describe_file(ready: Detector, path: Path) -> Prediction:
@@ -126,7 +127,7 @@ def describe_file(ready: Detector, path: Path) -> Prediction:
 
 def image_loader(examples: Sequence[ImageRecord], config: AnomalyConfig) -> DataLoader[Batch]:
     """Batches of images in [0, 1], in their order."""
-    dataset = ImageDataset(as_good(examples), [GOOD], config.image_size, unit_range)
+    dataset = ImageDataset(as_good(examples), [GOOD], config.image_size, unit_range, depth=config.bits)
     return repeatable_loader(dataset, batch_size=config.batch_size, shuffle=False, workers=reading_processes(config))
 
 

@@ -56,5 +56,5 @@ def export_detector(run: Run, ready: Detector, parts: Sequence[nn.Module], *, on
     )
     if config.min_area > 1:
         result += f" that a component (8-connected) of {config.min_area} pixels or more reaches"
-    about = prepared(side, side, (0.0,) * 3, (1.0,) * 3)
+    about = prepared(side, side, (0.0,) * 3, (1.0,) * 3, depth=config.bits)
     return Exportable((graph,), {**about, "classes": [], "threshold": ready.threshold, "result": result})

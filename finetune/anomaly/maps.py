@@ -47,6 +47,7 @@ class ScoredImage:
         scores: float32 (side, side), the higher, the less expected.
         subset: "train", "val" or "test".
         min_area: components with fewer pixels of the image are no defects.
+        depth: bits of the range by which deep images are scaled; None for that of each.
     """
 
     key: str
@@ -56,6 +57,7 @@ class ScoredImage:
     scores: FloatMap
     subset: str = "test"
     min_area: int = 0
+    depth: int | None = None
 
     def enlarged(self) -> FloatMap:
         """The map at the size of the image, bilinearly: float32 (height, width)."""
@@ -153,7 +155,7 @@ def draw_map(image: ScoredImage, threshold: float, truth: npt.NDArray[np.bool_] 
     Raises:
         ToolkitError: the image cannot be read.
     """
-    picture = read_image(image.path)
+    picture = read_image(image.path, image.depth)
     height, width = picture.shape[:2]
     scores = image.enlarged()
     heat = np.clip(scores / max(2 * threshold, 1e-12), 0.0, 1.0).astype(np.float32)

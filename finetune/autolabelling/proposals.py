@@ -26,8 +26,8 @@ class Proposal:
     """What is suspected in an image.
 
     Attributes:
-        found: boxes whose score reaches the confidence; with masks where the model makes them.
-        missed: best score below the confidence, 0 where there is none.
+        found: boxes whose score is higher than the confidence; with masks where the model makes them.
+        missed: best score that is not, 0 where there is none.
     """
 
     found: Detections
@@ -41,7 +41,7 @@ class Proposer:
     Attributes:
         run: where it comes from.
         classes: labels that it gives.
-        confidence: scores of this or more are found, in (0, 1).
+        confidence: scores above it are found, in (0, 1).
         look: (images, confidence) -> proposals.
     """
 
@@ -90,7 +90,7 @@ def _word_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> 
 
     def look(images: Sequence[Path], limit: float) -> Iterator[Proposal]:
         for one in detector.detect(images, words=words, confidence=_FLOOR * limit):
-            yield Proposal(one.above(limit), float(one.scores[one.scores < limit].max(initial=0.0)))
+            yield Proposal(one.above(limit), float(one.scores[one.scores <= limit].max(initial=0.0)))
 
     return Proposer(run, detector.classes if words is None else tuple(words), confidence, look)
 

@@ -337,10 +337,11 @@ def image_views(examples: Sequence[ImageRecord], config: BackboneConfig) -> Imag
         examples: the images; their labels are not looked at.
         config: settings of a learner.
     """
+    size, transform, depth = config.image_size, eval_transform(config), config.bits
     if config.tiles.side:
-        return TileDataset([one.image for one in examples], config.tiles, config.image_size, eval_transform(config))
+        return TileDataset([one.image for one in examples], config.tiles, size, transform, depth=depth)
     unlabelled = [replace(example, label="") for example in examples]
-    return ImageDataset(unlabelled, [""], config.image_size, eval_transform(config), read=image_reader(config))
+    return ImageDataset(unlabelled, [""], size, transform, read=image_reader(config), depth=depth)
 
 
 def view_batches(

@@ -34,7 +34,7 @@ def activation_maps(
     Where it looks at tiles, the map of each weighs as much as the tile speaks for the class, and where some overlap the
     highest value stands.
     """
-    shown = [_shown(example.image, config.image_size) for example in predictions.examples]
+    shown = [_shown(example.image, config.image_size, config.bits) for example in predictions.examples]
     found: dict[int, FloatMap] = {}
     for place, window, attention in _views(module, predictions, config, device):
         picture, (height, width) = shown[place]
@@ -77,9 +77,9 @@ def _views(
             yield place, window, attention
 
 
-def _shown(path: Path, image_size: int) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
+def _shown(path: Path, image_size: int, depth: int | None) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
     """An image as pictures show it, RGB, its longer side as long as needed, and its own height and width."""
-    image = read_image(path)
+    image = read_image(path, depth)
     height, width = image.shape[:2]
     scale = max(image_size, _LEAST_SHOWN) / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -45,6 +45,7 @@ from finetune.engine.learner import KnownScores, Learner, Scoring, check_patienc
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.evaluated import evaluated_examples, trained_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -89,6 +90,7 @@ def train(
     """
     started = time.monotonic()
     examples = check_inputs(open_as_told(data, config), config)
+    config = with_depth(config, examples)
     chosen = choose_train_val(examples, config.hold_out, config.seed)
     if config.mode == "finetune":
         check_patience(config, chosen.val)
@@ -99,7 +101,7 @@ def train(
     module = ClassifierModule(backbone, config, train_set.labels)
     tested = "test" if examples.subset("test") else "val" if examples.subset("val") else "train"
     facts = _facts(examples, chosen, backbone, config, tested)
-    facts["digests"] = examples.digests
+    facts |= {"digests": examples.digests, "labels": examples.labels}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run

@@ -8,34 +8,25 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from finetune.engine.distributed import Workers, auto_workers
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
 
 __all__ = [
-    "AUTO",
     "IMAGENET",
     "AugmentConfig",
+    "Depth",
     "Flips",
     "LearnerConfig",
     "Normalization",
     "TrainedConfig",
-    "Workers",
-    "auto_workers",
+    "as_begun",
     "dump_config",
     "halved",
     "in_todays_words",
@@ -46,11 +37,13 @@ __all__ = [
     "read_settings",
 ]
 
-AUTO = -1
-"""The number of a setting that is "auto": what it becomes is known where torch is."""
-
 _COMMAND_LINE = "--set"
+_LEAST_BITS, _MOST_BITS = 8, 16
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+
+
+Depth = int | Literal["auto", "each"]
+"""By what images of more than 8 bits are scaled: bits of a range, "auto" where it is yet to be decided, or "each"."""
 
 
 class LearnerConfig(BaseModel):
@@ -95,6 +88,25 @@ class LearnerConfig(BaseModel):
         default="fail", description='"fail" stops at faulty files, before anything is written; "skip" leaves them out.'
     )
 
+    depth: Depth = Field(
+        default="auto",
+        description="bits, 8 to 16, of the range by which images of more than 8 bits are scaled to 8; what is brighter "
+        'is white. "auto" takes what the train images need, once for the whole run; "each" scales each image by its '
+        "own range.",
+    )
+
+    @property
+    def bits(self) -> int | None:
+        """The range of deep images as `toolkit.imaging.images.read_image` takes it; None for that of each."""
+        return self.depth if isinstance(self.depth, int) else None
+
+    @field_validator("depth", mode="before")
+    @classmethod
+    def _check_depth(cls, given: object) -> object:
+        if given in ("auto", "each") or (type(given) is int and _LEAST_BITS <= given <= _MOST_BITS):
+            return given
+        raise ValueError(f'is neither "auto" nor "each", nor a number of bits from {_LEAST_BITS} to {_MOST_BITS}')
+
     @model_validator(mode="before")
     @classmethod
     def _over_defaults(cls, given: object) -> object:
@@ -120,28 +132,6 @@ class LearnerConfig(BaseModel):
     def less_memory_in_use(self) -> list[str]:
         """Lines of a run's config.yaml that make the finished run take less of a GPU's memory."""
         return [*([f"batch_size: {self.batch_size // 2}"] if self.batch_size > 1 else []), "device: cpu"]
-
-
-def _auto_or_number(given: object, check: ValidatorFunctionWrapHandler) -> object:
-    return AUTO if isinstance(given, str) and given == "auto" else check(given)
-
-
-Workers = Annotated[
-    int,
-    Field(ge=0),
-    WrapValidator(_auto_or_number),
-    PlainSerializer(lambda number: "auto" if number == AUTO else number, return_type=int | str),
-]
-"""A number of processes, or `AUTO`, which is written "auto"."""
-
-
-def auto_workers() -> Any:
-    """The field of `Workers` whose default is "auto"."""
-    told = (
-        'processes that read images; 0 reads in the training process. "auto" is 0 on a CPU, and beside a GPU one less '
-        "than there are cores, 8 at most."
-    )
-    return Field(default="auto", description=told)
 
 
 def halved(config: LearnerConfig, *names: str, least: int = 1) -> list[str]:
@@ -247,6 +237,14 @@ def load_config(kind: type[Config], file: Path | None = None, settings: Sequence
     for setting in settings:
         sources[_put(given, setting)] = f"{_COMMAND_LINE} {setting}"
     return parse_config(kind, given, sources)
+
+
+def as_begun(config: Config, run: Path) -> Config:
+    """Settings of a run that may have begun: by what its deep images are scaled was decided then, and stays."""
+    file = run / "config.yaml"
+    if config.depth != "auto" or not file.is_file():
+        return config
+    return config.model_copy(update={"depth": read_settings(file).get("depth", "each")})
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, object]:

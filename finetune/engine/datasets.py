@@ -33,8 +33,8 @@ Batch = dict[str, torch.Tensor]
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
 
-def read_rgb(path: Path, size: int) -> npt.NDArray[np.uint8]:
-    """Decode an image and resize it to a square.
+def read_rgb(path: Path, size: int, depth: int | None = None) -> npt.NDArray[np.uint8]:
+    """Decode an image, a deep one by its own range or by one of `depth` bits, and resize it to a square.
 
     Returns:
         uint8 (size, size, 3), RGB, values in [0, 255].
@@ -42,7 +42,7 @@ def read_rgb(path: Path, size: int) -> npt.NDArray[np.uint8]:
     Raises:
         ToolkitError: it cannot be read.
     """
-    image = read_image(path)
+    image = read_image(path, depth)
     shrink = size <= min(image.shape[:2])
     resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
     return np.ascontiguousarray(resized[:, :, ::-1])
@@ -119,6 +119,7 @@ class ImageDataset(SizedDataset):
         *,
         seed: int = 0,
         read: Callable[[Path], npt.NDArray[np.uint8]] | None = None,
+        depth: int | None = None,
     ) -> None:
         """Take the examples as they are.
 
@@ -129,10 +130,11 @@ class ImageDataset(SizedDataset):
             transform: uint8 (3, size, size) RGB -> float32 (3, H, W); what is random in it comes from torch.
             seed: of what is random.
             read: what decodes an image in another way: path -> uint8 (height, width, 3), RGB, of one size for all.
+            depth: bits of the range by which deep images are scaled, as `LearnerConfig.bits`.
         """
         self.examples = list(examples)
         self.labels = [classes.index(example.label) for example in examples]
-        self._size, self._transform, self._seed, self._read = size, transform, seed, read
+        self._size, self._transform, self._seed, self._read, self._depth = size, transform, seed, read, depth
         self._kept = _room_for(len(self.examples), size * size * 3)
 
     def __len__(self) -> int:
@@ -151,7 +153,7 @@ class ImageDataset(SizedDataset):
         if self._kept is not None and (kept := self._kept.get(index)) is not None:
             return kept
         path = self.examples[index].image
-        pixels = read_rgb(path, self._size) if self._read is None else self._read(path)
+        pixels = read_rgb(path, self._size, self._depth) if self._read is None else self._read(path)
         image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
         if self._kept is not None:
             self._kept.put(index, image)

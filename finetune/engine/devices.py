@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from finetune.engine.config import AUTO, LearnerConfig, TrainedConfig
+from finetune.engine.config import LearnerConfig, TrainedConfig
+from finetune.engine.distributed import AUTO
 from finetune.engine.remarks.memory import memory_error
 from finetune.engine.runs import Run
 from toolkit.errors import ToolkitError

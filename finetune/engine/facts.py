@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 from pydantic import ConfigDict, Field
@@ -10,7 +12,7 @@ from toolkit.aliases import JsonObject
 from toolkit.files import typed
 from toolkit.files.typed import Finite, PathText, Record
 
-__all__ = ["AnyFacts", "ClassFacts", "Facts", "LogRow", "Metrics", "Number", "Owner", "Row"]
+__all__ = ["AnyFacts", "ClassFacts", "Facts", "LogRow", "Metrics", "Number", "Owner", "Row", "plain_figures"]
 
 Number = float | int | str | None
 Row = dict[str, Number]
@@ -80,3 +82,8 @@ class LogRow(typed.Row):
     def cells(self) -> dict[str, str]:
         """Its cells by their columns."""
         return self.model_dump()
+
+
+def plain_figures(figures: Mapping[str, Number]) -> Row:
+    """Figures in numbers that JSON has: one that is not finite could not be had, and is None."""
+    return {name: None if isinstance(one, float) and not math.isfinite(one) else one for name, one in figures.items()}

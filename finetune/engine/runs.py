@@ -2,7 +2,7 @@
 
 RUN/config.yaml        every setting, resolved
 RUN/environment.json   schema, learner, data, hash of the split, weights and their hash, versions, device
-RUN/images.csv         a row for each image of the data: its subset, and the hash of its file
+RUN/images.csv         a row for each image of the data: its subset, the hash of its file, and its label
 RUN/log.csv            a row for each epoch
 RUN/checkpoints/       last.* and best.*
 RUN/predictions.csv    a row for each image
@@ -25,9 +25,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from finetune.engine.config import LearnerConfig, dump_config, in_todays_words, parse_config, read_settings
+from finetune.engine.config import LearnerConfig, as_begun, dump_config, in_todays_words, parse_config, read_settings
 from finetune.engine.distributed import is_leader
-from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Owner, Row
+from finetune.engine.facts import AnyFacts, Facts, LogRow, Metrics, Number, Owner, Row, plain_figures
 from finetune.engine.remarks.telling import listened_to, tell
 from toolkit import __version__
 from toolkit.aliases import JsonObject
@@ -76,11 +76,13 @@ class Run:
         root: the folder.
         learner: name of the learner, for instance "classifier".
         threshold: of the score of an image, to be used instead of the run's own; None for its own.
+        on_problem: whether images at fault are left out where it is evaluated: "skip", or "fail".
     """
 
     root: Path
     learner: str
     threshold: float | None = None
+    on_problem: str = "fail"
 
     @property
     def checkpoints(self) -> Path:
@@ -131,8 +133,8 @@ class Run:
         if not is_leader():
             return
         split = self.environment().get("split_sha256")
-        told = {name: _plain(value) for name, value in metrics.items()}
-        write_json(self.root / "metrics.json", {**told, "split_sha256": split, "seconds": round(seconds, 3)})
+        told = {**plain_figures(metrics), "split_sha256": split, "seconds": round(seconds, 3)}
+        write_json(self.root / "metrics.json", told)
 
     def log_rows(self) -> list[dict[str, str]]:
         """The rows of log.csv, one for each epoch; none where it is not there.
@@ -179,6 +181,8 @@ def run_lock(out: Path) -> AbstractContextManager[None]:
 def holds_run(train: Callable[Training, Run]) -> Callable[Training, Run]:
     """A training that turns away another one into the same run directory, its `out`, from its first line to its last.
 
+    What was decided for a run that it goes on with stays, as `as_begun` says.
+
     Raises:
         BusyError: another run writes there.
     """
@@ -186,8 +190,11 @@ def holds_run(train: Callable[Training, Run]) -> Callable[Training, Run]:
 
     @wraps(train)
     def held(*args: Training.args, **kwargs: Training.kwargs) -> Run:
-        with run_lock(signature.bind(*args, **kwargs).arguments["out"]):
-            return train(*args, **kwargs)
+        told = signature.bind(*args, **kwargs)
+        with run_lock(told.arguments["out"]):
+            if "config" in told.arguments:
+                told.arguments["config"] = as_begun(told.arguments["config"], told.arguments["out"])
+            return train(*told.args, **told.kwargs)
 
     return held
 
@@ -201,6 +208,7 @@ def start_run(
     data: Path,
     resume: bool = False,
     digests: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
     **facts: object,
 ) -> Run:
     """Make a run directory, or take up an unfinished one.
@@ -213,6 +221,7 @@ def start_run(
         data: where they are.
         resume: go on with a run of the same settings and images.
         digests: key -> SHA-256 of the file, of these images and of those of the data that are left out.
+        labels: key -> class of these images.
         facts: further members of environment.json, for instance weights_sha256.
 
     Raises:
@@ -227,8 +236,9 @@ def start_run(
     write_whole(out / "config.yaml", settings.encode())
     told = {"images": len(subsets), "split_sha256": digest, **facts}
     if digests:
-        seen = [{"key": key, "subset": subsets.get(key, _LEFT_OUT), "sha256": digests[key]} for key in sorted(digests)]
-        write_whole(out / IMAGES, csv_bytes(seen))
+        known = ((key, subsets.get(key, _LEFT_OUT), (labels or {}).get(key, "")) for key in sorted(digests))
+        rows = [{"key": key, "subset": subset, "sha256": digests[key], "label": label} for key, subset, label in known]
+        write_whole(out / IMAGES, csv_bytes(rows))
     write_json(out / "environment.json", {**_about(learner, data), **told})
     run.checkpoints.mkdir(exist_ok=True)
     run.plots.mkdir(exist_ok=True)
@@ -252,7 +262,10 @@ def _check_same(found: Run, learner: str, config: LearnerConfig, digest: str) ->
     """Refuse to go on with another run; one of an older version is brought up to date."""
     if found.learner != learner:
         raise ToolkitError(found.root, f"is a run of {found.learner}, not of {learner}", "choose another folder")
-    before, settings = dump_config(read_config(found, type(config))), dump_config(config)
+    made = read_config(found, type(config))
+    if made.depth == "auto":  # it is yet to be decided
+        made = made.model_copy(update={"depth": config.depth})
+    before, settings = dump_config(made), dump_config(config)
     if before != settings:
         changed = sorted(set(before.splitlines()) ^ set(settings.splitlines()))
         names = ", ".join(dict.fromkeys(line.partition(":")[0].strip() for line in changed))
@@ -291,6 +304,8 @@ def open_run(root: str | Path, learner: str | None = None) -> Run:
 def read_config(run: Run, kind: type[Config]) -> Config:
     """The settings of a run, those of older versions under the names that they have today.
 
+    A run that names no range of deep images was trained on such as are scaled each by its own.
+
     Raises:
         ToolkitError: they are not those of such a learner.
     """
@@ -298,6 +313,7 @@ def read_config(run: Run, kind: type[Config]) -> Config:
     given = read_settings(file)
     if _is_older(run):
         given = in_todays_words(kind, given)
+    given.setdefault("depth", "each")
     return parse_config(kind, given, dict.fromkeys(given, str(file)))
 
 
@@ -343,13 +359,6 @@ def csv_bytes(rows: Sequence[Mapping[str, Number]]) -> bytes:
         writer.writeheader()
         writer.writerows(rows)
     return text.getvalue().encode(errors="backslashreplace")
-
-
-def _plain(value: Number) -> Number:
-    """Numbers that JSON has: what is not finite is null."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
 
 
 def _todays_facts(told: Mapping[str, Any]) -> JsonObject:

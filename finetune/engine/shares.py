@@ -7,6 +7,7 @@ predicts it. Each process keeps the model that it has loaded for the next share.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from typing import Any, Protocol, TypeVar, overload
 from converters.formats.label_tree import LabelRecord
 from converters.sources import open_source
 from finetune.engine.config import LearnerConfig
+from finetune.engine.remarks.seen import named
+from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Row, Run
 from toolkit.aliases import JsonObject
 from toolkit.dataset.keys import unique_keys
@@ -261,7 +264,11 @@ def image_files(given: str | Path | Sequence[str | Path]) -> Sequence[Path]:
         if not found:
             raise ToolkitError(path, "holds no images", "name image files, or a folder of them")
         files += found
-    return PathTexts(files)
+    once = PathTexts(files)
+    if len(once) < len(files):
+        twice = [name for name, times in Counter(files).items() if times > 1]
+        tell("note", f"{len(twice)} image(s) named more than once count once: {named(twice)}")
+    return once
 
 
 def _images_in(folder: Path) -> list[str]:

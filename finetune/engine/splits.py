@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from converters.sources import LayoutLike, Source, SourceLike, open_source
+from finetune.engine.config import Depth
 from toolkit.dataset.samples import GOOD, Sample
 from toolkit.dataset.splits import SUBSETS, load_split, read_split, split_dataset
 from toolkit.errors import BadInputError, Problem, ToolkitError
@@ -22,6 +23,7 @@ __all__ = [
     "ImageRecord",
     "ImageRecords",
     "SplitConfig",
+    "check_layout",
     "open_as_told",
     "open_examples",
 ]
@@ -92,6 +94,7 @@ class ImageRecords:
         notes: what a user should know of the split.
         source: what their labels are read from; None for examples that were made by hand.
         digests: key -> SHA-256 of the file, once they were looked at: of these and of images that no subset has.
+        depth: by what images of more than 8 bits are scaled, once they were looked at; as `LearnerConfig.depth`.
     """
 
     root: Path
@@ -100,10 +103,16 @@ class ImageRecords:
     notes: tuple[str, ...] = ()
     source: Source | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    depth: Depth = "each"
 
     def subset(self, name: str) -> list[ImageRecord]:
         """The examples of one subset, sorted by key."""
         return [example for example in self.examples if example.subset == name]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Key -> class."""
+        return {example.key: example.label for example in self.examples}
 
     @property
     def subsets(self) -> dict[str, str]:
@@ -140,10 +149,8 @@ def open_examples(
     whole = open_source(data, layout)
     source = whole.only([categories] if isinstance(categories, str) else list(categories)) if categories else whole
     samples: Sequence[Sample] = [sample for sample in source.dataset if sample.kind != "unlabelled"]
-    if source.layout_problems and on_problem == "fail":
-        first = source.layout_problems[0]
-        more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""
-        raise ToolkitError(first.file, first.problem + more, first.remedy)
+    if on_problem == "fail":
+        check_layout(source)
     if not samples:
         raise ToolkitError(source.root, "has no image that carries a label", "name data with labels")
     gone = [sample.key for sample in samples if not sample.image.is_file()]
@@ -161,6 +168,18 @@ def open_examples(
     classes = sorted({example.label for example in examples}, key=lambda name: (name != GOOD, name))
     notes = (*getattr(subsets, "notes", ()), *faults)
     return ImageRecords(source.root, examples, tuple(classes), notes, source)
+
+
+def check_layout(source: Source) -> None:
+    """Refuse data at whose layout something is at fault, such as a mask without an image.
+
+    Raises:
+        ToolkitError: with the first such fault, and the number of others.
+    """
+    if source.layout_problems:
+        first = source.layout_problems[0]
+        more = f" (and {len(source.layout_problems) - 1} more)" if len(source.layout_problems) > 1 else ""
+        raise ToolkitError(first.file, first.problem + more, first.remedy)
 
 
 class SplitSettings(Protocol):

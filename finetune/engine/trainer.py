@@ -24,7 +24,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from finetune.engine.checkpoints import read_checkpoint
-from finetune.engine.config import AUTO, TrainedConfig
+from finetune.engine.config import TrainedConfig
 from finetune.engine.datasets import Batch
 from finetune.engine.devices import (
     lay_out,
@@ -35,6 +35,7 @@ from finetune.engine.devices import (
     reading_processes,
     seed_all,
 )
+from finetune.engine.distributed import AUTO
 from finetune.engine.learner import check_patience
 from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Run

@@ -228,7 +228,9 @@ def _is_made(one: Planned, learner: Learner, data: Path) -> bool:
     if not one.out.is_dir() or not any(one.out.iterdir()):
         return False
     run = open_run(one.out, one.learner)
-    if _comparable(read_config(run, learner.config)) != _comparable(one.config):
+    made = read_config(run, learner.config)
+    asked = one.config if one.config.depth != "auto" else one.config.model_copy(update={"depth": made.depth})
+    if _comparable(made) != _comparable(asked):
         raise ToolkitError(one.out, "was made with other settings", "remove it, or choose another --out")
     if run.environment().get("data") != str(data.resolve()).encode(errors="backslashreplace").decode():
         raise ToolkitError(one.out, "was made from other data", "remove it, or choose another --out")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from finetune.anomaly.outcomes import IMAGE_AUROC
 from finetune.classification.outcomes import read_correct
+from finetune.engine.learner import Evidence
 from finetune.engine.runs import Number, Run, open_run, read_config, read_metrics
 from finetune.experiments.attempts_file import flat_settings
+from finetune.experiments.resampling import Paired, pair
 from finetune.learners import find_config
 from finetune.metrics.significance import mcnemar_exact
+from finetune.sam.metrics import IOU_BOX
+from finetune.yolo_world.outcomes import MAP50
 from toolkit.errors import ToolkitError
 from toolkit.plotting.figures import BLUE, FAINT, as_png, fitted, new_figure, own_style
 
@@ -40,6 +46,9 @@ _MEASURES = {
 }
 """Figures that are compared, in [0, 1], and what they are called."""
 
+_PAIRED = (IMAGE_AUROC, MAP50, IOU_BOX)
+"""Figures of which a difference is told from chance by images that are drawn anew."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -51,6 +60,7 @@ class Compared:
         settings: those in which the runs differ, "group.key" -> value.
         metrics: what stands in its metrics.json.
         p: of McNemar's exact test against the first run; None for the first, and where the images are not the same.
+        paired: of figures that are no share of images told right, "image_auroc" and others, against the first run.
     """
 
     name: str
@@ -58,6 +68,7 @@ class Compared:
     settings: Mapping[str, object]
     metrics: Mapping[str, Number]
     p: float | None
+    paired: Mapping[str, Paired] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,12 +90,18 @@ class Comparison:
         settings = list(dict.fromkeys(name for run in self.runs for name in run.settings))
         told = [_MEASURES[name] for name in self.measures]
         with_p = any(run.p is not None for run in self.runs)
-        header = ["run", "learner", *settings, *told, *(["p (McNemar)"] if with_p else []), "seconds"]
+        pairs = [name for name in self.measures if any(name in run.paired for run in self.runs)]
+        header = ["run", "learner", *settings, *told, *(["p (McNemar)"] if with_p else [])]
+        for name in pairs:
+            header += [f"{_MEASURES[name]}, difference", "p (bootstrap)"]
+        header.append("seconds")
         rows = []
         for run in self.runs:
             row = [run.name, run.learner, *(_shown(run.settings.get(name, "")) for name in settings)]
             row += [_figure(run.metrics, name) for name in self.measures]
             row += ["" if run.p is None else f"{run.p:.3f}"] if with_p else []
+            for name in pairs:
+                row += _difference(run.paired.get(name))
             rows.append([*row, f"{float(run.metrics.get('seconds') or 0):.1f}"])
         return header, rows
 
@@ -93,6 +110,7 @@ class Comparison:
         runs = [
             {"run": one.name, "learner": one.learner, "settings": dict(one.settings), "metrics": dict(one.metrics)}
             | ({} if one.p is None else {"p_mcnemar": one.p})
+            | ({"paired": {name: asdict(told) for name, told in one.paired.items()}} if one.paired else {})
             for one in self.runs
         ]
         return {"runs": runs, "notes": list(self.notes)}
@@ -113,12 +131,14 @@ def compare_runs(roots: Sequence[str | Path]) -> Comparison:
         raise ToolkitError(runs[0].root, "has no figures to compare", "name runs of learners")
     settings = _differing([_settings(run) for run in runs])
     correct = [_correct(run, figures) for run, figures in zip(runs, metrics, strict=True)]
+    known = [_evidence(run, figures) for run, figures in zip(runs, metrics, strict=True)]
     compared = [
-        Compared(name, run.learner, own, figures, _p(correct[0], right) if index else None)
-        for index, (name, run, own, figures, right) in enumerate(
-            zip(_names(runs), runs, settings, metrics, correct, strict=True)
+        Compared(name, run.learner, own, figures, _p(correct[0], right), _paired(known[0], evidence))
+        for name, run, own, figures, right, evidence in zip(
+            _names(runs), runs, settings, metrics, correct, known, strict=True
         )
     ]
+    compared[0] = replace(compared[0], p=None, paired={})
     return Comparison(tuple(compared), tuple(measures), tuple(_notes(metrics)))
 
 
@@ -192,6 +212,29 @@ def _p(first: Mapping[str, bool] | None, other: Mapping[str, bool] | None) -> fl
     if not first or not other or first.keys() != other.keys():
         return None
     return mcnemar_exact([first[key] for key in first], [other[key] for key in first])
+
+
+def _evidence(run: Run, figures: Mapping[str, Number]) -> dict[str, Evidence]:
+    """What figures of a run are made of, image by image; nothing of what is not kept, or an older version kept."""
+    found = {}
+    for one in _PAIRED:
+        if one.name in figures:
+            with suppress(ToolkitError):
+                found[one.name] = one.read(run)
+    return found
+
+
+def _paired(first: Mapping[str, Evidence], other: Mapping[str, Evidence]) -> dict[str, Paired]:
+    """What a run has more than the first one, of each figure that both have on the same images."""
+    pairs = {name: pair(first[name], evidence) for name, evidence in other.items() if name in first}
+    return {name: told for name, told in pairs.items() if told is not None}
+
+
+def _difference(told: Paired | None) -> list[str]:
+    """Cells of a difference with its interval, and its p value."""
+    if told is None:
+        return ["", ""]
+    return [f"{told.difference:+.3f} ({told.low:+.2f} to {told.high:+.2f})", f"{told.p:.3f}"]
 
 
 def _notes(metrics: Sequence[Mapping[str, Number]]) -> list[str]:

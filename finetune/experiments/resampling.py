@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from finetune.engine.learner import Evidence
 from finetune.experiments.attempts import Outcome
 from toolkit.errors import ToolkitError
 
-__all__ = ["Resampled", "resample"]
+__all__ = ["Paired", "Resampled", "pair", "resample"]
 
 Floats = npt.NDArray[np.float64]
 _DRAWS = 2000
@@ -58,6 +59,45 @@ class Resampled:
         return float(min(1.0, self.values.mean() + np.stack([rng.permutation(row) for row in off]).max(axis=0).mean()))
 
 
+@dataclass(frozen=True)
+class Paired:
+    """A run's figure against that of another one on the same images.
+
+    Attributes:
+        difference: what it has more.
+        low, high: 95 % interval of that.
+        p: that the two are alike, two-sided.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def pair(first: Evidence, other: Evidence) -> Paired | None:
+    """What `other` has more than `first`, on the images as they are and on images drawn anew, the same for both.
+
+    None where they are of different images, or of images that have no such figure.
+    """
+    keys = sorted(first.keys)
+    if keys != sorted(other.keys):
+        return None
+    weights, place = _weights(len(keys)), {key: index for index, key in enumerate(keys)}
+    each = np.stack([one.measured(weights[:, [place[key] for key in one.keys]]) for one in (first, other)])
+    found = Resampled(each[:, 0], each[:, 1:], each[:, :1], len(keys))
+    apart = found.draws[1] - found.draws[0]
+    if np.isnan(found.values).any() or np.isnan(apart).all():
+        return None
+    return Paired(float(found.values[1] - found.values[0]), *found.interval(apart), found.p(1))
+
+
+def _weights(images: int) -> Floats:
+    """How often each image counts, (1 + draws, images): once, and then as often as it is drawn."""
+    drawn = np.random.default_rng(_SEED).multinomial(images, np.full(images, 1 / max(1, images)), _DRAWS)
+    return np.concatenate([np.ones((1, images)), drawn])
+
+
 def resample(outcomes: Sequence[Outcome], names: Sequence[str]) -> Resampled:
     """Measure attempts on their images, and on images drawn anew.
 
@@ -74,8 +114,7 @@ def resample(outcomes: Sequence[Outcome], names: Sequence[str]) -> Resampled:
     other = next((name for name in names if tested[name] != keys), None)
     if other is not None:
         raise ToolkitError(of[other][0].planned.out, "was tested on other images than the baseline", "remove it")
-    drawn = np.random.default_rng(_SEED).multinomial(len(keys), np.full(len(keys), 1 / max(1, len(keys))), _DRAWS)
-    weights = np.concatenate([np.ones((1, len(keys))), drawn])
+    weights = _weights(len(keys))
     place = {key: index for index, key in enumerate(keys)}
     by_seed = np.stack([_of_attempt(some, weights, place) for some in of.values()])
     figures = by_seed.mean(axis=1)

@@ -44,6 +44,7 @@ from finetune.engine.learner import KnownScores, Learner, Scoring, check_patienc
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.evaluated import evaluated_examples, trained_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -87,6 +88,7 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
             `build_backbone`, `start_run` and `fit`.
     """
     examples, chosen, tail = prepare(data, config)
+    config = with_depth(config, examples)
     folds = draw_folds(examples, config)
     seed_all(config.seed)
     backbone = build_network(config, config.weights, len(examples.classes))
@@ -97,6 +99,7 @@ def train(data: Path, config: LongtailConfig, out: Path, resume: bool = False, p
         config,
         subsets=examples.subsets,
         digests=examples.digests,
+        labels=examples.labels,
         data=data,
         resume=resume,
         **_facts(examples, chosen, tail, backbone, config),

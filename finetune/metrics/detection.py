@@ -62,8 +62,8 @@ class Detections:
         return len(self.labels)
 
     def above(self, confidence: float) -> Detections:
-        """Those whose score is `confidence` or more."""
-        kept = np.flatnonzero(self.scores >= confidence)
+        """Those whose score is higher than `confidence`."""
+        kept = np.flatnonzero(self.scores > confidence)
         return replace(
             self,
             boxes=self.boxes[kept],

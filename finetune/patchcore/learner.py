@@ -31,6 +31,7 @@ from finetune.engine.devices import device_name, memory_full, pick_device, seed_
 from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
+from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
@@ -75,6 +76,7 @@ def train(
     """
     check_formats(config.formats)
     examples = check_inputs(open_good(data, config), config)
+    config = with_depth(config, examples)
     good = choose_good(examples, None if config.cross_fit else config.hold_out, config.seed)
     check_promise(_judging(good, config), config, _MORE_IMAGES if config.cross_fit else HOLD_MORE)
     device = pick_device(config.device)
@@ -84,7 +86,7 @@ def train(
     views = _views(good, config)
     budget = plan_budget(config, len(good.train) * VIEWS[views], features.side, features.dims)
     facts = _facts(examples, good, config, backbone, device, budget, features) | {"augment": views}
-    facts["digests"] = examples.digests
+    facts |= {"digests": examples.digests, "labels": examples.labels}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -145,7 +147,7 @@ LEARNER = Learner(
 def _views(good: GoodImages, config: PatchcoreConfig) -> Augment:
     if config.augment.preset != "auto":
         return config.augment.preset
-    return "turn" if len(good.train) < _FEW and has_random_pose(good.train, config.seed) else "none"
+    return "turn" if len(good.train) < _FEW and has_random_pose(good.train, config.seed, depth=config.bits) else "none"
 
 
 def _ineffective(config: PatchcoreConfig) -> list[str]:

@@ -16,14 +16,14 @@ __all__ = ["SamConfig"]
 META_SIZE = 1024
 """Pixels along the longer side of the images that Meta's models take."""
 
-_TINY: Mapping[str, object] = {
+_TINY: dict[str, object] = {
     "image_size": 256,
     "lr": 0.001,
     "refinement_steps": 0,
     "box_share": 1.0,
     "train_prompt_encoder": True,
 }
-_TINY_ENCODER: Mapping[str, object] = {"train_encoder": True, "encoder_lr_scale": 1.0}
+_TINY_ENCODER: dict[str, object] = {"train_encoder": True, "encoder_lr_scale": 1.0}
 """Defaults of the small model, the latter unless its encoder is told not to learn: all of it begins at random."""
 
 _EPOCHS = 30

@@ -180,6 +180,7 @@ class Task:
         views: how many mirrored and turned views of an image there are, one of which is drawn; not where `exact`.
         colour: part by which brightness, contrast and saturation change at most, of images that are not embedded yet;
             not where `exact`.
+        depth: bits of the range by which deep images are scaled; None for that of each.
     """
 
     image_size: int
@@ -190,6 +191,7 @@ class Task:
     exact: bool = False
     views: int = 1
     colour: float = 0.0
+    depth: int | None = None
 
 
 class PromptedImages(Dataset[dict[str, Any]]):
@@ -294,7 +296,7 @@ class PromptedImages(Dataset[dict[str, Any]]):
         if path is None:
             raise ToolkitError(self.images[number].key, "has no image file", "convert with --images hardlink")
         if self._cache is None:
-            image = read_padded(path, self._task.image_size, view)["image"]
+            image = read_padded(path, self._task.image_size, self._task.depth, view=view)["image"]
             return {"image": self._recoloured(image, seed) if self._task.colour and not self._task.exact else image}
         name = entry_name(self._digests[path], view)
         if name not in self._kept:

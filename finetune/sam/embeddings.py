@@ -61,6 +61,7 @@ class Encoder:
         image_size: pixels along the longer side of an image.
         batch: images at once, on a GPU.
         workers: processes that read images.
+        depth: bits of the range by which deep images are scaled; None for that of each.
     """
 
     module: nn.Module
@@ -68,6 +69,7 @@ class Encoder:
     image_size: int
     batch: int = 1
     workers: int = 0
+    depth: int | None = None
 
     @property
     def arithmetic(self) -> str:
@@ -169,10 +171,13 @@ class EmbeddingCache:
 
 
 def open_cache(root: Path, encoder: Encoder) -> EmbeddingCache:
-    """The part of a cache folder that belongs to an encoder's weights, size and arithmetic."""
+    """The part of a cache folder that belongs to an encoder's weights, size, arithmetic, and range of deep images."""
     digest, arithmetic = weights_hash(encoder.module), encoder.arithmetic
-    about = (("arithmetic", arithmetic), ("size", str(encoder.image_size)), ("weights", digest))
-    return EmbeddingCache(root / f"{digest[:16]}-{encoder.image_size}-{arithmetic}", about)
+    about = {"arithmetic": arithmetic, "size": str(encoder.image_size), "weights": digest}
+    name = f"{digest[:16]}-{encoder.image_size}-{arithmetic}"
+    if encoder.depth is not None:
+        name, about["depth"] = f"{name}-{encoder.depth}bit", str(encoder.depth)
+    return EmbeddingCache(root / name, tuple(about.items()))
 
 
 def entry_name(image_sha256: str, view: int = 0) -> str:
@@ -238,7 +243,7 @@ def _embed(
     """Make entries: name -> file and view."""
     on_card, names = encoder.device.type == "cuda", list(wanted)
     batch = encoder.batch if on_card else 1  # on a CPU it would be no faster
-    images, done = PaddedImages(list(wanted.values()), encoder.image_size), 0
+    images, done = PaddedImages(list(wanted.values()), encoder.image_size, encoder.depth), 0
     for items in DataLoader(images, batch_size=batch, num_workers=encoder.workers, pin_memory=on_card):
         for embedding in encoder.run(items["image"], items["size"]):
             cache.write(names[done], embedding)
@@ -250,30 +255,31 @@ def _embed(
 class PaddedImages(Dataset[dict[str, Any]]):
     """Images as SAM takes them. Items: {"image": uint8 (3, S, S), "size": int64 (2,), height and width of it}."""
 
-    def __init__(self, views: Sequence[tuple[Path, int]], image_size: int) -> None:
-        """Take files, the view of each, and the side S."""
-        self._views, self._size = list(views), image_size
+    def __init__(self, views: Sequence[tuple[Path, int]], image_size: int, depth: int | None = None) -> None:
+        """Take files, the view of each, the side S, and the range by which deep images are scaled."""
+        self._views, self._size, self._depth = list(views), image_size, depth
 
     def __len__(self) -> int:
         return len(self._views)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path, view = self._views[index]
-        return read_padded(path, self._size, view)
+        return read_padded(path, self._size, self._depth, view=view)
 
 
-def read_padded(path: Path, image_size: int, view: int = 0) -> dict[str, Any]:
+def read_padded(path: Path, image_size: int, depth: int | None = None, *, view: int = 0) -> dict[str, Any]:
     """Read an image, scale its longer side to `image_size` as Meta does, and pad it: an item of `PaddedImages`.
 
     Args:
         path: the file.
         image_size: pixels of the longer side.
+        depth: bits of the range by which deep images are scaled; None for that of each.
         view: which of the views of `toolkit.geometry.dihedral`.
 
     Raises:
         ToolkitError: it cannot be read.
     """
-    pixels = np.ascontiguousarray(turned(read_image(path), view)[:, :, ::-1])
+    pixels = np.ascontiguousarray(turned(read_image(path, depth), view)[:, :, ::-1])
     scaled = ResizeLongestSide(image_size).apply_image(pixels)
     height, width = scaled.shape[:2]
     padded = np.zeros((image_size, image_size, 3), np.uint8)

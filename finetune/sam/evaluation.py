@@ -163,7 +163,7 @@ def _shown(segmenter: Segmenter, image: LabelledImage, row: Mapping[str, Any]) -
     path, instance = _file(image), image.instances[row["instance"]]
     masks, _ = segmenter.segment(path, np.array([instance.bbox]))
     return Shown(
-        np.ascontiguousarray(read_image(path)[:, :, ::-1]),
+        np.ascontiguousarray(read_image(path, segmenter.encoder.depth)[:, :, ::-1]),
         instance.bbox,
         instance.whole(image.width, image.height),
         masks[0],

@@ -10,7 +10,7 @@ from segment_anything.utils.onnx import SamOnnxModel
 from torch import nn
 from torch.nn import functional
 
-from finetune.engine.outputs.exports import Exportable, Graph, Port, example_photos, noise
+from finetune.engine.outputs.exports import Exportable, Graph, Port, deep_input, example_photos, noise
 from finetune.engine.runs import Run
 from finetune.sam.embeddings import read_padded
 from finetune.sam.models import MEAN, STD, normalised
@@ -61,20 +61,21 @@ class _Decoder(SamOnnxModel):  # type: ignore[misc]
         return functional.interpolate(masks, size=sides, mode="bilinear", align_corners=False)
 
 
-def export_sam(run: Run, sam: Sam) -> Exportable:
+def export_sam(run: Run, sam: Sam, depth: int | None = None) -> Exportable:
     """An encoder and a decoder.
 
     Args:
         run: of the segmenter, whose data gives examples.
         sam: in evaluation mode; it is moved to the CPU.
+        depth: bits of the range by which deep images are scaled.
     """
     sam = sam.cpu().requires_grad_(False)
     size = sam.image_encoder.img_size
-    return Exportable((_encoder(run, sam.image_encoder, size), _decoder(sam, size)), _about(size))
+    return Exportable((_encoder(run, sam.image_encoder, size, depth), _decoder(sam, size)), _about(size, depth))
 
 
-def _encoder(run: Run, encoder: nn.Module, size: int) -> Graph:
-    items = [read_padded(path, size) for path in example_photos(run)]
+def _encoder(run: Run, encoder: nn.Module, size: int, depth: int | None) -> Graph:
+    items = [read_padded(path, size, depth) for path in example_photos(run)]
     photos = [normalised(item["image"][None], item["size"][None]) for item in items]
     grid = size // 16
     return Graph(
@@ -135,7 +136,7 @@ def _asked(side: int, channels: int, size: int) -> tuple[Tensors, ...]:
     )
 
 
-def _about(size: int) -> JsonObject:
+def _about(size: int, depth: int | None) -> JsonObject:
     return {
         "image_size": [size, size],
         "input": {
@@ -144,6 +145,7 @@ def _about(size: int) -> JsonObject:
             "range": [0, 1],
             "mean": [value / 255 for value in MEAN],
             "std": [value / 255 for value in STD],
+            **deep_input(depth),
         },
         "classes": [],
         "threshold": 0.0,

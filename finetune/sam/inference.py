@@ -53,7 +53,7 @@ def predict_share(
         boxes = None if one.record is None else one.record.labelled()
         found = _everything(segmenter, config, one.path) if boxes is None else _boxed(segmenter, boxes)
         prompts, masks, labels, _ = found
-        picture = read_image(one.path)
+        picture = read_image(one.path, config.bits)
         name = f"{file_name(one.key)}.png"
         cut = [crop_to_bbox(mask, label) for mask, label in zip(masks, labels, strict=True)]
         instances = tuple(one for one in cut if one is not None)
@@ -151,7 +151,7 @@ def _everything(segmenter: Segmenter, config: SamConfig, path: Path) -> Found:
         pred_iou_thresh=config.predicted_iou,
         stability_score_thresh=config.stability,
     )
-    picture = read_image(path)
+    picture = read_image(path, config.bits)
     found = generator.generate(np.ascontiguousarray(picture[:, :, ::-1]))
     # Largest first, so that what lies within another is numbered and drawn over it.
     found.sort(key=lambda one: (-one["area"], one["bbox"]))

@@ -23,6 +23,7 @@ from finetune.engine.learner import Learner, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.prediction import Prediction
+from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.evaluated import evaluated_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.remarks.memory import memory_told
@@ -78,6 +79,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     if config.detector:
         open_run(config.detector, _DETECTOR)  # which refuses another learner's
     examples = check_inputs(open_as_told(data, config), config)
+    config = with_depth(config, examples)
     chosen = choose_images(examples, data, config)
     weights = _weights(config)
     sam, digest = _untuned(config, weights)
@@ -113,7 +115,9 @@ def _facts(
         notes=[*examples.notes, *chosen.notes],
     )
     numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
-    return {**told, "instances": numbers, "digests": examples.digests, "epochs": config.epochs}
+    return {**told, "instances": numbers, "digests": examples.digests, "labels": examples.labels} | {
+        "epochs": config.epochs
+    }
 
 
 def _embedded(
@@ -164,7 +168,8 @@ def evaluate(run: Run, data: SourceLike | None = None) -> Row:
         ToolkitError: the run, the data, or the weights that it began with are at fault.
     """
     config = read_config(run, SamConfig)
-    source, tested = evaluated_examples(run, data, lambda place: open_as_told(place, config), layout=config.layout)
+    opened = partial(open_as_told, config=config)
+    source, tested = evaluated_examples(run, data, opened, layout=config.layout, masked=True)
     images = read_instances(tested, source, instances=config.instances, min_area=config.min_area)
     if not any(image.instances for image in images):
         raise ToolkitError(source.root, "holds no instance: there is nothing to segment", "name data with masks")
@@ -219,7 +224,7 @@ def export(run: Run) -> Exportable:
     Raises:
         ToolkitError: as `load_segmenter`.
     """
-    return export_sam(run, load_segmenter(run).sam)
+    return export_sam(run, load_segmenter(run).sam, read_config(run, SamConfig).bits)
 
 
 LEARNER = Learner(SamConfig, train, evaluate, predict, load_predictor, open_as_told, IOU_BOX, export=export)
@@ -242,8 +247,8 @@ def load_segmenter(run: Run) -> Segmenter:
 
 
 def _segmenter(sam: Sam, config: SamConfig, device: torch.device) -> Segmenter:
-    workers = reading_processes(config)
-    return Segmenter(sam, Encoder(sam.image_encoder, device, config.image_size, config.embed_batch, workers))
+    numbers = config.image_size, config.embed_batch, reading_processes(config), config.bits
+    return Segmenter(sam, Encoder(sam.image_encoder, device, *numbers))
 
 
 def _weights(config: SamConfig) -> str:
@@ -309,7 +314,7 @@ def _loader(
     number = config.prompts_per_image
     prompts = (number, config.box_share, config.jitter, config.seed)
     colour = 0.0 if config.frozen else config.colour
-    task = Task(config.image_size, *prompts, not training, config.number_of_views, colour)
+    task = Task(config.image_size, *prompts, not training, config.number_of_views, colour, config.bits)
     readers = reading_processes(config)
     images, kept = chosen.train if training else chosen.val, MOST_KEPT // max(1, readers)
     dataset = PromptedImages(images, task, digests, cache, kept)

@@ -52,7 +52,7 @@ class Segmenter:
 
     def embed(self, image: Path) -> torch.Tensor:
         """The embedding of an image file: float32 (1, C, h, w)."""
-        item = read_padded(image, self.encoder.image_size)
+        item = read_padded(image, self.encoder.image_size, self.encoder.depth)
         return self.encoder.run(item["image"][None], item["size"][None])
 
     def segment(self, image: Path, boxes: npt.ArrayLike) -> tuple[Bools, Floats]:

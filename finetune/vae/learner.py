@@ -25,6 +25,7 @@ from finetune.engine.devices import device_name, pick_device, reading_processes,
 from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
+from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Run, holds_run, read_config, start_run
 from finetune.engine.shares import Spread
@@ -68,6 +69,7 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     config.shape.check()
     check_score(config)
     examples = check_inputs(open_good(data, config), config)
+    config = with_depth(config, examples)
     good = choose_good(examples, config.hold_out, config.seed)
     check_promise(len(good.held_out), config)
     device = pick_device(config.device)
@@ -75,9 +77,9 @@ def train(data: Path, config: VaeConfig, out: Path, resume: bool = False, progre
     model, began = build_model(config)
     views = config.augment.preset
     if views == "auto":
-        views = "turn" if has_random_pose(good.train, config.seed) else "none"
+        views = "turn" if has_random_pose(good.train, config.seed, depth=config.bits) else "none"
     facts = _facts(examples, good, config, began, device) | {"augment": views}
-    facts["digests"] = examples.digests
+    facts |= {"digests": examples.digests, "labels": examples.labels}
     run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
@@ -159,8 +161,9 @@ def _fitted(
     from finetune.vae.module import VaeModule
 
     module = VaeModule(model.to(memory_format=torch.channels_last), config)
+    asked: dict[str, Any] = {"seed": config.seed, "depth": config.bits}
     batches = repeatable_loader(
-        ImageDataset(as_good(good.train), [GOOD], config.image_size, train_views(views), seed=config.seed),
+        ImageDataset(as_good(good.train), [GOOD], config.image_size, train_views(views), **asked),
         batch_size=config.batch_size,
         shuffle=True,
         seed=config.seed,

@@ -121,7 +121,7 @@ class YoloWorldConfig(LearnerConfig):
         description='"auto" is bf16 on a GPU that has it, else 32 bits.',
     )
     devices: int = Field(default=1, ge=1, description="GPUs that train together.")
-    confidence: float = Field(default=0.25, gt=0, lt=1, description="scores from which on `predict` shows a detection.")
+    confidence: float = Field(default=0.25, gt=0, lt=1, description="`predict` shows detections that score higher.")
     export: Literal["none", "onnx"] = Field(
         default="none",
         description='"onnx" writes RUN/model.onnx after training, checked against PyTorch.',

@@ -129,7 +129,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     """Write the YOLO tree that a run trains on, in RUN/data; what stands there of an interrupted run is kept.
 
     Images are links to the data, but for those of more than 8 bits: of them ultralytics takes the highest 8, whatever
-    range they use, so they are copies with the pixels of `toolkit.imaging.images.read_image`.
+    range they use, so they are copies with the pixels of `toolkit.imaging.images.read_image`, by the range of the run.
 
     Args:
         data: what to train on.
@@ -158,7 +158,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
         resume=folder.is_dir(),
     )
     _say_rectangles(run, report.manifests[kind]["fidelity"].get("rectangles", 0))
-    _put_eight_bits(folder / kind / "images")
+    _put_eight_bits(folder / kind / "images", config.bits)
     for cache in folder.rglob("*.cache"):
         os.unlink(cache)  # ultralytics unpickles them, which a run from elsewhere must not be able to use
     subsets = [name for name in ("train", "val", "test") if data.examples.subset(name)]
@@ -179,8 +179,8 @@ def _say_rectangles(run: Run, number: int) -> None:
         run.note(notes=list(dict.fromkeys([*run.environment()["notes"], note])))
 
 
-def _put_eight_bits(folder: Path) -> None:
+def _put_eight_bits(folder: Path, depth: int | None) -> None:
     """Replace links to images of more than 8 bits; the files that they lead to stay as they are."""
     for path in sorted(folder.rglob("*")):
-        if is_image(path.name) and (copy := eight_bit_copy(path)) is not None:
+        if is_image(path.name) and (copy := eight_bit_copy(path, depth)) is not None:
             write_whole(path, copy)

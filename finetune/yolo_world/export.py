@@ -58,7 +58,7 @@ def export_detector(run: Run) -> Exportable:
     config, phrases = read_config(run, YoloWorldConfig), run.facts(WordFacts).phrases
     model, side = _loaded(run, list(phrases.values())), config.image_size
     noise = torch.rand(2, 1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    letterboxed = [_letterboxed(path, side) for path in example_photos(run)]
+    letterboxed = [_letterboxed(path, side, config.bits) for path in example_photos(run)]
     graph = Graph(
         "model",
         _First(model),
@@ -73,10 +73,10 @@ def export_detector(run: Run) -> Exportable:
         partial(_in_sides, side),
     )
     result = (
-        "a place is a detection of the class of its highest score, where that is `threshold` or more; of detections of "
+        "a place is a detection of the class of its highest score, where that is above `threshold`; of detections of "
         "one class whose IoU is above 0.7, the best stays"
     )
-    about = prepared(side, side, (0.0,) * 3, (1.0,) * 3)
+    about = prepared(side, side, (0.0,) * 3, (1.0,) * 3, depth=config.bits)
     how = f"into {side} x {side} pixels with its proportions kept (OpenCV's INTER_LINEAR), in the middle, on grey 114"
     about["input"]["resize"] = how
     about |= {"classes": list(phrases), "phrases": phrases, "threshold": config.confidence, "result": result}
@@ -88,9 +88,9 @@ def _in_sides(side: int, found: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.concatenate([found[:, :4] / side, found[:, 4:]], axis=1)
 
 
-def _letterboxed(path: Path, side: int) -> torch.Tensor:
+def _letterboxed(path: Path, side: int, depth: int | None) -> torch.Tensor:
     """An image as ultralytics lays it into a square, but for rounding: float32 (1, 3, side, side)."""
-    image = read_image(path)
+    image = read_image(path, depth)
     scale = side / max(image.shape[:2])
     width, height = (max(1, round(length * scale)) for length in (image.shape[1], image.shape[0]))
     framed = np.full((side, side, 3), 114, np.uint8)

@@ -19,6 +19,7 @@ from finetune.engine.devices import device_name, memory_full, own_determinism, p
 from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
+from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.evaluated import evaluated_examples, trained_examples
 from finetune.engine.remarks.inputs import check_inputs
 from finetune.engine.runs import Row, Run, holds_run, read_config, start_run
@@ -83,6 +84,7 @@ def train(
     """
     found = open_detection_data(data, config)
     found = replace(found, examples=check_inputs(found.examples, config))
+    config = with_depth(config, found.examples)
     check_patience(config, found.examples.subset("val"))
     source = find_model(config.model, config.weights)
     check_kind(found, config.model, masks=source.masks)
@@ -91,8 +93,8 @@ def train(
 
     trainer_settings(Run(out, NAME), config, source, out)  # which refuses devices that are not there
     facts = _facts(found, config, source, table) | {"encoder_used": used}
-    subsets, digests = found.examples.subsets, found.examples.digests
-    run = start_run(out, NAME, config, subsets=subsets, digests=digests, data=data, resume=resume, **facts)
+    facts |= {"digests": found.examples.digests, "labels": found.examples.labels}
+    run = start_run(out, NAME, config, subsets=found.examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
     tree = _prepared(found, run, config, table, source)
@@ -123,7 +125,8 @@ def evaluate(run: Run, data: SourceLike | None = None) -> Row:
         ToolkitError: the run or the data are at fault, or the data has classes that the run does not know.
     """
     config, detector = read_config(run, YoloWorldConfig), load_detector(run)
-    source, tested = evaluated_examples(run, data, lambda place: open_as_told(place, config), layout=config.layout)
+    opened = partial(open_as_told, config=config)
+    source, tested = evaluated_examples(run, data, opened, layout=config.layout, masked=True)
     chosen = {example.key: example.subset for example in tested}
     confidence = config.confidence if run.threshold is None else run.threshold
     return run_figures(measure_detector(detector, source, chosen, config), detector, confidence)
@@ -180,7 +183,8 @@ def predict(
 def _predict_share(
     run: Run, words: Sequence[str] | None, pictures: bool, share: Sequence[ImageFile]
 ) -> list[PredictedFile]:
-    confidence = read_config(run, YoloWorldConfig).confidence if run.threshold is None else run.threshold
+    config = read_config(run, YoloWorldConfig)
+    confidence = config.confidence if run.threshold is None else run.threshold
     with kept_model(load_detector, run) as detector:
         labels = tuple(words) if words is not None else detector.classes
         detected = list(detector.detect([one.path for one in share], words=words, confidence=confidence))
@@ -198,7 +202,7 @@ def _predict_share(
             {"file": one.file, "label": label, "score": float(score), "box": box.tolist()}
             for label, score, box in zip(found.labels, found.scores, found.boxes, strict=True)
         )
-        drawn = ((overlay, draw_detections(found, labels)),) if pictures else ()
+        drawn = ((overlay, draw_detections(found, labels, depth=config.bits)),) if pictures else ()
         told.append(PredictedFile({**row, "overlay": overlay} if pictures else row, drawn, found=listed))
     return told
 
@@ -372,7 +376,7 @@ def _report(run: Run, found: DetectionData, config: YoloWorldConfig, seconds: fl
     write_json(run.root / "truth.json", measured.truth)
     write_json(run.root / "predictions.json", measured.results)
     for one, labelled in zip(measured.shown, measured.labelled, strict=True):
-        drawn = draw_detections(one.above(config.confidence), detector.classes, labelled)
+        drawn = draw_detections(one.above(config.confidence), detector.classes, labelled, depth=config.bits)
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
     _draw_rates(run, measured, config.confidence)
     rows = run.log_rows()

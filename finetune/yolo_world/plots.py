@@ -19,13 +19,16 @@ __all__ = ["draw_detections"]
 _LEGIBLE = 512  # px; names do not fit into smaller images
 
 
-def draw_detections(found: Detections, classes: Sequence[str], truth: Sequence[Instance] = ()) -> bytes:
+def draw_detections(
+    found: Detections, classes: Sequence[str], truth: Sequence[Instance] = (), *, depth: int | None = None
+) -> bytes:
     """A PNG of the image with what was found, the best on top; small images are enlarged to a whole multiple.
 
     Args:
         found: the detections.
         classes: all labels; the position of a label gives its colour.
         truth: what is labelled in the image: a white line between black ones runs around each.
+        depth: bits of the range by which a deep image is scaled.
 
     Raises:
         ToolkitError: the image cannot be read.
@@ -34,7 +37,7 @@ def draw_detections(found: Detections, classes: Sequence[str], truth: Sequence[I
     import supervision as sv
 
     scale = max(1, _LEGIBLE // max(found.width, found.height))
-    scene = np.repeat(np.repeat(read_image(found.path), scale, axis=0), scale, axis=1)
+    scene = np.repeat(np.repeat(read_image(found.path, depth), scale, axis=0), scale, axis=1)
     _outline(scene, truth, scale)
     if len(found):
         order = np.argsort(found.scores, kind="stable")

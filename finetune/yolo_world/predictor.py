@@ -106,7 +106,7 @@ class Detector:
         Args:
             images: the files.
             words: other things to look for, which become the labels; None for the classes it was trained on.
-            confidence: lowest score, in [0, 1].
+            confidence: scores above it are found, in [0, 1].
 
         Raises:
             ToolkitError: an image cannot be read, or the words have no features.
@@ -114,7 +114,7 @@ class Detector:
         wanted = self._trained if words is None else _words(words)
         model = self._model(wanted)
         paths = [Path(path) for path in images]
-        for batch in _batches(zip(unique_keys(paths), paths, strict=True)):
+        for batch in _batches(zip(unique_keys(paths), paths, strict=True), self._config.bits):
             found = model.predict(
                 [pixels for _, _, pixels in batch],
                 conf=confidence,
@@ -203,11 +203,11 @@ def load_predictor(run: Run) -> Callable[..., Prediction]:
 _Item = tuple[str, Path, npt.NDArray[np.uint8]]
 
 
-def _batches(images: Iterable[tuple[str, Path]]) -> Iterator[list[_Item]]:
+def _batches(images: Iterable[tuple[str, Path]], depth: int | None) -> Iterator[list[_Item]]:
     """Decoded images of one size at a time, so that what is found does not depend on the neighbours in a batch."""
     batch: list[_Item] = []
     for key, path in images:
-        pixels = read_image(path)
+        pixels = read_image(path, depth)
         if batch and (len(batch) == _BATCH or batch[0][2].shape != pixels.shape):
             yield batch
             batch = []

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import CLASSES, CUT_SHORT, DAMAGED, GOOD, HEIGHT, HOSTILE, WIDTH, Gallery, Opener
+from toolkit.dataset.suspects import Suspect
 from toolkit.gallery import GalleryItem, GalleryPage, Shown, Words, build_gallery
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -159,6 +160,29 @@ def test_labels_of_a_model_begin_with_the_most_doubtful(open_page: Opener, tmp_p
     page.wait_for_selector("#viewer[open][data-ready]")
     assert "score 0.55, 6 px" in page.inner_text("#info .instances")
     assert "0.90" in page.inner_text("#info dl")
+
+
+def test_suspicious_labels_come_first_and_say_why(open_page: Opener, tmp_path: Path) -> None:
+    items = []
+    for name, score, suggested in (("clear", 0.1, "dent"), ("odd", 0.93, "good"), ("unknown", None, "")):
+        image = LabelledImage(f"part/test/{name}", None, 20, 16, (), "train", "dent", "class")
+        told = None if score is None else Suspect(image.key, "dent", suggested, score, "it looks <good>")
+        item = GalleryItem(image.key, "train", "part", "dent", None, name, partial(Shown, image), lambda: 1, told)
+        items.append(item)
+    build_gallery(items, tmp_path / "gallery", GalleryPage(Words("parts", "labels"), ("dent",), "pixels"))
+    page = open_page(index=tmp_path / "gallery/index.html")
+    assert page.input_value("#sort") == "suspect"
+    assert [key.rsplit("/", 1)[-1] for key in keys(page)] == ["odd", "clear", "unknown"]
+    assert page.inner_text("#grid li[aria-posinset='1'] .badge") == "suspect 0.93"
+    assert page.locator("#grid .badge:visible").count() == 1
+    page.check("#filters input[name=suspect]")
+    assert await_true(page, "document.querySelectorAll('#grid li').length === 1")
+    assert [key.rsplit("/", 1)[-1] for key in keys(page)] == ["odd"]
+    assert await_true(page, "location.hash.includes('suspect=1')")
+    page.click("#grid li[aria-posinset='1'] button")
+    page.wait_for_selector("#viewer[open][data-ready]")
+    assert "0.93: it looks <good>" in page.inner_text("#info dl")
+    assert "Suggested" in page.inner_text("#info dl")
 
 
 def test_labels_of_people_have_no_doubt(open_page: Opener) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from converters import Reading, convert, read_labels
+from tests.commands import make_dataset
 from tests.converters.formats.voc.stand_ins import dent, photo, write
-from toolkit import ToolkitError
+from toolkit import ToolkitError, load_dataset
 
 
 @pytest.fixture
@@ -64,3 +65,31 @@ BAD: dict[str, Any] = {"without_label": "bad"}
 def test_what_is_refused(root: Path, call: Callable[[Path], object], said: str) -> None:
     with pytest.raises(ToolkitError, match=said):
         call(root)
+
+
+class TestDatasets:
+    """`load_dataset` takes the same words; it reads no labels."""
+
+    @pytest.fixture
+    def masks(self, tmp_path: Path) -> Path:
+        data = make_dataset(tmp_path / "data")
+        (data / "part/ground_truth/dent/000_mask.png").unlink()
+        return data
+
+    def test_images_without_a_mask_are_what_is_said(self, masks: Path) -> None:
+        assert len(load_dataset(masks).problems) == 1
+        found = load_dataset(masks, without_label="unlabelled")
+        assert found.problems == ()
+        assert [one.kind for one in found if one.key == "part/test/dent/000"] == ["unlabelled"]
+
+    def test_boxes_are_not_among_what_it_reads(self, root: Path, masks: Path) -> None:
+        with pytest.raises(ToolkitError, match=r"Pascal VOC .*: it is no dataset; open it with .*read_labels"):
+            load_dataset(root, voc_boxes="edges0")
+        with pytest.raises(ToolkitError, match="holds no Pascal VOC boxes, of which voc_boxes speaks; leave it out"):
+            load_dataset(masks, voc_boxes="edges0")
+
+    @pytest.mark.parametrize("told", [{"layout": "mvtec"}, {"image": "{name}.png"}, {"values": "ids"}, {"good": ["a"]}])
+    def test_what_would_be_passed_over_is_refused(self, told: dict[str, Any], masks: Path) -> None:
+        (name,) = told
+        with pytest.raises(ToolkitError, match=f"voc_boxes: is of label trees .*, as {name}; leave"):
+            load_dataset(masks, voc_boxes="edges0", **told)

@@ -63,12 +63,21 @@ def describe_dataset(
         *(_missing_folders(dataset) if dataset.layout == "mvtec" else ()),
         *_said_of(len(dataset) - len(members), "{} of the dataset's images are left out by the split"),
         *_remarks(statistics, names),
-        *_twins_apart(twins, {sample.key: sample for sample in members}, subsets),
+        *_twins_apart(_apart(twins, subsets), _apart(twins, {sample.key: sample.defect for sample in members})),
         *getattr(split, "notes", ()),
         *(note for note in dataset.notes if note not in compare_with_published(dataset)),
     ]
     card = _card(dataset, split, names, statistics, twins, published, notes)
-    return replace(card, near_duplicates=_alike(members, twins)) if near else card
+    if near:
+        card = replace(card, near_duplicates=_alike(members, twins))
+    defects = {sample.key: sample.defect for sample in members}
+    alike = [*twins, *(card.near_duplicates or ())]
+    return replace(card, leaks=_apart(alike, subsets), conflicts=_apart(twins, defects))
+
+
+def _apart(sets: Sequence[list[str]], names: Mapping[str, str]) -> tuple[list[str], ...]:
+    """Sets of keys that do not share one name."""
+    return tuple(keys for keys in sets if len({names[key] for key in keys}) > 1)
 
 
 def _members(dataset: Dataset, subsets: Mapping[str, str]) -> list[Sample]:
@@ -241,13 +250,11 @@ def _remarks(statistics: DatasetStatistics, names: Sequence[str] | None) -> list
     return notes
 
 
-def _twins_apart(twins: list[list[str]], samples: Mapping[str, Sample], subsets: Mapping[str, str]) -> list[str]:
+def _twins_apart(leaks: Sequence[list[str]], conflicts: Sequence[list[str]]) -> list[str]:
     """Notes on identical images that belong to different subsets, or are of different classes."""
-    across = sum(len({subsets[key] for key in keys}) > 1 for keys in twins)
-    unlike = sum(len({samples[key].defect for key in keys}) > 1 for keys in twins)
     return [
-        *_said_of(across, "{} set(s) of identical images lie in several subsets: what is tested was trained on"),
-        *_said_of(unlike, "{} set(s) of identical images are of different classes: one of them is wrong"),
+        *_said_of(len(leaks), "{} set(s) of identical images lie in several subsets: what is tested was trained on"),
+        *_said_of(len(conflicts), "{} set(s) of identical images are of different classes: one of them is wrong"),
     ]
 
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.aliases import JsonObject
 from toolkit.card.distributions import Balance, Distribution, percent_text
 from toolkit.card.statistics import ClassFigures
 from toolkit.dataset.samples import GOOD
+from toolkit.dataset.suspects import Suspect
 from toolkit.errors import Problem
 from toolkit.plotting.markdown import Rows
 
@@ -45,6 +47,10 @@ class DatasetCard:
         uniform: whether every class of every product has as many images as any other in every subset.
         duplicates: keys of images with identical bytes.
         near_duplicates: keys of images that show one photo; None where nobody looked.
+        leaks: those of `duplicates` and `near_duplicates` whose images lie in several subsets.
+        conflicts: those of `duplicates` whose images are of several classes.
+        suspects: images by how much speaks against their labels; None where nobody looked.
+        witnesses: the runs that were asked about labels.
         problems: everything at fault in the files.
         published: product -> how it differs from the published MVTec AD; products of other names are missing.
         notes: what a reader should know, and is no fault.
@@ -80,11 +86,20 @@ class DatasetCard:
     notes: tuple[str, ...]
     split: dict[str, object] | None
     near_duplicates: list[list[str]] | None = None
+    leaks: tuple[list[str], ...] = ()
+    conflicts: tuple[list[str], ...] = ()
+    suspects: tuple[Suspect, ...] | None = None
+    witnesses: tuple[JsonObject, ...] = ()
 
     @property
     def instances(self) -> int:
         """Instances in all."""
         return self.measured.instances if self.measured else 0
+
+    @property
+    def doubtful(self) -> list[Suspect]:
+        """Images against whose label more speaks than for it."""
+        return [one for one in self.suspects or () if one.doubtful]
 
     @property
     def summary(self) -> str:
@@ -126,12 +141,20 @@ class DatasetCard:
             "defects": self._defects_json(),
             "duplicates": self.duplicates,
             **({} if self.near_duplicates is None else {"near_duplicates": self.near_duplicates}),
+            "leaks": list(self.leaks),
+            "conflicts": list(self.conflicts),
+            **self._suspects_json(),
             "problems": [{"file": problem.file, "problem": problem.problem} for problem in self.problems],
             "published": {
                 product: {"agrees": not lines, "differences": lines} for product, lines in self.published.items()
             },
             "notes": list(self.notes),
         }
+
+    def _suspects_json(self) -> dict[str, object]:
+        if self.suspects is None:
+            return {}
+        return {"suspects": [one.as_json() for one in self.suspects], "suspected_by": list(self.witnesses)}
 
     def _defects_json(self) -> dict[str, object]:
         bins = [dict(zip(("from", "below", "instances"), one, strict=True)) for one in self.area_histogram]
@@ -223,6 +246,8 @@ def _verdicts(card: DatasetCard) -> list[str]:
         told.append(f"{_number(len(card.duplicates), 'set')} of identical images.")
     if card.near_duplicates:
         told.append(f"{_number(len(card.near_duplicates), 'set')} of near-duplicates.")
+    if card.suspects is not None:
+        told.append(f"Suspicious: {_number(len(card.doubtful), 'label')} of {len(card.suspects)} that were looked at.")
     if card.problems:
         told.append(f"{_number(len(card.problems), 'problem')} in the files.")
     return told

@@ -38,6 +38,10 @@ def card_tables(card: DatasetCard) -> list[tuple[str, list[str], Rows, int]]:
     if card.near_duplicates:
         rows = [[str(len(keys)), ", ".join(keys)] for keys in card.near_duplicates]
         tables.append(("Near-duplicates", ["images", "keys"], _shortened(rows), 2))
+    if card.doubtful:
+        header = ["key", "label", "suggested", "why", "score"]
+        rows = [[one.key, one.label, one.suggested, one.why, f"{one.score:.2f}"] for one in card.doubtful]
+        tables.append(("Suspicious labels", header, _shortened(rows), 4))
     differences = [[product, line] for product, lines in card.published.items() for line in lines]
     if differences:
         tables.append(("Differences from the published MVTec AD", ["product", "difference"], differences, 2))
@@ -50,7 +54,7 @@ def card_tables(card: DatasetCard) -> list[tuple[str, list[str], Rows, int]]:
 def _shortened(rows: Rows) -> Rows:
     if len(rows) <= _SHOWN:
         return rows
-    return [*rows[:_SHOWN], ["...", f"{len(rows) - _SHOWN} more, which --json lists"]]
+    return [*rows[:_SHOWN], ["...", f"{len(rows) - _SHOWN} more, which --json lists", *[""] * (len(rows[0]) - 2)]]
 
 
 def _product_rows(card: DatasetCard) -> Rows:

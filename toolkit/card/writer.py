@@ -7,13 +7,15 @@ from pathlib import Path
 from toolkit.card.model import DatasetCard
 from toolkit.card.plots import PLOTS, draw_plots
 from toolkit.card.text import card_markdown
+from toolkit.dataset.suspects import write_suspects
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_json, write_whole
 from toolkit.files.staging import check_apart, check_free, contents, staging
 
 __all__ = ["check_card", "write_card"]
 
-_FILES = frozenset({"card.md", "card.json", *PLOTS})
+_SUSPECTS = "suspects.csv"
+_FILES = frozenset({"card.md", "card.json", _SUSPECTS, *PLOTS})
 
 
 def check_card(out: Path, root: Path, *, overwrite: bool) -> None:
@@ -35,7 +37,7 @@ def check_card(out: Path, root: Path, *, overwrite: bool) -> None:
 
 
 def write_card(card: DatasetCard, out: Path) -> None:
-    """Write `card.md`, `card.json` and the plots into a folder, in place of an older card.
+    """Write `card.md`, `card.json`, the plots and what is suspicious into a folder, in place of an older card.
 
     The same card gives the same bytes.
 
@@ -48,6 +50,8 @@ def write_card(card: DatasetCard, out: Path) -> None:
         for name, data in plots.items():
             write_whole(built / name, data)
         write_json(built / "card.json", card.as_json())
+        if card.suspects is not None:
+            write_suspects(card.suspects, built / _SUSPECTS)
         text = card_markdown(card, [(name, PLOTS[name]) for name in plots])
         write_whole(built / "card.md", text.encode(errors="backslashreplace"))
         stage.publish(built)

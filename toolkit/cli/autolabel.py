@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.cli.options import JsonOpt, OverwriteOpt, with_links
-from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say
+from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say, short_figure
 
 if TYPE_CHECKING:
     from finetune.autolabelling.autolabel import AutolabelReport
@@ -33,7 +33,9 @@ _Words = Annotated[
 ]
 _Confidence = Annotated[
     float | None,
-    typer.Option(metavar="C", help="Least score; by default 0.25, with patchcore and vae 0.5, their own threshold."),
+    typer.Option(
+        metavar="C", help="Scores above it are found; by default 0.25, with patchcore and vae 0.5, their own threshold."
+    ),
 ]
 _Formats = Annotated[str, typer.Option("--to", metavar="FORMAT[,FORMAT...]", help="Formats of the labels.")]
 _Against = Annotated[
@@ -86,9 +88,7 @@ def _print_report(report: AutolabelReport, as_json: bool) -> None:
         return
     say(f"{report.instances} instances in {report.images} images, {report.empty} without any, {report.seconds:.1f} s")
     if report.metrics:
-        rows = [
-            [name, f"{value:.4f}" if isinstance(value, float) else str(value)] for name, value in report.metrics.items()
-        ]
+        rows = [[name, short_figure(value)] for name, value in report.metrics.items()]
         print_table("against the truth", ["metric", "value"], rows)
     say(f"labels    {report.out}")
     say(f"review    {report.out / 'review/index.html'}: open it in a browser, the most doubtful first")

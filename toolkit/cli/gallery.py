@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ from toolkit.cli.terminal import print_json, print_manifests, print_notes, progr
 if TYPE_CHECKING:
     from converters.reviewing.applying import ReviewReport
     from converters.viewing.gallery_items import Views
+    from converters.viewing.mapped import Places
     from toolkit.gallery import GalleryReport
 
 __all__ = ["review", "view"]
@@ -39,10 +41,27 @@ _Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the gallery; by default PATH's name and -gallery.")
 ]
 _Limit = Annotated[
-    int | None, typer.Option(metavar="N", help="Only N images, an even sample over classes and subsets.")
+    int | None, typer.Option(metavar="N", help="Only N images: an even sample, with --suspects the most suspicious.")
 ]
 _Sheet = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="Also draw a contact sheet, an even sample of 24 (or N).")
+]
+
+
+_Suspects = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.csv", help="Suspicious labels first: suspects.csv, as 'describe --suspects' writes it."),
+]
+
+
+class _Map(StrEnum):
+    pca = "pca"
+    umap = "umap"
+
+
+_MapOpt = Annotated[
+    _Map | None,
+    typer.Option("--map", help="Also a map, on which images that look alike lie together: pca, or umap if installed."),
 ]
 
 
@@ -54,6 +73,8 @@ def view(
     against: AgainstOpt = None,
     category: CategoryOpt = None,
     sheet: _Sheet = None,
+    suspects: _Suspects = None,
+    map_method: _MapOpt = None,
     workers: WorkersOpt = 0,
     cluster: ClusterOpt = None,
     overwrite: OverwriteOpt = False,
@@ -73,6 +94,8 @@ def view(
             categories=category or (),
             layout=layout,
             sheet=sheet,
+            suspects=suspects,
+            places=None if map_method is None else _places(map_method),
             workers=workers or os.cpu_count() or 1,
             cluster=cluster,
             overwrite=overwrite,
@@ -85,7 +108,14 @@ def view(
         _print_text(report, views, sheet)
 
 
+def _places(method: _Map) -> Places:
+    from finetune.embedding import embed
+
+    return partial(embed, method="umap" if method is _Map.umap else "pca")
+
+
 def _print_json(report: GalleryReport, views: Views, sheet: Path | None) -> None:
+    chart = _map_of(report, views)
     print_json(
         {
             "index": str(report.index),
@@ -99,9 +129,16 @@ def _print_json(report: GalleryReport, views: Views, sheet: Path | None) -> None
             "problems": report.problems,
             "min_iou": report.min_iou,
             "sheet": None if sheet is None else str(sheet),
+            **({} if chart is None else {"map": str(chart)}),
             "notes": views.notes,
         }
     )
+
+
+def _map_of(report: GalleryReport, views: Views) -> Path | None:
+    """The map beside a gallery, if there is one."""
+    placed = any(item.place is not None for item in views.items)
+    return report.index.with_name("map.html") if placed else None
 
 
 def _print_text(report: GalleryReport, views: Views, sheet: Path | None) -> None:
@@ -113,6 +150,8 @@ def _print_text(report: GalleryReport, views: Views, sheet: Path | None) -> None
     if sheet is not None:
         say(f"sheet     {sheet}")
     say(f"gallery   {report.index}: open it in a browser")
+    if (chart := _map_of(report, views)) is not None:
+        say(f"map       {chart}")
     print_notes(views.notes)
 
 

@@ -20,6 +20,7 @@ from toolkit.cli.terminal import (
     print_table,
     progress_bar,
     say,
+    short_figure,
     told_at_once,
 )
 from toolkit.errors import ToolkitError
@@ -223,6 +224,7 @@ def evaluate(
     max_false_reject: _MaxFalseReject = None,
     max_escape: _MaxEscape = None,
     promise: _Promise = None,
+    on_problem: OnProblemOpt = OnProblem.fail,
     as_json: JsonOpt = False,
     layout: Any = None,
 ) -> None:
@@ -237,7 +239,7 @@ def evaluate(
         "promise": promise,
     }
     with told_at_once(None, quiet=True) as notes:
-        metrics = opened.evaluate(data, layout=layout, **wanted)
+        metrics = opened.evaluate(data, layout=layout, on_problem=on_problem.value, **wanted)
     if as_json:
         print_json({"run": str(run), "learner": opened.learner, "metrics": metrics, "notes": notes})
     else:
@@ -277,7 +279,7 @@ def predict(
         print_json_rows({"run": str(run), "out": str(out)}, "predictions", rows)
     else:
         header = [name for name in rows[0] if rows.problems or name != "problem"]
-        print_table(f"{out}", header, [[_short(row[name]) for name in header] for row in rows[:_SHOWN]])
+        print_table(f"{out}", header, [[short_figure(row[name]) for name in header] for row in rows[:_SHOWN]])
         if len(rows) > _SHOWN:
             say(f"and {len(rows) - _SHOWN} more in {out / 'predictions.csv'}")
     if rows.problems:
@@ -330,11 +332,8 @@ def _print_metrics(title: str, metrics: Mapping[str, object], rest: str) -> None
 
 
 def _shown(name: str, value: object) -> str:
-    return repr(value) if name == "threshold" else _short(value)  # whole, so that it can be given to --threshold
-
-
-def _short(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)
+    # A threshold whole, so that it can be given to --threshold.
+    return repr(value) if name == "threshold" and value is not None else short_figure(value)
 
 
 @with_layout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ __all__ = [
     "print_verification",
     "progress_bar",
     "say",
+    "short_figure",
     "told_at_once",
 ]
 
@@ -161,6 +163,13 @@ def print_json_error(error: ToolkitError) -> None:
     told = [{"file": one.file, "problem": one.problem, "remedy": one.remedy} for one in error.problems]
     with suppress(OSError):  # where stdout itself is at fault, the line on stderr has said so
         print_json({"error": " ".join(str(error.problems[0]).split()), "problems": told})
+
+
+def short_figure(value: object) -> str:
+    """A figure in a table; "-" for one that could not be had, which is null in JSON."""
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.4f}"
+    return "-" if value is None else str(value)
 
 
 def print_json(value: Mapping[str, object]) -> None:

@@ -1,9 +1,10 @@
-"""Near-duplicates: copies of one photo that were brightened, compressed again, scaled or slightly cropped.
+"""Near-duplicates: copies of one photo that were brightened, compressed again, scaled, slightly cropped, or turned.
 
-Each image gets a hash of 256 bits (the signs of low frequencies about their median, after Zauner, "Implementation and
-benchmarking of perceptual image hash functions", 2010). Different products photographed alike have hashes as close as
-those of copies, so the closest are looked at: fine detail of the one is sought in the other, over some pixels and
-sizes. Surface and noise are the same in copies, and in nothing else.
+Turned by quarters, that is, or mirrored. Each image gets a hash of 256 bits (the signs of low frequencies about their
+median, after Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010) for each way to turn
+it. Different products photographed alike have hashes as close as those of copies, so the closest are looked at: fine
+detail of the one is sought in the other, over some pixels and sizes. Surface and noise are the same in copies, and in
+nothing else.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _FLAT = 0.5  # grey levels of detail below which there is none to compare
 _SIDE = 128  # pixels of the pictures that are compared
 _MARGIN = 12  # pixels by which one may lie shifted in the other
 _SIDES = (128, 129, 130, 131, 132, 134)  # of the one in which the other is sought: it may be a crop
+_WAVES = 17  # of each direction, of which a hash is made
 _BLOCK = 128  # rows of the matrix of distances that are in memory at a time
 
 Grey = npt.NDArray[np.uint8]
@@ -42,7 +44,7 @@ Grey = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """An image as it is compared: 256 bits as uint64 (4,), and a small grey picture (128, 128)."""
+    """An image as it is compared: 256 bits for each of `_TURNS`, uint64 (8, 4), and a small grey picture (128, 128)."""
 
     bits: npt.NDArray[np.uint64]
     small: Grey
@@ -99,17 +101,37 @@ def _look(path: Path, skip_faulty: bool) -> _Look | None:
             return None
         raise
     grey = cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-    return _Look(_hash(grey), _resized(grey, _SIDE))
+    return _Look(_hashes(grey), _resized(grey, _SIDE))
 
 
 def _resized(grey: Grey, side: int) -> Grey:
     return cast(Grey, cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA))
 
 
-def _hash(grey: Grey) -> npt.NDArray[np.uint64]:
-    """256 bits, uint64 (4,): which of the lowest frequencies of a picture are above their median."""
-    waves = cv2.dct(_resized(grey, 64).astype(np.float32))[:17, :17].ravel()[1:257]
-    return np.packbits(waves > np.median(waves)).view(np.uint64)
+_TURNS = tuple((swap, rows, columns) for swap in (False, True) for rows in (False, True) for columns in (False, True))
+"""The eight ways to turn and mirror a picture: swap its axes, reverse rows, reverse columns. The first does nothing."""
+
+
+def _turned(grey: Grey, turn: int) -> Grey:
+    swap, rows, columns = _TURNS[turn]
+    picture = grey.T if swap else grey
+    return np.ascontiguousarray(picture[:: -1 if rows else 1, :: -1 if columns else 1])
+
+
+def _hashes(grey: Grey) -> npt.NDArray[np.uint64]:
+    """Of a picture in each of `_TURNS` 256 bits, uint64 (8, 4): which of its lowest frequencies are above their median.
+
+    Mirroring a picture changes the signs of its odd frequencies alone, so that one transform serves all.
+    """
+    waves = cv2.dct(_resized(grey, 64).astype(np.float32))[:_WAVES, :_WAVES]
+    signs = np.where(np.arange(_WAVES) % 2, -1, 1)
+    found = []
+    for swap, rows, columns in _TURNS:
+        turned = waves.T if swap else waves
+        turned = turned * signs[:, None] if rows else turned
+        lowest = (turned * signs if columns else turned).ravel()[1:257]
+        found.append(np.packbits(lowest > np.median(lowest)).view(np.uint64))
+    return np.stack(found)
 
 
 def _sets(keys: Sequence[str], looks: Sequence[_Look]) -> list[tuple[str, ...]]:
@@ -123,9 +145,9 @@ def _sets(keys: Sequence[str], looks: Sequence[_Look]) -> list[tuple[str, ...]]:
         return index
 
     pairs = list(_candidates(looks))
-    smalls = [(looks[one].small, looks[two].small) for one, two in pairs]
+    smalls = [(looks[one].small, _turned(looks[two].small, turn)) for one, two, turn in pairs]
     alike = ordered_map(_are_copies, smalls, workers=os.cpu_count() or 1)
-    for (one, two), copies in zip(pairs, alike, strict=True):
+    for (one, two, _), copies in zip(pairs, alike, strict=True):
         if copies:
             low, high = sorted((root(one), root(two)))
             parent[high] = low
@@ -135,17 +157,18 @@ def _sets(keys: Sequence[str], looks: Sequence[_Look]) -> list[tuple[str, ...]]:
     return [tuple(sorted(group)) for group in members.values() if len(group) > 1]
 
 
-def _candidates(looks: Sequence[_Look]) -> Iterator[tuple[int, int]]:
-    """Pairs of images with close hashes, each once: every image with those closest to it."""
+def _candidates(looks: Sequence[_Look]) -> Iterator[tuple[int, int, int]]:
+    """Pairs of images with close hashes, each once: every image with those closest to it.
+
+    And the turn of the second one in which it is closest.
+    """
     if len(looks) < 2:
         return
     bits = np.stack([look.bits for look in looks])
     seen: set[tuple[int, int]] = set()
     for start in range(0, len(bits), _BLOCK):
         block = bits[start : start + _BLOCK]
-        distances = np.zeros((len(block), len(bits)), np.uint16)
-        for word in range(bits.shape[1]):
-            distances += np.bitwise_count(block[:, word, None] ^ bits[None, :, word])
+        distances, turns = _nearest_turns(block[:, 0], bits)
         distances[np.arange(len(block)), np.arange(start, start + len(block))] = 256
         nearest = np.argsort(distances, axis=1, kind="stable")[:, :_NEAREST]
         for row, columns in enumerate(nearest):
@@ -153,7 +176,23 @@ def _candidates(looks: Sequence[_Look]) -> Iterator[tuple[int, int]]:
                 pair = min(start + row, int(column)), max(start + row, int(column))
                 if distances[row, column] <= _CANDIDATES and pair not in seen:
                     seen.add(pair)
-                    yield pair
+                    yield start + row, int(column), int(turns[row, column])
+
+
+def _nearest_turns(
+    block: npt.NDArray[np.uint64], bits: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+    """Bits in which images (M, 4) differ from others (N, 8, 4) as these are turned best: (M, N), and that turn."""
+    least = np.full((len(block), len(bits)), 257, np.uint16)
+    turns = np.zeros(least.shape, np.uint8)
+    for turn in range(len(_TURNS)):
+        distances = np.zeros(least.shape, np.uint16)
+        for word in range(block.shape[1]):
+            distances += np.bitwise_count(block[:, word, None] ^ bits[None, :, turn, word])
+        nearer = distances < least
+        turns[nearer] = turn
+        np.minimum(least, distances, out=least)
+    return least, turns
 
 
 def _are_copies(pair: tuple[Grey, Grey]) -> bool:

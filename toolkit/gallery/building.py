@@ -38,7 +38,7 @@ _TOGETHER = 4  # images in a batch: each brings its thumbnail, and may bring a w
 
 
 def choose(items: Sequence[GalleryItem], limit: int | None) -> list[GalleryItem]:
-    """All items, or an even sample of `limit` over classes and subsets.
+    """All items, or `limit` of them: the most suspicious where any is, else an even sample over classes and subsets.
 
     Raises:
         ToolkitError: `limit` is below 1.
@@ -47,6 +47,10 @@ def choose(items: Sequence[GalleryItem], limit: int | None) -> list[GalleryItem]
         return list(items)
     if limit < 1:
         raise ToolkitError("--limit", f"{limit} is no number of images", "give 1 or more")
+    doubts = [-1.0 if item.suspect is None else item.suspect.score for item in items]
+    if any(doubt >= 0 for doubt in doubts):
+        worst = sorted(range(len(items)), key=lambda place: (-doubts[place], place))[:limit]
+        return [items[place] for place in sorted(worst)]
     return [items[place] for place in even_sample([(item.image_class, item.subset) for item in items], limit)]
 
 
@@ -111,7 +115,8 @@ def _fingerprint(items: Sequence[GalleryItem], page: GalleryPage, extent: tuple[
     about = (__version__, page.words, page.classes, page.shapes, page.layers, extent)
     digest = hashlib.sha256(f"{about}\n".encode(errors="backslashreplace"))
     for item in items:
-        told = (item.key, item.subset, item.product, item.image_class, _length(item.image), item.stamp)
+        against = [told for told in (item.suspect, item.place) if told is not None]
+        told = (item.key, item.subset, item.product, item.image_class, _length(item.image), item.stamp, *against)
         digest.update(f"{told}\n".encode(errors="backslashreplace"))
     return digest.hexdigest()
 
@@ -156,6 +161,8 @@ class _Line(Record):
     size: list[int]
     iou: Share | None
     doubt: Finite | None
+    suspect: Share | None
+    place: list[Share] | None
     problems: list[str]
     image: str
     tile: _Tile

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.aliases import JsonObject
+from toolkit.dataset.suspects import Suspect
 from toolkit.errors import Problem
 from toolkit.geometry.labels import LabelledImage
 
@@ -78,6 +79,8 @@ class GalleryItem:
         stamp: tells the files behind `load` from others, without their place.
         load: reads the labels; raises ToolkitError where they are at fault. Called in threads.
         count: number of instances without reading more than needed; 0 where the labels are at fault.
+        suspect: what speaks against its label; None where nobody looked.
+        place: x, y on a map, each 0 to 1; None where it has none.
     """
 
     key: str
@@ -88,6 +91,8 @@ class GalleryItem:
     stamp: str
     load: Callable[[], Shown]
     count: Callable[[], int]
+    suspect: Suspect | None = None
+    place: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,7 @@ class GalleryPage:
         roots: files in problems are named relative to these folders.
         shows: where the labels are that are shown, as paths from the gallery: goes into its manifest.
         compared: what was compared with the source, and what was not; "" for nothing to say.
+        alike: keys of images that show one photo, which a map draws lines between.
     """
 
     words: Words
@@ -128,6 +134,7 @@ class GalleryPage:
     roots: tuple[Path, ...] = ()
     shows: JsonObject = field(default_factory=dict)
     compared: str = ""
+    alike: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

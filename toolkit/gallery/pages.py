@@ -26,6 +26,8 @@ _SCRIPTS = (
     *("stage.js", "review.js", "viewer.js", "main.js"),
 )
 
+_TEMPLATES = {"index.html": "template.html", "map.html": "map.html"}
+
 
 def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, int], mark: str) -> _Json:
     """Write all that is not of a single image.
@@ -43,6 +45,7 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
     names = _Names(page.classes)
     columns: _Columns = {name: [] for name in (*_PLAIN, "subset", "product", "classes")}
     problems: dict[int, list[str]] = {}
+    places: list[list[float] | None] = []
     for chunk, rows in enumerate(_chunks(lines)):
         tiles = []
         for row in rows:
@@ -50,6 +53,7 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
                 columns[name].append(row[name])
             for name in ("subset", "product"):
                 columns[name].append(names.of(name, row[name]))
+            places.append(row["place"])
             columns["classes"].append([names.of("classes", label) for label in row["classes"]])
             if row["problems"]:
                 problems[len(columns["key"]) - 1] = row["problems"]
@@ -57,9 +61,12 @@ def write_pages(built: Path, lines: Path, page: GalleryPage, totals: tuple[int, 
         data = b"defectkit.tiles(%d,%b);\n" % (chunk, orjson.dumps(tiles))
         (built / "data" / f"tiles-{chunk:04}.js").write_bytes(data)
     told = _told(columns, problems, totals) | {"input_sha256": mark} | ({"shows": page.shows} if page.shows else {})
+    told |= {"mapped": sum(place is not None for place in places)}
     index = _index(page, names.lists, columns, told) | {"problems": sorted(problems.items())}
     (built / "data" / "index.js").write_bytes(b"defectkit.index(%b);\n" % orjson.dumps(index))
     _write_assets(built, page, told)
+    if told["mapped"]:
+        _write_map(built, page, told, columns["key"], places)
     return told
 
 
@@ -82,7 +89,7 @@ def _index(page: GalleryPage, names: Mapping[str, Sequence[str]], columns: _Colu
     }
 
 
-_PLAIN = ("key", "instances", "area", "size", "iou", "doubt", "image")
+_PLAIN = ("key", "instances", "area", "size", "iou", "doubt", "suspect", "image")
 
 
 class _Names:
@@ -142,18 +149,35 @@ def _told(columns: _Columns, problems: dict[int, list[str]], totals: tuple[int, 
         "instances_found": instances + totals[1],
         "problems": len(problems),
         "min_iou": min(compared, default=None),
+        "suspicious": any(score is not None for score in columns["suspect"]),
         "doubtful": any(doubt is not None for doubt in columns["doubt"]),
     }
 
 
+def _write_map(
+    built: Path, page: GalleryPage, told: _Json, keys: Sequence[str], places: Sequence[list[float] | None]
+) -> None:
+    """A page on which each image is a point."""
+    positions = {key: place for place, key in enumerate(keys)}
+    sets = [[positions[key] for key in alike if key in positions] for alike in page.alike]
+    data = {"places": places, "alike": [one for one in sets if len(one) > 1]}
+    (built / "data" / "map.js").write_bytes(b"defectkit.map(%b);\n" % orjson.dumps(data))
+    _write_page(built, "map.html", page, told, ("map.css", "map.js"))
+
+
 def _write_assets(built: Path, page: GalleryPage, told: _Json) -> None:
     """The page and what it loads at once."""
+    _write_page(built, "index.html", page, told, ("gallery.css", *_SCRIPTS, "icon.svg"))
+
+
+def _write_page(built: Path, name: str, page: GalleryPage, told: _Json, assets: Sequence[str]) -> None:
+    """A page, and files that it loads."""
     from jinja2 import Environment, StrictUndefined
 
     home = resources.files("toolkit.gallery")
-    for name in ("gallery.css", *_SCRIPTS, "icon.svg"):
-        (built / "assets" / name).write_bytes((home / "assets" / name).read_bytes())
-    template = (home / "template.html").read_text(encoding="utf-8")
+    for asset in assets:
+        (built / "assets" / asset).write_bytes((home / "assets" / asset).read_bytes())
+    template = (home / _TEMPLATES[name]).read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = environment.from_string(template).render(words=page.words, told=told, scripts=_SCRIPTS)
-    (built / "index.html").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    (built / name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

@@ -72,6 +72,8 @@ def render(item: GalleryItem, page: GalleryPage) -> Rendered:
         "size": [width, height],
         "iou": shown.difference.iou if shown and shown.difference else None,
         "doubt": round(shown.doubt, 4) if shown and shown.doubt is not None else None,
+        "suspect": round(item.suspect.score, 4) if item.suspect is not None else None,
+        "place": item.place,
         "problems": [_told(problem, page.roots) for problem in dict.fromkeys(problems)],
         "image": picture.suffix if picture else "",
         "tile": _tile(shown, page, corners) if shown else {},
@@ -191,8 +193,9 @@ def _detail(
     item: GalleryItem, shown: Shown | None, page: GalleryPage, corners: Sequence[FloatArray]
 ) -> dict[str, object]:
     """Exact paths of every layer that the labels have."""
+    against: dict[str, object] = {"suspect": item.suspect.as_json()} if item.suspect is not None else {}
     if shown is None:
-        return {"instances": []}
+        return {"instances": [], **against}
     boxes = _boxes(shown)
     instances = []
     for place, one in enumerate(shown.labelled.instances):
@@ -208,7 +211,7 @@ def _detail(
         if corners:
             told["oriented"] = corners_path([corners[place]])
         instances.append(orjson.Fragment(orjson.dumps(told)))  # text takes the least memory
-    detail: dict[str, object] = {"instances": instances}
+    detail: dict[str, object] = {"instances": instances, **against}
     if shown.source is not None:
         detail["source"] = mask_path(shown.source)
     found = shown.difference

@@ -46,8 +46,12 @@ def upright_copy(path: Path) -> bytes:
     return encode_png(upright_pixels(path))
 
 
-def eight_bit_copy(path: Path) -> bytes | None:
+def eight_bit_copy(path: Path, depth: int | None = None) -> bytes | None:
     """What `read_image` makes of an image of more than 8 bits, as a PNG or TIFF, as the file is; None for others.
+
+    Args:
+        path: the file.
+        depth: bits of the range that it is scaled by, as for `read_image`.
 
     Raises:
         ToolkitError: it cannot be read.
@@ -55,7 +59,7 @@ def eight_bit_copy(path: Path) -> bytes | None:
     header = read_header(path)
     if header.bits <= _BYTE:
         return None
-    pixels = read_image(path)
+    pixels = read_image(path, depth)
     grey = header.channels == 1
     _, data = cv2.imencode(".tif" if is_tiff(read_file(path)) else ".png", pixels[:, :, 0] if grey else pixels)
     return bytes(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +28,8 @@ from toolkit.imaging.orientation import (
     png_orientation,
     turn,
 )
-from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_extent, check_png, encode_rgb_png
+from toolkit.imaging.png import PNG_BEGIN, PNG_SIGNATURE, REPLACE, check_extent, check_png, encode_rgb_png
+from toolkit.imaging.tiff import check_photo_values
 
 __all__ = [
     "ImageHeader",
@@ -40,6 +42,7 @@ __all__ = [
     "is_unread_picture",
     "read_header",
     "read_image",
+    "values_beyond",
 ]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -115,7 +118,7 @@ def read_header(path: Path) -> ImageHeader:
     try:
         with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
-            if head[:8] == PNG_SIGNATURE and len(head) >= _IHDR_END:
+            if head[:16] == PNG_BEGIN and len(head) >= _IHDR_END:
                 length = file.seek(0, os.SEEK_END)
                 file.seek(max(0, length - _TAIL))
                 tail = file.read(_TAIL)
@@ -172,12 +175,17 @@ def _upright_header(width: int, height: int, channels: int, bits: int, orientati
     return ImageHeader(width, height, channels, bits, orientation)
 
 
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
+def read_image(path: Path, depth: int | None = None) -> npt.NDArray[np.uint8]:
     """Decode an image, as people and trainers see it: upright by its EXIF orientation, and in 8 bits.
 
     The depth of an image of more than 8 bits is the smallest of 10, 12, 14 and 16 bits that holds its largest value,
     and that range is scaled to 0..255 (its highest 8 bits are taken): camera data of 12 bits in a file of 16 is not
     black. A file that is full to 16 bits gives what OpenCV and ultralytics make of it.
+
+    Args:
+        path: the file.
+        depth: bits, 8 to 16, that an image of more than 8 is scaled by instead, so that several share one range; what
+            is beyond it is 255.
 
     Returns:
         uint8 (H, W, 3) in BGR order, values in [0, 255]; alpha is dropped.
@@ -188,7 +196,20 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     pixels = _read_deep(path)
     if pixels.dtype == np.uint8:
         return np.asarray(pixels, np.uint8)
-    return np.asarray(pixels >> (_depth(pixels) - _BYTE), np.uint8)
+    if depth is None:
+        return np.asarray(pixels >> (_depth(pixels) - _BYTE), np.uint8)
+    return np.asarray(np.minimum(pixels >> (depth - _BYTE), 255), np.uint8)
+
+
+def values_beyond(path: Path, depths: Iterable[int]) -> dict[int, float]:
+    """Bits -> the share of the values of an image of more than 8 bits that they do not hold; {} of other images.
+
+    Raises:
+        ToolkitError: as `read_image`.
+    """
+    if read_header(path).bits <= _BYTE or (pixels := _read_deep(path)).dtype == np.uint8:
+        return {}
+    return {bits: np.count_nonzero(pixels >> bits) / max(1, pixels.size) for bits in depths}
 
 
 def depth_of(path: Path) -> int:
@@ -215,6 +236,7 @@ def _read_deep(path: Path) -> npt.NDArray[np.integer]:
         return held
     data = read_file(path)
     check_whole(path, data)
+    check_photo_values(path, data)
     pixels = decode(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         pixels = decode(path, data, cv2.IMREAD_COLOR)

@@ -18,7 +18,7 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.jpeg import JPEG_SIGNATURE
 from toolkit.imaging.limits import check_room, without_pillow_limit
 from toolkit.imaging.png import PNG_SIGNATURE, REPLACE, check_png, cut_short, several_pictures
-from toolkit.imaging.tiff import check_one_page, is_tiff
+from toolkit.imaging.tiff import check_one_page, check_photo_values, is_tiff
 
 __all__ = ["check_whole", "open_with_pillow", "read_file", "unreadable"]
 
@@ -39,6 +39,8 @@ def open_with_pillow(path: Path, data: bytes) -> Iterator[Image.Image]:
             check_room(path, data, *image.size, mode=image.mode)
             yield image
     except (*_UNKNOWN, OSError, ValueError, SyntaxError, MemoryError) as error:
+        if isinstance(error, _UNKNOWN):
+            check_photo_values(path, data)
         raise ToolkitError(path, f"not a readable image ({_brief(error)})", REPLACE) from error
 
 

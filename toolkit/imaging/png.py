@@ -23,6 +23,7 @@ from PIL import Image
 from toolkit.errors import ToolkitError
 
 __all__ = [
+    "PNG_BEGIN",
     "PNG_SIGNATURE",
     "REPLACE",
     "Grey",
@@ -42,7 +43,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 REPLACE = "replace the file, or leave the sample out with --on-problem skip"
 """The way out of a damaged image file."""
 
-_BEGIN = PNG_SIGNATURE + b"\0\0\0\rIHDR"  # the header is the first chunk, and of 13 bytes
+PNG_BEGIN = PNG_SIGNATURE + b"\0\0\0\rIHDR"  # the header is the first chunk, and of 13 bytes
 _EIGHT_BIT_GREY, _EIGHT_BIT_RGB = b"\x08\x00", b"\x08\x02"  # bit depth and colour type in the header
 _PLAIN = bytes(3)  # the rest of it: compression, filter method, no interlacing
 _MOST_OF_A_BYTE = 1032  # bytes that deflate makes of one
@@ -67,9 +68,10 @@ def check_png(path: Path, data: bytes) -> bytes:
     """Walk the chunks of a PNG: all there, in one piece, with the right checksums. Returns the compressed pixels.
 
     Raises:
-        ToolkitError: the file is cut short, a checksum does not match, it has two headers, or it is an animation of
-            several pictures.
+        ToolkitError: the file is cut short, a checksum does not match, it has no header, a cut one or two, or it is an
+            animation of several pictures.
     """
+    _check_begin(path, data)
     position = 8
     packed: list[bytes] = []
     pictures = 0
@@ -96,6 +98,11 @@ def check_png(path: Path, data: bytes) -> bytes:
     raise cut_short(path)
 
 
+def _check_begin(path: Path, data: bytes) -> None:
+    if len(data) >= len(PNG_BEGIN) and not data.startswith(PNG_BEGIN):
+        raise ToolkitError(path, "not a readable image (this PNG does not begin with a header)", REPLACE)
+
+
 def check_extent(path: Path, width: int, height: int) -> None:
     """Raise where a PNG has no pixels: chapter 11 of the specification wants one at least."""
     if not width or not height:
@@ -104,12 +111,12 @@ def check_extent(path: Path, width: int, height: int) -> None:
 
 def is_grey_png(data: bytes) -> bool:
     """Whether a file is a PNG of one channel of 8 bits, without interlacing, as far as its header says."""
-    return data[:16] == _BEGIN and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
+    return data[:16] == PNG_BEGIN and data[24:26] == _EIGHT_BIT_GREY and data[26:29] == _PLAIN
 
 
 def is_rgb_png(data: bytes) -> bool:
     """Whether a file is a PNG of three channels of 8 bits, without interlacing, transparency or animation."""
-    plain = data[:16] == _BEGIN and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
+    plain = data[:16] == PNG_BEGIN and data[24:26] == _EIGHT_BIT_RGB and data[26:29] == _PLAIN
     return plain and b"tRNS" not in data and b"acTL" not in data
 
 

@@ -22,7 +22,7 @@ from toolkit.errors import ToolkitError
 from toolkit.imaging.images import encode_png, read_image
 from toolkit.markup import report_html
 
-__all__ = ["class_colour", "draw_overlay", "labelled_html", "overlay_sheet"]
+__all__ = ["class_colour", "draw_overlay", "labelled_html", "overlay_sheet", "overlay_tile"]
 
 Picture = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
@@ -156,7 +156,7 @@ def overlay_sheet(
     sheet = np.full((rows * step_y + margin, columns * step_x + margin, 3), _PAPER, dtype=np.uint8)
     for place, labelled in enumerate(images):
         y, x = margin + place // columns * step_y, margin + place % columns * step_x
-        sheet[y : y + tile, x : x + tile] = _tile(labelled, classes, tile)
+        sheet[y : y + tile, x : x + tile] = overlay_tile(labelled, classes, tile)
         _write_caption(sheet[y + tile : y + tile + caption, x : x + tile], labelled, classes)
     return sheet
 
@@ -269,10 +269,13 @@ def _text_width(text: str, scale: float) -> int:
     return cv2.getTextSize(text, _FONT, scale, 1)[0][0]
 
 
-def _tile(labelled: LabelledPicture, classes: Sequence[str], tile: int) -> Picture:
-    """The image with its marks, fitted into a square of `tile` pixels.
+def overlay_tile(labelled: LabelledPicture, classes: Sequence[str], tile: int) -> Picture:
+    """An image with its marks, fitted into a square: uint8 (tile, tile, 3) in BGR order.
 
     The marks are drawn after scaling: drawn before, a thin outline would fade with the image.
+
+    Raises:
+        ToolkitError: as `overlay_sheet`.
     """
     image = np.full((labelled.height, labelled.width, 3), _BLANK, dtype=np.uint8)
     if labelled.path is not None:

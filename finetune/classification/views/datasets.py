@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from converters.sources import Source
 from finetune.classification.config import BackboneConfig
@@ -38,10 +39,9 @@ def labelled_images(
     Raises:
         ToolkitError: as `find_crop_places`.
     """
+    asked: dict[str, Any] = {"seed": config.seed, "depth": config.bits}
     if not config.tiles.side:
-        return ImageDataset(
-            examples, classes, config.image_size, transform, seed=config.seed, read=image_reader(config)
-        )
+        return ImageDataset(examples, classes, config.image_size, transform, read=image_reader(config), **asked)
     turned = 0.0 if fixed else config.augment.rotation
     places = find_crop_places(examples, config.tiles.side, source, turned)
     return CropDataset(
@@ -51,7 +51,7 @@ def labelled_images(
         transform,
         tiles=config.tiles,
         places=places,
-        seed=config.seed,
         background=background,
         fixed=fixed,
+        **asked,
     )

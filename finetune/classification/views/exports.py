@@ -58,7 +58,8 @@ def export_classifier(
         (Port("probabilities", ("batch", len(classes)), "of each class, in the order of `classes`; a row sums to 1"),),
     )
     own = config.normalization
-    about = prepared(height, width, own.mean, own.std, letterbox=config.resize == "letterbox")
+    letterbox = config.resize == "letterbox"
+    about = prepared(height, width, own.mean, own.std, letterbox=letterbox, depth=config.bits)
     result = "the class of the largest probability"
     return Exportable((graph,), {**about, **_tiled(config), "classes": list(classes), "result": result})
 

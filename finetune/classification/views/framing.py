@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,11 +40,12 @@ def image_reader(config: BackboneConfig) -> Callable[[Path], Picture] | None:
     """
     if config.aspect == 1 and config.resize == "squash":
         return None
-    return partial(_read_framed, size=input_size(config), letterbox=config.resize == "letterbox")
+    asked: dict[str, Any] = {"letterbox": config.resize == "letterbox", "depth": config.bits}
+    return partial(_read_framed, size=input_size(config), **asked)
 
 
-def _read_framed(path: Path, size: tuple[int, int], letterbox: bool) -> Picture:
-    return frame(read_image(path), size, letterbox=letterbox)
+def _read_framed(path: Path, size: tuple[int, int], letterbox: bool, depth: int | None) -> Picture:
+    return frame(read_image(path, depth), size, letterbox=letterbox)
 
 
 def frame(picture: Picture, size: tuple[int, int], *, letterbox: bool = False) -> Picture:

@@ -125,17 +125,18 @@ class CropDataset(ImageDataset):
         seed: int = 0,
         background: bool = True,
         fixed: bool = False,
+        depth: int | None = None,
     ) -> None:
         """Decide of each crop what it is to show.
 
         Args:
-            examples, classes, size, transform, seed: as for `ImageDataset`.
+            examples, classes, size, transform, seed, depth: as for `ImageDataset`.
             tiles: side and number of crops, and the share that shows no defect.
             places: of each image with a defect, by its key.
             background: whether crops of such an image may be good ones, where good is a class.
             fixed: draw the same crops in each epoch.
         """
-        super().__init__(examples, classes, size, transform, seed=seed)
+        super().__init__(examples, classes, size, transform, seed=seed, depth=depth)
         self._places, self._side, self._fixed = places, tiles.side, fixed
         free = round(tiles.per_image * tiles.background) if background and GOOD in classes else 0
         self.items = [
@@ -175,7 +176,7 @@ class CropDataset(ImageDataset):
     def _picture(self, index: int) -> npt.NDArray[np.uint8]:
         if index in self._pictures:
             return self._pictures[index]
-        picture = read_image(self.examples[index].image)
+        picture = read_image(self.examples[index].image, self._depth)
         if picture.nbytes <= self._room:
             self._pictures[index] = picture
             self._room -= picture.nbytes
@@ -185,13 +186,15 @@ class CropDataset(ImageDataset):
 class TileDataset(SizedDataset):
     """All tiles of images, in order. Items: {"image": float32 (3, size, size), "index": int, the tile's number}."""
 
-    def __init__(self, paths: Sequence[Path], tiles: TilesConfig, size: int, transform: Transform) -> None:
+    def __init__(
+        self, paths: Sequence[Path], tiles: TilesConfig, size: int, transform: Transform, *, depth: int | None = None
+    ) -> None:
         """Look up the sizes of the images.
 
         Raises:
             ToolkitError: one cannot be read.
         """
-        self.paths, self._size, self._transform = list(paths), size, transform
+        self.paths, self._size, self._transform, self._depth = list(paths), size, transform, depth
         self.items: list[tuple[int, Window]] = []
         for index, path in enumerate(self.paths):
             header = read_header(path)
@@ -205,7 +208,7 @@ class TileDataset(SizedDataset):
         number = place[1] if isinstance(place, tuple) else place
         index, (x0, y0, x1, y1) = self.items[number]
         if self._last is None or self._last[0] != index:
-            self._last = index, read_image(self.paths[index])
+            self._last = index, read_image(self.paths[index], self._depth)
         view = frame(self._last[1][y0:y1, x0:x1], (self._size, self._size))
         return {"image": self._transform(torch.from_numpy(view).permute(2, 0, 1).contiguous()), "index": number}
 

@@ -30,6 +30,7 @@ __all__ = [
     "Exportable",
     "Graph",
     "Port",
+    "deep_input",
     "example_photos",
     "noise",
     "onnx_opset",
@@ -279,7 +280,13 @@ def noise(height: int, width: int) -> list[torch.Tensor]:
 
 
 def prepared(
-    height: int, width: int, mean: Sequence[float], std: Sequence[float], *, letterbox: bool = False
+    height: int,
+    width: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    letterbox: bool = False,
+    depth: int | None = None,
 ) -> JsonObject:
     """What export.json says of images that are resized and normalised.
 
@@ -287,6 +294,7 @@ def prepared(
         height, width: of what goes into the model, in pixels.
         mean, std: of RGB in [0, 1]: what is subtracted from it, and what it is then divided by.
         letterbox: whether images keep their proportions.
+        depth: bits of the range by which deep images are scaled.
     """
     how = f"to {width} x {height} pixels (width x height)"
     if letterbox:
@@ -299,6 +307,14 @@ def prepared(
             "range": [0, 1],
             "mean": list(mean),
             "std": list(std),
+            **deep_input(depth),
         },
         "threshold": None,
     }
+
+
+def deep_input(depth: int | None) -> JsonObject:
+    """What export.json says of images of more than 8 bits, in `input`; nothing of a run without a range for them."""
+    if depth is None:
+        return {}
+    return {"depth": depth, "more_than_8_bits": f"value / 2 ** {depth - 8}, rounded down, and 255 where that is more"}

@@ -7,16 +7,16 @@ read, evenly spread, so that the look takes seconds whatever the number of image
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from converters.formats.base import Settings
-from converters.sources import Member
+from converters.sources import Member, Source
 from finetune.engine.config import LearnerConfig
+from finetune.engine.remarks.depth import decide_depth, depth_notes
 from finetune.engine.remarks.effects import unused_settings
 from finetune.engine.remarks.objects import object_notes
 from finetune.engine.remarks.seen import SEEN, named
@@ -26,12 +26,11 @@ from toolkit.dataset.samples import COMBINED, GOOD
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.digests import file_digest
 from toolkit.files.parallel import ordered_map
-from toolkit.imaging.images import ImageHeader, depth_of, read_header, read_image
+from toolkit.imaging.images import ImageHeader, read_header, read_image
 
-__all__ = ["check_inputs"]
+__all__ = ["check_inputs", "left_out", "without_faults"]
 
 _BYTE = 8  # bits
-_MOST_DECODED = 24  # deep images, for the range that they use
 _LONG = 2.0  # times as long as wide, from where on a square is another shape
 _MOST_LISTED = 10  # files that are left out, each in a note of its own
 
@@ -55,8 +54,8 @@ def check_inputs(examples: ImageRecords, config: LearnerConfig) -> ImageRecords:
         config: its settings.
 
     Returns:
-        The same with hashes of the files, and with notes, which are told at once too; less those that are at fault,
-        where `on_problem` is "skip".
+        The same with hashes of the files, the range of deep images, and with notes, which are told at once too; less
+        those that are at fault, where `on_problem` is "skip".
 
     Raises:
         BadInputError: files are at fault; all of them.
@@ -67,20 +66,16 @@ def check_inputs(examples: ImageRecords, config: LearnerConfig) -> ImageRecords:
     if problems and config.on_problem == "fail":
         raise BadInputError(dict.fromkeys(problems))
     kept = replace(examples, examples=tuple(one for one in examples.examples if one.key not in faulty))
-    notes = [*_left_out(problems, len(faulty)), *_shape_notes(kept, looked, config), *_depth_notes(kept, looked)]
+    deep = _deep(kept, looked)
+    depth = decide_depth(deep, config)
+    notes = [*left_out(problems, len(faulty)), *_shape_notes(kept, looked, config)]
+    notes += [*depth_notes(deep, len(kept.examples), depth, config)]
     notes += [*object_notes(kept, config, {key: one.header for key, one in looked.items()})]
     notes += [*_class_notes(kept, config), *_twin_notes(kept, looked), *_setting_notes(kept, config)]
     for note in notes:
         tell("note", note)
     digests = {key: one.digest for key, one in looked.items() if one.digest}
-    return replace(kept, notes=(*kept.notes, *notes), digests=digests)
-
-
-def _evenly(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of some items, evenly spread over them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[index * len(items) // most] for index in range(most)]
+    return replace(kept, notes=(*kept.notes, *notes), digests=digests, depth=depth)
 
 
 def _look_at_all(examples: ImageRecords, config: LearnerConfig) -> dict[str, _Looked]:
@@ -92,11 +87,32 @@ def _look_at_all(examples: ImageRecords, config: LearnerConfig) -> dict[str, _Lo
         others = (sample for sample in examples.source.dataset if sample.kind != "unlabelled")
         every |= {sample.key: sample.image for sample in others if sample.key not in used}
         if config.on_problem == "skip":
-            wanted = {member.sample.key: member for member in examples.source.members if member.sample.key in used}
+            wanted = _members(examples.source, used)
     records = [ImageRecord(key, image, "", "", "train" if key in used else "") for key, image in every.items()]
     look = partial(_look, members=wanted, masked=config.learns == "instances")
     found = ordered_map(look, records, workers=os.cpu_count() or 1)
     return dict(zip(every, found, strict=True))
+
+
+def without_faults(examples: Sequence[ImageRecord], source: Source, *, masked: bool) -> list[ImageRecord]:
+    """Images less those that are at fault, they or their labels; which is told.
+
+    Args:
+        examples: the images.
+        source: of their labels.
+        masked: whether one without masks is at fault.
+    """
+    members = _members(source, {one.key for one in examples})
+    look = partial(_look, members=members, masked=masked)
+    looked = ordered_map(look, [replace(one, subset="test") for one in examples], workers=os.cpu_count() or 1)
+    faults = {one.key: found.problems for one, found in zip(examples, looked, strict=True) if found.problems}
+    for note in left_out([problem for found in faults.values() for problem in found], len(faults)):
+        tell("note", note)
+    return [one for one in examples if one.key not in faults]
+
+
+def _members(source: Source, keys: Container[str]) -> dict[str, Member]:
+    return {member.sample.key: member for member in source.members if member.sample.key in keys}
 
 
 def _look(one: ImageRecord, members: Mapping[str, Member], masked: bool) -> _Looked:
@@ -121,7 +137,8 @@ def _look(one: ImageRecord, members: Mapping[str, Member], masked: bool) -> _Loo
     return _Looked(header, digest, tuple(dict.fromkeys(problems)))
 
 
-def _left_out(problems: Sequence[Problem], images: int) -> Iterator[str]:
+def left_out(problems: Sequence[Problem], images: int) -> Iterator[str]:
+    """Notes on images that are left out, and why."""
     if problems:
         yield f"{images} image(s) at fault are left out"
     for one in problems[:_MOST_LISTED]:
@@ -151,28 +168,10 @@ def _shape_notes(examples: ImageRecords, looked: Mapping[str, _Looked], config: 
     )
 
 
-def _depth_notes(examples: ImageRecords, looked: Mapping[str, _Looked]) -> Iterator[str]:
-    """Of images of more bits than are used, and of what range of them is."""
+def _deep(examples: ImageRecords, looked: Mapping[str, _Looked]) -> list[ImageRecord]:
+    """The images of more bits than are used."""
     headers = [(one, looked[one.key].header) for one in examples.examples]
-    deep = [(one, header.bits) for one, header in headers if header is not None and header.bits > _BYTE]
-    if not deep:
-        return
-    ranges: Counter[int] = Counter()
-    decoded = _evenly(deep, _MOST_DECODED)
-    for one, _ in decoded:
-        with suppress(ToolkitError):
-            ranges[depth_of(one.image)] += 1
-    bits = max(bits for _, bits in deep)
-    told = f"{len(deep)} of {len(examples.examples)} images have {bits} bits a channel: 8 of them are used"
-    if len(ranges) == 1:
-        told += f", the highest of the {min(ranges)} that their values take"
-    elif ranges:
-        each = ", ".join(f"{number} of {bits} bits" for bits, number in sorted(ranges.items()))
-        told += (
-            f"; of {len(decoded)} looked at their values take {each}, and each image is scaled by its own, so that one "
-            "brightness is not the same in all: store them in one range"
-        )
-    yield told
+    return [one for one, header in headers if header is not None and header.bits > _BYTE]
 
 
 def _class_notes(examples: ImageRecords, config: LearnerConfig) -> Iterator[str]:

@@ -18,11 +18,15 @@ _NAMED = 3  # images in a note
 
 
 class SeenImage(typed.Row):
-    """A row: an image of the data of the training, its subset ("none" if it was left out), and the hash of its file."""
+    """A row: an image of the data of the training, its subset ("none" if it was left out), label, and hash of its file.
+
+    Runs of before do not say the label, and none does of an image that was left out.
+    """
 
     key: str
     subset: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    label: str = ""
 
 
 def read_seen(run: Run) -> Mapping[str, SeenImage] | None:

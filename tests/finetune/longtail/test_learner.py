@@ -265,7 +265,12 @@ def test_a_run_says_what_it_used(run: Run) -> None:
     assert told["groups"] == ["head"] + ["tail"] * 7
     assert told["imbalance_factor"] == 5.0
     assert told["best_chosen_on"] == "the val subset"
-    assert {path.name for path in run.plots.iterdir()} == {"confusion.png", "curves.png", "rates.png", "scores.png"}
+    drawn = (
+        ["confusion.png", "curves.png", "rates.png", "scores.png"]
+        if read_config(run, LongtailConfig).method == METHODS[-1]
+        else []
+    )
+    assert sorted(path.name for path in run.plots.iterdir()) == drawn
     with open(run.root / "classes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["train_images"] for row in rows] == ["15"] + ["3"] * 7

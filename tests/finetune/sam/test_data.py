@@ -188,7 +188,7 @@ class TestViews:
     def test_all_that_is_asked_is_of_the_view_that_is_shown(self, images: list[LabelledImage]) -> None:
         dataset = PromptedImages(images, Task(64, 2, jitter=0, views=8), {}, None)
         path, seen = images[2].path or Path(), set()
-        shown = {read_padded(path, 64, view)["image"].numpy().tobytes(): view for view in range(8)}
+        shown = {read_padded(path, 64, view=view)["image"].numpy().tobytes(): view for view in range(8)}
         assert len(shown) == 8
         for epoch in range(40):
             item = dataset[epoch, 2]

@@ -84,7 +84,7 @@ def test_views_have_entries_of_their_own_and_are_those_of_the_turned_picture(
     embed_images(images[:2], encoder, cache)
     digests, _ = embed_images(images[:2], encoder, cache, views={images[0]: 4})
     assert counter.seen == 2 + 3
-    item = read_padded(images[0], SIZE, 3)
+    item = read_padded(images[0], SIZE, view=3)
     assert torch.equal(item["image"][:, :48], read_padded(images[0], SIZE)["image"][:, :48].flip(1, 2))
     fresh = encoder.run(item["image"][None], item["size"][None])[0]
     assert torch.equal(cache.read(entry_name(digests[images[0]], 3)), fresh.half())

@@ -84,3 +84,13 @@ def test_the_data_stays_as_it_is_and_the_tree_is_whole(tree: Path, data: Path) -
     assert [tree.failures for tree in report.trees] == [()]
     camera(photos / "twelve.png", 4094)
     assert "twelve.png" in verify(tree.parent / "yolo-detect", against=data).trees[0].failures[0]
+
+
+def test_the_range_of_a_run_scales_all_its_photos(data: Path, tmp_path: Path) -> None:
+    config = settings(split={"strategy": "native"}, depth=12)
+    (tmp_path / "run").mkdir()
+    write_tree(open_detection_data(data, config), Run(tmp_path / "run", "yolo-world"), config, masks=False)
+    for name in ("twelve.png", "ten.tif", "eight.png"):
+        seen = read_image(tmp_path / "run/data/yolo-detect/images/train" / name)
+        assert np.array_equal(seen, read_image(data / "images" / name, 12)), name
+    assert read_image(tmp_path / "run/data/yolo-detect/images/train/ten.tif").max() == 1000 >> 4

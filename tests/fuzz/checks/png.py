@@ -38,9 +38,9 @@ class _Try(NamedTuple):
     def limit(self) -> int:
         """The least value that is marked, of values that are scaled to 0..255 where they have less than 8 bits.
 
-        A threshold within the range of such a file is meant in that range.
+        A threshold within the range of such a file is meant in that range; the colours of a palette have 8 bits.
         """
-        full = (1 << self.data[24]) - 1 if len(self.data) > 24 else 255
+        full = (1 << self.data[24]) - 1 if len(self.data) > 25 and self.data[25] != PALETTE else 255
         if self.threshold is None:
             return 1
         return self.threshold * (255 // full) if self.threshold <= full < 255 and full else self.threshold

@@ -31,6 +31,9 @@ CHANGES: dict[str, Callable[[Grey], Grey]] = {
     "darkened": lambda image: (image * 0.8).astype(np.uint8),
     "compressed": compressed,
     "cropped": lambda image: image[2:-2, 2:-2],
+    "turned": lambda image: np.ascontiguousarray(np.rot90(image)),
+    "mirrored": lambda image: np.ascontiguousarray(image[:, ::-1]),
+    "turned, brightened and cropped": lambda image: CHANGES["brightened"](np.rot90(image, 3)[2:-2, 2:-2]),
     "scaled": lambda image: cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8),
 }
 
@@ -91,10 +94,10 @@ def test_a_faulty_image_is_named_or_passed_over(product: list[Sample], tmp_path:
 
 
 def test_hashes_are_compared_in_blocks() -> None:
-    bits = np.random.default_rng(0).integers(0, 2**63, (2_000, 4), np.uint64)
-    bits[1777] = bits[33]
+    bits = np.random.default_rng(0).integers(0, 2**63, (700, 8, 4), np.uint64)
+    bits[577, 0] = bits[33, 5]
     looks = [neighbours._Look(row, np.zeros((1, 1), np.uint8)) for row in bits]
-    assert list(neighbours._candidates(looks)) == [(33, 1777)]
+    assert list(neighbours._candidates(looks)) == [(577, 33, 5)]
 
 
 def test_describe_lists_them_when_asked(product: list[Sample], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.commands import save
 from toolkit.errors import ToolkitError
-from toolkit.imaging.images import depth_of, read_header, read_image
+from toolkit.imaging.images import depth_of, read_header, read_image, values_beyond
 
 
 def ramp(largest: int) -> Any:
@@ -71,3 +71,19 @@ def test_a_damaged_file_of_16_bits_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data[:place] + struct.pack("B", data[place] ^ 1) + data[place + 1 :])
     with pytest.raises(ToolkitError, match="a checksum of this PNG does not match"):
         depth_of(path)
+
+
+class TestOneRangeForSeveral:
+    def test_it_scales_all_alike_and_what_is_beyond_is_white(self, tmp_path: Path) -> None:
+        pixels = ramp(8000)
+        found = read_image(save(tmp_path / "0.png", pixels), 12)
+        assert np.array_equal(found[:, :, 0], np.minimum(pixels >> 4, 255))
+
+    def test_8_bits_stay_as_they_are(self, tmp_path: Path) -> None:
+        path = save(tmp_path / "0.png", (ramp(65535) >> 8).astype(np.uint8))
+        assert np.array_equal(read_image(path, 12), read_image(path))
+        assert values_beyond(path, [8]) == {}
+
+    def test_the_share_that_a_range_does_not_hold_is_known(self, tmp_path: Path) -> None:
+        path = save(tmp_path / "0.png", np.repeat(np.array([255, 256, 1024, 4096], np.uint16), 64).reshape(16, 16))
+        assert values_beyond(path, [8, 10, 12]) == {8: 0.75, 10: 0.5, 12: 0.25}

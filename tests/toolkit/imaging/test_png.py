@@ -18,7 +18,7 @@ from PIL import Image
 
 from toolkit.errors import ToolkitError
 from toolkit.imaging.images import read_header, read_image
-from toolkit.imaging.masks import read_mask
+from toolkit.imaging.masks import read_class_ids, read_mask
 from toolkit.imaging.png import encode_rgb_png, is_rgb_png, read_grey_png, read_rgb_png
 
 Bytes = npt.NDArray[np.uint8]
@@ -227,6 +227,18 @@ def test_a_png_of_a_header_that_is_cut(tmp_path: Path, colour: int) -> None:
     path.write_bytes(sound[:8] + chunk + sound[33:])
     with pytest.raises(ToolkitError, match=r"mask\.png: not a readable image.*; replace the file"):
         read_mask(path)
+
+
+@pytest.mark.parametrize("read", [read_header, read_image, read_mask, read_class_ids])
+@pytest.mark.parametrize("first", [b"IEND", b"tEXt", b"IDAT"])
+def test_a_png_without_a_header(tmp_path: Path, read: Callable[[Path], object], first: bytes) -> None:
+    chunks = [first, b"IDAT", b"pHYs", b"IEND"] if first != b"IEND" else [first]  # longer than a header, or too short
+    path = tmp_path / "mask.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + b"".join(bytes(4) + one + struct.pack(">I", zlib.crc32(one)) for one in chunks)
+    )
+    with pytest.raises(ToolkitError, match=r"mask\.png: (not a readable image|damaged).*; replace the file"):
+        read(path)
 
 
 @pytest.mark.parametrize("length", [0, 13])

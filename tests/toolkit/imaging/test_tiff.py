@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -67,3 +68,24 @@ def test_a_tiff_packed_as_jpeg_is_lossy(tmp_path: Path) -> None:
         present_values(path, "values")
     assert np.array_equal(read_mask(path, threshold=128).pixels() > 0, MASK > 0)
     assert read_mask(tiff(tmp_path / "b.tif", compression="tiff_deflate")).crop.shape == (19, 24)
+
+
+class TestValues:
+    @pytest.mark.parametrize("kind", ["float32", "int32", "float64", "uint32", "int16", "int8"])
+    def test_those_that_no_photo_is_made_of_are_named(self, tmp_path: Path, kind: str, capfd: Any) -> None:
+        path = tmp_path / "a.tif"
+        assert cv2.imwrite(str(path), np.arange(64).reshape(8, 8).astype(kind))
+        with pytest.raises(ToolkitError, match=f"holds {kind}, and of photos uint8 and uint16 are read; scale its val"):
+            read_image(path)
+        assert capfd.readouterr() == ("", "")
+
+    def test_several_channels_are_looked_at(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.tif"
+        cv2.imwrite(str(path), np.ones((8, 8, 3), np.float32))
+        with pytest.raises(ToolkitError, match="holds float32"):
+            read_image(path)
+
+    @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.bool_])
+    def test_others_are_read(self, tmp_path: Path, kind: Any) -> None:
+        Image.fromarray(np.eye(8).astype(kind)).save(tmp_path / "a.tif")
+        assert read_image(tmp_path / "a.tif").shape == (8, 8, 3)

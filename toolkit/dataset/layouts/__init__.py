@@ -10,9 +10,9 @@ from typing import Any
 
 from toolkit.dataset.dataset import Dataset
 from toolkit.dataset.foreign import label_like, shown_labels
-from toolkit.dataset.layouts.builtins import built_in_names, every_description, find_description
+from toolkit.dataset.layouts.builtins import built_in_names, every_description, find_description, find_layout
 from toolkit.dataset.layouts.described import index_described, is_good
-from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values, read_description
+from toolkit.dataset.layouts.description import Description, checked, describe_pairs, parse_values
 from toolkit.dataset.layouts.files import FileList, hidden_notes, list_files, unread_notes, unread_pictures
 from toolkit.dataset.layouts.guessing import candidates, guess, signed
 from toolkit.dataset.layouts.guessing.pairs import holds_masks
@@ -237,6 +237,7 @@ def chosen_layout(
     if image and layout is not None:
         raise ToolkitError("--layout", "stands beside --image", "give one of them")
     if image:
+        _check_no_boxes(voc_boxes, "--image")
         told = describe_pairs(image, mask, values, good)
         return _dumped(told) | ({"missing_mask": without_label} if without_label else {})
     labels = {"without_label": without_label, "voc_boxes": voc_boxes}
@@ -246,12 +247,19 @@ def chosen_layout(
             raise ToolkitError(flag, "says nothing of labels, which --layout asks for", "leave one of the two out")
     if (layout is None or alone) and not values and not good and (any(labels.values()) or alone):
         return {"labels": {name: value for name, value in labels.items() if value} | alone}
+    _check_no_boxes(voc_boxes, "--values" if values else "--good" if good else "--layout")
     changes: dict[str, Any] = {"values": parse_values(values)} if values else {}
     changes |= {"good": [good] if isinstance(good, str) else list(good)} if good else {}
     changes |= {"missing_mask": without_label} if without_label else {}
     if layout is None or not changes:
         return changes or layout
     return {**_dumped(find_layout(layout)), **changes}
+
+
+def _check_no_boxes(voc_boxes: str | None, flag: str) -> None:
+    if voc_boxes:
+        problem = f"is of label trees with Pascal VOC boxes, and not of datasets with masks, as {flag}"
+        raise ToolkitError("--voc-boxes", problem, "leave one of the two out")
 
 
 def _told_of_labels(layout: LayoutLike) -> dict[str, Any]:
@@ -271,6 +279,8 @@ def load_dataset(
     mask: str | None = None,
     values: str | None = None,
     good: Sequence[str] | None = None,
+    without_label: str | None = None,
+    voc_boxes: str | None = None,
     follow_links: bool = False,
 ) -> Dataset:
     """Index a dataset: a dataset root, a single category folder, or a folder that holds either one level down.
@@ -284,6 +294,8 @@ def load_dataset(
         image, mask: patterns of the images and of their masks instead, such as "images/{name}.jpg".
         values: what the values in masks mean: "nonzero", ">=128", "alpha", "ids", or "1=scratch,2=dent".
         good: names of folders whose images have no defect.
+        without_label: what an image without a mask is: "good" or "unlabelled".
+        voc_boxes: of label trees, which `converters.read_labels` reads with it; a dataset of masks is refused with it.
         follow_links: read what links in it lead to outside of it.
 
     Raises:
@@ -291,7 +303,7 @@ def load_dataset(
             the description is faulty.
     """
     root = Path(root)
-    layout = chosen_layout(layout, image, mask, values, good)
+    layout = chosen_layout(layout, image, mask, values, good, without_label, voc_boxes)
     with following_links(follow_links):
         check_links(root)
         return _loaded(root, layout)
@@ -324,6 +336,10 @@ def _of_masks(root: Path, told: Mapping[str, Any]) -> Mapping[str, Any]:
         name = alone if isinstance(alone, str) else _LABELS
         raise ToolkitError(root, "is no label tree of a known format", f"leave --layout {name} out")
     if told["labels"].get("voc_boxes"):
+        files = list_files(root)
+        labels = shown_labels(files.root, label_like(files.images, files.others))
+        if "Pascal VOC" in labels:
+            raise ToolkitError(root, f"holds {labels}: it is no dataset", "open it with converters.read_labels")
         raise ToolkitError(root, "holds no Pascal VOC boxes, of which --voc-boxes speaks", "leave it out")
     return {"missing_mask": told["labels"]["without_label"]}
 
@@ -336,10 +352,10 @@ def _changed(root: Path, changes: Mapping[str, Any]) -> Dataset:
     """
     found = index_root(root)
     if found.layout not in built_in_names():
-        remedy = "leave --values, --good and --without-label out, or describe the folder with --layout FILE.yaml"
+        remedy = "leave --values, --good, --without-label out, or describe the folder with --layout FILE.yaml"
         raise ToolkitError(found.root, f"the layout {found.layout} says itself what values mean", remedy)
     base = find_description(found.layout).model_dump(by_alias=True, exclude_defaults=True)
-    return _as_told(found.root, checked({**base, **changes}, "--values, --good and --without-label"))
+    return _as_told(found.root, checked({**base, **changes}, "--values, --good, --without-label"))
 
 
 def _as_told(root: Path, description: Description) -> Dataset:
@@ -378,18 +394,3 @@ def _check_masks(root: Path, description: Description, found: Resolution) -> Non
         what = f"no file is a mask of the layout: that of {one.path} would be {wanted}"
         remedy = "correct the pattern of the masks, or leave it out where there are none"
         raise ToolkitError(root, what, remedy)
-
-
-def find_layout(layout: str | Path | Mapping[str, Any]) -> Description:
-    """A description by the name of a built-in one, from a YAML file, or from a mapping.
-
-    Raises:
-        ToolkitError: it is none of them, or is faulty.
-    """
-    if isinstance(layout, Mapping):
-        return checked(layout, "the layout")
-    if str(layout) in built_in_names():
-        return find_description(str(layout))
-    if not Path(layout).is_file():
-        return find_description(str(layout))
-    return read_description(layout)

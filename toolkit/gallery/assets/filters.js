@@ -9,7 +9,8 @@ const filters = (() => {
     ["decision", "Decision", "decisions"],
   ];
   const RANGES = [["instances", "Instances"], ["area", "Labelled area, pixels"]];
-  const FLAGS = [["problem", "With a problem"], ["inexact", "Differs from the source"]];
+  const SUSPICIOUS = 0.5; // from here on more speaks against a label than for it
+  const FLAGS = [["suspect", "Suspicious label"], ["problem", "With a problem"], ["inexact", "Differs from the source"]];
   const options = []; // one for each checkbox: facet, name, input and the element that shows its count
   const inputs = {};
 
@@ -35,6 +36,7 @@ const filters = (() => {
       const [low, high] = values[name];
       if (low !== null || high !== null) found[name] = (i) => columns[name][i] >= (low ?? -Infinity) && columns[name][i] <= (high ?? Infinity);
     }
+    if (values.suspect) found.suspect = (i) => columns.suspect[i] >= SUSPICIOUS;
     if (values.problem) found.problem = (i) => problems.has(i);
     if (values.inexact) found.inexact = (i) => columns.iou[i] !== null && columns.iou[i] < 1;
     return found;
@@ -63,10 +65,10 @@ const filters = (() => {
   }
 
   function sorted(positions, sort) {
-    const column = { area: "area", iou: "iou", doubt: "doubt" }[sort.replace("-", "")];
+    const column = { area: "area", iou: "iou", doubt: "doubt", suspect: "suspect" }[sort.replace("-", "")];
     if (!column) return positions; // the index is sorted by key
     const values = defectkit.data.columns[column];
-    const sign = sort.startsWith("-") || column === "doubt" ? -1 : 1; // what is doubtful comes first
+    const sign = sort.startsWith("-") || column === "doubt" || column === "suspect" ? -1 : 1; // what is doubtful comes first
     return positions.sort((a, b) => {
       if (values[a] === null || values[b] === null) return (values[a] === null) - (values[b] === null) || a - b;
       return sign * (values[a] - values[b]) || a - b;
@@ -118,7 +120,7 @@ const filters = (() => {
 
   function flags() {
     const { columns, problems } = defectkit.data;
-    const amounts = { problem: problems.size, inexact: columns.iou.filter((iou) => iou !== null && iou < 1).length };
+    const amounts = { suspect: columns.suspect.filter((score) => score >= SUSPICIOUS).length, problem: problems.size, inexact: columns.iou.filter((iou) => iou !== null && iou < 1).length };
     const there = FLAGS.filter(([name]) => amounts[name]);
     if (!there.length) return null;
     return fieldset("Check", ...there.map(([name, title]) => {

@@ -52,9 +52,10 @@ const grid = (() => {
     const iou = column.iou[position];
     const problem = problems.get(position);
     const doubt = column.doubt[position];
-    tile.badge.hidden = !problem && (iou === null || iou === 1) && doubt === null;
+    const suspect = column.suspect[position] >= 0.5 ? column.suspect[position] : null; // more speaks against it than for it
+    tile.badge.hidden = !problem && (iou === null || iou === 1) && doubt === null && suspect === null;
     tile.badge.className = problem ? "badge problem" : "badge";
-    const said = doubt !== null ? `doubt ${doubt.toFixed(2)}` : iou === null ? "" : `IoU ${shownIoU(iou)}`;
+    const said = suspect !== null ? `suspect ${suspect.toFixed(2)}` : doubt !== null ? `doubt ${doubt.toFixed(2)}` : iou === null ? "" : `IoU ${shownIoU(iou)}`;
     tile.badge.textContent = problem ? "Problem" : said;
     if (problem) tile.classes.replaceChildren(make("span", { className: "problem-text" }, problem[0]));
     const verdict = column.decision[position] ? decisions.stateOf(position) : "";
@@ -64,6 +65,7 @@ const grid = (() => {
     const told = [counted(column.instances[position], "instance")];
     if (column.area[position]) told.push(counted(column.area[position], "pixel"));
     if (iou !== null) told.push(`fidelity ${shownIoU(iou)}`);
+    if (suspect !== null) told.push(`suspect ${suspect.toFixed(2)}`);
     if (doubt !== null) told.push(`doubt ${doubt.toFixed(2)}`);
     if (names.length > 2) told.push(names.slice(2).map((number) => classes[number]).join(", "));
     if (verdict) told.push(verdict);

@@ -3,7 +3,7 @@
 
 (() => {
   const byId = (id) => document.getElementById(id);
-  const SEEN = ["search", "sort", "class", "subset", "product", "decision", "area", "instances", "problem", "inexact"];
+  const SEEN = ["search", "sort", "class", "subset", "product", "decision", "area", "instances", "suspect", "problem", "inexact"];
   const data = defectkit.data;
   const help = byId("help");
   const toggles = [];

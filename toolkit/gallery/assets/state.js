@@ -17,7 +17,7 @@ const state = (() => {
   const RANGES = ["area", "instances"];
   const TEXTS = ["search", "sort", "layers", "open", "at"];
   const NUMBERS = ["zoom", "x", "y"];
-  const FLAGS = ["problem", "inexact"];
+  const FLAGS = ["suspect", "problem", "inexact"];
   const listeners = [];
   let values = {};
   let written = "";
@@ -35,10 +35,15 @@ const state = (() => {
     return found ? found[1] : "no such layer";
   }
 
+  function firstSort() {
+    if (defectkit.data.suspicious) return "suspect";
+    return defectkit.data.doubtful ? "doubt" : "key";
+  }
+
   function defaults() {
     return {
-      search: "", sort: defectkit.data.doubtful ? "doubt" : "key", layers: firstLayers(), open: "", at: "", zoom: null, x: null, y: null,
-      class: [], subset: [], product: [], decision: [], area: [null, null], instances: [null, null], problem: false, inexact: false,
+      search: "", sort: firstSort(), layers: firstLayers(), open: "", at: "", zoom: null, x: null, y: null,
+      class: [], subset: [], product: [], decision: [], area: [null, null], instances: [null, null], suspect: false, problem: false, inexact: false,
     };
   }
 
@@ -125,8 +130,8 @@ const state = (() => {
       return format(values) !== format(usual);
     },
     clear() {
-      const { search, area, instances, problem, inexact } = defaults();
-      this.set({ search, area, instances, problem, inexact, class: [], subset: [], product: [], decision: [] });
+      const { search, area, instances, suspect, problem, inexact } = defaults();
+      this.set({ search, area, instances, suspect, problem, inexact, class: [], subset: [], product: [], decision: [] });
     },
     listen: (listener) => listeners.push(listener),
     start() {

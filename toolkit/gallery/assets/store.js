@@ -7,6 +7,7 @@ const defectkit = {
     const columns = data.columns;
     data.count = columns.key.length;
     data.doubtful = columns.doubt.some((doubt) => doubt !== null);
+    data.suspicious = columns.suspect.some((score) => score !== null);
     data.problems = new Map(data.problems);
     data.classNumbers = new Map(data.classes.map((name, number) => [name, number]));
     data.positions = new Map(columns.key.map((key, position) => [key, position]));

@@ -65,6 +65,14 @@ const viewer = (() => {
     return [make("h3", {}, "Instances"), make("ul", { className: "instances", role: "list" }, ...rows), ...(more > 0 ? [make("p", { className: "muted" }, `and ${more} more`)] : [])];
   }
 
+  /** What speaks against the label of the image. */
+  function suspicion(score) {
+    if (score === null) return [];
+    const { suggested, label, why } = detail?.suspect || {};
+    const other = suggested && suggested !== label ? [fact("Suggested", ...chips([defectkit.data.classNumbers.get(suggested)].filter((n) => n !== undefined)), ...(defectkit.data.classNumbers.has(suggested) ? [] : [suggested]))] : [];
+    return [fact("Suspect", why ? `${score.toFixed(2)}: ${why}` : score.toFixed(2)), ...other];
+  }
+
   function describe() {
     const { columns, subsets, products, problems } = defectkit.data;
     const [width, height] = columns.size[position];
@@ -78,6 +86,7 @@ const viewer = (() => {
       fact("Size", width ? `${width} × ${height} pixels${columns.image[position] ? "" : ", no image"}` : "unknown"),
       fact("Labelled", labelled()),
       ...(columns.doubt[position] === null ? [] : [fact("Doubt", columns.doubt[position].toFixed(2))]),
+      ...suspicion(columns.suspect[position]),
       ...(iou === null ? [] : [fact("Fidelity", `${of}${iou === 1 ? "exact (IoU 1)" : `IoU ${shownIoU(iou)}`}`)]),
       ...(defectkit.data.compared ? [fact("Compared", defectkit.data.compared)] : []),
       ...differences(),

@@ -71,15 +71,16 @@ class TestDepth:
     def test_what_is_used_of_sixteen_bits_is_said(self, tmp_path: Path) -> None:
         (note,) = notes(product(tmp_path, largest=4095))
         told = (
-            "12 of 12 images have 16 bits a channel: 8 of them are used, the highest of the 12 that their values take"
+            "12 of 12 images have more than 8 bits a channel: 8 of them are used, the highest of 12 in all images "
+            "alike, the range of the train images"
         )
         assert note == told
 
-    def test_images_that_use_different_ranges_are_said(self, tmp_path: Path) -> None:
+    def test_images_that_are_scaled_each_by_its_own_range_are_said(self, tmp_path: Path) -> None:
         data = product(tmp_path, largest=4095)
         save(data / "part/train/good/0.png", image(0, largest=1000))
-        (note,) = notes(data)
-        assert "values take 1 of 10 bits, 11 of 12 bits, and each image is scaled by its own" in note
+        (note,) = notes(data, ClassifierConfig(image_size=32, depth="each"))
+        assert "its own values take (of 12 looked at 1 take 10 bits, 11 take 12 bits), so that one" in note
 
 
 class TestShape:
