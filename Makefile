@@ -93,6 +93,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.sam
+	$(BIN)/python -m benchmarks.yolo
 	$(BIN)/python -m benchmarks.yolo_world
 	$(if $(MVTEC_ROOT),$(BIN)/python -m benchmarks.vae "$(MVTEC_ROOT)/screw")
 

@@ -63,13 +63,13 @@ def main() -> None:
     print(environment("torch", "timm", "numpy"), flush=True)
     print(f"| product | learner | {' | '.join((*FIGURES, *COSTS))} |", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for product in told.data:
+        for place, product in enumerate(told.data):  # several may have one name
             for asked in told.learners.split(","):
                 learner, *settings = asked.split(":")
                 rows = []
                 for seed in range(told.seeds):
                     own = [f"seed={seed}", *settings, *told.set]
-                    out = f"{scratch}/{product.name}-{asked.replace('/', '-')}-{seed}"
+                    out = f"{scratch}/{place}-{product.name}-{asked.replace('/', '-')}-{seed}"
                     rows.append(in_own_process(str(product), learner, own, out))
                     print(line(f"{product.name}, seed {seed}", asked, rows[-1]), flush=True)
                 middle = {name: statistics.median(row[name] for row in rows) for name in (*FIGURES, *COSTS)}

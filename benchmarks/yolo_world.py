@@ -22,13 +22,13 @@ from unittest.mock import patch
 import torch
 
 from benchmarks.timing import environment
+from finetune.detection.data import open_detection_data, write_tree
 from finetune.engine.config import parse_config
 from finetune.engine.runs import Run, read_metrics, start_run
 from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.data import open_detection_data, write_tree
 from finetune.yolo_world.learner import text_features, train
-from finetune.yolo_world.prompts import TextEmbeddings
-from finetune.yolo_world.runtime import find_model
+from finetune.yolo_world.models import find_model
+from finetune.yolo_world.prompts import TextEmbeddings, phrases_of_data
 from toolkit import load_dataset, write_product
 
 
@@ -105,12 +105,15 @@ class Beside:
 
 def beside_stock(data: Path, config: YoloWorldConfig, folder: Path, rounds: int) -> Beside:
     """Train with both in turn, with the same data, seed and text features; a first round warms up."""
-    from finetune.yolo_world.trainer import make_trainer, trainer_settings
+    from finetune.detection.trainer import make_trainer, trainer_settings
+    from finetune.yolo_world.trainer import prompted_trainer
 
     found, source = open_detection_data(data, config), find_model(config.model, "default")
-    table: TextEmbeddings = text_features(found, config, source)[0]
+    phrases = phrases_of_data(found, config)
+    table: TextEmbeddings = text_features(phrases, config, source)[0]
     run: Run = start_run(folder / "run", "yolo-world", config, subsets=found.examples.subsets, data=data)
-    tree = write_tree(found, run, config, masks=False)
+    tree = write_tree(found, run, config, masks=False, names=list(phrases.values()))
+    base, known = prompted_trainer(source, table)
 
     from ultralytics.models.yolo.world.train import WorldTrainer
     from ultralytics.nn.tasks import WorldModel
@@ -122,7 +125,7 @@ def beside_stock(data: Path, config: YoloWorldConfig, folder: Path, rounds: int)
     ratios, apart, medians = [], 0.0, []
     for number in range(rounds + 1):
         ours, stock = Timed(), Timed()
-        ours.run(make_trainer(run, config, source, table, tree))
+        ours.run(make_trainer(base, run, config, source, tree, known))
         with patch.object(WorldModel, "get_text_pe", given):
             stock.run(WorldTrainer(overrides=dict(told)))
         apart = max(apart, float((torch.tensor(ours.losses) - torch.tensor(stock.losses)).abs().max()))

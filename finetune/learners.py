@@ -18,6 +18,7 @@ LEARNERS = {
     "patchcore": ("finetune.patchcore", "PatchcoreConfig"),
     "sam": ("finetune.sam", "SamConfig"),
     "vae": ("finetune.vae", "VaeConfig"),
+    "yolo": ("finetune.yolo", "YoloConfig"),
     "yolo-world": ("finetune.yolo_world", "YoloWorldConfig"),
 }
 """Name -> its folder, and the class of its settings. FOLDER.config has that class, FOLDER.learner the `LEARNER`."""

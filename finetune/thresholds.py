@@ -123,7 +123,7 @@ def _scoring(run: Run, flag: str) -> Scoring:
     found = find_learner(run.learner).scoring
     if found is None:
         problem = f"{run.root} is a run of {run.learner}, whose images have no score"
-        raise ToolkitError(flag, problem, "use it with a run of an anomaly detector, a classifier or yolo-world")
+        raise ToolkitError(flag, problem, "use it with a run of an anomaly detector, a classifier, yolo or yolo-world")
     return found
 
 

@@ -35,7 +35,7 @@ def train(
     """Train a learner, evaluate it on the test images, and leave a run directory.
 
     Args:
-        learner: "classifier", "longtail", "vae", "patchcore", "yolo-world" or "sam".
+        learner: "classifier", "longtail", "vae", "patchcore", "yolo", "yolo-world" or "sam".
         data: a dataset root, a category folder, or a label tree.
         out: run directory; by default runs/LEARNER-N, N the first that is free.
         config: settings: a YAML file, a mapping, or the learner's own config; those left out have defaults.

@@ -23,7 +23,7 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
     os.environ["TMPDIR"] = str(MEMORY)
     tempfile.tempdir = None
 
-LONGEST = ("finetune/yolo_world", "finetune/sam", "finetune/", "tests/test_", "tests/browser", "")
+LONGEST = ("finetune/yolo_world", "finetune/yolo", "finetune/sam", "finetune/", "tests/test_", "tests/browser", "")
 
 
 @pytest.fixture(scope="session")

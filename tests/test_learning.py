@@ -260,7 +260,7 @@ main()
         (["autolabel", "nowhere", "--detector", "RUN", "--out", "OUT"], "nowhere: no such file; check the path"),
         (
             ["autolabel", "DATA", "--detector", "RUN", "--out", "OUT"],
-            "RUN: is a run of classifier, which finds no places; name one of yolo-world, patchcore or vae",
+            "RUN: is a run of classifier, which finds no places; name one of yolo, yolo-world, patchcore or vae",
         ),
     ],
 )

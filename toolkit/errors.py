@@ -10,6 +10,8 @@ from toolkit.flags import in_python
 
 __all__ = ["BadInputError", "Problem", "ToolkitError"]
 
+_MOST, _END = 1_000, 300  # letters of what is wrong, and of its end where the middle is left out
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -22,9 +24,16 @@ class Problem:
     def __post_init__(self) -> None:
         # File names are bytes on POSIX, and need not be text: such a name is shown with escapes.
         object.__setattr__(self, "file", self.file.encode(errors="backslashreplace").decode())
+        for part in ("problem", "remedy"):  # which may quote a name as long as a damaged file has it
+            object.__setattr__(self, part, _cut(getattr(self, part)))
 
     def __str__(self) -> str:
         return "; ".join(part for part in (f"{self.file}: {self.problem}", self.remedy) if part)
+
+
+def _cut(text: str) -> str:
+    """A text without its middle where nobody would read it to its end."""
+    return text if len(text) <= _MOST else f"{text[: _MOST - _END]} ... {text[-_END:]}"
 
 
 class ToolkitError(Exception):

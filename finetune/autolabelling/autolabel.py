@@ -118,7 +118,7 @@ def autolabel(
     """Label images by models.
 
     Args:
-        detector: run of yolo-world, patchcore or vae; it says where.
+        detector: run of yolo, yolo-world, patchcore or vae; it says where.
         images: image files, folders of them, or a dataset root; one or several.
         out: folder to make.
         segmenter: run of sam, or what cuts objects out of their boxes; None takes the masks of the detector, where it

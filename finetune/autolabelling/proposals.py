@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finetune.detectors import DETECTORS, open_detector
 from finetune.engine.runs import Run
 from finetune.metrics.detection import Detections
 from toolkit.errors import ToolkitError
@@ -63,9 +64,9 @@ def open_proposer(run: Run, words: Sequence[str] | None, confidence: float | Non
     """Make a proposer of a run.
 
     Args:
-        run: of yolo-world, or of an anomaly detector: patchcore or vae.
+        run: of yolo or yolo-world, or of an anomaly detector: patchcore or vae.
         words: for yolo-world, what to look for in place of its classes; for the others, one name for what they find.
-        confidence: None for .25 with yolo-world; else .5, which is the threshold that was learnt.
+        confidence: None for .25 with yolo and yolo-world; else .5, which is the threshold that was learnt.
 
     Raises:
         ToolkitError: the run is of another learner or damaged, or words or confidence do not go with it.
@@ -76,17 +77,20 @@ def open_proposer(run: Run, words: Sequence[str] | None, confidence: float | Non
         raise ToolkitError("--words", "names nothing, or a word twice", "write them as --words 'scratch,dent'")
     if run.learner in ("patchcore", "vae"):
         return _anomaly_proposer(run, words, confidence or 0.5)
-    if run.learner == "yolo-world":
-        return _word_proposer(run, words, confidence or 0.25)
+    if run.learner in DETECTORS:
+        return _detector_proposer(run, words, confidence or 0.25)
     raise ToolkitError(
-        run.root, f"is a run of {run.learner}, which finds no places", "name one of yolo-world, patchcore or vae"
+        run.root,
+        f"is a run of {run.learner}, which finds no places",
+        f"name one of {', '.join(DETECTORS)}, patchcore or vae",
     )
 
 
-def _word_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
-    from finetune.yolo_world.learner import load_detector
-
-    detector = load_detector(run)
+def _detector_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:
+    detector = open_detector(run)
+    if words is not None and run.learner != "yolo-world":
+        problem = f"{run.root} is a run of {run.learner}, which knows its own classes alone"
+        raise ToolkitError("--words", problem, "leave it out, or use a run of yolo-world")
 
     def look(images: Sequence[Path], limit: float) -> Iterator[Proposal]:
         for one in detector.detect(images, words=words, confidence=_FLOOR * limit):

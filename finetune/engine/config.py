@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from finetune.engine.distributed import Workers, auto_workers
+from finetune.engine.remarks.memory import halved
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
 
@@ -25,10 +26,10 @@ __all__ = [
     "Flips",
     "LearnerConfig",
     "Normalization",
+    "SettingError",
     "TrainedConfig",
     "as_begun",
     "dump_config",
-    "halved",
     "in_todays_words",
     "load_config",
     "nearest",
@@ -39,11 +40,20 @@ __all__ = [
 
 _COMMAND_LINE = "--set"
 _LEAST_BITS, _MOST_BITS = 8, 16
+_OWN_FAULT = "own_fault"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 
 Depth = int | Literal["auto", "each"]
 """By what images of more than 8 bits are scaled: bits of a range, "auto" where it is yet to be decided, or "each"."""
+
+
+class SettingError(PydanticCustomError):
+    """A fault that a validator finds in a group of settings, with its own way out."""
+
+    def __new__(cls, problem: str, remedy: str, name: str) -> SettingError:
+        """Say what is wrong with the setting `name` of the group, and what to do."""
+        return super().__new__(cls, _OWN_FAULT, "{problem}", {"problem": problem, "remedy": remedy, "name": name})
 
 
 class LearnerConfig(BaseModel):
@@ -134,11 +144,6 @@ class LearnerConfig(BaseModel):
         return [*([f"batch_size: {self.batch_size // 2}"] if self.batch_size > 1 else []), "device: cpu"]
 
 
-def halved(config: LearnerConfig, *names: str, least: int = 1) -> list[str]:
-    """Words that halve each of these settings, as `--set` takes them, where it can be so small."""
-    return [f"--set {name}={getattr(config, name) // 2}" for name in names if getattr(config, name) // 2 >= least]
-
-
 class TrainedConfig(LearnerConfig):
     """What the learners that share the Lightning trainer can be told besides."""
 
@@ -154,9 +159,8 @@ class TrainedConfig(LearnerConfig):
     deterministic: bool = Field(
         default=True,
         description=(
-            "whether a run repeats to the bit on a GPU, as far as its operations can. The price is speed: false lets "
-            "the GPU choose its kernels by trial and add up in any order, and two runs of the same settings then "
-            "differ. A CPU repeats either way."
+            "whether a run repeats to the bit on a GPU. The price is speed: false lets the GPU choose its kernels by trial "
+            "and add up in any order, and two runs then differ. A CPU repeats either way."
         ),
     )
     devices: int = Field(
@@ -361,6 +365,9 @@ def _problem(kind: type[LearnerConfig], fault: ErrorDetails, sources: Mapping[st
         model = _model_at(kind, path[:-1])
         known = list(model.model_fields) if model is not None else []
         return Problem(place, f"unknown key {name!r}", nearest(path[-1], known) if known else "leave it out")
+    if fault["type"] == _OWN_FAULT:
+        told = fault["ctx"]
+        return Problem(place, f"{name}.{told['name']}: {told['problem']}", str(told["remedy"]))
     message = str(fault["msg"]).removeprefix("Value error, ")
     told = fault.get("input")
     shown = f" (it is {reprlib.repr(told)})" if not isinstance(told, dict) else ""

@@ -188,19 +188,17 @@ def split_of(config: LearnerConfig) -> SplitConfig | None:
 
 def _changes(configs: Mapping[str, LearnerConfig], learners: Mapping[str, str]) -> dict[str, dict[str, object]]:
     """For each attempt the settings, of those that all have, that are not the same in all, and the learner likewise."""
-    flat = {
-        name: {"learner": learners[name], **dict(flat_settings(config.model_dump(mode="json")))}
-        for name, config in configs.items()
-    }
+    flat = {name: {"learner": learners[name], **dict(flat_settings(config))} for name, config in configs.items()}
     shared = [key for key in next(iter(flat.values())) if all(key in settings for settings in flat.values())]
     differing = [key for key in shared if len({repr(settings[key]) for settings in flat.values()}) > 1]
     return {name: {key: settings[key] for key in differing} for name, settings in flat.items()}
 
 
-def flat_settings(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """("group.key", value) of every setting."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from flat_settings(value, f"{prefix}{name}.")
+def flat_settings(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """("group.key", value) of every setting; one that is a mapping with keys of its own is a value as a whole."""
+    for name, value in config.model_dump(mode="json").items():
+        group = getattr(config, name)
+        if isinstance(group, BaseModel):
+            yield from flat_settings(group, f"{prefix}{name}.")
         else:
             yield prefix + name, value

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from finetune.anomaly.outcomes import IMAGE_AUROC
 from finetune.classification.outcomes import read_correct
+from finetune.detection.outcomes import MAP50
 from finetune.engine.learner import Evidence
 from finetune.engine.runs import Number, Run, open_run, read_config, read_metrics
 from finetune.experiments.attempts_file import flat_settings
@@ -19,7 +20,6 @@ from finetune.experiments.resampling import Paired, pair
 from finetune.learners import find_config
 from finetune.metrics.significance import mcnemar_exact
 from finetune.sam.metrics import IOU_BOX
-from finetune.yolo_world.outcomes import MAP50
 from toolkit.errors import ToolkitError
 from toolkit.plotting.figures import BLUE, FAINT, as_png, fitted, new_figure, own_style
 
@@ -191,7 +191,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _settings(run: Run) -> dict[str, object]:
-    return dict(flat_settings(read_config(run, find_config(run.learner)).model_dump(mode="json")))
+    return dict(flat_settings(read_config(run, find_config(run.learner))))
 
 
 def _differing(settings: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:

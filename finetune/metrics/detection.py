@@ -24,6 +24,7 @@ __all__ = [
     "average_precision",
     "coco_results",
     "coco_truth",
+    "run_lengths",
 ]
 
 Kind = Literal["bbox", "segm"]
@@ -81,11 +82,13 @@ class AveragePrecision:
         map50_95: mean over classes, and over IoU .50 to .95 in steps of .05.
         map50: mean over classes, at IoU .50.
         per_class: class name -> (AP over .50 to .95, AP at .50).
+        per_size: the same of objects of COCO's sizes, by their pixels, of those that occur: below 32 x 32, 96 x 96.
     """
 
     map50_95: float
     map50: float
     per_class: dict[str, tuple[float, float]] = field(default_factory=dict)
+    per_size: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> JsonObject:
@@ -117,7 +120,7 @@ def coco_truth(images: Iterable[LabelledImage], classes: Sequence[str]) -> JsonO
                     "iscrowd": 0,
                     "area": instance.area,
                     "bbox": _xywh(instance.bbox),
-                    "segmentation": _run_lengths(instance, image.width, image.height),
+                    "segmentation": run_lengths(instance, image.width, image.height),
                 }
             )
     return {"images": rows, "annotations": annotations, "categories": coco_categories(classes)}
@@ -149,7 +152,7 @@ def coco_results(detections: Iterable[Detections], truth: Mapping[str, Any]) -> 
                 "score": float(found.scores[place]),
             }
             if found.masks is not None:
-                result["segmentation"] = _run_lengths(found.masks[place], found.width, found.height)
+                result["segmentation"] = run_lengths(found.masks[place], found.width, found.height)
             results.append(result)
     return results
 
@@ -179,9 +182,15 @@ def average_precision(
     evaluation.evaluate()
     evaluation.accumulate()
     # Axes: IoU threshold, recall, class, range of area, most detections. -1 stands where there is nothing to find.
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    every = evaluation.eval["precision"][:, :, :, :, -1]
+    precision = every[:, :, :, 0]
     shown = {name: (_mean(precision[:, :, place]), _mean(precision[:1, :, place])) for place, name in enumerate(names)}
-    return AveragePrecision(_mean(precision), _mean(precision[:1]), shown)
+    sized = {
+        name: (_mean(every[:, :, :, place]), _mean(every[:1, :, :, place]))
+        for place, name in enumerate(evaluation.params.areaRngLbl)
+        if place and (every[:, :, :, place] > -1).any()
+    }
+    return AveragePrecision(_mean(precision), _mean(precision[:1]), shown, sized)
 
 
 def _mean(precision: npt.NDArray[np.float64]) -> float:
@@ -194,6 +203,7 @@ def _xywh(box: Sequence[float]) -> list[float]:
     return [x0, y0, x1 - x0, y1 - y0]
 
 
-def _run_lengths(instance: Instance, width: int, height: int) -> JsonObject:
+def run_lengths(instance: Instance, width: int, height: int) -> JsonObject:
+    """The pixels of an instance as COCO's run lengths in an image of this size."""
     counts = uncompressed_rle(instance.region, instance.window[:2], height, width)
     return {"size": [height, width], "counts": compress_rle(counts, height, width)}

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from finetune.anomaly.config import AnomalyConfig, Augment
 from finetune.backbones.names import check_backbone
 from finetune.backbones.normalization import normalization
-from finetune.engine.config import Normalization, halved
+from finetune.engine.config import Normalization
+from finetune.engine.remarks.memory import halved
 
 __all__ = ["PatchcoreConfig"]
 

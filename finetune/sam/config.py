@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from finetune.engine.config import TrainedConfig, halved
+from finetune.engine.config import TrainedConfig
+from finetune.engine.remarks.memory import halved
 from finetune.engine.splits import SplitConfig
 
 __all__ = ["SamConfig"]

@@ -111,14 +111,14 @@ def detector_ap(
     Args:
         tuned, untuned: the model after training and before.
         images: labelled ones, with those that show nothing.
-        detector: a run of yolo-world.
+        detector: a run of yolo or yolo-world.
 
     Raises:
         ToolkitError: there is no such run, or it knows other classes.
     """
-    from finetune.yolo_world.learner import load_detector
+    from finetune.detectors import open_detector
 
-    found = load_detector(open_run(detector)).detect([_file(image) for image in images], confidence=0.001)
+    found = open_detector(open_run(detector)).detect([_file(image) for image in images], confidence=0.001)
     boxes = [replace(one, key=image.key) for one, image in zip(found, images, strict=True)]
     labels = {instance.label for image in images for instance in image.instances} | {
         label for one in boxes for label in one.labels

@@ -14,6 +14,7 @@ from segment_anything.modeling import Sam
 from torch.utils.data import DataLoader
 
 from converters.sources import SourceLike
+from finetune.detectors import check_detector
 from finetune.engine.checkpoints import fetch_file, read_checkpoint
 from finetune.engine.datasets import EpochSampler
 from finetune.engine.devices import device_name, pick_device, reading_processes, seed_all
@@ -57,7 +58,7 @@ from toolkit.geometry.labels import LabelledImage
 
 __all__ = ["LEARNER", "SamConfig", "Segmenter", "evaluate", "load_segmenter", "mask_ap", "predict", "train"]
 
-NAME, _DETECTOR = "sam", "yolo-world"
+NAME = "sam"
 _PATIENCE = 600.0  # seconds
 
 
@@ -77,7 +78,7 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     """
     device = pick_device(config.device)
     if config.detector:
-        open_run(config.detector, _DETECTOR)  # which refuses another learner's
+        check_detector(open_run(config.detector))
     examples = check_inputs(open_as_told(data, config), config)
     config = with_depth(config, examples)
     chosen = choose_images(examples, data, config)

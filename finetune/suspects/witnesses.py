@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 
 from converters.formats.base import Settings
 from converters.sources import Member
+from finetune.detectors import DETECTORS
 from finetune.engine.facts import ClassFacts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import IMAGES, Run
@@ -29,7 +30,7 @@ __all__ = ["Testimony", "hear"]
 
 # Learners by what their runs say.
 _CLASSIFIERS, _DETECTORS = ("classifier", "longtail"), ("patchcore", "vae")
-_SEGMENTERS, _FINDERS = ("sam",), ("yolo-world",)
+_SEGMENTERS, _FINDERS = ("sam",), DETECTORS
 
 _REMEDY = "train again"
 _TINY = 0.02  # of the longer side: a mask that would have to move by less is not said to lie wrong

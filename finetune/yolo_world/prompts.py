@@ -18,15 +18,26 @@ from typing import Any
 import numpy as np
 import torch
 
+from finetune.detection.data import DetectionData
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.config import nearest
 from finetune.engine.runs import file_sha256
-from toolkit.dataset.samples import GOOD, ClassScheme
+from finetune.yolo_world.config import YoloWorldConfig
+from toolkit.dataset.samples import GOOD, ClassScheme, instance_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.files.typed import parse_yaml
 
-__all__ = ["HASH", "WIDTH", "TextEmbeddings", "encode_phrases", "phrases_of", "read_table", "write_table"]
+__all__ = [
+    "HASH",
+    "WIDTH",
+    "TextEmbeddings",
+    "encode_phrases",
+    "phrases_of",
+    "phrases_of_data",
+    "read_table",
+    "write_table",
+]
 
 HASH = "hash"
 """Name of the encoder that makes features from letters alone."""
@@ -105,6 +116,26 @@ def phrases_of(
     if problems:
         raise BadInputError(problems)
     return phrases
+
+
+def phrases_of_data(data: DetectionData, config: YoloWorldConfig) -> dict[str, str]:
+    """Class -> phrase of the classes of some data, in their order.
+
+    Raises:
+        ToolkitError: as `phrases_of`.
+    """
+    products: dict[str, set[str]] = {}
+    everything: set[str] = set()
+    for sample in data.source.dataset:
+        products.setdefault(instance_class(sample, config.classes), set()).add(sample.category)
+        everything.add(sample.category)
+    return phrases_of(
+        data.classes,
+        {name: products.get(name, everything) for name in data.classes},
+        scheme=config.classes,
+        template=config.template,
+        better=config.phrases,
+    )
 
 
 def phrase_of(name: str, products: set[str], scheme: ClassScheme = "defect", template: str = "{defect}") -> str:

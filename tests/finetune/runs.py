@@ -47,6 +47,16 @@ TINY: dict[str, dict[str, Any]] = {
         "stability": 0,
         "split": {"strategy": "stratified"},
     },
+    "yolo": {
+        "model": str(Path(__file__).parent / "yolo/tiny-seg.yaml"),
+        "epochs": 1,
+        "batch_size": 8,
+        "image_size": 64,
+        "device": "cpu",
+        "plots": False,
+        "augment": {"preset": "none"},
+        "split": {"strategy": "stratified"},
+    },
     "yolo-world": {
         "model": str(Path(__file__).parent / "yolo_world/tiny-worldv2.yaml"),
         "prompts": "hash",

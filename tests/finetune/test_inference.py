@@ -19,6 +19,7 @@ import pytest
 
 import finetune
 from finetune import Prediction, TrainedRun, load_run
+from finetune.detectors import DETECTORS
 from finetune.engine import shares
 from finetune.engine.remarks.seen import read_seen
 from finetune.engine.runs import read_config
@@ -141,7 +142,7 @@ def test_memory_and_disk_tell_the_same(run: TrainedRun, image: Path, tmp_path: P
     elif run.learner in ("patchcore", "vae"):
         assert (row["score"], row["instances"]) == (told.score, len(told.classes))
     else:
-        assert row["detections" if run.learner == "yolo-world" else "instances"] == len(told.classes)
+        assert row["detections" if run.learner in DETECTORS else "instances"] == len(told.classes)
 
 
 def prepared(path: Path, told: dict[str, Any]) -> Any:

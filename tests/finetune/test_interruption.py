@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_data(tmp_path_factory.mktemp("source") / "data")
 
 
-STRIKES = [("vae", signal.SIGTERM), *((name, signal.SIGINT) for name in TINY)]
+STRIKES = [("vae", signal.SIGTERM), *((name, signal.SIGINT) for name in TINY if name != "yolo")]  # as yolo-world
 
 
 @pytest.mark.parametrize(("learner", "number"), STRIKES)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from finetune import evaluate, predict, train
+from finetune.detection.data import open_detection_data, write_tree
 from finetune.engine.runs import Run, read_metrics
 from finetune.engine.splits import SplitConfig, open_examples
 from finetune.sam.data import read_instances
-from finetune.yolo_world.data import open_detection_data, write_tree
 from tests.commands import save
 from tests.converters.boxed import BOX, MASK, boxed_tree
 from tests.finetune.runs import TINY

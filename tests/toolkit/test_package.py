@@ -16,7 +16,7 @@ import finetune
 import toolkit
 
 ROOT = Path(toolkit.__file__).parent.parent
-LEARNERS = ("classifier", "longtail", "patchcore", "sam", "vae", "yolo_world")
+LEARNERS = ("classifier", "longtail", "patchcore", "sam", "vae", "yolo", "yolo_world")
 PACKAGES = [
     toolkit,
     converters,
@@ -59,6 +59,7 @@ WAYS_OF_0_1_0 = {
     "longtail": "LEARNER LongtailConfig evaluate group_accuracies predict prepare train train_net",
     "sam": "LEARNER SamConfig Segmenter evaluate load_segmenter mask_ap predict train",
     "vae": "LEARNER TrainedVae VaeConfig VaeModule evaluate load_trained measure predict score_files train",
+    "yolo": "LEARNER YoloConfig evaluate load_detector predict train",
     "yolo_world": "LEARNER Detector YoloWorldConfig evaluate export_prompts load_detector predict train",
 }
 

@@ -21,7 +21,10 @@ _Images = Annotated[
 ]
 _Detector = Annotated[
     Path,
-    typer.Option(metavar="RUN", help="Run of yolo-world (words to boxes), or of patchcore or vae (no labels needed)."),
+    typer.Option(
+        metavar="RUN",
+        help="Run of yolo or yolo-world (classes or words to boxes), or of patchcore or vae (no labels needed).",
+    ),
 ]
 _Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the label trees and the review gallery.")]
 _Segmenter = Annotated[

@@ -42,7 +42,7 @@ LearnerArg = Annotated[
     str,
     typer.Argument(
         metavar="LEARNER",
-        help="classifier, longtail, vae, patchcore, yolo-world or sam.",
+        help="classifier, longtail, vae, patchcore, yolo, yolo-world or sam.",
         autocompletion=_complete_learners,
     ),
 ]
@@ -188,7 +188,7 @@ _Threshold = Annotated[
     typer.Option(
         metavar="X",
         help="Instead of the run's own: of an image's score (vae), of p(good) (classifier, longtail), of a detection's "
-        "score (yolo-world).",
+        "score (yolo, yolo-world).",
     ),
 ]
 
@@ -260,7 +260,7 @@ def predict(
     ] = None,
     threshold: _Threshold = None,
     confidence: Annotated[
-        float | None, typer.Option(metavar="X", help="yolo-world: show detections whose score is higher.")
+        float | None, typer.Option(metavar="X", help="yolo, yolo-world: show detections whose score is higher.")
     ] = None,
     no_pictures: Annotated[
         bool, typer.Option("--no-pictures", help="Draw nothing: predictions, maps, masks and labels alone.")
@@ -289,6 +289,7 @@ def predict(
 
 def _confidence_or(run: Path, confidence: float | None, threshold: float | None) -> float | None:
     """The threshold of a prediction; of a detector it may be called confidence."""
+    from finetune.detectors import DETECTORS
     from finetune.engine.runs import open_run
 
     if confidence is None:
@@ -296,7 +297,7 @@ def _confidence_or(run: Path, confidence: float | None, threshold: float | None)
     if threshold is not None:
         raise ToolkitError("--confidence", "does not go with --threshold", "give one of them")
     learner = open_run(run).learner
-    if learner != "yolo-world":
+    if learner not in DETECTORS:
         raise ToolkitError("--confidence", f"{run} is a run of {learner}", "use --threshold")
     return confidence
 

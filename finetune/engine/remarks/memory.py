@@ -8,9 +8,14 @@ from pathlib import Path
 
 from toolkit.errors import ToolkitError
 
-__all__ = ["memory_error", "memory_told"]
+__all__ = ["halved", "memory_error", "memory_told"]
 
 _SIGNS = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")
+
+
+def halved(config: object, *names: str, least: int = 1) -> list[str]:
+    """Words that halve each of these settings, as `--set` takes them, where it can be so small."""
+    return [f"--set {name}={getattr(config, name) // 2}" for name in names if getattr(config, name) // 2 >= least]
 
 
 def memory_error(root: Path, ways: Sequence[str]) -> ToolkitError:

@@ -13,8 +13,8 @@ from converters.sources import read_labels
 from finetune.engine.runs import Run
 from finetune.sam.learner import load_segmenter
 from finetune.sam.learner import train as train_segmenter
-from finetune.yolo_world.learner import load_detector
 from finetune.yolo_world.learner import train as train_detector
+from finetune.yolo_world.predictor import load_detector
 from tests.commands import defectkit
 from tests.finetune.sam.segmenting import config
 from tests.finetune.yolo_world.detecting import make_data, settings, split_file

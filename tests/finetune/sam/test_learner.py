@@ -383,7 +383,7 @@ class TestRefusals:
             config(lora=2, train_encoder=True)
 
     def test_a_detector_that_is_none(self, run: Run, data: Path, tmp_path: Path) -> None:
-        self.refuse(data, tmp_path / "run", "is a run of sam, not of yolo-world", detector=str(run.root))
+        self.refuse(data, tmp_path / "run", "is a run of sam, not of yolo or yolo-world", detector=str(run.root))
         self.refuse(data, tmp_path / "run", "no such run", detector=str(tmp_path / "none"))
 
     def test_weights_that_have_changed_since(self, data: Path, tmp_path: Path) -> None:

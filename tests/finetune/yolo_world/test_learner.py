@@ -18,22 +18,23 @@ from pycocotools.cocoeval import COCOeval
 
 from converters import convert
 from converters.sources import read_labels
+from finetune.detection.data import labelled_images, open_detection_data
+from finetune.detection.evaluation import figures
+from finetune.detection.export import export_onnx
+from finetune.detection.runtime import read_ultralytics
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.metrics.detection import coco_truth
-from finetune.yolo_world.data import labelled_images, open_detection_data
-from finetune.yolo_world.evaluation import figures
-from finetune.yolo_world.export import export_onnx
 from finetune.yolo_world.learner import (
     LEARNER,
     YoloWorldConfig,
     evaluate,
+    export,
     export_prompts,
-    load_detector,
     predict,
     train,
 )
+from finetune.yolo_world.predictor import load_detector
 from finetune.yolo_world.prompts import read_table
-from finetune.yolo_world.runtime import read_ultralytics
 from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, three_subsets
 from toolkit.dataset.layouts import load_dataset
@@ -250,7 +251,7 @@ class TestDetector:
 
 class TestExport:
     def test_onnx_answers_as_pytorch_does(self, run: Run, tmp_path: Path) -> None:
-        told = export_onnx(run, tmp_path / "model.onnx")
+        told = export_onnx(export(run), run, tmp_path / "model.onnx")
         assert told["difference"] < 1e-4
         assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
         assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.pt", "last.pt"]
@@ -260,7 +261,7 @@ class TestExport:
     ) -> None:
         monkeypatch.setattr("finetune.engine.outputs.exports._TOLERANCE", -1.0)
         with pytest.raises(ToolkitError, match=r"model.onnx: answers differently from PyTorch"):
-            export_onnx(run, tmp_path / "model.onnx")
+            export_onnx(export(run), run, tmp_path / "model.onnx")
         assert not list(tmp_path.iterdir())
 
 
@@ -331,5 +332,6 @@ def test_no_class_name_takes_the_place_of_a_figure() -> None:
         "categories": [{"id": place, "name": name} for place, name in enumerate(names, 1)],
     }
     found = figures(truth, [{**boxes[0], "score": 0.9}], masks=False)
-    assert len(found) == 2 + 2 + 2 * len(names)
+    assert len(found) == 2 + 2 + 2 * len(names) + 2  # all the objects are small
     assert (found["map50_95"], found["map50"], found["map50_class_95"]) == (0.25, 0.25, 1.0)
+    assert (found["map50_95_size_small"], found["map50_size_small"]) == (0.25, 0.25)

@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 import torch
 
+from finetune.detection.data import open_detection_data, write_tree
+from finetune.detection.runtime import read_ultralytics
 from finetune.engine.runs import Run, open_run, read_metrics, start_run
 from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.data import open_detection_data, write_tree
 from finetune.yolo_world.learner import text_features, train
-from finetune.yolo_world.runtime import ModelSource, find_model, read_ultralytics
+from finetune.yolo_world.models import PromptedSource, find_model
+from finetune.yolo_world.prompts import phrases_of_data
+from tests.finetune.runs import TINY
 from tests.finetune.yolo_world.detecting import SMALL, STOCK, make_data, settings, split_file
 from tests.processes import finish, start
 from toolkit.errors import ToolkitError
@@ -88,15 +91,19 @@ class Prepared:
     def __init__(self, data: Path, out: Path, **changed: Any) -> None:
         self.config: YoloWorldConfig = settings(**changed)
         self.found = open_detection_data(data, self.config)
-        self.source: ModelSource = find_model(self.config.model, self.config.weights)
-        self.table = text_features(self.found, self.config, self.source)[0]
+        self.source: PromptedSource = find_model(self.config.model, self.config.weights)
+        self.phrases = phrases_of_data(self.found, self.config)
+        self.table = text_features(self.phrases, self.config, self.source)[0]
         self.run = start_run(out, "yolo-world", self.config, subsets=self.found.examples.subsets, data=data)
-        self.tree = write_tree(self.found, self.run, self.config, masks=self.source.masks)
+        names = list(self.phrases.values())
+        self.tree = write_tree(self.found, self.run, self.config, masks=self.source.masks, names=names)
 
     def trainer(self) -> Any:
-        from finetune.yolo_world.trainer import make_trainer
+        from finetune.detection.trainer import make_trainer
+        from finetune.yolo_world.trainer import prompted_trainer
 
-        return make_trainer(self.run, self.config, self.source, self.table, self.tree, validate=False)
+        base, known = prompted_trainer(self.source, self.table)
+        return make_trainer(base, self.run, self.config, self.source, self.tree, known, validate=False)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +144,7 @@ class TestStock:
         from ultralytics.models.yolo.world.train import WorldTrainer
         from ultralytics.nn.tasks import WorldModel
 
-        from finetune.yolo_world.trainer import trainer_settings
+        from finetune.detection.trainer import trainer_settings
 
         def given(model: Any, text: list[str], batch: int = 80, cache_clip_model: bool = False) -> torch.Tensor:
             return ready.table.stacked(text)[None]
@@ -158,12 +165,15 @@ class TestOffline:
         after = (
             "import socket; run = train(data, config, out)\n"
             "predict(run, sorted(data.glob('test/rough/*.png')), out.parent / 'answers', words=['a hole'])\n"
+            "import finetune; plain = finetune.train('yolo', data, out.parent / 'plain', json.loads(sys.argv[4]))\n"
+            "plain.predict(min(data.glob('test/rough/*.png')))\n"
             "print('whole', flush=True)\n"
             "socket.getaddrinfo('localhost', 80)"
         )
         config = {**SMALL, "model": STOCK, "epochs": 1, "plots": True, "phrases": {"rough": "rauhe Stelle, größer 粗"}}
         code = _PROGRAM.format(before=_FORBIDDING, after=after)
-        status = finish(start(code, data, json.dumps(config), tmp_path / "run", says=tmp_path))
+        plain = json.dumps({**TINY["yolo"], "split": SMALL["split"]})
+        status = finish(start(code, data, json.dumps(config), tmp_path / "run", plain, says=tmp_path))
         assert (tmp_path / "stdout").read_text() == "whole\n", (tmp_path / "stderr").read_text()
         assert status == 77  # of the last line, which shows that the ban works
         assert (tmp_path / "answers/detections.json").is_file()
@@ -279,7 +289,7 @@ def test_a_trainer_that_is_sent_to_another_process_carries_all_it_needs(
     assert sorted(path.name for path in ready.run.checkpoints.iterdir()) == ["best.pt", "last.pt"]
     model, _ = read_ultralytics(ready.run.checkpoints / "best.pt")
     assert model.text_encoder == "hash"
-    assert torch.equal(torch.as_tensor(model.txt_feats)[0], ready.table.stacked(list(ready.found.phrases.values())))
+    assert torch.equal(torch.as_tensor(model.txt_feats)[0], ready.table.stacked(list(ready.phrases.values())))
     assert losses(open_run(alone[0].run.root).root / "log.csv") == pytest.approx(there, rel=1e-6)
 
 

@@ -36,7 +36,7 @@ def prepare(home: Path) -> _World:
         "read_sam_weights": lambda file: read_sam_weights("vit_b", file),
     }
     try:
-        from finetune.yolo_world.runtime import load_ultralytics, read_ultralytics
+        from finetune.detection.runtime import load_ultralytics, read_ultralytics
 
         load_ultralytics()
         readers["read_ultralytics"] = read_ultralytics

@@ -20,7 +20,7 @@ from tests.fuzz.judge import Judge
 from tests.fuzz.mutations import damage_text, damage_words, mutate, swap
 from tests.fuzz.values import VALUES, YAMLS
 
-_LEARNERS = ("classifier", "longtail", "vae", "patchcore", "yolo-world", "sam")
+_LEARNERS = ("classifier", "longtail", "vae", "patchcore", "yolo", "yolo-world", "sam")
 _ROWS = b"key,image,truth,predicted,correct,p_a\na,a.png,a,a,1,0.5\nb,b.png,a,b,0,0.5\n"
 _TABLES = (b"", b"\xff\xfe", b"a" * 200_000 + b",b\n1", b'"' * 1001, b"key\n", b"key,correct\na,maybe\na,1\n", b"\0\n")
 _KEYS = ("lr", "epochs", "a.b", "", "weights", "split.val", "augment.turn", "..", "=", "x" * 300)

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from converters import verify
+from finetune.detection.data import open_detection_data, write_tree
+from finetune.detection.runtime import load_ultralytics
 from finetune.engine.runs import Run
-from finetune.yolo_world.data import open_detection_data, write_tree
-from finetune.yolo_world.runtime import load_ultralytics
 from tests.commands import save
 from tests.finetune.yolo_world.detecting import settings
 from toolkit.imaging.images import read_header, read_image

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from converters.sources import Source
+from finetune.detection.config import DetectorConfig
+from finetune.detection.data import labelled_images
+from finetune.detection.predictor import TrainedDetector
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.metrics.rejection import rejection_metrics
-from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.data import labelled_images
-from finetune.yolo_world.predictor import Detector
 from toolkit.dataset.samples import GOOD
 from toolkit.geometry.labels import Instance
 
@@ -54,7 +54,7 @@ class MeasuredDetections:
 
 
 def measure_detector(
-    detector: Detector, source: Source, chosen: Mapping[str, str], config: YoloWorldConfig
+    detector: TrainedDetector, source: Source, chosen: Mapping[str, str], config: DetectorConfig
 ) -> MeasuredDetections:
     """Look for defects in some images whose labels are known.
 
@@ -92,19 +92,19 @@ def rejection_figures(found: MeasuredDetections, confidence: float) -> dict[str,
 
 
 def figures(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, masks: bool) -> dict[str, Any]:
-    """The figures of where defects are: mAP of boxes, of masks where there are some, and of each class."""
-    boxes = average_precision(truth, results)
-    told: dict[str, Any] = {"map50": boxes.map50, "map50_95": boxes.map50_95}
-    if masks:
-        planes = average_precision(truth, results, "segm")
-        told |= {"mask_map50": planes.map50, "mask_map50_95": planes.map50_95}
-    told |= {"images": len(truth["images"]), "instances": len(truth["annotations"])}
-    for name, (wide, half) in boxes.per_class.items():
-        told |= {f"map50_class_{name}": half, f"map50_95_class_{name}": wide}
-    return told
+    """The figures of where defects are: mAP of boxes, of masks where there are some, of each class, of each size."""
+    told: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    for start, kind in (("", "bbox"), *((("mask_", "segm"),) if masks else ())):
+        found = average_precision(truth, results, kind)
+        told |= {f"{start}map50": found.map50, f"{start}map50_95": found.map50_95}
+        for group, parts in (("class", found.per_class), ("size", found.per_size)):
+            for name, (wide, half) in parts.items():
+                details |= {f"{start}map50_{group}_{name}": half, f"{start}map50_95_{group}_{name}": wide}
+    return {**told, "images": len(truth["images"]), "instances": len(truth["annotations"]), **details}
 
 
-def run_figures(found: MeasuredDetections, detector: Detector, confidence: float) -> dict[str, Any]:
+def run_figures(found: MeasuredDetections, detector: TrainedDetector, confidence: float) -> dict[str, Any]:
     """As metrics.json."""
     told = figures(found.truth, found.results, masks=detector.masks)
     return {**told, **rejection_figures(found, confidence)}

@@ -12,11 +12,10 @@ import yaml
 from converters import convert
 from converters.formats.base import Settings
 from converters.sources import Source, open_source
+from finetune.detection.config import DetectorConfig
 from finetune.engine.runs import Run
 from finetune.engine.splits import ImageRecords, open_examples
-from finetune.yolo_world.config import YoloWorldConfig
-from finetune.yolo_world.prompts import phrases_of
-from toolkit.dataset.samples import GOOD, instance_class
+from toolkit.dataset.samples import GOOD
 from toolkit.errors import ToolkitError
 from toolkit.files.publish import write_whole
 from toolkit.geometry.instances import parse_grouping
@@ -29,19 +28,17 @@ __all__ = ["DetectionData", "check_kind", "labelled_images", "open_detection_dat
 
 @dataclass(frozen=True, eq=False)
 class DetectionData:
-    """Images, their split, their classes, and the phrase of each class.
+    """Images, their split and their classes.
 
     Attributes:
         source: a dataset or a label tree.
         examples: its images, split.
         classes: names, in the order of their ids.
-        phrases: class -> phrase, in the same order.
     """
 
     source: Source
     examples: ImageRecords
     classes: tuple[str, ...]
-    phrases: dict[str, str]
 
     @property
     def tested(self) -> tuple[str, dict[str, str]]:
@@ -53,11 +50,11 @@ class DetectionData:
         return "train", {}
 
 
-def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
+def open_detection_data(data: Path, config: DetectorConfig) -> DetectionData:
     """Open and split what a detector is trained on.
 
     Raises:
-        ToolkitError: the data, the split or the phrases are at fault, or no train image shows an instance.
+        ToolkitError: the data or the split are at fault, or no train image shows an instance.
     """
     source = open_source(data, config.layout)
     if source.holds == "classes":
@@ -77,35 +74,28 @@ def open_detection_data(data: Path, config: YoloWorldConfig) -> DetectionData:
         )
     if GOOD in classes:
         raise ToolkitError(data, f"labels instances {GOOD!r}", "good images have no labels; leave that class out")
-    samples = list(source.dataset)
-    products: dict[str, set[str]] = {}
-    for sample in samples:
-        name = instance_class(sample, config.classes)
-        products.setdefault(name, set()).add(sample.category)
-    everything = {sample.category for sample in samples}
-    phrases = phrases_of(
-        classes,
-        {name: products.get(name, everything) for name in classes},
-        scheme=config.classes,
-        template=config.template,
-        better=config.phrases,
-    )
-    return DetectionData(source, examples, tuple(classes), phrases)
+    return DetectionData(source, examples, tuple(classes))
 
 
-def check_kind(data: DetectionData, model: str, *, masks: bool) -> None:
+def check_kind(data: DetectionData, model: str, *, masks: bool, boxes: str) -> None:
     """Refuse to learn masks from data that has none.
+
+    Args:
+        data: what is learnt from.
+        model: as in its setting.
+        masks: whether it makes masks.
+        boxes: a model that learns boxes.
 
     Raises:
         ToolkitError: the model makes masks, and all labels are boxes.
     """
     if masks and data.source.holds != "pixels":
         problem = f"holds {data.source.holds} without masks, and {model} learns masks"
-        raise ToolkitError(data.source.root, problem, "use --set model=yolov8s-worldv2.pt, which learns boxes")
+        raise ToolkitError(data.source.root, problem, f"use --set model={boxes}, which learns boxes")
 
 
 def labelled_images(
-    source: Source, chosen: Mapping[str, str], config: YoloWorldConfig, classes: Sequence[str]
+    source: Source, chosen: Mapping[str, str], config: DetectorConfig, classes: Sequence[str]
 ) -> Iterator[LabelledImage]:
     """The labels of some images, read one at a time, sorted by key.
 
@@ -125,7 +115,9 @@ def labelled_images(
             yield member.read(settings, chosen[member.sample.key]).image
 
 
-def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks: bool) -> Path:
+def write_tree(
+    data: DetectionData, run: Run, config: DetectorConfig, *, masks: bool, names: Sequence[str] | None = None
+) -> Path:
     """Write the YOLO tree that a run trains on, in RUN/data; what stands there of an interrupted run is kept.
 
     Images are links to the data, but for those of more than 8 bits: of them ultralytics takes the highest 8, whatever
@@ -136,9 +128,10 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
         run: where.
         config: how classes and instances are made.
         masks: polygons instead of boxes.
+        names: what the classes are called in it, in their order; None for their own names.
 
     Returns:
-        The YAML file for ultralytics, whose names are the phrases.
+        The YAML file for ultralytics.
 
     Raises:
         ToolkitError: files are at fault.
@@ -164,7 +157,7 @@ def write_tree(data: DetectionData, run: Run, config: YoloWorldConfig, *, masks:
     subsets = [name for name in ("train", "val", "test") if data.examples.subset(name)]
     told: dict[str, object] = {
         **{name: f"{kind}/images/{name}" for name in ("train", "val", "test") if name in subsets},
-        "names": dict(enumerate(data.phrases[name] for name in data.classes)),
+        "names": dict(enumerate(data.classes if names is None else names)),
     }
     told.setdefault("val", told["train"])
     file = folder / "train.yaml"

@@ -1,0 +1,139 @@
+"""A detector of given classes from data to masks: its run, its figures, its labels, its file."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from pycocotools.mask import decode
+
+from converters import convert
+from converters.sources import read_labels
+from finetune import autolabel, load_run
+from finetune.engine.runs import Run, open_run, read_metrics
+from finetune.yolo.learner import evaluate, predict, train
+from finetune.yolo.predictor import load_detector
+from tests.commands import defectkit
+from tests.finetune.yolo.plain import BOXES, settings
+from tests.finetune.yolo_world.detecting import make_data
+from toolkit.errors import ToolkitError
+
+LOW = 1e-3  # nearly all that an untrained model suspects
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with masks."""
+    config = settings(instances="image", train={"mask_ratio": 1, "copy_paste": 0.5}, confidence=LOW)
+    return train(data, config, tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_metrics_are_of_boxes_and_masks_by_class_and_size(run: Run) -> None:
+    found = read_metrics(run)
+    assert {"map50", "map50_95", "mask_map50", "mask_map50_95", "false_reject", "seconds"} <= set(found)
+    for start in ("map50", "map50_95", "mask_map50", "mask_map50_95"):
+        assert f"{start}_class_rough" in found
+        assert f"{start}_size_small" in found
+    assert found["images"] == 9
+    again = {name: None if value != value else value for name, value in evaluate(run).items()}
+    assert again == pytest.approx({name: value for name, value in found.items() if name in again})
+    assert found.keys() - again.keys() == {"seconds", "split_sha256"}
+
+
+@pytest.mark.parametrize(("kind", "start"), [("bbox", ""), ("segm", "mask_")])
+def test_pycocotools_agrees(kind: str, start: str, run: Run) -> None:
+    results = json.loads((run.root / "predictions.json").read_text())
+    assert results
+    assert all(set(one) == {"image_id", "category_id", "bbox", "score", "segmentation"} for one in results)
+    with redirect_stdout(io.StringIO()):
+        truth = COCO(str(run.root / "truth.json"))
+        evaluation = COCOeval(truth, truth.loadRes(str(run.root / "predictions.json")), kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    found = read_metrics(run)
+    told = [found[f"{start}{name}"] for name in ("map50_95", "map50", "map50_95_size_small")]
+    assert told == pytest.approx(evaluation.stats[[0, 1, 3]].tolist(), abs=1e-9)
+
+
+def test_the_run_says_what_it_is(run: Run) -> None:
+    found = run.environment()
+    assert (found["learner"], found["masks"], found["weights"]) == ("yolo", True, "none")
+    assert found["classes"][:2] == ["broken_teeth", "combined"]
+    assert read_labels(run.root / "data").kind == "yolo-segment"
+    assert len(list((run.plots / "overlays").glob("*.png"))) == 9
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.pt", "last.pt"]
+
+
+def test_what_is_predicted_is_listed_with_its_mask(run: Run, data: Path, tmp_path: Path) -> None:
+    path = min(data.glob("test/rough/*.png"))
+    (row,) = predict(run, [path], tmp_path / "out")
+    listed = json.loads((tmp_path / "out/detections.json").read_text())
+    told = load_run(run.root).predict(path)
+    assert row["detections"] == len(listed) == len(told.classes) > 0
+    assert told.masks is not None
+    for one, mask in zip(listed, told.masks, strict=True):
+        assert np.array_equal(decode(one["segmentation"]), mask)
+    assert cv2.imread(str(tmp_path / "out" / str(row["overlay"]))) is not None
+
+
+def test_images_are_labelled_with_its_masks_alone(run: Run, data: Path, tmp_path: Path) -> None:
+    report = autolabel(run, data / "test/rough", tmp_path / "out", confidence=LOW, formats=["coco", "masks"])
+    assert report.instances > 0
+    assert sum(len(image.instances) for image in read_labels(tmp_path / "out/coco")) == report.instances
+    with pytest.raises(ToolkitError, match="is a run of yolo, which knows its own classes alone"):
+        autolabel(run, data / "test/rough", tmp_path / "other", words=["a hole"])
+
+
+def test_a_tree_of_boxes_is_learnt_from_the_command_line(data: Path, tmp_path: Path) -> None:
+    convert(data, tmp_path / "labels", formats=["yolo-detect"])
+    tree, out = tmp_path / "labels/yolo-detect", tmp_path / "run"
+    small = (
+        "epochs=1",
+        "image_size=64",
+        "device=cpu",
+        "plots=false",
+        "split.val=0",
+        "train.mosaic=0",
+        f"model={BOXES}",
+    )
+    done = defectkit("train", "yolo", tree, "--out", out, *(part for one in small for part in ("--set", one)))
+    assert done.status == 0, done.err
+    found = open_run(out)
+    assert "mask_map50" not in read_metrics(found)
+    assert found.environment()["notes"]
+    assert load_detector(found).masks is False
+
+
+def test_a_run_whose_classes_are_not_those_of_its_model(run: Run, data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    copy.mkdir()
+    for path in run.root.iterdir():
+        (copy / path.name).symlink_to(path)
+    told = {**run.environment(), "classes": ["rough"]}
+    (copy / "environment.json").unlink()
+    (copy / "environment.json").write_text(json.dumps(told))
+    with pytest.raises(ToolkitError, match=r"is of 7 classes, and environment.json names 1; train again"):
+        next(load_detector(open_run(copy)).detect([min(data.glob("test/rough/*.png"))]))
+
+
+def test_real_screws(mvtec_root: Path, tmp_path: Path) -> None:
+    split = {"strategy": "uniform", "per_class": 4, "test_per_class": 2}
+    trained = train(mvtec_root / "screw", settings(image_size=256, split=split), tmp_path / "run")
+    found = read_metrics(trained)
+    assert found["images"] == 12
+    assert {"mask_map50", "mask_map50_class_scratch_head"} <= set(found)
+    results = json.loads((trained.root / "predictions.json").read_text())
+    assert {tuple(one["segmentation"]["size"]) for one in results} <= {(1024, 1024)}
