@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,10 +17,11 @@ from finetune.engine.facts import plain_figures
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
 from finetune.engine.remarks.depth import tell_depth
+from finetune.engine.remarks.memory import memory_told
 from finetune.engine.remarks.telling import listening
-from finetune.engine.runs import Row, Run, open_run, read_metrics
+from finetune.engine.runs import Row, Run, open_run, read_config, read_metrics
 from finetune.engine.shares import Spread, forget_models, image_files
-from finetune.learners import find_learner
+from finetune.learners import find_config, find_learner
 from finetune.thresholds import Wanted, choose_threshold, with_threshold
 from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
@@ -92,10 +93,14 @@ class TrainedRun(Run):
             asked["boxes"] = boxes
         if isinstance(image, np.ndarray):
             with held_image(_as_bgr(image)) as path:
-                return replace(self._predictor(path, **asked), path=None)
+                return replace(self._made_of(path, asked), path=None)
         if Path(image).is_dir():
             raise ToolkitError(image, "is a folder", "use predict_each, which goes through the images in it")
-        return self._predictor(Path(image), **asked)
+        return self._made_of(Path(image), asked)
+
+    def _made_of(self, path: Path, asked: JsonObject) -> Prediction:
+        with _memory_told(self):
+            return self._predictor(path, **asked)
 
     def predict_each(
         self,
@@ -185,7 +190,9 @@ def evaluate(
     source = place if place is None or layout is None else open_source(place, layout)
     told = nullcontext() if notes is None else listening(partial(_keep_note, notes))
     with told:
-        return plain_figures({**find_learner(opened.learner).evaluate(opened, source), **promised})
+        found = find_learner(opened.learner)
+        with _memory_told(opened):
+            return plain_figures({**found.evaluate(opened, source), **promised})
 
 
 def _keep_note(notes: list[str], kind: str, text: str) -> None:
@@ -229,7 +236,7 @@ def predict(
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
     tell_depth(opened, files)
-    with staging(out) as stage:
+    with _memory_told(opened), staging(out) as stage:
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"
         try:
@@ -249,6 +256,16 @@ def _rows(
     from finetune.yolo_world.learner import predict as look_for
 
     return look_for(run, files, out, spread, _listed(words), pictures=pictures)
+
+
+def _memory_told(run: Run) -> AbstractContextManager[None]:
+    """A full GPU is said in a line; the settings of a finished run stand in its file."""
+
+    def ways() -> list[str]:
+        lines = read_config(run, find_config(run.learner)).less_memory_in_use()
+        return ["a GPU that no other program fills", f"write {' or '.join(lines)} in {run.root / 'config.yaml'}"]
+
+    return memory_told(run.root, ways)
 
 
 def _opened(run: Run | str | Path) -> Run:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from finetune.engine.config import LearnerConfig, load_config, parse_config
 from finetune.engine.distributed import is_leader
+from finetune.engine.remarks.memory import memory_told
 from finetune.engine.runs import run_lock
 from finetune.inference import TrainedRun
 from finetune.learners import find_config, find_learner
@@ -50,7 +51,9 @@ def train(
         raise ToolkitError("--resume", "does not say which run to go on with", "name it with --out RUN")
     with ExitStack() as held:
         folder = Path(out) if out is not None else _free_folder(learner, held)
-        run = find_learner(learner).train(Path(data), resolved, folder, resume, progress)
+        found = find_learner(learner)
+        with memory_told(folder, resolved.less_memory):
+            run = found.train(Path(data), resolved, folder, resume, progress)
     return TrainedRun(run.root, run.learner)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from finetune.anomaly.settings import ThresholdConfig
+from finetune.engine.distributed import Workers, auto_workers
 from finetune.engine.splits import SplitConfig
 
 __all__ = ["AnomalyConfig", "Augment"]
@@ -19,6 +20,7 @@ class AnomalyConfig(ThresholdConfig):
 
     learns = "good"
 
+    workers: Workers = auto_workers()
     hold_out: float = Field(
         default=0.1,
         gt=0,

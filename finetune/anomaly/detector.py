@@ -15,6 +15,7 @@ from finetune.anomaly.config import AnomalyConfig
 from finetune.anomaly.data import unit_range
 from finetune.anomaly.maps import ScoredImage, label_map, smooth
 from finetune.engine.datasets import Batch, ImageDataset, repeatable_loader
+from finetune.engine.devices import reading_processes
 from finetune.engine.distributed import gather_rows
 from finetune.engine.prediction import Prediction
 from finetune.engine.splits import ImageRecord
@@ -127,7 +128,7 @@ def describe_file(ready: Detector, path: Path) -> Prediction:
 def image_loader(examples: Sequence[ImageRecord], config: AnomalyConfig) -> DataLoader[Batch]:
     """Batches of images in [0, 1], in their order."""
     dataset = ImageDataset(as_good(examples), [GOOD], config.image_size, unit_range, depth=config.bits)
-    return repeatable_loader(dataset, batch_size=config.batch_size, shuffle=False, workers=config.workers)
+    return repeatable_loader(dataset, batch_size=config.batch_size, shuffle=False, workers=reading_processes(config))
 
 
 def as_good(examples: Iterable[ImageRecord]) -> list[ImageRecord]:

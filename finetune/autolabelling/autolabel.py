@@ -22,8 +22,9 @@ import numpy.typing as npt
 
 from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
-from finetune.autolabelling.evaluation import Truth, label_metrics, open_truth
+from finetune.autolabelling.evaluation import Truth, label_metrics, mask_iou, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
+from finetune.engine.remarks.memory import memory_told
 from finetune.engine.runs import Run, csv_bytes, open_run
 from finetune.engine.shares import image_files
 from finetune.metrics.detection import coco_truth
@@ -34,12 +35,13 @@ from toolkit.files.publish import write_json, write_whole
 from toolkit.files.staging import check_free, staging
 from toolkit.gallery import Difference, GalleryItem, GalleryPage, Shown, Words, build_gallery
 from toolkit.geometry.instances import crop_to_bbox
-from toolkit.geometry.labels import LabelledImage
+from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = ["AutolabelReport", "autolabel"]
 
 _ABOUT = "autolabel.json"
 _SUBSET = "train"  # what labels are made for
+_SAME = 0.7  # IoU from which on two masks are of the same object, whatever their classes
 
 
 class Segments(Protocol):
@@ -60,6 +62,7 @@ class AutolabelReport:
         classes: labels that there can be.
         images, instances: counts.
         empty: images in which nothing was found.
+        duplicates: masks that were left out, as a more certain one is of the same object.
         metrics: against the truth; empty without one.
         notes: what to know.
         seconds: wall time.
@@ -70,6 +73,7 @@ class AutolabelReport:
     images: int
     instances: int
     empty: int
+    duplicates: int
     metrics: Mapping[str, float | int]
     notes: tuple[str, ...]
     seconds: float
@@ -89,6 +93,7 @@ class _Made:
     image: LabelledImage
     rows: tuple[dict[str, Any], ...]
     doubt: float
+    duplicates: int = 0
     notes: tuple[str, ...] = ()
 
     @property
@@ -129,9 +134,9 @@ def autolabel(
     """
     started = time.monotonic()
     run, files, out = detector if isinstance(detector, Run) else open_run(detector), image_files(images), Path(out)
-    cutter = _opened_segmenter(segmenter)
     wanted = check_formats(formats)
-    with staging(out) as stage:
+    with memory_told(run.root, partial(_less_memory, run, segmenter)), staging(out) as stage:
+        cutter = _opened_segmenter(segmenter)
         _check_free(out, files, overwrite=overwrite)
         proposer = open_proposer(run, [words] if isinstance(words, str) else words, confidence)
         truth = None if against is None else open_truth(Path(against), files, proposer.classes)
@@ -158,8 +163,9 @@ def _report(
         len(made),
         sum(len(one.image.instances) for one in made),
         sum(not one.image.instances for one in made),
+        duplicates := sum(one.duplicates for one in made),
         metrics,
-        (*dict.fromkeys(note for one in made for note in one.notes), *_remarks(truth)),
+        (*dict.fromkeys(note for one in made for note in one.notes), *_thinned(duplicates), *_remarks(truth)),
         seconds,
     )
 
@@ -170,6 +176,13 @@ def _opened_segmenter(given: Segments | Run | str | Path | None) -> Segments | N
     from finetune.sam.learner import load_segmenter
 
     return load_segmenter(open_run(given.root if isinstance(given, Run) else given, "sam"))
+
+
+def _less_memory(run: Run, segmenter: object) -> list[str]:
+    roots = [run.root, *([Path(segmenter)] if isinstance(segmenter, str | Path) else [])]
+    roots += [segmenter.root] if isinstance(segmenter, Run) else []
+    files = " and ".join(str(root / "config.yaml") for root in roots)
+    return ["a GPU that no other program fills", f"write device: cpu in {files}"]
 
 
 def _check_free(out: Path, images: Sequence[Path], *, overwrite: bool) -> None:
@@ -191,7 +204,10 @@ def _label(
 
 
 def _made(proposal: Proposal, segmenter: Segments | None, confidence: float) -> _Made:
-    """Cut out what is suspected; a box in which the segmenter sees nothing is left out."""
+    """Cut out what is suspected; a box in which the segmenter sees nothing is left out, and so are duplicates.
+
+    What is least certain comes first: on a map that shows one object a pixel, the most certain is painted last.
+    """
     found, notes = proposal.found, []
     if segmenter is not None and len(found):
         masks, fits = segmenter.segment(found.path, found.boxes)
@@ -214,10 +230,29 @@ def _made(proposal: Proposal, segmenter: Segments | None, confidence: float) -> 
             {"key": found.key, "file": str(found.path), "label": one.label, "score": box_score * fit}
             | {"box_score": box_score, "mask_score": fit, "area": one.area, **told}
         )
-    label = kept[0].label if kept else GOOD
+    order = _most_certain(kept, [row["score"] for row in rows])
+    duplicates, kept, rows = len(kept) - len(order), [kept[place] for place in order], [rows[place] for place in order]
+    label = kept[-1].label if kept else GOOD
     image = LabelledImage(found.key, found.path, found.width, found.height, tuple(kept), _SUBSET, label)
     doubts = [max(_doubt(row["box_score"], confidence), 1 - row["mask_score"]) for row in rows]
-    return _Made(image, tuple(rows), max([*doubts, _doubt(proposal.missed, confidence)]), tuple(notes))
+    return _Made(image, tuple(rows), max([*doubts, _doubt(proposal.missed, confidence)]), duplicates, tuple(notes))
+
+
+def _most_certain(instances: Sequence[Instance], scores: Sequence[float]) -> list[int]:
+    """Places of the objects that are no duplicates of a more certain one, the most certain last."""
+    kept: list[int] = []
+    for place in sorted(range(len(scores)), key=lambda place: -scores[place]):
+        if all(mask_iou(instances[place], instances[other]) < _SAME for other in kept):
+            kept.append(place)
+    return kept[::-1]
+
+
+def _thinned(duplicates: int) -> tuple[str, ...]:
+    """A note of the masks that went."""
+    if not duplicates:
+        return ()
+    told = f"{duplicates} mask(s) were left out, as a more certain one of any class covers the same object"
+    return (f"{told} (IoU of {_SAME:g} and more)",)
 
 
 def _doubt(score: float, confidence: float) -> float:
@@ -251,6 +286,7 @@ def _write(out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth | 
         "confidence": proposer.confidence,
         "images": len(made),
         "instances": len(results),
+        "duplicates": {"masks": sum(one.duplicates for one in made), "iou": _SAME},
         "doubt": {one.image.key: round(one.doubt, 6) for one in made},
         "metrics": {name: None if value != value else value for name, value in metrics.items()},
     }

@@ -16,7 +16,7 @@ from finetune.metrics.detection import average_precision, coco_truth
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance, LabelledImage
 
-__all__ = ["Truth", "label_metrics", "open_truth"]
+__all__ = ["Truth", "label_metrics", "mask_iou", "open_truth"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +122,11 @@ def _results(
 
 
 def _best_iou(wanted: Instance, image: LabelledImage) -> float:
-    return max((_iou(wanted, one) for one in image.instances), default=0.0)
+    return max((mask_iou(wanted, one) for one in image.instances), default=0.0)
 
 
-def _iou(first: Instance, second: Instance) -> float:
+def mask_iou(first: Instance, second: Instance) -> float:
+    """IoU of the pixels of two objects in an image, in [0, 1]."""
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = first.window, second.window
     x0, y0, x1, y1 = max(ax0, bx0), max(ay0, by0), min(ax1, bx1), min(ay1, by1)
     if x0 >= x1 or y0 >= y1:

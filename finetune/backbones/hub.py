@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +14,13 @@ from huggingface_hub.errors import EntryNotFoundError
 
 from finetune.backbones.models import timm_config
 from finetune.backbones.names import TIMM
-from finetune.engine.checkpoints import read_tensors
+from finetune.engine.checkpoints import answers, cannot_fetch, fetch_file, read_tensors
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
 __all__ = ["PublishedByTimm", "Weights", "fetch_url", "published_by_timm", "weights_of_timm"]
 
-_PATIENCE = 10  # seconds, for the first answer of a hub: its own client would try for minutes
+_WAYS = "begin at random with --set weights=none, or use --set backbone=efficientnet_lite0, whose weights are installed"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # where a repository of timm's has its weights
 
 
@@ -53,17 +51,7 @@ def fetch_url(name: str, url: str) -> Path:
     Raises:
         ToolkitError: it cannot be fetched.
     """
-    folder = Path(torch.hub.get_dir(), "checkpoints")
-    file = folder / Path(url).name
-    if not file.is_file():
-        hashed = torch.hub.HASH_REGEX.search(file.name)
-        try:
-            _ask(url)
-            folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(file), hashed[1] if hashed else None, progress=False)
-        except (OSError, RuntimeError) as error:
-            raise _cannot_fetch(name, url, folder, error) from error
-    return file
+    return fetch_file(f"weights of {name}", url, _WAYS)
 
 
 def weights_of_timm(name: str) -> Weights:
@@ -130,36 +118,14 @@ def _from_hub(name: str, repository: str, filename: str | None) -> tuple[Path, s
         try:
             if constants.HF_HUB_OFFLINE:
                 raise OSError("HF_HUB_OFFLINE is set")
-            _ask(url)
+            answers(url)
             return Path(huggingface_hub.hf_hub_download(repository, one, revision=wanted)), url
         except EntryNotFoundError:
             continue
         except (OSError, RuntimeError, ValueError) as error:
-            raise _cannot_fetch(name, url, folder, error) from error
+            raise cannot_fetch(f"weights of {name}", url, folder, error, _WAYS) from error
     raise ToolkitError(f"weights of {name}", f"{repository} has none", "name a file with --set weights=FILE")
 
 
 def _address(repository: str, file: str, revision: str | None) -> str:
     return f"{constants.ENDPOINT}/{repository}/resolve/{revision or 'main'}/{file}"
-
-
-def _ask(url: str) -> None:
-    """Whether an address answers at all.
-
-    Raises:
-        OSError: it does not.
-    """
-    try:
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_PATIENCE).close()
-    except urllib.error.HTTPError as error:  # an answer, whatever it is: the client says what it means
-        error.close()
-
-
-def _cannot_fetch(name: str, url: str, folder: Path, error: Exception) -> ToolkitError:
-    reason = " ".join(str(getattr(error, "reason", None) or error).split())[:120]
-    return ToolkitError(
-        f"weights of {name}",
-        f"cannot be fetched from {url} ({reason})",
-        f"go online once (they are kept in {folder}), name a file with --set weights=FILE, begin at random with --set "
-        "weights=none, or use --set backbone=efficientnet_lite0, whose weights are installed",
-    )

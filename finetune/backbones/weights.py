@@ -16,7 +16,7 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 from finetune.backbones.catalogue import backbone_facts
 from finetune.backbones.hub import Weights, fetch_url, weights_of_timm
 from finetune.backbones.names import PACKAGED, TIMM
-from finetune.engine.checkpoints import read_tensors
+from finetune.engine.checkpoints import read_tensors, wrapped_state
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
@@ -82,14 +82,14 @@ def _read(file: Path) -> Mapping[str, torch.Tensor]:
         raise ToolkitError(f"weights {file}", problem, remedy)
     problem = "is no file of weights alone: damaged, or made to run code"
     loaded = read_tensors(file, problem=problem, remedy="do not use it; save a state_dict")
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    state = wrapped_state(loaded)
+    if state is None:
         raise ToolkitError(file, "holds no weights", "save model.state_dict() in it")
     # Lightning's checkpoints and DataParallel's put a name before each.
     for prefix in ("model.", "module."):
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return dict(state)
+    return state
 
 
 def fill(name: str, model: Any, head: str, given: Weights, image_size: int) -> None:

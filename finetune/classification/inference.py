@@ -20,6 +20,7 @@ from finetune.classification.views.framing import image_reader
 from finetune.classification.views.tiles import TileDataset, pool_tiles
 from finetune.engine.config import Flips
 from finetune.engine.datasets import ImageDataset, repeatable_loader
+from finetune.engine.devices import reading_processes
 from finetune.engine.distributed import gather_rows
 from finetune.engine.learner import KnownScores
 from finetune.engine.prediction import Prediction
@@ -353,7 +354,7 @@ def view_batches(
         config: settings of a learner, of which batch_size and workers are used.
         shared: where several processes work together, only this one's share.
     """
-    size, workers = config.batch_size, config.workers
+    size, workers = config.batch_size, reading_processes(config)
     loader = (
         repeatable_loader(views, batch_size=size, shuffle=False, workers=workers)
         if shared

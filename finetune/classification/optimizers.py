@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 
 from finetune.classification.config import BackboneConfig
+from finetune.engine.devices import fused_step
 
 __all__ = ["choose_optimizer", "rate_factor", "weight_averaging"]
 
@@ -21,7 +22,7 @@ def choose_optimizer(
     body: Iterable[torch.nn.Parameter], head: Iterable[torch.nn.Parameter], config: BackboneConfig
 ) -> dict[str, Any]:
     """Optimiser and schedule that the config names, as Lightning takes them; frozen parameters are left out."""
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [one for one in part if one.requires_grad], "lr": config.lr * scale}
         for part, scale in ((body, config.backbone_lr_scale), (head, config.head_lr_scale))
     ]
@@ -31,7 +32,8 @@ def choose_optimizer(
         optimizer = torch.optim.SGD(groups, config.lr, momentum=_MOMENTUM, weight_decay=config.weight_decay)
     else:
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        optimizer = kind(groups, config.lr, weight_decay=config.weight_decay)
+        fused = fused_step(config, (one for group in groups for one in group["params"]))
+        optimizer = kind(groups, config.lr, weight_decay=config.weight_decay, fused=fused)
     scheduler: torch.optim.lr_scheduler.LRScheduler
     if config.warmup:
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(rate_factor, config))

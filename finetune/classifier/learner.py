@@ -38,7 +38,7 @@ from finetune.classifier.module import ClassifierModule
 from finetune.classifier.plots import draw_activations, overlay_activation
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
-from finetune.engine.devices import device_name, pick_device, seed_all
+from finetune.engine.devices import device_name, pick_device, reading_processes, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import ClassFacts
 from finetune.engine.learner import KnownScores, Learner, Scoring, check_patience, training_facts
@@ -268,7 +268,7 @@ def _fit(
     progress: Progress | None,
 ) -> None:
     """Train, and leave the module with the weights of the best epoch."""
-    loader = partial(repeatable_loader, batch_size=config.batch_size, workers=config.workers)
+    loader = partial(repeatable_loader, batch_size=config.batch_size, workers=reading_processes(config))
     batches = loader(train_set, shuffle=True, seed=config.seed)
     val = None if val_set is None else loader(val_set, shuffle=False)
     averaging = weight_averaging(config.ema)

@@ -1,7 +1,9 @@
-"""Files of tensors that somebody else may have made: numbers and text are read, code is refused."""
+"""Files of tensors that somebody else may have made: fetched once; numbers and text are read, code is refused."""
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,9 +12,84 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from finetune.engine.remarks.telling import tell
+from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
-__all__ = ["load_weights", "read_checkpoint", "read_tensors"]
+__all__ = [
+    "answers",
+    "cannot_fetch",
+    "fetch_file",
+    "load_weights",
+    "read_checkpoint",
+    "read_tensors",
+    "wrapped_state",
+]
+
+_PATIENCE = 10  # seconds, for the first answer: clients of their own would try for minutes
+_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model")  # Lightning's, torch_em's, and other people's
+
+
+def fetch_file(weights: str, url: str, ways: str, sha256: str | None = None) -> Path:
+    """The file behind an address, in torch's cache; it is fetched where it is not there yet.
+
+    Args:
+        weights: what they are, for messages, such as "weights of vit_b".
+        url: the address.
+        ways: what else can be done where it cannot be fetched, beside going online and naming a file.
+        sha256: of the file; without it, the beginning of one in its name is looked at, as torchvision does.
+
+    Raises:
+        ToolkitError: it cannot be fetched, or is another file.
+    """
+    folder = Path(torch.hub.get_dir(), "checkpoints")
+    file = folder / Path(url).name
+    if not file.is_file():
+        hashed = torch.hub.HASH_REGEX.search(file.name)
+        try:
+            answers(url)
+            tell("note", f"fetching {url} once, into {folder}")
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(file), sha256 or (hashed and hashed[1]), progress=False)
+        except (OSError, RuntimeError) as error:
+            raise cannot_fetch(weights, url, folder, error, ways) from error
+    elif sha256 is not None and file_sha256(file) != sha256:
+        raise ToolkitError(file, f"is not what {url} gives out", "remove it: it will be fetched again")
+    return file
+
+
+def answers(url: str) -> None:
+    """Whether an address answers at all.
+
+    Raises:
+        OSError: it does not.
+    """
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_PATIENCE).close()
+    except urllib.error.HTTPError as error:  # an answer, whatever it is: the client says what it means
+        error.close()
+
+
+def cannot_fetch(weights: str, url: str, folder: Path, error: Exception, ways: str) -> ToolkitError:
+    """What to say where a file cannot be fetched; the parameters are as for `fetch_file`."""
+    answered = isinstance(error, urllib.error.HTTPError)  # whose own text has the number of the answer
+    reason = " ".join(str(error if answered else getattr(error, "reason", None) or error).split())[:120]
+    kept = f"go online once (they are kept in {folder})"
+    return ToolkitError(
+        weights, f"cannot be fetched from {url} ({reason})", f"{kept}, name a file with --set weights=FILE, {ways}"
+    )
+
+
+def wrapped_state(loaded: object) -> dict[str, torch.Tensor] | None:
+    """The weights that a checkpoint holds, whatever is around them and beside them; None where it holds none."""
+    while isinstance(loaded, Mapping):
+        inner = next((loaded[name] for name in _WRAPPERS if isinstance(loaded.get(name), Mapping)), None)
+        if inner is None:
+            break
+        loaded = inner
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+        return None
+    return dict(loaded)
 
 
 def read_tensors(

@@ -14,6 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from finetune.engine.distributed import Workers, auto_workers
+from finetune.engine.remarks.memory import halved
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
 
@@ -133,14 +135,33 @@ class LearnerConfig(BaseModel):
         """Factors by which an image is made wider and higher before it is learnt from: a square is made of it."""
         return self.image_size / width, self.image_size / height
 
+    def less_memory(self) -> list[str]:
+        """What makes a training take less of a GPU's memory."""
+        return [*halved(self, "batch_size"), "a smaller image_size", "--set device=cpu"]
+
+    def less_memory_in_use(self) -> list[str]:
+        """Lines of a run's config.yaml that make the finished run take less of a GPU's memory."""
+        return [*([f"batch_size: {self.batch_size // 2}"] if self.batch_size > 1 else []), "device: cpu"]
+
 
 class TrainedConfig(LearnerConfig):
     """What the learners that share the Lightning trainer can be told besides."""
 
+    workers: Workers = auto_workers()
     precision: str = Field(
         default="auto",
         pattern=r"^(auto|32|16-mixed|bf16-mixed)$",
-        description='of the arithmetic: "auto" is bf16 on a GPU that has it, else 32 bits.',
+        description=(
+            'of the arithmetic: "auto" is bf16 on a GPU that has it, fp16 with scaled losses on one that has not, and '
+            "32 bits on a CPU; 32 bits on a GPU are TF32 in products."
+        ),
+    )
+    deterministic: bool = Field(
+        default=True,
+        description=(
+            "whether a run repeats to the bit on a GPU. The price is speed: false lets the GPU choose its kernels by trial "
+            "and add up in any order, and two runs then differ. A CPU repeats either way."
+        ),
     )
     devices: int = Field(
         default=1,

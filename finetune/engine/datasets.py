@@ -6,6 +6,9 @@ number of reading processes nor an interruption changes what a learner sees.
 
 from __future__ import annotations
 
+import math
+import mmap
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from finetune.engine.distributed import process_rank
 from finetune.engine.splits import ImageRecord
 from toolkit.imaging.images import read_image
 
-__all__ = ["Batch", "EpochSampler", "ImageDataset", "SizedDataset", "read_rgb", "repeatable_loader"]
+__all__ = ["Batch", "EpochSampler", "ImageDataset", "SharedArrays", "SizedDataset", "read_rgb", "repeatable_loader"]
 
 _MOST_CACHED = 2 << 30  # bytes of decoded images that are kept in memory
 Batch = dict[str, torch.Tensor]
@@ -45,6 +48,54 @@ def read_rgb(path: Path, size: int, depth: int | None = None) -> npt.NDArray[np.
     return np.ascontiguousarray(resized[:, :, ::-1])
 
 
+class SharedArrays:
+    """Arrays uint8 of one shape, each made once by whichever process needs it first.
+
+    Processes that were forked share them; one that gets a copy of this by pickling has an empty one of its own.
+    """
+
+    def __init__(self, count: int, most: int) -> None:
+        """Make room for `count` arrays of `most` bytes each; memory is taken as they come."""
+        self._count, self._most = count, most
+        self._lock = multiprocessing.Lock()
+        # Nothing of it is in /dev/shm, which containers keep small.
+        self._memory = mmap.mmap(-1, count * (most + 1) + 3 * 8)
+        self._shape = np.frombuffer(self._memory, np.int64, 3)
+        self._there = np.frombuffer(self._memory, np.uint8, count, 3 * 8)
+        self._values = np.frombuffer(self._memory, np.uint8, count * most, 3 * 8 + count).reshape(count, most)
+
+    def __getstate__(self) -> tuple[int, int]:
+        return self._count, self._most
+
+    def __setstate__(self, told: tuple[int, int]) -> None:
+        self.__init__(*told)  # type: ignore[misc]
+
+    def get(self, index: int) -> torch.Tensor | None:
+        """An array, or None where it was not made yet."""
+        with self._lock:  # what another process wrote before its mark is seen after it
+            there, shape = bool(self._there[index]), tuple(self._shape.tolist())
+        return torch.from_numpy(self._values[index, : math.prod(shape)].reshape(shape)) if there else None
+
+    def put(self, index: int, array: torch.Tensor) -> None:
+        """Keep an array (A, B, C), if it is no larger than was said."""
+        if array.numel() > self._most:
+            return
+        self._values[index, : array.numel()] = array.numpy().ravel()
+        with self._lock:
+            self._shape[:] = array.shape
+            self._there[index] = 1
+
+
+def _room_for(count: int, most: int) -> SharedArrays | None:
+    """Room for so many images of so many bytes; None where there are too many, or a system has no such memory."""
+    if not 0 < count * most <= _MOST_CACHED:
+        return None
+    try:
+        return SharedArrays(count, most)
+    except (OSError, ImportError):  # the latter where processes cannot share a lock
+        return None
+
+
 class SizedDataset(Dataset[dict[str, Any]]):
     """Items in a known number, asked for by (epoch, index) or by index."""
 
@@ -55,7 +106,8 @@ class SizedDataset(Dataset[dict[str, Any]]):
 class ImageDataset(SizedDataset):
     """Images with the index of their class. Items: {"image": float32 (3, size, size), "label": int, "index": int}.
 
-    Asked for by (epoch, index), as `EpochSampler` does. Decoded images are kept in memory as far as they fit.
+    Asked for by (epoch, index), as `EpochSampler` does. Decoded images are kept in memory where all fit, once for all
+    processes that read.
     """
 
     def __init__(
@@ -83,9 +135,7 @@ class ImageDataset(SizedDataset):
         self.examples = list(examples)
         self.labels = [classes.index(example.label) for example in examples]
         self._size, self._transform, self._seed, self._read, self._depth = size, transform, seed, read, depth
-        self._kept: dict[int, torch.Tensor] | None = (
-            {} if len(self.examples) * size * size * 3 <= _MOST_CACHED else None
-        )
+        self._kept = _room_for(len(self.examples), size * size * 3)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -100,13 +150,13 @@ class ImageDataset(SizedDataset):
         return {"image": image, "label": self.labels[index], "index": index}
 
     def _decoded(self, index: int) -> torch.Tensor:
-        if self._kept is not None and index in self._kept:
-            return self._kept[index]
+        if self._kept is not None and (kept := self._kept.get(index)) is not None:
+            return kept
         path = self.examples[index].image
         pixels = read_rgb(path, self._size, self._depth) if self._read is None else self._read(path)
         image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
         if self._kept is not None:
-            self._kept[index] = image
+            self._kept.put(index, image)
         return image
 
 

@@ -1,12 +1,17 @@
-"""Several processes that train together: which one this is, and what all of them found."""
+"""Several processes that train together: which one this is, and what all of them found; and those that read for one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-__all__ = ["gather_rows", "is_leader", "process_rank", "sharing_process"]
+from pydantic import Field, PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator
+
+__all__ = ["AUTO", "Workers", "auto_workers", "gather_rows", "is_leader", "process_rank", "sharing_process"]
+
+AUTO = -1
+"""The number of processes that "auto" is: what it becomes is known where torch is."""
 
 Value = TypeVar("Value")
 
@@ -46,3 +51,25 @@ def gather_rows(rows: Sequence[tuple[int, Value]]) -> list[tuple[int, Value]]:
         torch.distributed.all_gather_object(parts, found)
         found = [row for part in parts for row in part]
     return sorted(dict(found).items())
+
+
+def _auto_or_number(given: object, check: ValidatorFunctionWrapHandler) -> object:
+    return AUTO if isinstance(given, str) and given == "auto" else check(given)
+
+
+Workers = Annotated[
+    int,
+    Field(ge=0),
+    WrapValidator(_auto_or_number),
+    PlainSerializer(lambda number: "auto" if number == AUTO else number, return_type=int | str),
+]
+"""A number of processes, or `AUTO`, which is written "auto"."""
+
+
+def auto_workers() -> Any:
+    """The field of `Workers` whose default is "auto"."""
+    told = (
+        'processes that read images; 0 reads in the training process. "auto" is 0 on a CPU, and beside a GPU one less '
+        "than there are cores, 8 at most."
+    )
+    return Field(default="auto", description=told)

@@ -156,7 +156,9 @@ class Run:
     def _epoch_line(self, row: Mapping[str, str]) -> str:
         """What is said of an epoch where no terminal shows a bar."""
         file = self.root / "config.yaml"
-        total = f" of {read_settings(file).get('epochs')}" if file.is_file() else ""
+        asked = read_settings(file).get("epochs") if file.is_file() else ""
+        number = asked or (self.environment().get("epochs", "") if file.is_file() else "")
+        total = f" of {number}" if number else ""
         told = [f"{name} {float(row[name]):.4g}" for name in row if name in _SAID and row[name]]
         told.append(f"{float(row['seconds']):.1f} s")
         return f"epoch {int(row['epoch']) + 1}{total}: {', '.join(told)}"

@@ -217,7 +217,9 @@ def _faults(files: Sequence[ImageFile], error: Exception) -> dict[int, Problem]:
 
 def share_size(config: LearnerConfig) -> int:
     """Images in a share: whole batches, enough of them for the processes that read images, where there are some."""
-    return config.batch_size * max(1, _BATCHES_READ * config.workers)
+    from finetune.engine.devices import reading_processes  # here, since files are listed without torch
+
+    return config.batch_size * max(1, _BATCHES_READ * reading_processes(config))
 
 
 def within_share(config: Config) -> Config:

@@ -7,7 +7,6 @@ run and the number of the epoch, and training goes on from the end of the last e
 from __future__ import annotations
 
 import logging
-import math
 import signal
 import threading
 import time
@@ -27,8 +26,18 @@ from torch.utils.data import DataLoader
 from finetune.engine.checkpoints import read_checkpoint
 from finetune.engine.config import TrainedConfig
 from finetune.engine.datasets import Batch
-from finetune.engine.devices import memory_full, own_determinism, pick_device, seed_all
+from finetune.engine.devices import (
+    lay_out,
+    memory_full,
+    own_arithmetic,
+    pick_device,
+    precision_of,
+    reading_processes,
+    seed_all,
+)
+from finetune.engine.distributed import AUTO
 from finetune.engine.learner import check_patience
+from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Run
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
@@ -64,6 +73,7 @@ def fit(
     *,
     monitor: str = "val_loss",
     mode: str = "min",
+    accumulate: int = 1,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Fit:
@@ -76,6 +86,7 @@ def fit(
         run: where checkpoints and logs go; a checkpoint that stands there is gone on from.
         config: epochs, seed, device, precision, patience.
         monitor: the figure to choose by; `mode` says whether "min" or "max" is best.
+        accumulate: batches whose gradients are put together in a step.
         progress: called with (epochs done, epochs).
         callbacks: what else happens beside the training.
 
@@ -86,8 +97,9 @@ def fit(
     check_patience(config, val)
     started, watched = time.monotonic(), monitor if val is not None else None
     best = ModelCheckpoint(run.checkpoints, "best", monitor=watched, mode=mode, enable_version_counter=False)
-    with _quiet(), _explained(run, config), own_determinism():
-        trainer = _trainer(run, config, [*callbacks, *_callbacks(run, config, best, progress)])
+    _tell_reading(run, config)
+    with _quiet(), _explained(run, config), _suited(module, config):
+        trainer = _trainer(run, config, [*callbacks, *_callbacks(run, config, best, progress)], accumulate)
         seed_all(config.seed)
         last = run.checkpoints / "last.ckpt"
         resumed = last if last.is_file() else None
@@ -97,6 +109,15 @@ def fit(
                 trainer.fit(module, train, val, ckpt_path=resumed, weights_only=True)
     epochs, score = ended or (trainer.current_epoch, best.best_model_score)
     return Fit(run.best_checkpoint, epochs, time.monotonic() - started, None if score is None else float(score))
+
+
+@contextmanager
+def _suited(module: torch.nn.Module, config: TrainedConfig) -> Iterator[None]:
+    """Weights and arithmetic as the device likes them."""
+    device = pick_device(config.device)
+    lay_out(module, device)
+    with own_arithmetic(device):
+        yield
 
 
 @contextmanager
@@ -117,7 +138,12 @@ def _interruptible() -> Iterator[None]:
 
 def _callbacks(run: Run, config: TrainedConfig, best: ModelCheckpoint, progress: Progress | None) -> list[Callback]:
     """What happens beside the training; `best` is left out where it watches nothing."""
-    callbacks: list[Callback] = [_Repeatable(config.seed), _FiniteLoss(run), _EpochLog(run, progress)]
+    on_card = pick_device(config.device).type == "cuda"
+    callbacks: list[Callback] = [
+        _Repeatable(config.seed),
+        _FiniteLoss(run, at_once=not on_card),
+        _EpochLog(run, progress),
+    ]
     if best.monitor:
         callbacks.append(best)
     if config.patience and best.monitor:
@@ -126,22 +152,24 @@ def _callbacks(run: Run, config: TrainedConfig, best: ModelCheckpoint, progress:
     return [*callbacks, ModelCheckpoint(run.checkpoints, "last", save_top_k=1, enable_version_counter=False)]
 
 
-def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback]) -> lightning.Trainer:
+def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback], accumulate: int) -> lightning.Trainer:
     accelerator, devices = _accelerator(config)
     return lightning.Trainer(
         accelerator=accelerator,
         devices=devices,
         num_nodes=config.nodes,
         strategy=config.strategy,
-        precision=_precision(config, accelerator),  # type: ignore[arg-type]
+        precision=precision_of(config),  # type: ignore[arg-type]
         max_epochs=config.epochs,
+        accumulate_grad_batches=accumulate,
         callbacks=callbacks,
         logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=10,
         num_sanity_val_steps=0,
-        deterministic="warn",
+        deterministic="warn" if config.deterministic else False,
+        benchmark=not config.deterministic and accelerator == "gpu",
         use_distributed_sampler=False,
     )
 
@@ -168,10 +196,12 @@ def _accelerator(config: TrainedConfig) -> tuple[str, int | list[int]]:
     return kind, config.devices
 
 
-def _precision(config: TrainedConfig, accelerator: str) -> str:
-    if config.precision != "auto":
-        return config.precision
-    return "bf16-mixed" if accelerator == "gpu" and torch.cuda.is_bf16_supported() else "32"
+def _tell_reading(run: Run, config: TrainedConfig) -> None:
+    """Leave in the run what "auto" has become; processes that read are said at once, too."""
+    number = reading_processes(config)
+    run.note(workers=number, precision=precision_of(config))
+    if config.workers == AUTO and number:
+        tell("note", f"{number} processes read images beside the GPU; --set workers=0 starts none")
 
 
 class _Repeatable(Callback):
@@ -188,16 +218,32 @@ class _Repeatable(Callback):
 
 
 class _FiniteLoss(Callback):
-    """Ends a training whose loss is no number any more, before a checkpoint of it is written."""
+    """Ends a training whose loss is no number any more, before a checkpoint of it is written.
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    On a GPU it looks at the end of an epoch, as a look at each loss would have the GPU wait for it.
+    """
+
+    def __init__(self, run: Run, *, at_once: bool) -> None:
+        self._run, self._at_once = run, at_once
+        self._first: torch.Tensor | None = None  # step at which the loss was no number, -1 for none
 
     def on_before_backward(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: torch.Tensor
     ) -> None:
-        if not math.isfinite(float(loss.detach())):
-            where = f"in epoch {trainer.current_epoch}, step {trainer.global_step}"
+        finite, step = torch.isfinite(loss.detach()), trainer.global_step
+        if self._first is None:
+            self._first = torch.full_like(finite, -1, dtype=torch.long)
+        self._first = torch.where(finite | (self._first >= 0), self._first, step)
+        if self._at_once:
+            self._check(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._check(trainer)
+
+    def _check(self, trainer: lightning.Trainer) -> None:
+        first = -1 if self._first is None else int(self._first)
+        if first >= 0:
+            where = f"in epoch {trainer.current_epoch}, step {first}"
             remedy = "lower lr (--set lr=...), or use --set precision=32; checkpoints/last is from before it"
             raise ToolkitError(self._run.root, f"the loss is not a number {where}", remedy)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from converters.sources import open_source
 from finetune.engine.config import LearnerConfig
 from finetune.engine.learner import Evidence, Figure, Learner
+from finetune.engine.remarks.memory import memory_told
 from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import open_run, read_config, read_metrics
 from finetune.engine.splits import SplitConfig, open_examples
@@ -143,7 +144,8 @@ def run_attempts(attempts: Attempts, out: str | Path, progress: Progress | None 
         if one.out not in there:
             tell("progress", f"run {done + 1} of {len(planned)}: {one.told}")
             going_on = one.out.is_dir() and any(one.out.iterdir())
-            learners[one.learner].train(attempts.data, one.config, one.out, going_on, None)
+            with memory_told(one.out, one.config.less_memory):
+                learners[one.learner].train(attempts.data, one.config, one.out, going_on, None)
     if progress is not None:
         progress(len(planned), len(planned))
     return read_outcomes(planned)

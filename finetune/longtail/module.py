@@ -19,7 +19,7 @@ from finetune.classification.optimizers import choose_optimizer, weight_averagin
 from finetune.classification.views.datasets import labelled_images
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import Batch, repeatable_loader
-from finetune.engine.devices import seed_all
+from finetune.engine.devices import reading_processes, seed_all
 from finetune.engine.distributed import gather_rows
 from finetune.engine.runs import Run
 from finetune.engine.splits import ImageRecords
@@ -234,13 +234,14 @@ def _loaders(chosen: TrainValSplit, examples: ImageRecords, config: LongtailConf
         batch_size=config.batch_size,
         shuffle=True,
         seed=config.seed,
-        workers=config.workers,
+        workers=reading_processes(config),
         weights=class_balanced_weights(train.labels) if balanced else None,
     )
     if not chosen.val:
         return loader, None
     val = made(chosen.val, transform=eval_transform(config), fixed=True)
-    return loader, repeatable_loader(val, batch_size=config.batch_size, shuffle=False, workers=config.workers)
+    workers = reading_processes(config)
+    return loader, repeatable_loader(val, batch_size=config.batch_size, shuffle=False, workers=workers)
 
 
 def _within(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -11,6 +11,7 @@ from finetune.anomaly.config import AnomalyConfig, Augment
 from finetune.backbones.names import check_backbone
 from finetune.backbones.normalization import normalization
 from finetune.engine.config import Normalization
+from finetune.engine.remarks.memory import halved
 
 __all__ = ["PatchcoreConfig"]
 
@@ -93,6 +94,11 @@ class PatchcoreConfig(AnomalyConfig):
         if value % 2 == 0:
             raise ValueError(f"is even, and has no middle; use {value - 1} or {value + 1}")
         return value
+
+    def less_memory(self) -> list[str]:
+        """What makes a memory bank take less of a GPU's memory."""
+        ways = [*halved(self, "batch_size"), *halved(self, "max_patches", "candidates", least=10)]
+        return [*ways, "a smaller image_size", "--set device=cpu"]
 
     @property
     def normalization(self) -> Normalization:

@@ -17,19 +17,22 @@ import numpy.typing as npt
 import torch
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch.utils.data import Dataset
+from torchvision.transforms import v2
 
 from converters.formats.base import Settings
 from converters.sources import SourceLike, open_source
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import ImageRecord, ImageRecords
 from finetune.sam.config import SamConfig
-from finetune.sam.embeddings import EmbeddingCache, read_padded
+from finetune.sam.embeddings import EmbeddingCache, entry_name, read_padded
 from finetune.sam.prompts import deepest_pixel, jittered_box, point_inside
 from toolkit.errors import BadInputError, ToolkitError
+from toolkit.geometry.dihedral import turned_labels
 from toolkit.geometry.instances import parse_grouping
 from toolkit.geometry.labels import Instance, LabelledImage
 
 __all__ = [
+    "MOST_KEPT",
     "PromptedImages",
     "Task",
     "TrainValSplit",
@@ -40,7 +43,8 @@ __all__ = [
 ]
 
 Bools = npt.NDArray[np.bool_]
-_MOST_CACHED = 2 << 30  # bytes of embeddings that are kept in memory
+MOST_KEPT = 2 << 30
+"""Bytes of embeddings that are kept in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +177,9 @@ class Task:
         box_share, jitter: as in `SamConfig`.
         seed: of what is random.
         exact: no chance: all instances one after the other, each by its box and by its deepest point.
+        views: how many mirrored and turned views of an image there are, one of which is drawn; not where `exact`.
+        colour: part by which brightness, contrast and saturation change at most, of images that are not embedded yet;
+            not where `exact`.
         depth: bits of the range by which deep images are scaled; None for that of each.
     """
 
@@ -182,6 +189,8 @@ class Task:
     jitter: float = 0.1
     seed: int = 0
     exact: bool = False
+    views: int = 1
+    colour: float = 0.0
     depth: int | None = None
 
 
@@ -195,18 +204,27 @@ class PromptedImages(Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, images: Sequence[LabelledImage], task: Task, digests: Mapping[Path, str], cache: EmbeddingCache | None
+        self,
+        images: Sequence[LabelledImage],
+        task: Task,
+        digests: Mapping[Path, str],
+        cache: EmbeddingCache | None,
+        most_kept: int = MOST_KEPT,
     ) -> None:
-        """Take images with instances, and where their embeddings are, by the SHA-256 of their files."""
+        """Take images with instances, and where their embeddings are, by the SHA-256 of their files.
+
+        Each process that reads keeps as many as `most_kept` bytes hold.
+        """
         self.images, self._task, self._digests, self._cache = list(images), task, digests, cache
+        self._most_kept = most_kept
         # An image has an item; where all instances are asked about, as many as that takes.
         self._items = [
             (place, first)
             for place, image in enumerate(self.images)
             for first in range(0, len(image.instances) if task.exact else 1, task.prompts)
         ]
-        self._low: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
-        self._kept: dict[int, torch.Tensor] = {}
+        self._low: dict[tuple[int, int, int], npt.NDArray[np.uint8]] = {}
+        self._kept: dict[str, torch.Tensor] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -215,8 +233,11 @@ class PromptedImages(Dataset[dict[str, Any]]):
     def __getitem__(self, place: int | tuple[int, int]) -> dict[str, Any]:
         epoch, index = place if isinstance(place, tuple) else (0, place)
         number, first = self._items[index]
-        task, image = self._task, self.images[number]
+        task = self._task
         rng = np.random.default_rng(mixed_seed(task.seed, epoch, number))
+        # Where there is one view alone, none is drawn: the prompts are then those of always.
+        view = int(rng.integers(task.views)) if task.views > 1 and not task.exact else 0
+        image = turned_labels(self.images[number], view)
         chosen, asked = self._choose(len(image.instances), first, rng)
         prompts = [self._prompt(image, image.instances[one], rng) for one in chosen]
         boxed = np.array([one[0] for one in prompts])
@@ -227,14 +248,14 @@ class PromptedImages(Dataset[dict[str, Any]]):
         factor = np.array([width / image.width, height / image.height], np.float64)
         item = {
             "size": torch.tensor([height, width]),
-            "truth": torch.from_numpy(np.stack([self._truth(number, one) for one in chosen])),
+            "truth": torch.from_numpy(np.stack([self._truth(image, number, view, one) for one in chosen])),
             "boxed": torch.from_numpy(boxed),
             "boxes": torch.from_numpy(np.stack([one[1] * np.tile(factor, 2) for one in prompts])).float(),
             "points": torch.from_numpy(np.stack([one[2] * factor for one in prompts])).float(),
             "asked": torch.tensor(asked),
             "index": index,
         }
-        return item | self._picture(number)
+        return item | self._picture(number, view, mixed_seed(task.seed, epoch, number, 1))
 
     def _choose(self, count: int, first: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
         """Which instances an item is about, and which of these only fill it."""
@@ -260,27 +281,36 @@ class PromptedImages(Dataset[dict[str, Any]]):
         box = jittered_box(instance, image.width, image.height, task.jitter, rng)
         return boxed, box, point_inside(instance, rng)
 
-    def _truth(self, number: int, which: int) -> Bools:
+    def _truth(self, image: LabelledImage, number: int, view: int, which: int) -> Bools:
         """The mask of an instance on the grid of the logits; bits are kept of it."""
-        side = self._task.image_size // 4
-        if (number, which) not in self._low:
-            image = self.images[number]
+        side, place = self._task.image_size // 4, (number, view, which)
+        if place not in self._low:
             mask = image.instances[which].whole(image.width, image.height)
-            self._low[number, which] = np.packbits(low_resolution(mask, self._task.image_size))
-        bits = np.unpackbits(self._low[number, which], count=side * side)
+            self._low[place] = np.packbits(low_resolution(mask, self._task.image_size))
+        bits = np.unpackbits(self._low[place], count=side * side)
         return bits.reshape(side, side).astype(np.bool_)
 
-    def _picture(self, number: int) -> dict[str, Any]:
-        """The embedding of an image, or the image itself where there is no cache."""
+    def _picture(self, number: int, view: int, seed: int) -> dict[str, Any]:
+        """The embedding of a view of an image, or the view itself where there is no cache."""
         path = self.images[number].path
         if path is None:
             raise ToolkitError(self.images[number].key, "has no image file", "convert with --images hardlink")
         if self._cache is None:
-            return {"image": read_padded(path, self._task.image_size, self._task.depth)["image"]}
-        if number not in self._kept:
-            found = self._cache.read(self._digests[path])
-            if self._bytes + found.nbytes > _MOST_CACHED:
+            image = read_padded(path, self._task.image_size, self._task.depth, view=view)["image"]
+            return {"image": self._recoloured(image, seed) if self._task.colour and not self._task.exact else image}
+        name = entry_name(self._digests[path], view)
+        if name not in self._kept:
+            found = self._cache.read(name)
+            if self._bytes + found.nbytes > self._most_kept:
                 return {"embedding": found}
-            self._kept[number] = found
+            self._kept[name] = found
             self._bytes += found.nbytes
-        return {"embedding": self._kept[number]}
+        return {"embedding": self._kept[name]}
+
+    def _recoloured(self, image: torch.Tensor, seed: int) -> torch.Tensor:
+        """An image in other colours, as the light of another day would show it."""
+        part = self._task.colour
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            changed: torch.Tensor = v2.ColorJitter(brightness=part, contrast=part, saturation=part)(image)
+        return changed

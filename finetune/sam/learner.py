@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 
 from converters.sources import SourceLike
 from finetune.detectors import check_detector
-from finetune.engine.checkpoints import read_checkpoint
+from finetune.engine.checkpoints import fetch_file, read_checkpoint
 from finetune.engine.datasets import EpochSampler
-from finetune.engine.devices import device_name, pick_device, seed_all
+from finetune.engine.devices import device_name, pick_device, reading_processes, seed_all
 from finetune.engine.distributed import is_leader
 from finetune.engine.facts import Facts
 from finetune.engine.learner import Learner, training_facts
@@ -27,6 +27,8 @@ from finetune.engine.prediction import Prediction
 from finetune.engine.remarks.depth import with_depth
 from finetune.engine.remarks.evaluated import evaluated_examples
 from finetune.engine.remarks.inputs import check_inputs
+from finetune.engine.remarks.memory import memory_told
+from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Row, Run, file_sha256, holds_run, open_run, read_config, start_run
 from finetune.engine.shares import (
     ImageFile,
@@ -36,16 +38,16 @@ from finetune.engine.shares import (
     predict_shares,
     share_size,
 )
-from finetune.engine.splits import open_as_told
+from finetune.engine.splits import ImageRecords, open_as_told
 from finetune.engine.trainer import fit
 from finetune.sam.config import SamConfig
-from finetune.sam.data import PromptedImages, Task, TrainValSplit, choose_images, read_instances
+from finetune.sam.data import MOST_KEPT, PromptedImages, Task, TrainValSplit, choose_images, read_instances
 from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache
 from finetune.sam.evaluation import Evaluated, detector_ap, evaluate_images, write_report
 from finetune.sam.exports import export_sam
 from finetune.sam.inference import predict_image, predict_share, prompted_classes, prompted_files
 from finetune.sam.metrics import IOU_BOX
-from finetune.sam.models import CHECKPOINTS, build_sam, save_sam
+from finetune.sam.models import LICENCE, PUBLISHED, build_sam, save_sam
 from finetune.sam.module import SamModule
 from finetune.sam.predictor import Segmenter, mask_ap
 from toolkit.aliases import Progress
@@ -80,32 +82,57 @@ def train(data: Path, config: SamConfig, out: Path, resume: bool = False, progre
     examples = check_inputs(open_as_told(data, config), config)
     config = with_depth(config, examples)
     chosen = choose_images(examples, data, config)
-    sam, digest = _untuned(config, _weights(config))
-    facts = training_facts(
-        weights=_weights(config) if digest is None else str(Path(config.weights).resolve()),
-        weights_sha256=digest,
-        device=device_name(device),
-        best_chosen_on=chosen.how,
-        metrics_of="test",
-        notes=[*examples.notes, *chosen.notes],
-    )
-    numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
-    facts |= {"instances": numbers, "digests": examples.digests, "labels": examples.labels}
-    run = start_run(out, NAME, config, subsets=examples.subsets, data=data, resume=resume, **facts)
+    weights = _weights(config)
+    sam, digest = _untuned(config, weights)
+    # config.yaml keeps what was asked for, so that a run of the same settings is known as one.
+    asked, config = config, config.with_epochs(len(chosen.train))
+    facts = _facts(config, chosen, examples, weights, digest)
+    run = start_run(out, NAME, asked, subsets=examples.subsets, data=data, resume=resume, **facts)
     if run.finished:
         return run
     cache, digests = None, dict[Path, str]()
     if config.cached:
         _await_leader(run)
-        encoder = _segmenter(sam.to(device), config, device).encoder
-        cache = open_cache(_cache_folder(run, config), encoder)
-        shown = [*chosen.train, *chosen.val, *(one for one in chosen.test if one.instances)]
-        digests, notes = embed_images(_files(shown), encoder, cache, progress)
-        run.note(notes=[*examples.notes, *chosen.notes, *notes])
+        cache, digests = _embedded(_segmenter(sam.to(device), config, device), run, config, chosen, progress)
     _tune(sam.to("cpu"), run, config, chosen, digests, cache, progress)
     judged = _judge(sam.to(device).eval(), run, config, chosen.test, device)
     write_report(run, judged, run.logged_seconds())
     return run
+
+
+def _facts(
+    config: SamConfig, chosen: TrainValSplit, examples: ImageRecords, weights: str, digest: str | None
+) -> dict[str, Any]:
+    """What environment.json says of a run."""
+    fetched = PUBLISHED.get(config.model) if config.weights == "default" else None
+    told = training_facts(
+        weights=weights if digest is None else str(Path(weights).resolve()),
+        weights_sha256=digest,
+        weights_source=fetched.url if fetched else None,
+        weights_licence=LICENCE if fetched else None,
+        device=device_name(pick_device(config.device)),
+        best_chosen_on=chosen.how,
+        metrics_of="test",
+        notes=[*examples.notes, *chosen.notes],
+    )
+    numbers = {name: sum(len(one.instances) for one in getattr(chosen, name)) for name in ("train", "val", "test")}
+    return {**told, "instances": numbers, "digests": examples.digests, "labels": examples.labels} | {
+        "epochs": config.epochs
+    }
+
+
+def _embedded(
+    untuned: Segmenter, run: Run, config: SamConfig, chosen: TrainValSplit, progress: Progress | None
+) -> tuple[EmbeddingCache, dict[Path, str]]:
+    """Embeddings of all images with instances, and the hashes of their files; what they take is said before."""
+    cache = open_cache(_cache_folder(run, config), untuned.encoder)
+    cost = _cost(untuned.sam, config, chosen, cache)
+    tell("note", cost)
+    views = dict.fromkeys(_files(chosen.train), config.number_of_views)
+    with memory_told(run.root, config.less_memory_to_embed):
+        digests, notes = embed_images(_files(_shown(chosen)), untuned.encoder, cache, progress, views)
+    run.note(notes=list(dict.fromkeys([*run.facts(Facts).notes, cost, *notes])))
+    return cache, digests
 
 
 def _tune(
@@ -120,7 +147,8 @@ def _tune(
     """Train, write both checkpoints in Meta's format, and leave the best weights in the model."""
     module = SamModule(sam, config)
     batches, val = (_loader(chosen, config, digests, cache, training=training) for training in (True, False))
-    ended = fit(module, batches, val, run, config, monitor="val_iou", mode="max", progress=progress)
+    watched: dict[str, Any] = {"monitor": "val_iou", "mode": "max", "accumulate": config.accumulate}
+    ended = fit(module, batches, val, run, config, **watched, progress=progress)
     for name, file in (("last", run.checkpoints / "last.ckpt"), ("best", ended.best)):
         _load(module, file)
         if is_leader():
@@ -220,25 +248,23 @@ def load_segmenter(run: Run) -> Segmenter:
 
 
 def _segmenter(sam: Sam, config: SamConfig, device: torch.device) -> Segmenter:
-    numbers = config.image_size, config.embed_batch, config.workers, config.bits
+    numbers = config.image_size, config.embed_batch, reading_processes(config), config.bits
     return Segmenter(sam, Encoder(sam.image_encoder, device, *numbers))
 
 
 def _weights(config: SamConfig) -> str:
-    """The file to begin with, or "none".
+    """The file to begin with, or "none"; Meta's is fetched where it is not there yet.
 
     Raises:
-        ToolkitError: it is not said.
+        ToolkitError: it cannot be fetched.
     """
     if config.weights != "default":
         return config.weights
-    if config.model == "tiny":
+    own = PUBLISHED.get(config.model)
+    if own is None:
         return "none"
-    raise ToolkitError(
-        f"weights of {config.model}",
-        "are not said, and are not fetched",
-        f"get {CHECKPOINTS[config.model]} from github.com/facebookresearch/segment-anything and --set weights=FILE",
-    )
+    ways = "or begin at random with --set weights=none"
+    return str(fetch_file(f"weights of {config.model}", own.url, ways, own.sha256))
 
 
 def _untuned(config: SamConfig, weights: str) -> tuple[Sam, str | None]:
@@ -261,6 +287,24 @@ def _await_leader(run: Run) -> None:
         time.sleep(0.1)
 
 
+def _shown(chosen: TrainValSplit) -> list[LabelledImage]:
+    """The images with instances."""
+    return [*chosen.train, *chosen.val, *(one for one in chosen.test if one.instances)]
+
+
+def _cost(sam: Sam, config: SamConfig, chosen: TrainValSplit, cache: EmbeddingCache) -> str:
+    """What the embeddings will take, in words."""
+    train, views = len(_files(chosen.train)), config.number_of_views
+    number = len(_files(_shown(chosen))) + (views - 1) * train
+    each = 2 * sam.prompt_encoder.embed_dim * (config.image_size // 16) ** 2  # bytes
+    told = f" ({train} training images in {views} views each; --set views=1 makes one)" if views > 1 else ""
+    kept, whole = min(train * views * each, MOST_KEPT) / 1e6, number * each / 1e6
+    return (
+        f"embeddings of {number} pictures{told} take {whole:.1f} MB in {cache.folder.parent}, less what is "
+        f"there already; {kept:.1f} MB of them stay in memory"
+    )
+
+
 def _files(images: Sequence[LabelledImage]) -> list[Path]:
     return list(dict.fromkeys(image.path for image in images if image.path is not None))
 
@@ -269,17 +313,20 @@ def _loader(
     chosen: TrainValSplit, config: SamConfig, digests: dict[Path, str], cache: EmbeddingCache | None, *, training: bool
 ) -> DataLoader[dict[str, Any]]:
     number = config.prompts_per_image
-    chance = config.box_share, config.jitter, config.seed
-    task = Task(config.image_size, number, *chance, exact=not training, depth=config.bits)
-    dataset = PromptedImages(chosen.train if training else chosen.val, task, digests, cache)
+    prompts = (number, config.box_share, config.jitter, config.seed)
+    colour = 0.0 if config.frozen else config.colour
+    task = Task(config.image_size, *prompts, not training, config.number_of_views, colour, config.bits)
+    readers = reading_processes(config)
+    images, kept = chosen.train if training else chosen.val, MOST_KEPT // max(1, readers)
+    dataset = PromptedImages(images, task, digests, cache, kept)
     return DataLoader(
         dataset,
         batch_size=config.batch_size,
         sampler=EpochSampler(len(dataset), shuffle=training, seed=config.seed),
-        num_workers=config.workers,
-        persistent_workers=config.workers > 0,
+        num_workers=readers,
+        persistent_workers=readers > 0,
         generator=torch.Generator().manual_seed(config.seed),
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pick_device(config.device).type == "cuda",
     )
 
 

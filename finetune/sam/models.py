@@ -10,7 +10,6 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,16 +20,19 @@ import torch
 from segment_anything import sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from finetune.engine.checkpoints import read_tensors
+from finetune.engine.checkpoints import read_tensors, wrapped_state
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
 __all__ = [
-    "CHECKPOINTS",
+    "LICENCE",
     "MEAN",
+    "PUBLISHED",
     "STD",
     "Prompts",
+    "Published",
     "add_lora",
     "build_sam",
     "decode",
@@ -42,9 +44,38 @@ __all__ = [
     "weights_hash",
 ]
 
-CHECKPOINTS = {"vit_b": "sam_vit_b_01ec64.pth", "vit_l": "sam_vit_l_0b3195.pth", "vit_h": "sam_vit_h_4b8939.pth"}
-"""Names of the files that Meta gives out at https://github.com/facebookresearch/segment-anything."""
 
+@dataclass(frozen=True)
+class Published:
+    """A file that Meta gives out at https://github.com/facebookresearch/segment-anything.
+
+    Attributes:
+        url: its address.
+        sha256: its hash; the one in its name is the beginning of its MD5.
+    """
+
+    url: str
+    sha256: str
+
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything"
+PUBLISHED = {
+    "vit_b": Published(
+        f"{_META}/sam_vit_b_01ec64.pth", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"
+    ),
+    "vit_l": Published(
+        f"{_META}/sam_vit_l_0b3195.pth", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"
+    ),
+    "vit_h": Published(
+        f"{_META}/sam_vit_h_4b8939.pth", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"
+    ),
+}
+"""Model -> the file of its weights."""
+
+LICENCE = "Apache-2.0"
+"""Of Meta's weights."""
+
+_TELLING = "image_encoder.pos_embed"  # whose last axis tells the models apart
 _WIDTHS = {768: "vit_b", 1024: "vit_l", 1280: "vit_h", 64: "tiny"}
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -124,7 +155,10 @@ def _tiny(image_size: int) -> Sam:
 
 
 def read_sam_weights(model: str, file: Path) -> dict[str, torch.Tensor]:
-    """The weights in a checkpoint in Meta's format. Code in the file is refused, not run.
+    """The weights in a checkpoint under Meta's names, whatever stands before these or is beside them in the file.
+
+    So those of MedSAM ("model"), lightning-sam ("model." before each name) and micro-sam ("model_state", "sam.") are
+    taken too. Code in the file is refused, not run.
 
     Raises:
         ToolkitError: it cannot be read, is damaged or cut short, carries code, or is another model's.
@@ -137,15 +171,19 @@ def read_sam_weights(model: str, file: Path) -> dict[str, torch.Tensor]:
             file,
             problem="is damaged or cut short",
             hostile="holds code or objects beside weights, and was not loaded",
-            remedy="download the checkpoint again from its source",
+            remedy="download the checkpoint again from its source, or save model.state_dict() alone, if it is your own",
         )
-    if not isinstance(loaded, Mapping) or "image_encoder.pos_embed" not in loaded:
-        raise ToolkitError(file, "is no checkpoint of SAM", f"name {CHECKPOINTS.get(model, 'one that we saved')}")
-    found = _WIDTHS.get(loaded["image_encoder.pos_embed"].shape[-1], "another model")
+    state = wrapped_state(loaded) or {}
+    before = [name.removesuffix(_TELLING) for name in state if f".{name}".endswith(f".{_TELLING}")]
+    if len(before) != 1:
+        own = Path(PUBLISHED[model].url).name if model in PUBLISHED else "one that we saved"
+        raise ToolkitError(file, "is no checkpoint of SAM", f"name {own}")
+    state = {name.removeprefix(before[0]): value for name, value in state.items() if name.startswith(before[0])}
+    found = _WIDTHS.get(state[_TELLING].shape[-1], "another model")
     if found != model:
         remedy = f"use --set model={found}" if found in _WIDTHS.values() else "name a checkpoint of this model"
         raise ToolkitError(file, f"is a checkpoint of {found}, not of {model}", remedy)
-    return dict(loaded)
+    return state
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -157,15 +195,30 @@ def weights_hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def encode(encoder: nn.Module, images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+def encode(
+    encoder: nn.Module, images: torch.Tensor, sizes: torch.Tensor, *, checkpointing: bool = False
+) -> torch.Tensor:
     """Embeddings of images, (B, C, S / 16, S / 16).
 
     Args:
         encoder: a SAM's image encoder.
         images, sizes: as for `normalised`.
+        checkpointing: keep what goes into each block alone, and compute the rest again for the gradients (Chen et al.,
+            "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174).
     """
-    found: torch.Tensor = encoder(normalised(images, sizes))
+    given = normalised(images, sizes)
+    found: torch.Tensor = _checkpointed(encoder, given) if checkpointing else encoder(given)
     return found
+
+
+def _checkpointed(encoder: Any, images: torch.Tensor) -> Any:
+    """As the encoder's own `forward`, block by block."""
+    tokens = encoder.patch_embed(images)
+    if encoder.pos_embed is not None:
+        tokens = tokens + encoder.pos_embed
+    for block in encoder.blocks:
+        tokens = checkpoint(block, tokens, use_reentrant=False)
+    return encoder.neck(tokens.permute(0, 3, 1, 2))
 
 
 def normalised(images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:

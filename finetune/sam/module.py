@@ -11,6 +11,7 @@ from segment_anything.modeling import Sam
 from torch import nn
 
 from finetune.engine.datasets import Batch
+from finetune.engine.devices import fused_step
 from finetune.sam.config import SamConfig
 from finetune.sam.losses import mask_iou, prompt_losses
 from finetune.sam.models import Prompts, add_lora, decode, encode
@@ -104,7 +105,8 @@ class SamModule(lightning.LightningModule):
         scale = 1.0 if config.lora else config.encoder_lr_scale
         groups = [{"params": others, "lr": config.lr}, {"params": encoder, "lr": config.lr * scale}]
         groups = [group for group in groups if group["params"]]
-        optimiser = torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
+        fused = fused_step(config, trained.values())
+        optimiser = torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay, fused=fused)
         warm = max(1, min(100, steps // 10))
 
         def rate(step: int) -> float:
@@ -126,7 +128,8 @@ class SamModule(lightning.LightningModule):
         if self.parts.image_encoder is None:
             raise RuntimeError("images without an image encoder")
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._config.frozen):
-            return encode(self.parts.image_encoder, batch["image"], batch["size"]).float()
+            twice = self._config.activation_checkpointing and torch.is_grad_enabled()
+            return encode(self.parts.image_encoder, batch["image"], batch["size"], checkpointing=twice).float()
 
     def _clicked(self, prompts: Prompts, found: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> Prompts:
         """The same prompts with one click more each, and the masks so far."""

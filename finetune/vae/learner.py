@@ -21,7 +21,7 @@ from finetune.anomaly.prediction import predict_anomalies
 from finetune.anomaly.thresholds import check_promise, known_scores
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.datasets import ImageDataset, repeatable_loader
-from finetune.engine.devices import device_name, pick_device, seed_all
+from finetune.engine.devices import device_name, pick_device, reading_processes, seed_all
 from finetune.engine.learner import Learner, Scoring, training_facts
 from finetune.engine.outputs.exports import Exportable
 from finetune.engine.outputs.predictions import PredictedRows
@@ -167,7 +167,7 @@ def _fitted(
         batch_size=config.batch_size,
         shuffle=True,
         seed=config.seed,
-        workers=config.workers,
+        workers=reading_processes(config),
     )
     if isinstance(model, GaborVae):
         model.calibrate(batch["image"] for batch in batches)  # which also decodes the images, once

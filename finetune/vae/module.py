@@ -9,6 +9,7 @@ import lightning
 import torch
 
 from finetune.engine.datasets import Batch
+from finetune.engine.devices import fused_step
 from finetune.vae.config import VaeConfig
 from finetune.vae.gabor_vae import Model
 
@@ -43,7 +44,8 @@ class VaeModule(lightning.LightningModule):
         """AdamW; the rate rises over the first steps, and falls to a hundredth as a cosine from a third of the way."""
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(trained, self._config.lr, weight_decay=1e-5)
+        fused = fused_step(self._config, trained)
+        optimiser = torch.optim.AdamW(trained, self._config.lr, weight_decay=1e-5, fused=fused)
 
         def rate(step: int) -> float:
             fall = max(0.0, min(1.0, (step / steps - 1 / 3) * 1.5))

@@ -86,7 +86,8 @@ def _print_report(report: AutolabelReport, as_json: bool) -> None:
             "images": report.images,
             "instances": report.instances,
         }
-        print_json({**told, "empty": report.empty, "metrics": dict(report.metrics), "notes": report.notes})
+        told |= {"empty": report.empty, "duplicates": report.duplicates}
+        print_json({**told, "metrics": dict(report.metrics), "notes": report.notes})
         return
     say(f"{report.instances} instances in {report.images} images, {report.empty} without any, {report.seconds:.1f} s")
     if report.metrics:

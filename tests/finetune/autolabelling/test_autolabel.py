@@ -178,6 +178,35 @@ class TestSegmenter:
         assert not (tmp_path / "out").exists()
 
 
+def test_of_several_masks_of_one_object_the_most_certain_stays_and_is_on_top(
+    run: Run, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = [(4, 4, 24, 24), (4, 4, 24, 23), (8, 8, 40, 40), (5, 4, 24, 24)]
+    classes, certain = ("dent", "crack", "stain", "dent"), np.array([0.6, 0.9, 0.7, 0.5])
+    masks = tuple(
+        Instance(
+            label, box, np.ones((box[3] - box[1], box[2] - box[0]), np.bool_), (box[3] - box[1]) * (box[2] - box[0])
+        )
+        for label, box in zip(classes, boxes, strict=True)
+    )
+    found = Detections("a", images[0], 64, 64, np.array(boxes, np.float64), certain, classes, masks)
+    nothing = Detections("b", images[1], 64, 64, np.zeros((0, 4)), np.zeros(0), (), ())
+    opened = replace(open_proposer(run, None, None), classes=("crack", "dent", "stain"))
+    monkeypatch.setattr("finetune.autolabelling.autolabel.open_proposer", lambda *_: opened)
+    monkeypatch.setattr(Proposer, "propose", lambda *_: iter([Proposal(found, 0.0), Proposal(nothing, 0.0)]))
+    report = autolabel(run, images[:2], tmp_path / "out", formats=["coco", "semantic"])
+    assert (report.instances, report.duplicates) == (2, 2)
+    assert report.notes == (
+        "2 mask(s) were left out, as a more certain one of any class covers the same object (IoU of 0.7 and more)",
+    )
+    assert [(row["label"], row["box_score"]) for row in rows(tmp_path / "out")] == [("stain", "0.7"), ("crack", "0.9")]
+    assert told(tmp_path / "out")["duplicates"] == {"masks": 2, "iou": 0.7}
+    assert [row["score"] for row in json.loads((tmp_path / "out/predictions.json").read_text())] == [0.7, 0.9]
+    (painted,) = (image for image in read_labels(tmp_path / "out/semantic") if image.instances)
+    areas = {one.label: one.area for one in painted.instances}
+    assert areas == {"crack": 20 * 19, "stain": 32 * 32 - 16 * 15}
+
+
 class TestTruth:
     def test_labels_agree_with_themselves(self, run: Run, images: list[Path], labelled: Path, tmp_path: Path) -> None:
         found = autolabel(run, images, tmp_path / "out", against=labelled / "coco").metrics

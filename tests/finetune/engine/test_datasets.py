@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from converters import convert
-from finetune.engine.datasets import EpochSampler, ImageDataset, read_rgb, repeatable_loader
+from finetune.engine.datasets import EpochSampler, ImageDataset, SharedArrays, read_rgb, repeatable_loader
 from finetune.engine.devices import mixed_seed
 from finetune.engine.splits import SplitConfig, open_examples
 from tests.commands import make_dataset, save
@@ -65,6 +68,37 @@ def test_images_repeat_whatever_the_number_of_workers_and_differ_by_epoch(root: 
     assert torch.equal(batches(root, 0, 1), batches(root, 2, 1))
     assert torch.equal(batches(root, 0, 1), batches(root, 0, 1, batch_size=3))
     assert not torch.equal(batches(root, 0, 1), batches(root, 0, 2))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_each_image_is_decoded_once_for_all_processes(workers: int, root: Path) -> None:
+    found = open_examples(root, SplitConfig(strategy="native"))
+    decoded = multiprocessing.Array("i", len(found.examples))
+    places = {one.image: place for place, one in enumerate(found.examples)}
+
+    def read(path: Path) -> Any:
+        with decoded.get_lock():
+            decoded[places[path]] += 1
+        return read_rgb(path, 16)[:8]  # smaller than the square: any shape that fits is kept
+
+    dataset = ImageDataset(found.examples, found.classes, 16, noisy, seed=3, read=read)
+    loader = repeatable_loader(dataset, batch_size=2, shuffle=True, workers=workers)
+    epochs = [torch.cat([batch["image"] for batch in loader]) for _ in range(3)]
+    assert list(decoded) == [1] * len(found.examples)
+    assert epochs[0].shape[1:] == (3, 8, 16)
+    assert torch.equal(epochs[0], epochs[1])
+    assert torch.equal(epochs[0], epochs[2])
+
+
+def test_a_copy_begins_empty_and_what_is_too_large_is_not_kept() -> None:
+    kept = SharedArrays(3, 12)
+    kept.put(1, torch.arange(12, dtype=torch.uint8).reshape(3, 2, 2))
+    kept.put(2, torch.zeros(3, 3, 3, dtype=torch.uint8))
+    found = kept.get(1)
+    assert found is not None
+    assert found.tolist() == torch.arange(12).reshape(3, 2, 2).tolist()
+    assert (kept.get(0), kept.get(2)) == (None, None)
+    assert copy.deepcopy(kept).get(1) is None
 
 
 def test_reading_an_image_leaves_the_callers_random_numbers_alone(root: Path) -> None:

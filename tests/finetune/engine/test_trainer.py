@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from finetune.engine import trainer
 from finetune.engine.checkpoints import load_weights
 from finetune.engine.config import TrainedConfig
 from finetune.engine.devices import pick_device
@@ -103,10 +104,12 @@ def test_patience_ends_a_run_that_gets_no_better(data: Path, tmp_path: Path) -> 
     assert ended.epochs < 30
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["cpu", "gpu"])
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at_once: bool, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = Tiny.training_step
+    step, watch = Tiny.training_step, trainer._FiniteLoss
+    monkeypatch.setattr(trainer, "_FiniteLoss", lambda run, **_: watch(run, at_once=at_once))
 
     def spoiled(self: Tiny, batch: dict[str, Any], number: int) -> torch.Tensor:
         loss = step(self, batch, number)

@@ -23,6 +23,8 @@ SMALL = {
     "lr": 1e-3,
     "device": "cpu",
     "train_prompt_encoder": True,
+    "train_encoder": False,
+    "box_share": 0.5,
 }
 
 

@@ -31,6 +31,7 @@ from finetune.sam.prompts import (
 from tests.finetune.sam.segmenting import config, write_blobs
 from toolkit.dataset.layouts import load_dataset
 from toolkit.errors import ToolkitError
+from toolkit.geometry.dihedral import turned_labels
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage
 
@@ -179,6 +180,47 @@ def crowded(images: list[LabelledImage], number: int) -> LabelledImage:
     """An image with many instances."""
     masks = [disk(48, 3 + 4 * place, 5 + 3 * place, 2) for place in range(number)]
     return replace(images[0], width=48, height=48, instances=tuple(instance(mask) for mask in masks))
+
+
+class TestViews:
+    """Mirrored and turned views of an image."""
+
+    def test_all_that_is_asked_is_of_the_view_that_is_shown(self, images: list[LabelledImage]) -> None:
+        dataset = PromptedImages(images, Task(64, 2, jitter=0, views=8), {}, None)
+        path, seen = images[2].path or Path(), set()
+        shown = {read_padded(path, 64, view=view)["image"].numpy().tobytes(): view for view in range(8)}
+        assert len(shown) == 8
+        for epoch in range(40):
+            item = dataset[epoch, 2]
+            view = shown[item["image"].numpy().tobytes()]
+            seen.add(view)
+            there = turned_labels(images[2], view)
+            truth = there.instances[0].whole(there.width, there.height)
+            assert item["size"].tolist() == [there.height, there.width]
+            assert np.array_equal(item["truth"][0].numpy(), low_resolution(truth, 64))
+            assert item["boxes"][0].tolist() == list(there.instances[0].bbox)
+            x, y = item["points"][0].long().tolist()
+            assert truth[y, x]
+        assert seen == set(range(8))
+
+    def test_one_view_asks_what_was_always_asked_and_evaluation_sees_images_as_they_are(
+        self, images: list[LabelledImage]
+    ) -> None:
+        first = PromptedImages(images, Task(64, 3), {}, None)[4, 1]
+        assert first["points"].tolist() == [[23.0, 26.0], [20.0, 39.0], [14.0, 30.0]]
+        exact = PromptedImages(images, Task(64, 3, exact=True, views=8, colour=0.5), {}, None)
+        plain = PromptedImages(images, Task(64, 3, exact=True), {}, None)
+        for place in range(len(images)):
+            for name, value in exact[3, place].items():
+                assert torch.equal(torch.as_tensor(value), torch.as_tensor(plain[3, place][name]))
+
+    def test_colours_change_within_their_share_and_with_the_epoch(self, images: list[LabelledImage]) -> None:
+        plain, varied = (PromptedImages(images, Task(64, 1, colour=part), {}, None) for part in (0.0, 0.2))
+        one, two, again = varied[0, 0]["image"], varied[1, 0]["image"], varied[0, 0]["image"]
+        assert torch.equal(one, again)
+        assert not torch.equal(one, two)
+        ratio = one.float().mean() / plain[0, 0]["image"].float().mean()
+        assert 0.6 < float(ratio) < 1.45
 
 
 class TestItems:

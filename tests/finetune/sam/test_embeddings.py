@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from finetune.engine.runs import file_sha256
-from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, open_cache, read_padded
+from finetune.sam.embeddings import EmbeddingCache, Encoder, embed_images, entry_name, open_cache, read_padded
 from finetune.sam.models import build_sam
 from tests.finetune.sam.segmenting import write_blobs
 from toolkit.errors import ToolkitError
@@ -74,6 +74,21 @@ def test_images_are_encoded_once(images: list[Path], tmp_path: Path) -> None:
     assert counter.seen == len(images)
     embed_images(images, encoder, cache)
     assert counter.seen == len(images)
+
+
+def test_views_have_entries_of_their_own_and_are_those_of_the_turned_picture(
+    images: list[Path], tmp_path: Path
+) -> None:
+    encoder, counter = counting()
+    cache = open_cache(tmp_path, encoder)
+    embed_images(images[:2], encoder, cache)
+    digests, _ = embed_images(images[:2], encoder, cache, views={images[0]: 4})
+    assert counter.seen == 2 + 3
+    item = read_padded(images[0], SIZE, view=3)
+    assert torch.equal(item["image"][:, :48], read_padded(images[0], SIZE)["image"][:, :48].flip(1, 2))
+    fresh = encoder.run(item["image"][None], item["size"][None])[0]
+    assert torch.equal(cache.read(entry_name(digests[images[0]], 3)), fresh.half())
+    assert cache.state(entry_name(digests[images[0]], 4)) == "missing"
 
 
 def test_the_same_pixels_under_another_name_have_one_entry(images: list[Path], tmp_path: Path) -> None:

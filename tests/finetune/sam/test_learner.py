@@ -20,13 +20,14 @@ from converters import convert
 from converters.sources import read_labels
 from converters.verification.verify import verify
 from finetune.engine.devices import seed_all
-from finetune.engine.runs import Run, open_run, read_metrics
+from finetune.engine.remarks.telling import listening
+from finetune.engine.runs import Run, open_run, read_config, read_metrics
 from finetune.engine.splits import open_examples
 from finetune.metrics.detection import Detections, coco_truth
 from finetune.sam.data import read_instances
 from finetune.sam.learner import LEARNER, SamConfig, evaluate, load_segmenter, mask_ap, predict, train
 from finetune.sam.metrics import FIGURES, PROMPTS
-from finetune.sam.models import build_sam, read_sam_weights, save_sam
+from finetune.sam.models import PUBLISHED, Published, build_sam, read_sam_weights, save_sam
 from tests.commands import defectkit
 from tests.finetune.sam.segmenting import SMALL, config, write_blobs
 from tests.processes import finish, start
@@ -82,6 +83,22 @@ class TestRun:
         assert found["best_chosen_on"] == "the val subset"
         assert found["weights"] == "none"
         assert found["instances"] == {"train": 8, "val": 2, "test": 2}
+        assert found["epochs"] == 3
+
+    def test_epochs_that_follow_from_the_data_are_told_and_a_finished_run_is_known_again(
+        self, data: Path, tmp_path: Path
+    ) -> None:
+        told: list[str] = []
+        asked = config(epochs=0, min_steps=1, refinement_steps=0, batch_size=8, prompts_per_image=1)
+        with pytest.MonkeyPatch.context() as patched, listening(lambda kind, text: told.append(text)):
+            patched.setattr("finetune.sam.config._EPOCHS", 2)
+            made = train(data, asked, tmp_path / "run")
+            assert [text.partition(":")[0] for text in told if text.startswith("epoch ")] == [
+                "epoch 1 of 2",
+                "epoch 2 of 2",
+            ]
+            assert read_config(made, SamConfig) == asked
+            assert train(data, asked, tmp_path / "run", resume=True) == made
 
     def test_pictures_are_drawn(self, run: Run) -> None:
         assert all(cv2.imread(str(run.plots / name)) is not None for name in ("instances.png", "iou.png"))
@@ -149,6 +166,18 @@ class TestCache:
             state = torch.load(one.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
             assert not any("image_encoder" in name for name in state)
 
+    def test_the_views_of_training_images_are_kept_and_what_they_take_is_said(
+        self, run: Run, data: Path, tmp_path: Path, tiny_steps: dict[str, Any]
+    ) -> None:
+        made = train(data, config(**tiny_steps, views=4), tmp_path / "run")
+        entries = sorted(file.name.count(".") for file in (made.root / "cache").glob("*/*.emb"))
+        assert entries == [1] * 12 + [2] * 3 * 8
+        (told,) = (note for note in made.environment()["notes"] if note.startswith("embeddings of "))
+        assert told.startswith("embeddings of 36 pictures (8 training images in 4 views each; --set views=1 makes one)")
+        assert "0.1 MB in " in told
+        (plain,) = (note for note in run.environment()["notes"] if note.startswith("embeddings of "))
+        assert plain.startswith("embeddings of 12 pictures take 0.0 MB in ")
+
     def test_a_folder_is_shared_between_runs_and_a_damaged_entry_is_said(self, data: Path, tmp_path: Path) -> None:
         told = config(cache=str(tmp_path / "cache"), epochs=1, refinement_steps=0)
         first = train(data, told, tmp_path / "one")
@@ -180,7 +209,10 @@ class TestCheckpoints:
         ("settings", "changed"),
         [
             ({"lora": 2}, {"qkv", "proj"}),
-            ({"train_encoder": True}, {"qkv", "proj", "lin1", "pos_embed"}),
+            (
+                {"train_encoder": True, "views": "auto", "accumulate": 3, "activation_checkpointing": True},
+                {"qkv", "proj", "lin1", "pos_embed"},
+            ),
             ({"train_prompt_encoder": False}, set()),
         ],
         ids=["lora", "encoder", "decoder"],
@@ -193,6 +225,8 @@ class TestCheckpoints:
         assert set(state) == set(before)
         moved = {key for key, value in state.items() if not torch.equal(value, before[key])}
         encoder = {key for key in moved if key.startswith("image_encoder.")}
+        steps = torch.load(made.checkpoints / "last.ckpt", weights_only=True)["global_step"]
+        assert steps == (1 if "accumulate" in settings else 2)
         assert all(any(part in key for key in encoder) for part in changed)
         assert bool(encoder) == bool(changed)
         assert any(key.startswith("mask_decoder.") for key in moved)
@@ -201,6 +235,11 @@ class TestCheckpoints:
             assert all("attn.qkv.weight" in key or "attn.proj.weight" in key for key in encoder)
         assert (made.root / "cache").exists() == (not changed)
         assert evaluate(open_run(made.root)) == pytest.approx(figures(made))
+
+
+@pytest.fixture
+def tiny_steps() -> dict[str, Any]:
+    return {"epochs": 1, "refinement_steps": 0}
 
 
 def untuned_sam(size: int = 64) -> Any:
@@ -323,9 +362,12 @@ class TestRefusals:
     def test_a_gpu_where_there_is_none(self, data: Path, tmp_path: Path) -> None:
         self.refuse(data, tmp_path / "run", r"device cuda: there is no such GPU", device="cuda")
 
-    def test_weights_that_are_not_said(self, data: Path, tmp_path: Path) -> None:
-        told = {"model": "vit_b", "image_size": 1024}
-        self.refuse(data, tmp_path / "run", r"not fetched; get sam_vit_b_01ec64\.pth", **told)
+    def test_weights_that_cannot_be_fetched(self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+        url = r"https://dl\.fbaipublicfiles\.com/segment_anything/sam_vit_b_01ec64\.pth"
+        told = rf'weights of vit_b: cannot be fetched from {url} \(.*refused\); go online once .*weights="none"'
+        self.refuse(data, tmp_path / "run", told, model="vit_b", image_size=1024)
 
     def test_weights_of_another_model(self, data: Path, tmp_path: Path) -> None:
         save_sam(build_sam("tiny", 64), tmp_path / "tiny.pth")
@@ -383,6 +425,25 @@ class TestRefusals:
         written = list(folder.glob("*.emb"))
         assert all(file.read_bytes() == (kept[0].parent / file.name).read_bytes() for file in written)
         assert train(data, told, tmp_path / "run", resume=True).finished
+
+
+def test_weights_by_default_are_those_that_are_given_out(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_steps: dict[str, Any]
+) -> None:
+    folder = tmp_path / "hub/checkpoints"
+    folder.mkdir(parents=True)
+    torch.manual_seed(5)
+    digest = save_sam(build_sam("tiny", 64), folder / "tiny.pth")
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    monkeypatch.setitem(PUBLISHED, "tiny", Published("https://example.org/tiny.pth", digest))
+    found = train(data, config(**tiny_steps), tmp_path / "run").environment()
+    told = {name: found[name] for name in ("weights", "weights_sha256", "weights_source", "weights_licence")}
+    assert told == {
+        "weights": str(folder / "tiny.pth"),
+        "weights_sha256": digest,
+        "weights_source": "https://example.org/tiny.pth",
+        "weights_licence": "Apache-2.0",
+    }
 
 
 def test_the_learner_is_registered() -> None:

@@ -18,6 +18,7 @@ from finetune.sam.models import (
     add_lora,
     build_sam,
     decode,
+    encode,
     meta_state,
     read_sam_weights,
     save_sam,
@@ -171,6 +172,27 @@ def test_low_rank_updates_are_put_into_the_weights() -> None:
     torch.testing.assert_close(other.image_encoder(images), changed, rtol=1e-4, atol=1e-4)
 
 
+def test_checkpointed_activations_give_the_same_gradients_and_keep_less() -> None:
+    torch.manual_seed(2)
+    images, sizes = torch.randint(256, (2, 3, SIZE, SIZE), dtype=torch.uint8), torch.tensor([[SIZE, SIZE]] * 2)
+    gradients, kept = [], []
+    for checkpointing in (False, True):
+        encoder, held = tiny().image_encoder, 0
+
+        def count(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal held
+            held += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            found = encode(encoder, images, sizes, checkpointing=checkpointing)
+        kept.append(held)
+        found.square().mean().backward()
+        gradients.append([one.grad for one in encoder.parameters()])
+    assert all(torch.allclose(one, two, atol=1e-7) for one, two in zip(*gradients, strict=True))
+    assert kept[1] < 0.5 * kept[0]
+
+
 class Hostile:
     """What makes a folder when it is unpickled."""
 
@@ -224,6 +246,26 @@ def test_weights_that_are_refused(kind: str, message: str, tmp_path: Path) -> No
     with pytest.raises(ToolkitError, match=message):
         build_sam("tiny", SIZE, broken(tmp_path, kind))
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("around", "before"),
+    [
+        ({"model": ..., "optimizer": {"lr": 0.1}, "epoch": 3}, ""),  # MedSAM
+        ({"model_state": ..., "decoder_state": {"a": torch.ones(1)}, "epoch": 3}, "sam."),  # micro-sam
+        (None, "model."),  # lightning-sam
+        ({"state_dict": ..., "global_step": 7}, "module.model."),
+    ],
+    ids=["medsam", "micro-sam", "lightning-sam", "lightning"],
+)
+def test_checkpoints_of_other_programs_are_taken(around: dict[str, Any] | None, before: str, tmp_path: Path) -> None:
+    sam = tiny()
+    state = {before + name: value for name, value in sam.state_dict().items()}
+    if before:
+        state["loss.weight"] = torch.ones(2)
+    told = state if around is None else {name: state if one is ... else one for name, one in around.items()}
+    torch.save(told, tmp_path / "sam.ckpt")
+    assert weights_hash(build_sam("tiny", SIZE, tmp_path / "sam.ckpt")) == weights_hash(sam)
 
 
 def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
