@@ -159,8 +159,8 @@ class TrainedConfig(LearnerConfig):
     deterministic: bool = Field(
         default=True,
         description=(
-            "whether a run repeats to the bit on a GPU. The price is speed: false lets the GPU choose its kernels by trial "
-            "and add up in any order, and two runs then differ. A CPU repeats either way."
+            "whether a run repeats to the bit on a GPU. The price is speed: false lets the GPU choose its kernels by "
+            "trial and add up in any order, and two runs then differ. A CPU repeats either way."
         ),
     )
     devices: int = Field(
