@@ -82,6 +82,7 @@ def test_another_file_is_none(
     assert list(cache.glob("*")) == []
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_without_an_answer_it_says_where_a_file_belongs(cache: Path, server: ThreadingHTTPServer) -> None:
     cache.mkdir(parents=True)
     (cache / "a.pth").write_bytes(b"cut")

@@ -362,6 +362,7 @@ class TestRefusals:
     def test_a_gpu_where_there_is_none(self, data: Path, tmp_path: Path) -> None:
         self.refuse(data, tmp_path / "run", r"device cuda: there is no such GPU", device="cuda")
 
+    @pytest.mark.filterwarnings("ignore::ResourceWarning")
     def test_weights_that_cannot_be_fetched(self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
         monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
