@@ -156,8 +156,8 @@ class TrainedConfig(LearnerConfig):
     )
     deterministic: bool = Field(
         default=True,
-        description="whether a run repeats to the bit on a GPU, as it does on a CPU. The price is speed: false lets the "
-        "GPU choose kernels by trial and add up in any order.",
+        description="whether a run repeats to the bit on a GPU, as on a CPU. The price is speed: false lets the GPU "
+        "choose its kernels by trial and add up in any order.",
     )
     devices: int = Field(
         default=1,
