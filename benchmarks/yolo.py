@@ -1,7 +1,7 @@
 """Detectors of given classes on a CPU: do they learn, and are their losses those of ultralytics' own trainers?
 
-Run: python -m benchmarks.yolo [--part fit|stock|all] [--epochs 80] [--image-size 128] [--mask-ratio 1] [--instances image]
-       [--model yolo11n] [--device cpu]
+Run: python -m benchmarks.yolo [--part fit|stock|all] [--epochs 80] [--image-size 128] [--mask-ratio 1]
+       [--instances image] [--model yolo11n] [--device cpu]
 
 fit    MODEL-seg from random weights on 16 images of the embedded product of 128 px, which it is then tested on: mAP50
        of boxes should be .9 or more, that of masks near it
