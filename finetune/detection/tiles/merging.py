@@ -104,6 +104,24 @@ class _Views:
         return np.asarray(~self.cut.any(axis=1), np.bool_)
 
     @cached_property
+    def numbers(self) -> npt.NDArray[np.intp]:
+        """(N,): of the class of each."""
+        known = {label: number for number, label in enumerate(dict.fromkeys(self.labels))}
+        return np.array([known[label] for label in self.labels], np.intp)
+
+    def near(self, one: int) -> Numbers:
+        """The others of its class, of other tiles, whose boxes meet its own, or nearly do."""
+        x0, y0, x1, y1 = self.boxes[one] + np.array([-2, -2, 2, 2]) * self.margins[one]
+        left, top, right, bottom = self.sides
+        meet = (left <= x1) & (right >= x0) & (top <= y1) & (bottom >= y0)
+        return np.flatnonzero(meet & (self.numbers == self.numbers[one]) & (self.tiles != self.tiles[one]))
+
+    @cached_property
+    def sides(self) -> Floats:
+        """(4, N): the boxes, side by side, since they are compared with each of them."""
+        return np.ascontiguousarray(self.boxes.T)
+
+    @cached_property
     def order(self) -> list[int]:
         """The surest first."""
         return _surest(self.scores)
@@ -138,20 +156,16 @@ def _moved(one: Instance, window: Window) -> Instance:
 def _agreements(views: _Views) -> list[dict[int, float]]:
     """Of each view the others that are of the same object, and how well they agree (IoU in the shared strip)."""
     found: list[dict[int, float]] = [{} for _ in views.labels]
-    numbers = np.unique(views.labels, return_inverse=True)[1] if views.labels else np.zeros(0, np.intp)
     for one in range(len(views.labels)):
-        others = (
-            one
-            + 1
-            + np.flatnonzero((numbers[one + 1 :] == numbers[one]) & (views.tiles[one + 1 :] != views.tiles[one]))
-        )
+        others = views.near(one)
+        others = others[(others > one) & ~(views.whole[one] & views.whole[others])]  # `_thin_out` tells of whole ones
+        if not len(others):
+            continue
         near, smaller, iou = _overlaps(views, one, others)
         fits = _goes_on(views, one, near)
         for other, share, alike, possible in zip(near.tolist(), smaller, iou, fits, strict=True):
-            if views.whole[one] and views.whole[other]:
-                continue  # two objects, or the same one twice, which `_thin_out` tells
             if views.masks is not None:
-                share, alike = _mask_overlap(views, one, other, (float(share), float(alike)))
+                share, alike = _mask_overlap(views, views.masks, one, other, (float(share), float(alike)))
             if alike >= _SAME or (possible and share >= _SAME):
                 found[one][other] = found[other][one] = float(alike)
     return found
@@ -198,18 +212,21 @@ def _goes_on(views: _Views, one: int, others: Numbers) -> npt.NDArray[np.bool_]:
     return theirs & back
 
 
-def _mask_overlap(views: _Views, one: int, other: int, of_boxes: tuple[float, float]) -> tuple[float, float]:
-    """As of boxes, of the masks in the strip; of boxes where a mask has nothing there, or there is no strip."""
-    masks = views.masks or ()
-    window = _common(views.windows[one], views.windows[other])
-    if window[0] >= window[2] or window[1] >= window[3]:
+def _mask_overlap(
+    views: _Views, masks: Sequence[Instance], one: int, other: int, of_boxes: tuple[float, float]
+) -> tuple[float, float]:
+    """As of boxes, of the masks in the strip, or along the common edge; of boxes where a mask is empty."""
+    if not masks[one].area or not masks[other].area:
         return of_boxes
-    mine, theirs = (_part(masks[place], window) for place in (one, other))
-    smaller = min(int(mine.sum()), int(theirs.sum()))
-    if not smaller:
-        return of_boxes
-    both = int((mine & theirs).sum())
-    return both / smaller, both / int((mine | theirs).sum())
+    x0, y0, x1, y1 = _common(views.windows[one], views.windows[other])
+    near = int(views.margins[other])
+    beside = (near if x0 == x1 else 0, near if y0 == y1 else 0)
+    window = (x0 - beside[0], y0 - beside[1], x1 + beside[0], y1 + beside[1])
+    # Along a common edge, whether there is a pixel near it.
+    alone = tuple(axis for axis, lacks in ((1, beside[0]), (0, beside[1])) if lacks)
+    mine, theirs = (np.asarray(_part(masks[place], window).any(axis=alone)) for place in (one, other))
+    both, smaller = int((mine & theirs).sum()), min(int(mine.sum()), int(theirs.sum()))
+    return (both / smaller, both / int((mine | theirs).sum())) if both else (0.0, 0.0)
 
 
 def _common(one: Floats, other: Floats) -> Window:
@@ -255,12 +272,11 @@ def _inside(views: _Views, one: int, other: int) -> bool:
 
 def _thin_out(views: _Views, scores: Floats, alive: npt.NDArray[np.bool_]) -> None:
     """Of views that are whole in several tiles, the surest stays."""
-    labels = np.array(views.labels)
     for one in _surest(scores):
         if not alive[one] or not views.whole[one]:
             continue
-        rivals = alive & views.whole & (labels == labels[one]) & (views.tiles != views.tiles[one])
-        others = np.flatnonzero(rivals)
+        others = views.near(one)
+        others = others[alive[others] & views.whole[others]]
         others = others[_iou(views.boxes[one], views.boxes[others]) >= _SAME]
         alive[others] = False
 
