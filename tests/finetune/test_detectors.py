@@ -38,7 +38,7 @@ def test_tiles_of_a_detector() -> None:
             "classifier",
             64,
             None,
-            "it cuts tiles by its setting tiles.side; leave it out, or use a run of yolo or yolo-w",
+            "it cuts tiles by its setting tiles.side; leave it out, or use a run of yolo or",
         ),
         ("sam", 64, None, "tiles: run is a run of sam; leave it out, or use a run of yolo or yolo-world"),
     ],
