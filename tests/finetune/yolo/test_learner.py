@@ -123,8 +123,8 @@ def test_photos_are_looked_at_in_tiles(run: Run, data: Path, tmp_path: Path) -> 
 
 
 def test_tiles_are_for_all_that_a_detector_does(run: Run, data: Path, tmp_path: Path) -> None:
-    whole, tiled = evaluate(run), finetune.evaluate(run, tiles=32, overlap=0)
-    assert whole.keys() == tiled.keys()
+    whole, tiled = read_metrics(run), finetune.evaluate(run, tiles=32, overlap=0)
+    assert whole.keys() - tiled.keys() == {"seconds", "split_sha256"}
     assert (whole["images"], whole["instances"]) == (tiled["images"], tiled["instances"])
     done = defectkit(
         "predict", run.root, data / "test/rough", "--out", tmp_path / "out", "--tiles", "32", "--overlap", "0"
