@@ -26,6 +26,8 @@ from toolkit.geometry.tiles import image_of_tile
 
 __all__ = ["evaluated_examples", "trained_examples"]
 
+_ALSO = ", or on tiles or photos of the same names"
+
 
 def evaluated_examples(
     run: Run,
@@ -149,11 +151,11 @@ def _unseen(
     if not every:
         raise ToolkitError(root, "holds no image with a label", "label some, or look at it with 'defectkit predict'")
     if not left:
-        raise ToolkitError(
-            root, f"the run was trained on all of its {len(every)} images", "name data that it has not seen"
-        )
-    how = "or on tiles or photos of the same, by their keys" if shown else "by the bytes of their files"
-    told = f"{len(left)} of {len(every)} images of {root} are evaluated: the run was trained on the others, {how}"
+        also, way = (_ALSO, ", or give what shows something else other names") if shown else ("", "")
+        problem = f"the run was trained on all of its {len(every)} images{also}"
+        raise ToolkitError(root, problem, f"name data that it has not seen{way}")
+    how = _ALSO if shown else ", by the bytes of their files"
+    told = f"{len(left)} of {len(every)} images of {root} are evaluated: the run was trained on the others{how}"
     tell("note", f"{told} ({named(trained)})" if trained else f"all {len(left)} images of {root} are evaluated")
     photos = {found[0] for key in seen if (found := image_of_tile(key)) is not None}
     if photos and not any(_photo(one.key) in photos for one in every):

@@ -158,7 +158,7 @@ def test_a_tree_of_tiles_is_learnt_and_photos_are_predicted(data: Path, tmp_path
     notes: list[str] = []
     told = finetune.evaluate(found, data, tiles=40, notes=notes)
     assert 4 * told["images"] == read_metrics(found)["images"] > 0  # photos whose tiles it was trained on are left out
-    assert any("or on tiles or photos of the same, by their keys (zipper/te" in note for note in notes), notes
+    assert any("or on tiles or photos of the same names (zipper/te" in note for note in notes), notes
     with pytest.raises(ToolkitError, match="would choose by the scores of tiles, and a photo has the highest of many"):
         finetune.evaluate(found, data, tiles=40, max_false_reject=0.5)
 
