@@ -93,6 +93,15 @@ class DetectorConfig(LearnerConfig):
     )
     devices: int = Field(default=1, ge=1, description="GPUs that train together.")
     confidence: float = Field(default=0.25, gt=0, lt=1, description="`predict` shows detections that score higher.")
+    max_detections: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description=(
+            "detections that are kept of an image, the best of all classes; where an image reached it, that is said. "
+            "COCO's figures count 100 of a class in an image, whatever it is."
+        ),
+    )
     export: Literal["none", "onnx"] = Field(
         default="none",
         description='"onnx" writes RUN/model.onnx after training, checked against PyTorch.',

@@ -24,9 +24,6 @@ from toolkit.imaging.images import read_image
 
 __all__ = ["DetectorFacts", "TrainedDetector", "checkpoint_of", "confidence_of", "predict_one"]
 
-MOST = 100
-"""Detections in an image, at most; COCO's figures look at no more."""
-
 _BATCH = 8
 _MASK_BYTES = 256 << 20  # that masks of a batch may take; those of one image may take more
 _OVERLAP = 0.7  # IoU of boxes of one class from which on the lower score goes
@@ -44,6 +41,7 @@ class TrainedDetector:
     Attributes:
         classes: what it was trained on.
         masks: whether it makes masks.
+        most: detections in an image that are kept.
     """
 
     def __init__(self, run: Run, config: DetectorConfig, classes: Sequence[str], *, masks: bool) -> None:
@@ -65,6 +63,7 @@ class TrainedDetector:
         self._plain: Any = None
         self.classes = tuple(classes)
         self.masks = masks
+        self.most = config.max_detections
 
     def detect(
         self, images: Sequence[Path], *, words: Sequence[str] | None = None, confidence: float = 0.25
@@ -81,13 +80,14 @@ class TrainedDetector:
         """
         model, labels = self._model(words)
         paths = [Path(path) for path in images]
-        for batch in _batches(zip(unique_keys(paths), paths, strict=True), self._config.bits, masks=self.masks):
+        keyed = zip(unique_keys(paths), paths, strict=True)
+        for batch in _batches(keyed, self._config.bits, self.most if self.masks else 0):
             found = model.predict(
                 [pixels for _, _, pixels in batch],
                 conf=confidence,
                 iou=_OVERLAP,
                 imgsz=self._config.image_size,
-                max_det=MOST,
+                max_det=self.most,
                 device=str(self._device).removeprefix("cuda:"),
                 retina_masks=self.masks,
                 verbose=False,
@@ -144,16 +144,16 @@ def predict_one(detector: TrainedDetector, confidence: float) -> Callable[..., P
 _Item = tuple[str, Path, npt.NDArray[np.uint8]]
 
 
-def _batches(images: Iterable[tuple[str, Path]], depth: int | None, *, masks: bool) -> Iterator[list[_Item]]:
+def _batches(images: Iterable[tuple[str, Path]], depth: int | None, masks: int) -> Iterator[list[_Item]]:
     """Decoded images of one size at a time, so that what is found does not depend on the neighbours in a batch.
 
-    With masks they are fewer where they are large: each detection has a mask of the image's size, for a while.
+    With so many masks in an image they are fewer where they are large: each mask has the image's size, for a while.
     """
     batch: list[_Item] = []
     for key, path in images:
         pixels = read_image(path, depth)
         height, width = pixels.shape[:2]
-        most = min(_BATCH, max(1, _MASK_BYTES // (MOST * height * width))) if masks else _BATCH
+        most = min(_BATCH, max(1, _MASK_BYTES // (masks * height * width))) if masks else _BATCH
         if batch and (len(batch) >= most or batch[0][2].shape != pixels.shape):
             yield batch
             batch = []
