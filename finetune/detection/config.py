@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from finetune.detection.stock import check_passed, own_words, passed_names
 from finetune.engine.config import LearnerConfig, SettingError
+from finetune.engine.outputs.loggers import LoggerName, logger_field
 from finetune.engine.splits import SplitConfig
 from toolkit.dataset.samples import ClassScheme
 
@@ -106,6 +107,7 @@ class DetectorConfig(LearnerConfig):
         default="none",
         description='"onnx" writes RUN/model.onnx after training, checked against PyTorch.',
     )
+    logger: LoggerName = logger_field("none")
     plots: bool = Field(default=True, description="whether ultralytics draws its plots.")
     train: dict[str, Any] = Field(
         default_factory=dict,

@@ -100,9 +100,8 @@ def detector_graph(
     told = prepared(side, side, (0.0,) * 3, (1.0,) * 3, depth=config.bits)
     how = f"into {side} x {side} pixels with its proportions kept (OpenCV's INTER_LINEAR), in the middle, on grey 114"
     told["input"]["resize"] = how
-    result = _RESULT + (_MASKS if masks else "")
     told |= {"classes": list(classes), **(about or {}), "threshold": config.confidence}
-    told |= {"max_detections": config.max_detections, "result": result}
+    told |= {"max_detections": config.max_detections, "result": _RESULT + (_MASKS if masks else "")}
     return Exportable((graph,), told)
 
 

@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from finetune.detection.models import ModelSource
 from finetune.detection.runtime import load_ultralytics
 from finetune.detection.stock import MASKS_ONLY
 from finetune.engine.devices import pick_device
+from finetune.engine.outputs.loggers import PROJECT, LoggerName, mlflow_place
 from finetune.engine.runs import Run
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
@@ -56,11 +58,13 @@ class RunTrainer(BaseTrainer):
         run_root: the run directory.
         learner: whose run it is.
         progress: called with (epochs done, epochs), in the process that trains.
+        logger: where figures go besides, by ultralytics' own callbacks.
     """
 
     run_root: ClassVar[Path] = Path()
     learner: ClassVar[str] = ""
     progress: ClassVar[Any] = None
+    logger: ClassVar[LoggerName] = "none"
 
     def __init__(self, cfg: Any = None, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
         from ultralytics.utils import DEFAULT_CFG
@@ -72,11 +76,15 @@ class RunTrainer(BaseTrainer):
         if made.is_dir() and not any(made.iterdir()):
             made.rmdir()
         self._epoch_started = time.monotonic()
+        self._tracking = _tracker(self.logger, self.run_root)
+        for event, callback in self._tracking.items():
+            self.add_callback(event, callback)
 
     def run_callbacks(self, event: str) -> None:
-        """Run callbacks of this project and the one of ultralytics' models; leave out trackers and analytics."""
+        """Run callbacks of this project, the one of ultralytics' models and the logger's; leave out all others."""
         for callback in self.callbacks.get(event, []):
-            if not callback.__module__.startswith(("ultralytics.utils.callbacks", "ultralytics.utils.events")):
+            stock = callback.__module__.startswith(("ultralytics.utils.callbacks", "ultralytics.utils.events"))
+            if not stock or callback is self._tracking.get(event):
                 callback(self)
 
     def save_model(self) -> bool:
@@ -110,6 +118,24 @@ class RunTrainer(BaseTrainer):
         progress = self.progress
         if progress is not None:
             progress(self.epoch + 1, self.epochs)
+
+
+def _tracker(name: LoggerName, root: Path) -> Mapping[str, Any]:
+    """Event -> ultralytics' own callback of a logger.
+
+    Raises:
+        ToolkitError: its package cannot be loaded.
+    """
+    if name == "none":
+        return {}
+    module = import_module(f"ultralytics.utils.callbacks.{'wb' if name == 'wandb' else name}")
+    if not module.callbacks:
+        remedy = f"pip install {name}, or use --set logger=none"
+        raise ToolkitError(f"logger {name}", "its package cannot be loaded", remedy)
+    if name == "mlflow":
+        module.mlflow.set_tracking_uri(mlflow_place(root))
+    told: Mapping[str, Any] = module.callbacks
+    return told
 
 
 def make_trainer(
@@ -148,6 +174,7 @@ def make_trainer(
         **(known or {}),
         "run_root": run.root.resolve(),
         "learner": run.learner,
+        "logger": config.logger,
         "progress": staticmethod(progress) if progress is not None and alone else None,
         "__module__": base.__module__,
     }
@@ -187,6 +214,7 @@ def trainer_settings(run: Run, config: DetectorConfig, source: ModelSource, data
         "exist_ok": True,
         "verbose": False,
         "save_dir": str((run.plots / "ultralytics").resolve()),
+        **({} if config.logger == "none" else {"project": PROJECT, "name": run.root.name}),
     }
     if config.optimizer in _ADAMS:
         told |= {"momentum": 0.9, "warmup_bias_lr": 0.0}  # as ultralytics sets them when it chooses AdamW itself

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from finetune.engine.distributed import Workers, auto_workers
+from finetune.engine.outputs.loggers import LoggerName, logger_field
 from finetune.engine.remarks.memory import halved
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
@@ -148,6 +149,7 @@ class TrainedConfig(LearnerConfig):
     """What the learners that share the Lightning trainer can be told besides."""
 
     workers: Workers = auto_workers()
+    logger: LoggerName = logger_field("tensorboard")
     precision: str = Field(
         default="auto",
         pattern=r"^(auto|32|16-mixed|bf16-mixed)$",
