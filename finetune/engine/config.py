@@ -153,17 +153,13 @@ class TrainedConfig(LearnerConfig):
     precision: str = Field(
         default="auto",
         pattern=r"^(auto|32|16-mixed|bf16-mixed)$",
-        description=(
-            'of the arithmetic: "auto" is bf16 on a GPU that has it, fp16 with scaled losses on one that has not, and '
-            "32 bits on a CPU; 32 bits on a GPU are TF32 in products."
-        ),
+        description='of the arithmetic: "auto" is bf16 on a GPU that has it, fp16 with scaled losses on one that has '
+        "not, and 32 bits on a CPU; 32 bits on a GPU are TF32 in products.",
     )
     deterministic: bool = Field(
         default=True,
-        description=(
-            "whether a run repeats to the bit on a GPU. The price is speed: false lets the GPU choose its kernels by "
-            "trial and add up in any order, and two runs then differ. A CPU repeats either way."
-        ),
+        description="whether a run repeats to the bit on a GPU, as on a CPU. The price is speed: false lets the GPU "
+        "choose its kernels by trial and add up in any order.",
     )
     devices: int = Field(
         default=1,

@@ -199,7 +199,8 @@ def _accelerator(config: TrainedConfig) -> tuple[str, int | list[int]]:
 def _tell_reading(run: Run, config: TrainedConfig) -> None:
     """Leave in the run what "auto" has become; processes that read are said at once, too."""
     number = reading_processes(config)
-    run.note(workers=number, precision=precision_of(config))
+    if (run.root / "environment.json").is_file():  # not so of a stage of a run
+        run.note(workers=number, precision=precision_of(config))
     if config.workers == AUTO and number:
         tell("note", f"{number} processes read images beside the GPU; --set workers=0 starts none")
 

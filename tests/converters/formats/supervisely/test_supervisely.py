@@ -212,7 +212,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no base64": (bitmap("é!"), f"its bitmap is no zlib in base64; {AGAIN}"),
     "no zlib": (bitmap("AAAA"), f"its bitmap is no zlib in base64; {AGAIN}"),
     "no text": (bitmap(None), f"its bitmap has the data null, no text; {AGAIN}"),
-    "a damaged PNG": (bitmap(LARGE), f"its bitmap: damaged: a checksum of this PNG does not match; {AGAIN}"),
+    "a damaged PNG": (
+        bitmap(LARGE),
+        f"its bitmap: not a readable image (this PNG does not begin with a header); {AGAIN}",
+    ),
     "colours": (bitmap(COLOURS), f"its bitmap has 3 channels and no transparency; {AGAIN}"),
     "no origin": (bitmap(packed(np.ones((2, 2), bool)), "x"), 'has the origin "x", no number; correct or remove it'),
     "a boolean": (
