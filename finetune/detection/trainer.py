@@ -44,6 +44,11 @@ _OPTIMIZERS = {
     "auto": "auto",
 }
 _ADAMS = ("adamw", "adam", "adamax", "nadam", "radam")
+_TRACKERS = {
+    "tensorboard": "ultralytics.utils.callbacks.tensorboard",
+    "mlflow": "ultralytics.utils.callbacks.mlflow",
+    "wandb": "ultralytics.utils.callbacks.wb",
+}
 _AUGMENT: dict[str, dict[str, float]] = {
     "stock": {},
     "mild": {"mosaic": 0.0, "hsv_h": 0.005, "hsv_s": 0.2, "hsv_v": 0.2, "translate": 0.05, "scale": 0.1},
@@ -67,24 +72,26 @@ class RunTrainer(BaseTrainer):
     logger: ClassVar[LoggerName] = "none"
 
     def __init__(self, cfg: Any = None, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
-        from ultralytics.utils import DEFAULT_CFG
+        from ultralytics.utils import DEFAULT_CFG, RANK
+        from ultralytics.utils.callbacks import get_default_callbacks
 
-        super().__init__(DEFAULT_CFG if cfg is None else cfg, overrides, _callbacks)
+        known = _callbacks or get_default_callbacks()
+        if RANK in {-1, 0}:
+            for event, callback in _tracker(self.logger, self.run_root).items():
+                known[event].append(callback)
+        super().__init__(DEFAULT_CFG if cfg is None else cfg, overrides, known)
         made = self.wdir
         self.wdir: Path = self.run_root / "checkpoints"
         self.last, self.best = self.wdir / "last.pt", self.wdir / "best.pt"
         if made.is_dir() and not any(made.iterdir()):
             made.rmdir()
         self._epoch_started = time.monotonic()
-        self._tracking = _tracker(self.logger, self.run_root)
-        for event, callback in self._tracking.items():
-            self.add_callback(event, callback)
 
     def run_callbacks(self, event: str) -> None:
         """Run callbacks of this project, the one of ultralytics' models and the logger's; leave out all others."""
         for callback in self.callbacks.get(event, []):
             stock = callback.__module__.startswith(("ultralytics.utils.callbacks", "ultralytics.utils.events"))
-            if not stock or callback is self._tracking.get(event):
+            if not stock or callback.__module__ == _TRACKERS.get(self.logger):
                 callback(self)
 
     def save_model(self) -> bool:
@@ -128,7 +135,7 @@ def _tracker(name: LoggerName, root: Path) -> Mapping[str, Any]:
     """
     if name == "none":
         return {}
-    module = import_module(f"ultralytics.utils.callbacks.{'wb' if name == 'wandb' else name}")
+    module = import_module(_TRACKERS[name])
     if not module.callbacks:
         remedy = f"pip install {name}, or use --set logger=none"
         raise ToolkitError(f"logger {name}", "its package cannot be loaded", remedy)

@@ -44,7 +44,6 @@ _LEAST_BITS, _MOST_BITS = 8, 16
 _OWN_FAULT = "own_fault"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
-
 Depth = int | Literal["auto", "each"]
 """By what images of more than 8 bits are scaled: bits of a range, "auto" where it is yet to be decided, or "each"."""
 
@@ -98,7 +97,6 @@ class LearnerConfig(BaseModel):
     on_problem: Literal["fail", "skip"] = Field(
         default="fail", description='"fail" stops at faulty files, before anything is written; "skip" leaves them out.'
     )
-
     depth: Depth = Field(
         default="auto",
         description="bits, 8 to 16, of the range by which images of more than 8 bits are scaled to 8; what is brighter "
