@@ -85,6 +85,8 @@ class RunTrainer(BaseTrainer):
         self.last, self.best = self.wdir / "last.pt", self.wdir / "best.pt"
         if made.is_dir() and not any(made.iterdir()):
             made.rmdir()
+        if self.logger != "none":
+            self.args.name = self.run_root.name
         self._epoch_started = time.monotonic()
 
     def run_callbacks(self, event: str) -> None:
@@ -221,7 +223,7 @@ def trainer_settings(run: Run, config: DetectorConfig, source: ModelSource, data
         "exist_ok": True,
         "verbose": False,
         "save_dir": str((run.plots / "ultralytics").resolve()),
-        **({} if config.logger == "none" else {"project": PROJECT, "name": run.root.name}),
+        **({} if config.logger == "none" else {"project": PROJECT}),
     }
     if config.optimizer in _ADAMS:
         told |= {"momentum": 0.9, "warmup_bias_lr": 0.0}  # as ultralytics sets them when it chooses AdamW itself

@@ -84,14 +84,14 @@ def with_settings(run: Run, folder: Path, **changed: object) -> Run:
 
 
 def test_images_that_reach_the_number_that_is_kept_are_said(run: Run, data: Path, tmp_path: Path) -> None:
-    few = with_settings(run, tmp_path / "few", max_detections=2, confidence=1e-4)
+    few = with_settings(run, tmp_path / "few", max_detections=1, confidence=1e-4)
     paths = sorted(data.glob("test/rough/*.png"))
     told: list[str] = []
     with listening(lambda kind, text: told.append(text)):
         rows = predict(few, paths, tmp_path / "out")
         evaluate(few)
-    assert [row["detections"] for row in rows] == [2, 2]
-    said = f"reached max_detections=2: what else was found in them is left out; write max_detections: 6 in {few.root}"
+    assert [row["detections"] for row in rows] == [1, 1]
+    said = f"reached max_detections=1: what else was found in them is left out; write max_detections: 3 in {few.root}"
     assert told[0].startswith(f"2 image(s) {said}")
     report = autolabel(few, data / "test/rough", tmp_path / "labels", confidence=1e-4)
     assert any(f"2 image(s) {said}" in note for note in report.notes)

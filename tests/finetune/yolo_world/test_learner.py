@@ -297,7 +297,7 @@ class TestPromptTable:
 
 
 @pytest.fixture(scope="module")
-def several(self, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def several(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("several")
     split = {"file": str(three_subsets(data, folder / "split.csv"))}
     phrases = {"rough": ["scratch", "rough fabric"], "combined": ["many", "a mess", "several"]}
