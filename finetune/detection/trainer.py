@@ -143,8 +143,8 @@ def _tracker(name: LoggerName, root: Path) -> Mapping[str, Any]:
         raise ToolkitError(f"logger {name}", "its package cannot be loaded", remedy)
     if name == "mlflow":
         module.mlflow.set_tracking_uri(mlflow_place(root))
-    told: Mapping[str, Any] = module.callbacks
-    return told
+    # TensorBoard's traces a graph as training starts, after which YOLOE's head counts 80 classes.
+    return {event: one for event, one in module.callbacks.items() if event != "on_train_start"}
 
 
 def make_trainer(

@@ -304,6 +304,23 @@ def several(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(data, settings(phrases=phrases, split=split, epochs=1, batch_size=8), folder / "run")
 
 
+IMAGE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def scored(run: Run) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """What the model of a run makes of an image: for each phrase, for each class; and phrases of each class."""
+    phrases = [told if isinstance(told, list) else [told] for told in run.environment()["phrases"].values()]
+    features = read_table(run.root / "prompts.pt").stacked([one for told in phrases for one in told])
+    found = []
+    for wanted in ([[one] for told in phrases for one in told], phrases):
+        model: Any = read_ultralytics(run.checkpoints / "best.pt")[0].float().eval()
+        set_text(model, wanted, features)
+        with torch.no_grad():
+            told = model(IMAGE)[0]
+        found.append(told[0] if isinstance(told, tuple) else told)
+    return found[0], found[1], [len(told) for told in phrases]
+
+
 class TestSeveralPhrases:
     """A class is found by the best of its phrases, in every way that a run is used."""
 
@@ -321,18 +338,11 @@ class TestSeveralPhrases:
 
     def test_scores_are_the_best_of_each(self, several: Run) -> None:
         """Of the model that predicts, and of the one that is exported; validation saw it, too."""
-        phrases = [told if isinstance(told, list) else [told] for told in several.environment()["phrases"].values()]
-        features = read_table(several.root / "prompts.pt").stacked([one for told in phrases for one in told])
-        image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-        models: list[Any] = [read_ultralytics(several.checkpoints / "best.pt")[0].float().eval() for _ in range(2)]
-        set_text(models[0], [[one] for told in phrases for one in told], features)
-        set_text(models[1], phrases, features)
-        with torch.no_grad():
-            each, best = (model(image)[0] for model in models)
-            exported = export(several).graphs[0].module(image)
+        each, best, sizes = scored(several)
         assert (each.shape[1], best.shape[1]) == (4 + 10, 4 + 7)
-        assert torch.equal(best[:, 4:], best_of_each(each[:, 4:], [len(told) for told in phrases]))
-        assert torch.allclose(exported, best, atol=1e-5)
+        assert torch.allclose(best[:, 4:], best_of_each(each[:, 4:], sizes), rtol=1e-6, atol=0)
+        with torch.no_grad():
+            assert torch.allclose(export(several).graphs[0].module(IMAGE), best, atol=1e-5)
 
 
 def test_masks_with_yoloe(data: Path, tmp_path: Path) -> None:
@@ -343,6 +353,11 @@ def test_masks_with_yoloe(data: Path, tmp_path: Path) -> None:
     assert read_labels(trained.root / "data").kind == "yolo-segment"
     carried: Any = read_ultralytics(trained.checkpoints / "best.pt")[0]
     assert (carried.text_encoder, tuple(carried.pe.shape)) == ("hash", (1, 7, 512))
+    each, best, sizes = scored(trained)
+    masks = each.shape[1] - 4 - 8  # coefficients of masks stand behind the scores
+    assert best.shape[1] == 4 + 7 + masks
+    assert torch.allclose(best[:, 4:11], best_of_each(each[:, 4:12], sizes), rtol=1e-6, atol=0)
+    assert torch.equal(best[:, 11:], each[:, 12:])
     detector = load_detector(trained)
     assert detector.masks
     path = min(data.glob("test/rough/*.png"))
