@@ -1,9 +1,9 @@
 """Detectors of given classes on a CPU: do they learn, and are their losses those of ultralytics' own trainers?
 
-Run: python -m benchmarks.yolo [--part fit|stock|all] [--epochs 80] [--mask-ratio 1] [--instances image]
-       [--model yolo11n] [--device cpu]
+Run: python -m benchmarks.yolo [--part fit|stock|all] [--epochs 80] [--image-size 128] [--mask-ratio 1]
+       [--instances image] [--model yolo11n] [--device cpu]
 
-fit    MODEL-seg from random weights on 16 images of the embedded product at 128 px, which it is then tested on: mAP50
+fit    MODEL-seg from random weights on 16 images of the embedded product of 128 px, which it is then tested on: mAP50
        of boxes should be .9 or more, that of masks near it
 stock  epochs of the driver beside ultralytics' own trainers, of MODEL and MODEL-seg: the largest difference of a loss
 """
@@ -40,6 +40,7 @@ def fit(folder: Path, model: str, told: argparse.Namespace) -> None:
     config = settings(
         model=f"{model}-seg.yaml",
         epochs=told.epochs,
+        image_size=told.image_size,
         batch_size=4,
         device=told.device,
         instances=told.instances,
@@ -50,7 +51,7 @@ def fit(folder: Path, model: str, told: argparse.Namespace) -> None:
     started = time.process_time()
     found = read_metrics(train(data, config, folder / "fit"))
     shown = "   ".join(f"{name} {found[name]:.3f}" for name in ("map50", "map50_95", "mask_map50", "mask_map50_95"))
-    how = f"{told.epochs} epochs, {told.instances}, mask_ratio {told.mask_ratio}"
+    how = f"{told.image_size} px, {told.epochs} epochs, {told.instances}, mask_ratio {told.mask_ratio}"
     print(f"fit    {model}-seg, {how}:   {shown}   {time.process_time() - started:.0f} s", flush=True)
 
 
@@ -88,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["fit", "stock", "all"], default="all")
     parser.add_argument("--epochs", type=int, default=80, help="of fit")
+    parser.add_argument("--image-size", type=int, default=128, help="of fit, px: the photos have 128")
     parser.add_argument("--mask-ratio", type=int, default=1, help="of fit; 4 is stock")
     parser.add_argument("--instances", default="image", help="of fit: what is one object")
     parser.add_argument("--model", default="yolo11n")
