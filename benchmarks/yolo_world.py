@@ -28,7 +28,7 @@ from finetune.engine.runs import Run, read_metrics, start_run
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.learner import text_features, train
 from finetune.yolo_world.models import find_model
-from finetune.yolo_world.prompts import TextEmbeddings, phrases_of_data
+from finetune.yolo_world.prompts import TextEmbeddings, phrases_of_data, tree_names
 from toolkit import load_dataset, write_product
 
 
@@ -112,7 +112,7 @@ def beside_stock(data: Path, config: YoloWorldConfig, folder: Path, rounds: int)
     phrases = phrases_of_data(found, config)
     table: TextEmbeddings = text_features(phrases, config, source)[0]
     run: Run = start_run(folder / "run", "yolo-world", config, subsets=found.examples.subsets, data=data)
-    tree = write_tree(found, run, config, masks=False, names=list(phrases.values()))
+    tree = write_tree(found, run, config, masks=False, names=tree_names(phrases))
     base, known = prompted_trainer(source, table)
 
     from ultralytics.models.yolo.world.train import WorldTrainer

@@ -24,6 +24,7 @@ from converters.formats.registry import check_formats
 from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, label_metrics, mask_iou, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
+from finetune.detection.remarks import about_most
 from finetune.detectors import with_tiles
 from finetune.engine.remarks.memory import memory_told
 from finetune.engine.runs import Run, csv_bytes, open_run
@@ -97,6 +98,7 @@ class _Made:
     doubt: float
     duplicates: int = 0
     notes: tuple[str, ...] = ()
+    cut: bool = False
 
     @property
     def scores(self) -> tuple[float, ...]:
@@ -167,7 +169,12 @@ def _report(
         sum(not one.image.instances for one in made),
         duplicates := sum(one.duplicates for one in made),
         metrics,
-        (*dict.fromkeys(note for one in made for note in one.notes), *_thinned(duplicates), *_remarks(truth)),
+        (
+            *dict.fromkeys(note for one in made for note in one.notes),
+            *about_most(sum(one.cut for one in made), proposer.most, proposer.run.root),
+            *_thinned(duplicates),
+            *_remarks(truth),
+        ),
         seconds,
     )
 
@@ -237,7 +244,9 @@ def _made(proposal: Proposal, segmenter: Segments | None, confidence: float) -> 
     label = kept[-1].label if kept else GOOD
     image = LabelledImage(found.key, found.path, found.width, found.height, tuple(kept), _SUBSET, label)
     doubts = [max(_doubt(row["box_score"], confidence), 1 - row["mask_score"]) for row in rows]
-    return _Made(image, tuple(rows), max([*doubts, _doubt(proposal.missed, confidence)]), duplicates, tuple(notes))
+    return _Made(
+        image, tuple(rows), max([*doubts, _doubt(proposal.missed, confidence)]), duplicates, tuple(notes), proposal.cut
+    )
 
 
 def _most_certain(instances: Sequence[Instance], scores: Sequence[float]) -> list[int]:

@@ -29,10 +29,12 @@ class Proposal:
     Attributes:
         found: boxes whose score is higher than the confidence; with masks where the model makes them.
         missed: best score that is not, 0 where there is none.
+        cut: whether there may be more than the model keeps of an image.
     """
 
     found: Detections
     missed: float
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Proposer:
         classes: labels that it gives.
         confidence: scores above it are found, in (0, 1).
         look: (images, confidence) -> proposals.
+        most: boxes in an image that the model keeps; 0 where it keeps all.
     """
 
     run: Run
     classes: tuple[str, ...]
     confidence: float
     look: Callable[[Sequence[Path], float], Iterator[Proposal]]
+    most: int = 0
 
     def propose(self, images: Sequence[Path]) -> Iterator[Proposal]:
         """Look at images, one after the other, in their order.
@@ -94,9 +98,11 @@ def _detector_proposer(run: Run, words: Sequence[str] | None, confidence: float)
 
     def look(images: Sequence[Path], limit: float) -> Iterator[Proposal]:
         for one in detector.detect(images, words=words, confidence=_FLOOR * limit):
-            yield Proposal(one.above(limit), float(one.scores[one.scores <= limit].max(initial=0.0)))
+            found = one.above(limit)
+            missed = float(one.scores[one.scores <= limit].max(initial=0.0))
+            yield Proposal(found, missed, len(found) >= detector.most)
 
-    return Proposer(run, detector.classes if words is None else tuple(words), confidence, look)
+    return Proposer(run, detector.classes if words is None else tuple(words), confidence, look, detector.most)
 
 
 def _anomaly_proposer(run: Run, words: Sequence[str] | None, confidence: float) -> Proposer:

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import huggingface_hub
 import timm
 import torch
-from huggingface_hub import constants
-from huggingface_hub.errors import EntryNotFoundError
 
 from finetune.backbones.models import timm_config
 from finetune.backbones.names import TIMM
-from finetune.engine.checkpoints import answers, cannot_fetch, fetch_file, read_tensors
+from finetune.engine.checkpoints import fetch_file, fetch_from_hub, read_tensors
 from finetune.engine.runs import file_sha256
 from toolkit.errors import ToolkitError
 
@@ -66,7 +63,9 @@ def weights_of_timm(name: str) -> Weights:
         problem = "are not published in a form that is read here" if told.get("custom_load") else "are not published"
         raise ToolkitError(f"weights of {name}", problem, "name a file with --set weights=FILE, or use weights=none")
     if repository:
-        file, source = _from_hub(name, repository, told.get("hf_hub_filename"))
+        repository, _, revision = repository.partition("@")
+        names = (told["hf_hub_filename"],) if told.get("hf_hub_filename") else _HUB_FILES
+        file, source = fetch_from_hub(f"weights of {name}", repository, names, revision or None, _WAYS)
     else:
         file, source = fetch_url(name, told["url"]), str(told["url"])
     remedy = "remove it: it will be fetched again"
@@ -102,30 +101,3 @@ def published_by_timm(word: str) -> list[PublishedByTimm]:
     if not found:
         raise ToolkitError(f"--timm {word}", f"timm {timm.__version__} has no such model", "use a part of a name")
     return found
-
-
-def _from_hub(name: str, repository: str, filename: str | None) -> tuple[Path, str]:
-    """A file of weights of a repository of the Hugging Face hub, and its address."""
-    repository, _, revision = repository.partition("@")
-    names, wanted = (filename,) if filename else _HUB_FILES, revision or None
-    for one in names:
-        cached = huggingface_hub.try_to_load_from_cache(repository, one, revision=wanted)
-        if isinstance(cached, str):
-            return Path(cached), _address(repository, one, wanted)
-    folder = Path(constants.HF_HUB_CACHE)
-    for one in names:
-        url = _address(repository, one, wanted)
-        try:
-            if constants.HF_HUB_OFFLINE:
-                raise OSError("HF_HUB_OFFLINE is set")
-            answers(url)
-            return Path(huggingface_hub.hf_hub_download(repository, one, revision=wanted)), url
-        except EntryNotFoundError:
-            continue
-        except (OSError, RuntimeError, ValueError) as error:
-            raise cannot_fetch(f"weights of {name}", url, folder, error, _WAYS) from error
-    raise ToolkitError(f"weights of {name}", f"{repository} has none", "name a file with --set weights=FILE")
-
-
-def _address(repository: str, file: str, revision: str | None) -> str:
-    return f"{constants.ENDPOINT}/{repository}/resolve/{revision or 'main'}/{file}"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from finetune.detection.stock import check_passed, own_words, passed_names
 from finetune.engine.config import LearnerConfig, SettingError
+from finetune.engine.outputs.loggers import LoggerName, logger_field
 from finetune.engine.splits import SplitConfig
 from toolkit.dataset.samples import ClassScheme
 
@@ -93,10 +94,20 @@ class DetectorConfig(LearnerConfig):
     )
     devices: int = Field(default=1, ge=1, description="GPUs that train together.")
     confidence: float = Field(default=0.25, gt=0, lt=1, description="`predict` shows detections that score higher.")
+    max_detections: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description=(
+            "detections that are kept of an image, the best of all classes; where an image reached it, that is said. "
+            "COCO's figures count 100 of a class in an image, whatever it is."
+        ),
+    )
     export: Literal["none", "onnx"] = Field(
         default="none",
         description='"onnx" writes RUN/model.onnx after training, checked against PyTorch.',
     )
+    logger: LoggerName = logger_field("none")
     plots: bool = Field(default=True, description="whether ultralytics draws its plots.")
     train: dict[str, Any] = Field(
         default_factory=dict,

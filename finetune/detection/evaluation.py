@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from converters.sources import Source
 from finetune.detection.config import DetectorConfig
 from finetune.detection.data import labelled_images
 from finetune.detection.predictor import TrainedDetector
+from finetune.detection.remarks import about_most
+from finetune.engine.runs import Run
 from finetune.metrics.detection import Detections, average_precision, coco_results, coco_truth
 from finetune.metrics.rejection import rejection_metrics
 from toolkit.dataset.samples import GOOD
@@ -20,6 +22,7 @@ from toolkit.geometry.labels import Instance
 __all__ = [
     "LOWEST_SCORE",
     "MeasuredDetections",
+    "cut_detections",
     "figures",
     "measure_detector",
     "rejection_figures",
@@ -29,6 +32,7 @@ __all__ = [
 LOWEST_SCORE = 0.001
 """From which on detections count for mAP; what scores lower is as if nothing had been found."""
 
+_WORTH = 0.01  # score below which what is cut is not worth a word
 _MOST_DRAWN = 24
 
 
@@ -43,6 +47,7 @@ class MeasuredDetections:
         defective: key -> whether the image shows a defect.
         shown: the detections of the first images.
         labelled: what is labelled in these.
+        full: of images that reached the number of detections that is kept, the score of the last one.
     """
 
     truth: dict[str, Any]
@@ -51,6 +56,7 @@ class MeasuredDetections:
     defective: dict[str, bool]
     shown: list[Detections]
     labelled: list[tuple[Instance, ...]]
+    full: list[float] = field(default_factory=list)
 
 
 def measure_detector(
@@ -74,14 +80,25 @@ def measure_detector(
     results: list[dict[str, Any]] = []
     best: dict[str, float] = {}
     shown: list[Detections] = []
+    full: list[float] = []
     for image, found in zip(labelled, detector.detect(paths, confidence=LOWEST_SCORE), strict=True):
         named = replace(found, key=image.key)
         results += coco_results([named], truth)
         best[image.key] = float(found.scores.max(initial=0))
+        full += [float(found.scores.min())] if len(found) >= detector.most else []
         if len(shown) < _MOST_DRAWN:
             shown.append(named)
     marked = [image.instances for image in labelled[: len(shown)]]
-    return MeasuredDetections(truth, results, best, {key: defects[key] for key in best}, shown, marked)
+    return MeasuredDetections(truth, results, best, {key: defects[key] for key in best}, shown, marked, full)
+
+
+def cut_detections(found: MeasuredDetections, detector: TrainedDetector, run: Run) -> list[str]:
+    """What to say where more was found in images than is kept; nothing where all of it is good for nothing.
+
+    Figures look at detections from a score of .001 on, of which a model may make any number; those from .01 on count.
+    """
+    full = [score for score in found.full if score >= _WORTH]
+    return about_most(len(full), detector.most, run.root, max(full, default=None))
 
 
 def rejection_figures(found: MeasuredDetections, confidence: float) -> dict[str, float]:

@@ -40,7 +40,7 @@ __all__ = ["detector_graph", "export_onnx"]
 
 _RESULT = (
     "a place is a detection of the class of its highest score, where that is above `threshold`; of detections of one "
-    "class whose IoU is above 0.7, the best stays"
+    "class whose IoU is above 0.7, the best stays, and of all those the best `max_detections`"
 )
 _MASKS = "; its mask is, inside its box, where the sum of prototypes times coefficients, enlarged, is above 0"
 
@@ -100,8 +100,8 @@ def detector_graph(
     told = prepared(side, side, (0.0,) * 3, (1.0,) * 3, depth=config.bits)
     how = f"into {side} x {side} pixels with its proportions kept (OpenCV's INTER_LINEAR), in the middle, on grey 114"
     told["input"]["resize"] = how
-    result = _RESULT + (_MASKS if masks else "")
-    told |= {"classes": list(classes), **(about or {}), "threshold": config.confidence, "result": result}
+    told |= {"classes": list(classes), **(about or {}), "threshold": config.confidence}
+    told |= {"max_detections": config.max_detections, "result": _RESULT + (_MASKS if masks else "")}
     return Exportable((graph,), told)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from converters.sources import SourceLike
 from finetune.detection.config import DetectorConfig
-from finetune.detection.evaluation import measure_detector, run_figures
+from finetune.detection.evaluation import cut_detections, measure_detector, run_figures
 from finetune.detection.plots import draw_detections
 from finetune.detection.predictor import TrainedDetector, confidence_of
+from finetune.detection.remarks import about_most
 from finetune.engine.learner import KnownScores
 from finetune.engine.outputs.predictions import PredictedRows, keep_predictions
 from finetune.engine.remarks.evaluated import evaluated_examples, trained_examples
+from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Row, Run, read_config
 from finetune.engine.shares import (
     ImageFile,
@@ -63,7 +65,10 @@ class DetectorKind:
         opened = partial(open_as_told, config=config)
         source, tested = evaluated_examples(run, data, opened, layout=config.layout, masked=True)
         chosen = {example.key: example.subset for example in tested}
-        return run_figures(measure_detector(detector, source, chosen, config), detector, confidence_of(run, config))
+        measured = measure_detector(detector, source, chosen, config)
+        for note in cut_detections(measured, detector, run):
+            tell("note", note)
+        return run_figures(measured, detector, confidence_of(run, config))
 
     def known_scores(self, run: Run) -> KnownScores:
         """The best scores in the val images, which were not trained on.
@@ -109,10 +114,22 @@ class DetectorKind:
         Raises:
             ToolkitError: the run is at fault, or the words cannot be looked for.
         """
-        size = share_size(read_config(run, self.config))
+        config = read_config(run, self.config)
         share = partial(_predict_share, self, run, words, pictures)
-        told = predict_shares(share, files_to_predict(images), size, out, spread)
-        return keep_predictions(told, out, listed="detections.json")
+        told = predict_shares(share, files_to_predict(images), share_size(config), out, spread)
+        full: list[str] = []
+        rows = keep_predictions(_watched(told, config.max_detections, full), out, listed="detections.json")
+        for note in about_most(len(full), config.max_detections, run.root):
+            tell("note", note)
+        return rows
+
+
+def _watched(told: Iterable[PredictedFile], most: int, full: list[str]) -> Iterator[PredictedFile]:
+    """The same items; files with as many detections as are kept are added to `full`."""
+    for one in told:
+        if one.row.get("detections") == most:
+            full.append(str(one.row["file"]))
+        yield one
 
 
 def _listed(found: Detections) -> Iterator[JsonObject]:

@@ -26,9 +26,6 @@ from toolkit.imaging.images import read_image
 
 __all__ = ["DetectorFacts", "TrainedDetector", "checkpoint_of", "confidence_of", "predict_one"]
 
-MOST = 100
-"""Detections in an image, at most; COCO's figures look at no more."""
-
 _BATCH = 8
 _MASK_BYTES = 256 << 20  # that masks of a batch may take; those of one image may take more
 _OVERLAP = 0.7  # IoU of boxes of one class from which on the lower score goes
@@ -49,6 +46,7 @@ class TrainedDetector:
     Attributes:
         classes: what it was trained on.
         masks: whether it makes masks.
+        most: detections in an image that are kept.
     """
 
     def __init__(self, run: Run, config: DetectorConfig, classes: Sequence[str], *, masks: bool) -> None:
@@ -70,6 +68,8 @@ class TrainedDetector:
         self._plain: Any = None
         self.classes = tuple(classes)
         self.masks = masks
+        self.most = config.max_detections
+        self._masks = self.most if masks else 0
 
     def detect(
         self, images: Sequence[Path], *, words: Sequence[str] | None = None, confidence: float = 0.25
@@ -91,7 +91,7 @@ class TrainedDetector:
             for key, path in named:
                 yield self._across(model, labels, key, path, confidence)
             return
-        for batch in _batches(named, self._config.bits, masks=self.masks):
+        for batch in _batches(named, self._config.bits, self._masks):
             yield from self._found(model, labels, batch, confidence)
 
     def _found(
@@ -103,7 +103,7 @@ class TrainedDetector:
             conf=confidence,
             iou=_OVERLAP,
             imgsz=self._config.image_size,
-            max_det=MOST,
+            max_det=self.most,
             device=str(self._device).removeprefix("cuda:"),
             retina_masks=self.masks,
             verbose=False,
@@ -121,7 +121,7 @@ class TrainedDetector:
             return next(self._found(model, labels, [(key, path, pixels)], confidence))
         found: list[Detections] = []
         x0, y0, x1, y1 = windows[0]
-        most = _most(y1 - y0, x1 - x0, masks=self.masks)
+        most = _most(y1 - y0, x1 - x0, self._masks)
         for first in range(0, len(windows), most):
             cut = (pixels[y0:y1, x0:x1] for x0, y0, x1, y1 in windows[first : first + most])
             batch = [(key, path, np.ascontiguousarray(one)) for one in cut]
@@ -173,16 +173,16 @@ def predict_one(detector: TrainedDetector, confidence: float) -> Callable[..., P
     return predict
 
 
-def _batches(images: Iterable[tuple[str, Path]], depth: int | None, *, masks: bool) -> Iterator[list[_Item]]:
+def _batches(images: Iterable[tuple[str, Path]], depth: int | None, masks: int) -> Iterator[list[_Item]]:
     """Decoded images of one size at a time, so that what is found does not depend on the neighbours in a batch.
 
-    With masks they are fewer where they are large: each detection has a mask of the image's size, for a while.
+    With so many masks in an image they are fewer where they are large: each mask has the image's size, for a while.
     """
     batch: list[_Item] = []
     for key, path in images:
         pixels = read_image(path, depth)
         height, width = pixels.shape[:2]
-        most = _most(height, width, masks=masks)
+        most = _most(height, width, masks)
         if batch and (len(batch) >= most or batch[0][2].shape != pixels.shape):
             yield batch
             batch = []
@@ -191,9 +191,9 @@ def _batches(images: Iterable[tuple[str, Path]], depth: int | None, *, masks: bo
         yield batch
 
 
-def _most(height: int, width: int, *, masks: bool) -> int:
-    """Images of this size that go through the model at once."""
-    return min(_BATCH, max(1, _MASK_BYTES // (MOST * height * width))) if masks else _BATCH
+def _most(height: int, width: int, masks: int) -> int:
+    """Images of this size, with so many masks in each, that go through the model at once."""
+    return min(_BATCH, max(1, _MASK_BYTES // (masks * height * width))) if masks else _BATCH
 
 
 def _detections(

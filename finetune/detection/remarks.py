@@ -1,10 +1,29 @@
-"""What to think of a detector's figures: a validation that lags behind the training."""
+"""What to think of a detector's figures: a validation that lags behind the training, detections that were cut."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-__all__ = ["about_zero"]
+__all__ = ["about_most", "about_zero"]
+
+
+def about_most(reached: int, most: int, root: Path, lowest: float | None = None) -> list[str]:
+    """What to say where images reached the number of detections that is kept.
+
+    Args:
+        reached: how many images did.
+        most: the number.
+        root: of the run.
+        lowest: what was cut in them scores no more than this.
+    """
+    if not reached:
+        return []
+    cut = "" if lowest is None else f", none with a score above {lowest:.3g}"
+    return [
+        f"{reached} image(s) reached max_detections={most}: what else was found in them is left out{cut}; "
+        f"write max_detections: {min(10_000, 3 * most)} in {root / 'config.yaml'} to keep more"
+    ]
 
 
 def about_zero(rows: Sequence[Mapping[str, str]]) -> list[str]:

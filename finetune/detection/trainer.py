@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from finetune.detection.models import ModelSource
 from finetune.detection.runtime import load_ultralytics
 from finetune.detection.stock import MASKS_ONLY
 from finetune.engine.devices import pick_device
+from finetune.engine.outputs.loggers import PROJECT, LoggerName, mlflow_place
 from finetune.engine.runs import Run
 from toolkit.aliases import Progress
 from toolkit.errors import ToolkitError
@@ -42,6 +44,11 @@ _OPTIMIZERS = {
     "auto": "auto",
 }
 _ADAMS = ("adamw", "adam", "adamax", "nadam", "radam")
+_TRACKERS = {
+    "tensorboard": "ultralytics.utils.callbacks.tensorboard",
+    "mlflow": "ultralytics.utils.callbacks.mlflow",
+    "wandb": "ultralytics.utils.callbacks.wb",
+}
 _AUGMENT: dict[str, dict[str, float]] = {
     "stock": {},
     "mild": {"mosaic": 0.0, "hsv_h": 0.005, "hsv_s": 0.2, "hsv_v": 0.2, "translate": 0.05, "scale": 0.1},
@@ -56,27 +63,37 @@ class RunTrainer(BaseTrainer):
         run_root: the run directory.
         learner: whose run it is.
         progress: called with (epochs done, epochs), in the process that trains.
+        logger: where figures go besides, by ultralytics' own callbacks.
     """
 
     run_root: ClassVar[Path] = Path()
     learner: ClassVar[str] = ""
     progress: ClassVar[Any] = None
+    logger: ClassVar[LoggerName] = "none"
 
     def __init__(self, cfg: Any = None, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
-        from ultralytics.utils import DEFAULT_CFG
+        from ultralytics.utils import DEFAULT_CFG, RANK
+        from ultralytics.utils.callbacks import get_default_callbacks
 
-        super().__init__(DEFAULT_CFG if cfg is None else cfg, overrides, _callbacks)
+        known = _callbacks or get_default_callbacks()
+        if RANK in {-1, 0}:
+            for event, callback in _tracker(self.logger, self.run_root).items():
+                known[event].append(callback)
+        super().__init__(DEFAULT_CFG if cfg is None else cfg, overrides, known)
         made = self.wdir
         self.wdir: Path = self.run_root / "checkpoints"
         self.last, self.best = self.wdir / "last.pt", self.wdir / "best.pt"
         if made.is_dir() and not any(made.iterdir()):
             made.rmdir()
+        if self.logger != "none":
+            self.args.name = self.run_root.name
         self._epoch_started = time.monotonic()
 
     def run_callbacks(self, event: str) -> None:
-        """Run callbacks of this project and the one of ultralytics' models; leave out trackers and analytics."""
+        """Run callbacks of this project, the one of ultralytics' models and the logger's; leave out all others."""
         for callback in self.callbacks.get(event, []):
-            if not callback.__module__.startswith(("ultralytics.utils.callbacks", "ultralytics.utils.events")):
+            stock = callback.__module__.startswith(("ultralytics.utils.callbacks", "ultralytics.utils.events"))
+            if not stock or callback.__module__ == _TRACKERS.get(self.logger):
                 callback(self)
 
     def save_model(self) -> bool:
@@ -110,6 +127,24 @@ class RunTrainer(BaseTrainer):
         progress = self.progress
         if progress is not None:
             progress(self.epoch + 1, self.epochs)
+
+
+def _tracker(name: LoggerName, root: Path) -> Mapping[str, Any]:
+    """Event -> ultralytics' own callback of a logger.
+
+    Raises:
+        ToolkitError: its package cannot be loaded.
+    """
+    if name == "none":
+        return {}
+    module = import_module(_TRACKERS[name])
+    if not module.callbacks:
+        remedy = f"pip install {name}, or use --set logger=none"
+        raise ToolkitError(f"logger {name}", "its package cannot be loaded", remedy)
+    if name == "mlflow":
+        module.mlflow.set_tracking_uri(mlflow_place(root))
+    # TensorBoard's traces a graph as training starts, after which YOLOE's head counts 80 classes.
+    return {event: one for event, one in module.callbacks.items() if event != "on_train_start"}
 
 
 def make_trainer(
@@ -148,6 +183,7 @@ def make_trainer(
         **(known or {}),
         "run_root": run.root.resolve(),
         "learner": run.learner,
+        "logger": config.logger,
         "progress": staticmethod(progress) if progress is not None and alone else None,
         "__module__": base.__module__,
     }
@@ -187,6 +223,7 @@ def trainer_settings(run: Run, config: DetectorConfig, source: ModelSource, data
         "exist_ok": True,
         "verbose": False,
         "save_dir": str((run.plots / "ultralytics").resolve()),
+        **({} if config.logger == "none" else {"project": PROJECT}),
     }
     if config.optimizer in _ADAMS:
         told |= {"momentum": 0.9, "warmup_bias_lr": 0.0}  # as ultralytics sets them when it chooses AdamW itself

@@ -15,7 +15,7 @@ import torch
 
 from finetune.detection.config import DetectorConfig
 from finetune.detection.data import DetectionData, check_kind, open_detection_data, write_tree
-from finetune.detection.evaluation import MeasuredDetections, measure_detector, run_figures
+from finetune.detection.evaluation import MeasuredDetections, cut_detections, measure_detector, run_figures
 from finetune.detection.models import ModelSource
 from finetune.detection.plots import draw_detections
 from finetune.detection.predictor import TrainedDetector
@@ -223,7 +223,7 @@ def _report(plan: Plan, run: Run, config: DetectorConfig, seconds: float) -> Non
         write_whole(run.plots / "overlays" / f"{file_name(one.key)}.png", drawn)
     _draw_rates(run, measured, config.confidence)
     rows = run.log_rows()
-    notes = [*run.environment().get("notes", []), *about_zero(rows)]
+    notes = [*run.environment().get("notes", []), *about_zero(rows), *cut_detections(measured, detector, run)]
     run.note(notes=list(dict.fromkeys(notes)))
     if config.export == "onnx":
         from finetune.detection.export import export_onnx

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -20,6 +20,7 @@ __all__ = [
     "answers",
     "cannot_fetch",
     "fetch_file",
+    "fetch_from_hub",
     "load_weights",
     "read_checkpoint",
     "read_tensors",
@@ -30,7 +31,7 @@ _PATIENCE = 10  # seconds, for the first answer: clients of their own would try 
 _WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model")  # Lightning's, torch_em's, and other people's
 
 
-def fetch_file(weights: str, url: str, ways: str, sha256: str | None = None) -> Path:
+def fetch_file(weights: str, url: str, ways: str, sha256: str | None = None, *, setting: str = "weights") -> Path:
     """The file behind an address, in torch's cache; it is fetched where it is not there yet.
 
     Args:
@@ -38,6 +39,7 @@ def fetch_file(weights: str, url: str, ways: str, sha256: str | None = None) -> 
         url: the address.
         ways: what else can be done where it cannot be fetched, beside going online and naming a file.
         sha256: of the file; without it, the beginning of one in its name is looked at, as torchvision does.
+        setting: the one that takes a file in its place.
 
     Raises:
         ToolkitError: it cannot be fetched, or is another file.
@@ -52,10 +54,47 @@ def fetch_file(weights: str, url: str, ways: str, sha256: str | None = None) -> 
             folder.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(file), sha256 or (hashed and hashed[1]), progress=False)
         except (OSError, RuntimeError) as error:
-            raise cannot_fetch(weights, url, folder, error, ways) from error
+            raise cannot_fetch(weights, url, folder, error, ways, setting) from error
     elif sha256 is not None and file_sha256(file) != sha256:
         raise ToolkitError(file, f"is not what {url} gives out", "remove it: it will be fetched again")
     return file
+
+
+def fetch_from_hub(
+    weights: str, repository: str, names: Sequence[str], revision: str | None, ways: str, *, setting: str = "weights"
+) -> tuple[Path, str]:
+    """A file of a repository of the Hugging Face hub, and its address; it is fetched where it is not in its cache yet.
+
+    Args:
+        weights, ways, setting: as for `fetch_file`.
+        repository: "owner/name".
+        names: of files, the first of which that is there is taken.
+        revision: of the repository; None for the newest.
+
+    Raises:
+        ToolkitError: it cannot be fetched, after one try; or there is no such file.
+    """
+    import huggingface_hub
+    from huggingface_hub import constants
+    from huggingface_hub.errors import EntryNotFoundError
+
+    urls = [f"{constants.ENDPOINT}/{repository}/resolve/{revision or 'main'}/{name}" for name in names]
+    for name, url in zip(names, urls, strict=True):
+        cached = huggingface_hub.try_to_load_from_cache(repository, name, revision=revision)
+        if isinstance(cached, str):
+            return Path(cached), url
+    folder = Path(constants.HF_HUB_CACHE)
+    for name, url in zip(names, urls, strict=True):
+        try:
+            if constants.HF_HUB_OFFLINE:
+                raise OSError("HF_HUB_OFFLINE is set")
+            answers(url)
+            return Path(huggingface_hub.hf_hub_download(repository, name, revision=revision)), url
+        except EntryNotFoundError:
+            continue
+        except (OSError, RuntimeError, ValueError) as error:
+            raise cannot_fetch(weights, url, folder, error, ways, setting) from error
+    raise ToolkitError(weights, f"{repository} has none", f"name a file with --set {setting}=FILE")
 
 
 def answers(url: str) -> None:
@@ -70,13 +109,15 @@ def answers(url: str) -> None:
         error.close()
 
 
-def cannot_fetch(weights: str, url: str, folder: Path, error: Exception, ways: str) -> ToolkitError:
+def cannot_fetch(
+    weights: str, url: str, folder: Path, error: Exception, ways: str, setting: str = "weights"
+) -> ToolkitError:
     """What to say where a file cannot be fetched; the parameters are as for `fetch_file`."""
     answered = isinstance(error, urllib.error.HTTPError)  # whose own text has the number of the answer
     reason = " ".join(str(error if answered else getattr(error, "reason", None) or error).split())[:120]
     kept = f"go online once (they are kept in {folder})"
     return ToolkitError(
-        weights, f"cannot be fetched from {url} ({reason})", f"{kept}, name a file with --set weights=FILE, {ways}"
+        weights, f"cannot be fetched from {url} ({reason})", f"{kept}, name a file with --set {setting}=FILE, {ways}"
     )
 
 

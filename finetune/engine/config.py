@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from finetune.engine.distributed import Workers, auto_workers
+from finetune.engine.outputs.loggers import LoggerName, logger_field
 from finetune.engine.remarks.memory import halved
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.typed import parse_yaml, yaml_value
@@ -42,7 +43,6 @@ _COMMAND_LINE = "--set"
 _LEAST_BITS, _MOST_BITS = 8, 16
 _OWN_FAULT = "own_fault"
 _SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
-
 
 Depth = int | Literal["auto", "each"]
 """By what images of more than 8 bits are scaled: bits of a range, "auto" where it is yet to be decided, or "each"."""
@@ -97,7 +97,6 @@ class LearnerConfig(BaseModel):
     on_problem: Literal["fail", "skip"] = Field(
         default="fail", description='"fail" stops at faulty files, before anything is written; "skip" leaves them out.'
     )
-
     depth: Depth = Field(
         default="auto",
         description="bits, 8 to 16, of the range by which images of more than 8 bits are scaled to 8; what is brighter "
@@ -148,6 +147,7 @@ class TrainedConfig(LearnerConfig):
     """What the learners that share the Lightning trainer can be told besides."""
 
     workers: Workers = auto_workers()
+    logger: LoggerName = logger_field("tensorboard")
     precision: str = Field(
         default="auto",
         pattern=r"^(auto|32|16-mixed|bf16-mixed)$",

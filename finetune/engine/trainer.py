@@ -20,7 +20,6 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from finetune.engine.checkpoints import read_checkpoint
@@ -37,6 +36,7 @@ from finetune.engine.devices import (
 )
 from finetune.engine.distributed import AUTO
 from finetune.engine.learner import check_patience
+from finetune.engine.outputs.loggers import lightning_logger
 from finetune.engine.remarks.telling import tell
 from finetune.engine.runs import Run
 from toolkit.aliases import Progress
@@ -163,7 +163,7 @@ def _trainer(run: Run, config: TrainedConfig, callbacks: list[Callback], accumul
         max_epochs=config.epochs,
         accumulate_grad_batches=accumulate,
         callbacks=callbacks,
-        logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
+        logger=lightning_logger(config.logger, run.root),
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=10,

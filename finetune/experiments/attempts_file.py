@@ -137,6 +137,10 @@ def _config_problems(
     if config.learns == "good" and folds:
         remedy = "write folds: 0, and seeds: [0, 1, 2] to repeat it on the fixed split"
         yield Problem(place, "learns from good images alone, and folds would have defects to train on", remedy)
+    patient, held = getattr(config, "patience", 0), getattr(config, "hold_out", 0)
+    if patient and not held and config.learns != "good" and (_FOLDS if folds is None else folds):
+        problem = f"has patience {patient}, and folds have no val images whose figure could stop getting better"
+        yield Problem(place, problem, "write patience: 0, or folds: 0")
 
 
 def _parse(file: Path) -> _File:

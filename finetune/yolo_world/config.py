@@ -50,9 +50,12 @@ class YoloWorldConfig(DetectorConfig):
     encoder_weights: str = Field(
         default="auto", description='"auto", a name that open_clip fetches once, or a local file.'
     )
-    phrases: dict[str, str] | Path = Field(
+    phrases: dict[str, str | list[str]] | Path = Field(
         default_factory=dict,
-        description="class -> phrase, or a YAML file of such lines, for classes whose phrase should say more.",
+        description=(
+            "class -> phrase or list of phrases, or a YAML file of such lines, for classes whose phrase should say "
+            "more. Of several an image in training is shown one at random, and the best of them is the class's score."
+        ),
     )
     template: str = Field(
         default="{defect} of {product}",

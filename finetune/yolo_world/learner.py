@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,14 @@ from finetune.yolo_world.config import NAME, YoloWorldConfig
 from finetune.yolo_world.models import PromptedSource, find_model
 from finetune.yolo_world.predictor import WordFacts, load_detector, load_predictor
 from finetune.yolo_world.prompts import (
+    Phrases,
     TextEmbeddings,
+    each_phrase,
     encode_phrases,
+    every_phrase,
     phrases_of_data,
     read_table,
+    tree_names,
     write_table,
 )
 from toolkit.aliases import Progress
@@ -77,9 +80,9 @@ def train(
         trainer,
         load_detector,
         export,
-        names=list(phrases.values()),
+        names=tree_names(phrases),
         facts={"encoder": table.encoder, "phrases": phrases, "encoder_used": used},
-        notes=_notes(config, source, table),
+        notes=_notes(config, source, table, phrases),
         write=partial(_write_table, table),
     )
     return train_detector(plan, data, config, out, resume, progress)
@@ -101,11 +104,11 @@ def export(run: Run) -> Exportable:
     from finetune.yolo_world.trainer import set_text
 
     phrases = run.facts(WordFacts).phrases
-    words = list(phrases.values())
+    words = each_phrase(phrases)
 
     def load(checkpoint: Path) -> Any:
         model, _ = load_checkpoint(str(checkpoint))
-        set_text(model, words, read_table(run.root / "prompts.pt").stacked(words))
+        set_text(model, words, read_table(run.root / "prompts.pt").stacked(every_phrase(phrases)))
         return model
 
     return detector_graph(run, read_config(run, YoloWorldConfig), list(phrases), load, {"phrases": phrases})
@@ -124,7 +127,7 @@ LEARNER = Learner(
 )
 
 
-def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str]:
+def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str, str | list[str]]:
     """Write the text features of the classes of some data, for a machine without the text encoder.
 
     Args:
@@ -133,7 +136,7 @@ def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str,
         file: the table.
 
     Returns:
-        Class -> phrase.
+        Class -> phrase, or phrases where it has several.
 
     Raises:
         ToolkitError: as `train`.
@@ -142,20 +145,18 @@ def export_prompts(data: Path, config: YoloWorldConfig, file: Path) -> dict[str,
         raise ToolkitError(file, "is a folder", "name a file, for instance prompts.pt")
     phrases = phrases_of_data(open_detection_data(data, config), config)
     wanted = _encoder(config, find_model(config.model, "none").encoder)
-    write_table(encode_phrases(list(phrases.values()), config.prompts, encoder=wanted[0], weights=wanted[1]), file)
+    write_table(encode_phrases(every_phrase(phrases), config.prompts, encoder=wanted[0], weights=wanted[1]), file)
     return phrases
 
 
-def text_features(
-    phrases: Mapping[str, str], config: YoloWorldConfig, source: PromptedSource
-) -> tuple[TextEmbeddings, str]:
+def text_features(phrases: Phrases, config: YoloWorldConfig, source: PromptedSource) -> tuple[TextEmbeddings, str]:
     """Features of all phrases, and the encoder that made them as "model=weights".
 
     Raises:
         ToolkitError: they cannot be had, or are of another encoder than the weights of the model.
     """
     encoder, weights = _encoder(config, source.encoder)
-    table = encode_phrases(list(phrases.values()), config.prompts, encoder=encoder, weights=weights)
+    table = encode_phrases(every_phrase(phrases), config.prompts, encoder=encoder, weights=weights)
     if not source.random and not _agree(table.encoder, source.encoder):
         raise ToolkitError(
             config.prompts if config.prompts != "clip" else f"encoder {encoder}",
@@ -183,8 +184,14 @@ def _agree(ours: str, theirs: str) -> bool:
     return model == other and of_file
 
 
-def _notes(config: YoloWorldConfig, source: PromptedSource, table: TextEmbeddings) -> list[str]:
+def _notes(config: YoloWorldConfig, source: PromptedSource, table: TextEmbeddings, phrases: Phrases) -> list[str]:
     notes = []
+    several = [name for name, told in phrases.items() if not isinstance(told, str)]
+    if several:
+        notes.append(
+            f"several phrases stand for {', '.join(several)}: in training each image is shown one at random, and what "
+            "is found has the score of the best of them"
+        )
     if not source.random and config.freeze == "none":
         notes.append(
             "fine-tuning all of it makes the detector nearly closed-set: it forgets words that it was not trained on; "

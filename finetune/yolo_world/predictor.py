@@ -14,7 +14,7 @@ from finetune.engine.facts import Facts
 from finetune.engine.prediction import Prediction
 from finetune.engine.runs import Run, read_config
 from finetune.yolo_world.config import NAME, YoloWorldConfig
-from finetune.yolo_world.prompts import HASH, TextEmbeddings, encode_phrases, read_table
+from finetune.yolo_world.prompts import HASH, TextEmbeddings, each_phrase, encode_phrases, read_table
 from toolkit.errors import ToolkitError
 
 __all__ = ["Detector", "WordFacts", "load_detector", "load_predictor"]
@@ -22,10 +22,10 @@ __all__ = ["Detector", "WordFacts", "load_detector", "load_predictor"]
 
 @dataclass(frozen=True)
 class _Words:
-    """What is looked for: the label of each, and its phrase."""
+    """What is looked for: the label of each, and its phrases."""
 
     labels: tuple[str, ...]
-    phrases: tuple[str, ...]
+    phrases: tuple[tuple[str, ...], ...]
 
 
 def _words(words: Sequence[str]) -> _Words:
@@ -37,19 +37,19 @@ def _words(words: Sequence[str]) -> _Words:
     twice = next((phrase for phrase in phrases if phrases.count(phrase) > 1), None)
     if twice is not None:
         raise ToolkitError("words", f"{twice!r} is named twice", "name it once")
-    return _Words(tuple(words), phrases)
+    return _Words(tuple(words), tuple((phrase,) for phrase in phrases))
 
 
 class WordFacts(Facts):
     """Of a detector besides.
 
     Attributes:
-        phrases: class -> phrase.
+        phrases: class -> phrase, or phrases where it has several.
         encoder_used: "model=weights" of the text encoder.
         masks: whether it makes masks.
     """
 
-    phrases: dict[str, str]
+    phrases: dict[str, str | list[str]]
     encoder_used: str = ""
     masks: bool = False
 
@@ -71,7 +71,7 @@ class Detector(TrainedDetector):
         """
         super().__init__(run, config, tuple(facts.phrases), masks=facts.masks)
         self._prompts, self._table, self._facts = config.prompts, table, facts
-        self._trained = _Words(self.classes, tuple(facts.phrases.values()))
+        self._trained = _Words(self.classes, tuple(each_phrase(facts.phrases)))
         self._ready: tuple[_Words, Any] | None = None
 
     def _model(self, words: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
@@ -82,9 +82,9 @@ class Detector(TrainedDetector):
 
             from finetune.yolo_world.trainer import set_text
 
-            features = self._features(wanted.phrases)
+            features = self._features([phrase for told in wanted.phrases for phrase in told])
             model = YOLO(str(self._checkpoint))
-            set_text(model.model, list(wanted.phrases), features)
+            set_text(model.model, wanted.phrases, features)
             self._ready = wanted, model
         return self._ready[1], wanted.labels
 

@@ -9,11 +9,9 @@ import hashlib
 import io
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +19,8 @@ import torch
 from finetune.detection.data import DetectionData
 from finetune.engine.checkpoints import read_tensors
 from finetune.engine.config import nearest
-from finetune.engine.runs import file_sha256
 from finetune.yolo_world.config import YoloWorldConfig
+from finetune.yolo_world.encoder import open_encoder
 from toolkit.dataset.samples import GOOD, ClassScheme, instance_class
 from toolkit.errors import BadInputError, Problem, ToolkitError
 from toolkit.files.publish import write_whole
@@ -31,11 +29,15 @@ from toolkit.files.typed import parse_yaml
 __all__ = [
     "HASH",
     "WIDTH",
+    "Phrases",
     "TextEmbeddings",
+    "each_phrase",
     "encode_phrases",
+    "every_phrase",
     "phrases_of",
     "phrases_of_data",
     "read_table",
+    "tree_names",
     "write_table",
 ]
 
@@ -44,6 +46,9 @@ HASH = "hash"
 
 WIDTH = 512
 """Numbers in the features of a phrase, of every encoder that YOLO-World and YOLOE are made for."""
+
+Phrases = Mapping[str, str | list[str]]
+"""Class -> its phrase, or its phrases where it has several."""
 
 _FORMAT = "defectkit-prompts-1"
 _UNKNOWN_PRODUCTS = ("", "product")
@@ -80,25 +85,40 @@ class TextEmbeddings:
 # Class names -> phrases
 
 
+def each_phrase(phrases: Phrases) -> list[tuple[str, ...]]:
+    """The phrases of each class, in the order of the classes."""
+    return [(told,) if isinstance(told, str) else tuple(told) for told in phrases.values()]
+
+
+def every_phrase(phrases: Phrases) -> list[str]:
+    """The phrases of all classes, one after the other."""
+    return [phrase for told in each_phrase(phrases) for phrase in told]
+
+
+def tree_names(phrases: Phrases) -> list[str]:
+    """What classes are called in a tree that ultralytics trains on: it takes what "/" parts for synonyms."""
+    return ["/".join(told) for told in each_phrase(phrases)]
+
+
 def phrases_of(
     classes: Sequence[str],
     products: Mapping[str, set[str]],
     *,
     scheme: ClassScheme = "defect",
     template: str = "{defect} of {product}",
-    better: Mapping[str, str] | Path | None = None,
-) -> dict[str, str]:
-    """Class -> phrase, in the order of the classes.
+    better: Phrases | Path | None = None,
+) -> dict[str, str | list[str]]:
+    """Class -> phrase, or phrases where several are given, in the order of the classes.
 
     Args:
         classes: class names; "good" is none.
         products: class -> products that show it; the phrase names the product where there is one alone.
         scheme: how the classes were named.
         template: phrase of a class, out of {defect} and {product}.
-        better: class -> phrase, or a YAML file of such lines; they go before the template.
+        better: class -> phrase or list of them, or a YAML file of such lines; they go before the template.
 
     Raises:
-        ToolkitError: a phrase is empty, holds "/", or stands for two classes; a class in `better` is unknown.
+        ToolkitError: a phrase is empty, holds "/", or stands for two classes or twice; a class in `better` is unknown.
     """
     given, source = _read_better(better)
     problems = [
@@ -106,20 +126,25 @@ def phrases_of(
         for name in given
         if name not in classes or name == GOOD
     ]
-    phrases: dict[str, str] = {}
+    phrases: dict[str, str | list[str]] = {}
+    taken: dict[str, str] = {}
     for name in classes:
         if name == GOOD:
             continue
-        phrase = given[name] if name in given else phrase_of(name, products.get(name, set()), scheme, template)
-        problems += _faults(name, phrase, phrases, source if name in given else "phrases")
-        phrases[name] = " ".join(str(phrase).split())
+        told = given[name] if name in given else phrase_of(name, products.get(name, set()), scheme, template)
+        several = told if isinstance(told, list | tuple) and told else [told]
+        for phrase in several:
+            problems += _faults(name, phrase, taken, source if name in given else "phrases")
+            taken[" ".join(str(phrase).split())] = name
+        cleaned = [" ".join(str(phrase).split()) for phrase in several]
+        phrases[name] = cleaned[0] if len(cleaned) == 1 else cleaned
     if problems:
         raise BadInputError(problems)
     return phrases
 
 
-def phrases_of_data(data: DetectionData, config: YoloWorldConfig) -> dict[str, str]:
-    """Class -> phrase of the classes of some data, in their order.
+def phrases_of_data(data: DetectionData, config: YoloWorldConfig) -> dict[str, str | list[str]]:
+    """Class -> phrase or phrases of the classes of some data, in their order.
 
     Raises:
         ToolkitError: as `phrases_of`.
@@ -179,20 +204,23 @@ def _with_article(noun: str) -> str:
     return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}" if noun else ""
 
 
-def _faults(name: str, phrase: object, before: Mapping[str, str], source: str) -> list[Problem]:
+def _faults(name: str, phrase: object, taken: Mapping[str, str], source: str) -> list[Problem]:
+    """What keeps a phrase from being one of a class; `taken` are those before it, and whose they are."""
     if not isinstance(phrase, str) or not phrase.strip():
         return [Problem(source, f"the phrase of {name!r} is empty or no text", "write a phrase")]
     if "/" in phrase:
         remedy = "leave it out (the detector would take the parts for synonyms)"
         return [Problem(source, f"the phrase of {name!r} holds '/' ({phrase!r})", remedy)]
-    twin = next((other for other, taken in before.items() if taken == " ".join(phrase.split())), None)
+    twin = taken.get(" ".join(phrase.split()))
+    if twin == name:
+        return [Problem(source, f"the phrase {phrase!r} of {name!r} stands there twice", "leave one out")]
     if twin is not None:
         remedy = "give one of them another with phrases: {class: phrase}"
         return [Problem(source, f"{twin!r} and {name!r} have the same phrase {phrase!r}", remedy)]
     return []
 
 
-def _read_better(better: Mapping[str, str] | Path | None) -> tuple[Mapping[str, object], str]:
+def _read_better(better: Phrases | Path | None) -> tuple[Mapping[str, object], str]:
     if not isinstance(better, Path):
         return better or {}, "phrases"
     told = parse_yaml(better, "write lines such as 'scratch: long scratch'")
@@ -224,7 +252,7 @@ def encode_phrases(
     if prompts == HASH:
         return TextEmbeddings(HASH, {phrase: _hashed(phrase) for phrase in phrases})
     if prompts == "clip":
-        name, encode = _open_clip(encoder, weights)
+        name, encode = open_encoder(encoder, weights)
         found = encode(phrases)
         if found.shape[1] != WIDTH:
             raise ToolkitError(f"encoder {encoder}", f"makes {found.shape[1]} features, not {WIDTH}", "use another")
@@ -271,41 +299,3 @@ def _hashed(phrase: str) -> torch.Tensor:
     seed = int.from_bytes(hashlib.sha256(phrase.encode(errors="backslashreplace")).digest()[:8])
     vector = np.random.default_rng(seed).standard_normal(WIDTH)
     return torch.from_numpy((vector / np.linalg.norm(vector)).astype(np.float32))
-
-
-def _open_clip(encoder: str, weights: str) -> tuple[str, Callable[[Sequence[str]], torch.Tensor]]:
-    """The name of an encoder with its weights, and what it does."""
-    try:
-        import open_clip
-    except ModuleNotFoundError as error:
-        remedy = "pip install 'defectkit[yolo]', or use a table that --export-prompts wrote elsewhere"
-        raise ToolkitError("prompts clip", f"needs the package {error.name}", remedy) from error
-
-    if encoder not in open_clip.list_models():
-        raise ToolkitError(f"encoder {encoder}", "open_clip has no such model", nearest(encoder, _known(open_clip)))
-    local = Path(weights)
-    tags = open_clip.list_pretrained_tags_by_model(encoder)
-    if not local.is_file() and weights not in tags:
-        known = ", ".join(tags) or "none"
-        raise ToolkitError(
-            f"encoder_weights {weights}", "is no file, and no weights of this encoder", f"its weights are: {known}"
-        )
-    try:
-        model = open_clip.create_model(encoder, pretrained=weights, weights_only=True).eval()
-        tokenizer = open_clip.get_tokenizer(encoder)
-    except Exception as error:  # torch, the hub and open_clip have no error in common
-        told = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        remedy = "name a file of its weights (--set encoder_weights=FILE)"
-        raise ToolkitError(f"encoder_weights {weights}", f"cannot be had or do not fit ({told})", remedy) from error
-    name = f"{encoder}/{file_sha256(local)[:12] if local.is_file() else weights}"
-    return name, partial(_encode, model, tokenizer)
-
-
-def _encode(model: torch.nn.Module, tokenizer: Callable[..., torch.Tensor], phrases: Sequence[str]) -> torch.Tensor:
-    with torch.inference_mode():
-        found: torch.Tensor = model.encode_text(tokenizer(list(phrases)), normalize=True)  # type: ignore[operator]
-    return found.float().clone()
-
-
-def _known(open_clip: Any) -> list[str]:
-    return [str(name) for name in open_clip.list_models()]

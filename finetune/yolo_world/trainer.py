@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from finetune.detection.runtime import load_ultralytics
 from finetune.detection.trainer import RunTrainer
 from finetune.yolo_world.models import PromptedSource
 from finetune.yolo_world.prompts import TextEmbeddings
+from finetune.yolo_world.synonyms import gather_phrases
 
 load_ultralytics()  # which has to go before the first import of ultralytics
 
@@ -32,12 +33,53 @@ class _Prompted(RunTrainer):
     """
 
     text_embeddings: Any
+    ema: Any
+    validator: Any
     features: ClassVar[Mapping[str, torch.Tensor]] = {}
     encoder: ClassVar[str] = ""
 
     def set_text_embeddings(self, datasets: list[Any], batch: int | None) -> None:
         """Take the features that were given, where ultralytics computes them or reads them from a cache."""
         self.text_embeddings = {phrase: vector.to(self.device) for phrase, vector in self.features.items()}
+
+    @property
+    def phrases(self) -> list[tuple[str, ...]]:
+        """The phrases of each class."""
+        return [tuple(name.split("/")) for name in self.data["names"].values()]
+
+    def set_text(self, model: Any, *, gathered: bool = True) -> None:
+        """Have a model look for the phrases of the dataset, or for the first one of each class."""
+        phrases = self.phrases if gathered else [told[:1] for told in self.phrases]
+        features = torch.stack([self.features[phrase] for told in phrases for phrase in told])
+        set_text(model, phrases, features.to(next(model.parameters()).device))
+        model.text_encoder = self.encoder
+
+    def validate(self) -> Any:
+        """Validate what predictions are made by: the best of a class's phrases. What is saved is a plain model."""
+        average = self.ema.ema
+        self.set_text(average)
+        stock: Any = super()
+        try:
+            return stock.validate()
+        finally:
+            self.set_text(average, gathered=False)
+
+    def final_eval(self) -> None:
+        """Validate the best checkpoint by the best of a class's phrases, too."""
+        if any(len(told) > 1 for told in self.phrases):
+            self.validator.get_model = self._checkpoint_to_validate
+        stock: Any = super()
+        stock.final_eval()
+
+    def _checkpoint_to_validate(self, model: Any, trainer: Any = None) -> Any:
+        """As ultralytics' validator finds its model, with all phrases."""
+        if trainer is not None:
+            return trainer.ema.ema
+        from ultralytics.nn.tasks import load_checkpoint
+
+        found, _ = load_checkpoint(str(model))
+        self.set_text(found)
+        return found
 
 
 class PromptedWorldTrainer(_Prompted, WorldTrainer):
@@ -51,7 +93,7 @@ class PromptedWorldTrainer(_Prompted, WorldTrainer):
         model = super().get_model(cfg, weights, verbose)
         event = "on_pretrain_routine_end"
         self.callbacks[event] = [one for one in self.callbacks[event] if one is not on_pretrain_routine_end]
-        self.add_callback(event, _set_text_of_average)
+        self.add_callback(event, _look_for_first_phrases)
         return model
 
 
@@ -83,38 +125,31 @@ class PromptedYoloeTrainer(_Prompted, YOLOESegTrainer):
             self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=self.callbacks
         )
 
-    def validate(self) -> Any:
-        """Validate with phrases as the trained part of the text side sees them now."""
-        _set_text_of_average(self)
-        stock: Any = super()
-        return stock.validate()
+
+def _look_for_first_phrases(trainer: Any) -> None:
+    """Have the averaged model, which is saved, look for the phrases of the dataset, one a class."""
+    trainer.set_text(trainer.ema.ema, gathered=False)
 
 
-def _set_text_of_average(trainer: Any) -> None:
-    """Give the averaged model, which is validated and saved, the phrases of the dataset."""
-    phrases = list(trainer.data["names"].values())
-    features = torch.stack([trainer.features[phrase] for phrase in phrases]).to(trainer.device)
-    set_text(trainer.ema.ema, phrases, features)
-    trainer.ema.ema.text_encoder = trainer.encoder
-
-
-def set_text(model: Any, phrases: list[str], features: torch.Tensor) -> None:
+def set_text(model: Any, phrases: Sequence[Sequence[str]], features: torch.Tensor) -> None:
     """Make a model look for phrases, without a text encoder.
 
     Args:
         model: YOLO-World or YOLOE.
-        phrases: what to look for.
-        features: float32 (N, 512), on the model's device.
+        phrases: of each class one or several, whose best score is that of the class.
+        features: float32 (N, 512) of all phrases, one after the other, on the model's device.
     """
+    names = [told[0] for told in phrases]
     with torch.no_grad():
         if hasattr(model, "txt_feats"):
             model.txt_feats = features[None]
-            model.model[-1].nc = len(phrases)
+            model.model[-1].nc = len(names)
         else:
             weight = next(model.parameters())
-            model.set_classes(phrases, model.model[-1].get_tpe(features[None].to(weight.dtype)).detach())
+            model.set_classes(names, model.model[-1].get_tpe(features[None].to(weight.dtype)).detach())
+    gather_phrases(model.model[-1], [len(told) for told in phrases])
     if hasattr(model, "names"):
-        model.names = dict(enumerate(phrases))
+        model.names = dict(enumerate(names))
 
 
 def prompted_trainer(source: PromptedSource, table: TextEmbeddings) -> tuple[type[RunTrainer], dict[str, object]]:

@@ -193,7 +193,8 @@ def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: 
     if as_json:
         print_json({"file": str(file), "phrases": phrases})
     else:
-        print_table(str(file), ["class", "phrase"], [list(row) for row in phrases.items()], texts=2)
+        rows = [[name, told if isinstance(told, str) else "; ".join(told)] for name, told in phrases.items()]
+        print_table(str(file), ["class", "phrase"], rows, texts=2)
 
 
 @with_layout

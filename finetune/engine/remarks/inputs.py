@@ -16,6 +16,7 @@ from typing import TypeVar
 from converters.formats.base import Settings
 from converters.sources import Member, Source
 from finetune.engine.config import LearnerConfig
+from finetune.engine.outputs.loggers import check_logger
 from finetune.engine.remarks.depth import decide_depth, depth_notes
 from finetune.engine.remarks.effects import unused_settings
 from finetune.engine.remarks.objects import object_notes
@@ -59,7 +60,9 @@ def check_inputs(examples: ImageRecords, config: LearnerConfig) -> ImageRecords:
 
     Raises:
         BadInputError: files are at fault; all of them.
+        ToolkitError: figures are to go where nothing is installed.
     """
+    check_logger(config)
     looked = _look_at_all(examples, config)
     faulty = {one.key: looked[one.key].problems for one in examples.examples if looked[one.key].problems}
     problems = [problem for found in faulty.values() for problem in found]

@@ -149,7 +149,7 @@ class TestTimm:
     @pytest.mark.parametrize("said", [False, True])
     def test_without_a_network_one_line_says_all(self, said, hub, monkeypatch):
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", said)
-        monkeypatch.setattr(backbone_hub.huggingface_hub, "hf_hub_download", lambda *a, **b: pytest.fail("retries"))
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *a, **b: pytest.fail("retries"))
         with pytest.raises(ToolkitError) as caught:
             build_backbone(TINY, "default", 3, image_size=64)
         told = str(caught.value)

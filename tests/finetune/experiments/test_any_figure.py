@@ -162,6 +162,16 @@ class TestPlan:
         )
         assert [getattr(one.config, "cache", None) for one in planned] == [str(tmp_path / "out/cache"), "none"]
 
+    @pytest.mark.parametrize("learner", ["yolo", "yolo-world", "classifier"])
+    def test_patience_that_folds_would_end_at_their_first_run_is_refused(self, learner: str, tmp_path: Path) -> None:
+        patient = {"learner": learner, "attempts": {"a": {"patience": 3}}}
+        for folds in (None, 2):
+            with pytest.raises(
+                ToolkitError, match=r"a: has patience 3, and folds have no val .*; write patience: 0, or"
+            ):
+                read_attempts(write(tmp_path, **patient, **({} if folds is None else {"folds": folds})))
+        assert read_attempts(write(tmp_path, **patient, folds=0)).folds == 0
+
     def test_an_attempt_may_name_its_learner(self, tmp_path: Path) -> None:
         given = {"plain": {}, "tail": {"learner": "longtail"}}
         told = read_attempts(write(tmp_path, attempts=given))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from pycocotools.mask import decode
@@ -19,7 +24,10 @@ import finetune
 from converters import convert
 from converters.sources import read_labels
 from finetune import autolabel, load_run
+from finetune.detection.evaluation import MeasuredDetections, cut_detections
+from finetune.detection.runtime import load_ultralytics
 from finetune.detection.tiles.merging import FAINTEST, merge_tiles
+from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.yolo.learner import evaluate, predict, train
 from finetune.yolo.predictor import load_detector
@@ -38,10 +46,71 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run with masks."""
-    config = settings(instances="image", train={"mask_ratio": 1, "copy_paste": 0.5}, confidence=LOW)
+def tracker() -> Iterator[MagicMock]:
+    """A stand-in for the package wandb, which ultralytics' own callbacks are given."""
+    load_ultralytics()
+    wandb = MagicMock(__version__="0", __spec__=ModuleSpec("wandb", None), run=None)
+    wandb.init.side_effect = lambda **told: setattr(wandb, "run", MagicMock(id="x"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "wandb", wandb)
+        patch.setattr("ultralytics.utils.TESTS_RUNNING", False)
+        patch.delitem(sys.modules, "ultralytics.utils.callbacks.wb", raising=False)
+        yield wandb
+        sys.modules.pop("ultralytics.utils.callbacks.wb", None)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tracker: MagicMock, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with masks, whose figures are logged."""
+    train_settings = {"mask_ratio": 1, "copy_paste": 0.5}
+    config = settings(instances="image", train=train_settings, confidence=LOW, logger="wandb")
     return train(data, config, tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_figures_are_logged_by_ultralytics_own_callbacks(run: Run, tracker: MagicMock) -> None:
+    (begun,) = tracker.init.call_args_list
+    assert (begun.kwargs["project"], begun.kwargs["name"]) == ("defectkit", "run")
+    logged = {name for call in tracker.run.log.call_args_list for name in call.args[0]}
+    assert {"train/box_loss", "lr/pg0", "metrics/mAP50(B)", "epoch"} <= logged
+    assert tracker.finish.called
+
+
+def with_settings(run: Run, folder: Path, **changed: object) -> Run:
+    """The same run with other lines in its config.yaml."""
+    folder.mkdir()
+    for path in run.root.iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "config.yaml").unlink()
+    told = yaml.safe_load((run.root / "config.yaml").read_text()) | changed
+    (folder / "config.yaml").write_text(yaml.safe_dump(told))
+    return open_run(folder)
+
+
+def test_images_that_reach_the_number_that_is_kept_are_said(run: Run, data: Path, tmp_path: Path) -> None:
+    few = with_settings(run, tmp_path / "few", max_detections=1, confidence=1e-4)
+    paths = sorted(data.glob("test/rough/*.png"))
+    told: list[str] = []
+    with listening(lambda kind, text: told.append(text)):
+        rows = predict(few, paths, tmp_path / "out")
+        evaluate(few)
+    assert [row["detections"] for row in rows] == [1, 1]
+    said = f"reached max_detections=1: what else was found in them is left out; write max_detections: 3 in {few.root}"
+    assert told[0].startswith(f"2 image(s) {said}")
+    report = autolabel(few, data / "test/rough", tmp_path / "labels", confidence=1e-4)
+    assert any(f"2 image(s) {said}" in note for note in report.notes)
+    told.clear()
+    with listening(lambda kind, text: told.append(text)):
+        predict(with_settings(run, tmp_path / "many", max_detections=9000), paths[:1], tmp_path / "other")
+    assert told == []
+
+
+def test_what_is_cut_below_any_use_is_not_worth_a_word(run: Run) -> None:
+    detector = load_detector(run)
+    found = MeasuredDetections({}, [], {}, {}, [], [], [0.002, 0.009])
+    assert cut_detections(found, detector, run) == []
+    (note,) = cut_detections(replace(found, full=[0.002, 0.03, 0.1]), detector, run)
+    assert note.startswith("2 image(s) reached max_detections=100: ")
+    assert "left out, none with a score above 0.1;" in note
 
 
 def test_metrics_are_of_boxes_and_masks_by_class_and_size(run: Run) -> None:

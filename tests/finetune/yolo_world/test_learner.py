@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -35,6 +36,8 @@ from finetune.yolo_world.learner import (
 )
 from finetune.yolo_world.predictor import load_detector
 from finetune.yolo_world.prompts import read_table
+from finetune.yolo_world.synonyms import best_of_each
+from finetune.yolo_world.trainer import set_text
 from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import SMALL, make_data, settings, three_subsets
 from toolkit.dataset.layouts import load_dataset
@@ -271,9 +274,10 @@ class TestPromptTable:
         done = defectkit(
             *("train", "yolo-world", data, "--export-prompts", file),
             *("--set", "prompts=hash", "--set", f"model={SMALL['model']}", "--set", "split.val=0"),
+            *("--set", "phrases={rough: [rough area of a zipper, scratch]}"),
         )
         assert done.status == 0, done.err
-        assert read_table(file).features.keys() == set(run.environment()["phrases"].values())
+        assert read_table(file).features.keys() == {*run.environment()["phrases"].values(), "scratch"}
         split = {"file": str(three_subsets(data, tmp_path / "split.csv"))}
         trained = train(data, settings(prompts=str(file), split=split, epochs=1), tmp_path / "run")
         ours, theirs = rows(run.root / "log.csv"), rows(trained.root / "log.csv")
@@ -292,14 +296,68 @@ class TestPromptTable:
         assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture(scope="module")
+def several(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("several")
+    split = {"file": str(three_subsets(data, folder / "split.csv"))}
+    phrases = {"rough": ["scratch", "rough fabric"], "combined": ["many", "a mess", "several"]}
+    return train(data, settings(phrases=phrases, split=split, epochs=1, batch_size=8), folder / "run")
+
+
+IMAGE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def scored(run: Run) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """What the model of a run makes of an image: for each phrase, for each class; and phrases of each class."""
+    phrases = [told if isinstance(told, list) else [told] for told in run.environment()["phrases"].values()]
+    features = read_table(run.root / "prompts.pt").stacked([one for told in phrases for one in told])
+    found = []
+    for wanted in ([[one] for told in phrases for one in told], phrases):
+        model: Any = read_ultralytics(run.checkpoints / "best.pt")[0].float().eval()
+        set_text(model, wanted, features)
+        with torch.no_grad():
+            told = model(IMAGE)[0]
+        found.append(told[0] if isinstance(told, tuple) else told)
+    return found[0], found[1], [len(told) for told in phrases]
+
+
+class TestSeveralPhrases:
+    """A class is found by the best of its phrases, in every way that a run is used."""
+
+    def test_the_run_says_so_and_keeps_features_of_all(self, several: Run) -> None:
+        told = several.environment()
+        assert told["phrases"]["rough"] == ["scratch", "rough fabric"]
+        assert told["phrases"]["split_teeth"] == "split teeth of a zipper"
+        assert any(note.startswith("several phrases stand for combined, rough: in training") for note in told["notes"])
+        assert {"scratch", "rough fabric", "many"} <= read_table(several.root / "prompts.pt").features.keys()
+        assert load_detector(several).classes == CLASSES
+
+    def test_what_is_saved_is_a_plain_model_of_as_many_classes(self, several: Run) -> None:
+        saved: Any = read_ultralytics(several.checkpoints / "best.pt")[0]
+        assert (tuple(saved.txt_feats.shape), len(saved.names)) == ((1, 7, 512), 7)
+
+    def test_scores_are_the_best_of_each(self, several: Run) -> None:
+        """Of the model that predicts, and of the one that is exported; validation saw it, too."""
+        each, best, sizes = scored(several)
+        assert (each.shape[1], best.shape[1]) == (4 + 10, 4 + 7)
+        assert torch.allclose(best[:, 4:], best_of_each(each[:, 4:], sizes), rtol=1e-6, atol=0)
+        with torch.no_grad():
+            assert torch.allclose(export(several).graphs[0].module(IMAGE), best, atol=1e-5)
+
+
 def test_masks_with_yoloe(data: Path, tmp_path: Path) -> None:
     model = str(Path(__file__).with_name("tiny-yoloe-seg.yaml"))
-    config: dict[str, Any] = {"model": model, "epochs": 1, "batch_size": 8}
+    config: dict[str, Any] = {"model": model, "epochs": 1, "batch_size": 8, "phrases": {"rough": ["scratch", "fuzz"]}}
     trained = train(data, settings(**config), tmp_path / "run")
     assert {"map50", "mask_map50", "mask_map50_95"} <= set(read_metrics(trained))
     assert read_labels(trained.root / "data").kind == "yolo-segment"
     carried: Any = read_ultralytics(trained.checkpoints / "best.pt")[0]
     assert (carried.text_encoder, tuple(carried.pe.shape)) == ("hash", (1, 7, 512))
+    each, best, sizes = scored(trained)
+    masks = each.shape[1] - 4 - 8  # coefficients of masks stand behind the scores
+    assert best.shape[1] == 4 + 7 + masks
+    assert torch.allclose(best[:, 4:11], best_of_each(each[:, 4:12], sizes), rtol=1e-6, atol=0)
+    assert torch.equal(best[:, 11:], each[:, 12:])
     detector = load_detector(trained)
     assert detector.masks
     path = min(data.glob("test/rough/*.png"))

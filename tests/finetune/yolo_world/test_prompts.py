@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import pytest
 import torch
+from huggingface_hub import constants
 
-from finetune.yolo_world.prompts import HASH, WIDTH, TextEmbeddings, encode_phrases, phrases_of, read_table, write_table
+from finetune.yolo_world.prompts import (
+    HASH,
+    WIDTH,
+    TextEmbeddings,
+    encode_phrases,
+    every_phrase,
+    phrases_of,
+    read_table,
+    tree_names,
+    write_table,
+)
+from finetune.yolo_world.synonyms import best_of_each
 from toolkit.errors import BadInputError, ToolkitError
 
 
@@ -69,11 +82,30 @@ class TestPhrases:
             ({"dnet": "x"}, "'dnet' is no class; did you mean dent"),
             ({"dent": "scratch"}, "'dent' and 'scratch' have the same phrase 'scratch'"),
             ({"good": "x"}, "'good' is no class"),
+            ({"dent": []}, "the phrase of 'dent' is empty or no text"),
+            ({"dent": ["a", 3]}, "the phrase of 'dent' is empty or no text"),
+            ({"dent": ["a hole", "a  hole"]}, "the phrase 'a  hole' of 'dent' stands there twice; leave one out"),
+            ({"dent": ["hole", "scratch"]}, "'dent' and 'scratch' have the same phrase 'scratch'"),
+            ({"dent": ["hole", "a/b"]}, "the phrase of 'dent' holds '/'"),
         ],
     )
     def test_bad_phrases(self, better: Any, said: str) -> None:
         with pytest.raises(ToolkitError, match=said):
             phrases_of(["dent", "good", "scratch"], {}, better=better)
+
+    def test_several_phrases_stand_for_a_class(self, tmp_path: Path) -> None:
+        file = tmp_path / "phrases.yaml"
+        file.write_text("dent: [a  hole, deep dent]\nscratch: [line]\n")
+        told: Any = {"dent": ["a  hole", "deep dent"], "scratch": ["line"]}
+        for better in (file, told):
+            found = phrases_of(["dent", "scratch", "spot"], {}, better=better)
+            assert found == {"dent": ["a hole", "deep dent"], "scratch": "line", "spot": "spot"}
+        assert every_phrase(found) == ["a hole", "deep dent", "line", "spot"]
+        assert tree_names(found) == ["a hole/deep dent", "line", "spot"]
+
+    def test_the_best_phrase_is_the_score_of_its_class(self) -> None:
+        scores = torch.tensor([[[1.0, 0.0], [3.0, -1.0], [2.0, 5.0]]])
+        assert best_of_each(scores, (2, 1)).tolist() == [[[3.0, 0.0], [2.0, 5.0]]]
 
     def test_all_faults_are_told_at_once(self) -> None:
         with pytest.raises(BadInputError) as caught:
@@ -215,6 +247,42 @@ class TestClip:
         with pytest.raises(ToolkitError, match="cannot be had or do not fit"):
             encode_phrases(["a"], "clip", encoder=tiny_clip[0], weights=str(tmp_path / "other.pt"))
         assert not (tmp_path / "hostile-was-here").exists()
+
+    @pytest.mark.filterwarnings("ignore::ResourceWarning")
+    def test_without_a_network_one_line_says_all_after_one_try(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tries: list[object] = []
+
+        def refuse(address: object, *given: object, **told: object) -> None:
+            tries.append(address)
+            raise OSError("no network here")
+
+        monkeypatch.setattr("socket.create_connection", refuse)
+        monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waits for another try"))
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for encoder, tag, address in (
+            ("ViT-B-32-quickgelu", "openai", "https://huggingface.co/timm/vit_base_patch32_clip_224.openai/"),
+            ("MobileCLIP-B", "datacompdr_lt", "https://huggingface.co/apple/MobileCLIP-B-LT-OpenCLIP/"),
+        ):
+            tries.clear()
+            with pytest.raises(ToolkitError) as caught:
+                encode_phrases(["a dent"], "clip", encoder=encoder, weights=tag)
+            told = str(caught.value)
+            ways = ("encoder_weights=FILE", "prompts=FILE", "prompts=", "export")
+            assert all(part in told for part in (tag, address, "no network here", str(tmp_path), *ways)), told
+            assert "\n" not in told
+            assert len(tries) == 1
+
+    def test_a_program_such_as_openai_gave_out(self, tmp_path: Path) -> None:
+        file = tmp_path / "ViT-B-32.pt"
+        with zipfile.ZipFile(file, "w") as packed:  # the names that torch.jit.save gives its files
+            for name in ("data.pkl", "code/__torch__.py", "constants.pkl", "version"):
+                packed.writestr(f"ViT-B-32/{name}", "")
+        said = r"ViT-B-32.pt: is a program of TorchScript, such as OpenAI's own .*; use .*encoder_weights=.?openai"
+        with pytest.raises(ToolkitError, match=said):
+            encode_phrases(["a dent"], "clip", weights=str(file))
 
     def test_names_that_open_clip_does_not_know(self, tiny_clip: tuple[str, Path]) -> None:
         with pytest.raises(ToolkitError, match=r"encoder ViT-B-23: open_clip has no such model; did you mean ViT-B-"):

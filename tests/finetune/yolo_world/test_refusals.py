@@ -19,7 +19,7 @@ from finetune.metrics.detection import coco_truth
 from finetune.yolo_world.learner import evaluate, export, text_features, train
 from finetune.yolo_world.models import find_model
 from finetune.yolo_world.predictor import load_detector
-from finetune.yolo_world.prompts import HASH, TextEmbeddings, encode_phrases, phrases_of_data, write_table
+from finetune.yolo_world.prompts import HASH, TextEmbeddings, encode_phrases, every_phrase, phrases_of_data, write_table
 from tests.commands import defectkit
 from tests.finetune.yolo_world.detecting import make_data, settings
 from toolkit.dataset.layouts import load_dataset
@@ -142,6 +142,7 @@ class TestCheckpoints:
 
     def test_a_name_that_is_not_on_this_machine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        monkeypatch.setattr("urllib.request._opener", None)  # which knows the proxies of before
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")
         said = r"model yolov8s-worldv2.pt: cannot be fetched from https://github.com/\S+ \(.*refused\); go online once"
@@ -257,7 +258,7 @@ class TestRuns:
             "metrics_of": "test",
         }
         run = start_run(tmp_path / "run", "yolo-world", settings(), subsets=found.examples.subsets, data=data, **told)
-        write_table(encode_phrases(list(phrases.values()), HASH), run.root / "prompts.pt")
+        write_table(encode_phrases(every_phrase(phrases), HASH), run.root / "prompts.pt")
         return run
 
     def test_one_that_did_not_go_to_its_end(self, begun: Run, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from finetune.engine.runs import Run, open_run, read_metrics, start_run
 from finetune.yolo_world.config import YoloWorldConfig
 from finetune.yolo_world.learner import text_features, train
 from finetune.yolo_world.models import PromptedSource, find_model
-from finetune.yolo_world.prompts import phrases_of_data
+from finetune.yolo_world.prompts import every_phrase, phrases_of_data, tree_names
 from tests.finetune.runs import TINY
 from tests.finetune.yolo_world.detecting import SMALL, STOCK, make_data, settings, split_file
 from tests.processes import finish, start
@@ -98,7 +98,7 @@ class Prepared:
         self.phrases = phrases_of_data(self.found, self.config)
         self.table = text_features(self.phrases, self.config, self.source)[0]
         self.run = start_run(out, "yolo-world", self.config, subsets=self.found.examples.subsets, data=data)
-        names = list(self.phrases.values())
+        names = tree_names(self.phrases)
         self.tree = write_tree(self.found, self.run, self.config, masks=self.source.masks, names=names)
 
     def trainer(self) -> Any:
@@ -292,7 +292,7 @@ def test_a_trainer_that_is_sent_to_another_process_carries_all_it_needs(
     assert sorted(path.name for path in ready.run.checkpoints.iterdir()) == ["best.pt", "last.pt"]
     model, _ = read_ultralytics(ready.run.checkpoints / "best.pt")
     assert model.text_encoder == "hash"
-    assert torch.equal(torch.as_tensor(model.txt_feats)[0], ready.table.stacked(list(ready.phrases.values())))
+    assert torch.equal(torch.as_tensor(model.txt_feats)[0], ready.table.stacked(every_phrase(ready.phrases)))
     assert losses(open_run(alone[0].run.root).root / "log.csv") == pytest.approx(there, rel=1e-6)
 
 
