@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.sources import LayoutLike, open_source
+from finetune.detectors import with_tiles
 from finetune.engine.facts import plain_figures
 from finetune.engine.outputs.predictions import PredictedRows
 from finetune.engine.prediction import Prediction
@@ -27,6 +28,7 @@ from toolkit.aliases import JsonObject
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map, shared_path
 from toolkit.files.staging import check_free, staging
+from toolkit.geometry.tiles import Tiles
 from toolkit.imaging.memory import held_image
 
 __all__ = ["TrainedRun", "evaluate", "load_run", "predict"]
@@ -134,18 +136,25 @@ class TrainedRun(Run):
         return report_html(f"Run {self.root}", about, ["metric", "value"], rows, lists={"Notes": self.notes})
 
 
-def load_run(root: str | Path, threshold: float | None = None) -> TrainedRun:
+def load_run(
+    root: str | Path,
+    threshold: float | None = None,
+    *,
+    tiles: int | Tiles | None = None,
+    overlap: float | None = None,
+) -> TrainedRun:
     """Open a run directory.
 
     Args:
         root: the folder.
         threshold: to be used instead of its own, as for `predict`.
+        tiles, overlap: how photos are cut for it, as for `predict`.
 
     Raises:
-        ToolkitError: there is none, or as `with_threshold`.
+        ToolkitError: there is none, or as `with_threshold` and `with_tiles`.
     """
-    found = open_run(root)
-    return TrainedRun(found.root, found.learner, with_threshold(found, threshold).threshold)
+    found = with_tiles(with_threshold(open_run(root), threshold), tiles, overlap)
+    return TrainedRun(found.root, found.learner, found.threshold, tiles=found.tiles)
 
 
 def evaluate(
@@ -156,6 +165,8 @@ def evaluate(
     max_false_reject: float | str | None = None,
     max_escape: float | str | None = None,
     promise: str | None = None,
+    tiles: int | Tiles | None = None,
+    overlap: float | None = None,
     layout: LayoutLike = None,
     on_problem: Literal["fail", "skip"] = "fail",
     notes: list[str] | None = None,
@@ -171,6 +182,7 @@ def evaluate(
         max_escape: or one that lets at most this share of defective images pass. Both are chosen by images that the run
             was neither trained nor tested on: those of val, or held out.
         promise: of such a share: "expected" (None) keeps it on average, "sure" with 95 % confidence.
+        tiles, overlap: as for `predict`; figures are of whole images.
         layout: of `data`; as that of the training, or found by itself, if None.
         on_problem: "fail" stops at images or labels at fault; "skip" leaves them out, and says so in the notes. A run
             that was trained with "skip" does without those of its own data anyway.
@@ -182,17 +194,14 @@ def evaluate(
     Raises:
         ToolkitError: the run or the data are at fault, or such a threshold cannot be promised.
     """
-    opened, place = _opened(run), None if data is None else Path(data)
+    opened, place = with_tiles(_opened(run), tiles, overlap), None if data is None else Path(data)
     if layout is not None and place is None:
         raise ToolkitError("--layout", "is of other data, and none is named", "name DATA, or leave it out")
     wanted = Wanted(threshold, max_false_reject, max_escape, promise)
     opened, promised = choose_threshold(replace(opened, on_problem=on_problem), wanted, place)
     source = place if place is None or layout is None else open_source(place, layout)
-    told = nullcontext() if notes is None else listening(partial(_keep_note, notes))
-    with told:
-        found = find_learner(opened.learner)
-        with _memory_told(opened):
-            return plain_figures({**found.evaluate(opened, source), **promised})
+    with nullcontext() if notes is None else listening(partial(_keep_note, notes)), _memory_told(opened):
+        return plain_figures({**find_learner(opened.learner).evaluate(opened, source), **promised})
 
 
 def _keep_note(notes: list[str], kind: str, text: str) -> None:
@@ -207,6 +216,8 @@ def predict(
     *,
     words: str | Sequence[str] | None = None,
     threshold: float | None = None,
+    tiles: int | Tiles | None = None,
+    overlap: float | None = None,
     pictures: bool = True,
     cluster: str | None = None,
 ) -> PredictedRows:
@@ -220,6 +231,8 @@ def predict(
         out: a new or empty folder.
         words: yolo-world: other things to look for than the classes that it was trained on.
         threshold: instead of the run's own: of an image's or a detection's score; of a classifier of p(good).
+        tiles: yolo and yolo-world: look at tiles of so many pixels a side, and put together what is found.
+        overlap: share of a side that they have in common at least; .2 if None.
         pictures: whether overlays and activation maps are drawn.
         cluster: the address of a Dask scheduler, whose workers then predict, each with the model in its memory.
 
@@ -229,20 +242,16 @@ def predict(
     Raises:
         ToolkitError: the run is at fault, no image can be read, or `out` holds something.
     """
-    opened, out = _opened(run), Path(out)
-    opened = with_threshold(opened, threshold)
+    opened, out = with_tiles(with_threshold(_opened(run), threshold), tiles, overlap), Path(out)
     # A `TrainedRun` would take its model along.
-    opened = Run(shared_path(opened.root, cluster), opened.learner, opened.threshold)
+    opened = Run(shared_path(opened.root, cluster), opened.learner, opened.threshold, tiles=opened.tiles)
     spread = partial(ordered_map, cluster=cluster, batch=1, reads=[opened.root])
     files = image_files(images)
     tell_depth(opened, files)
     with _memory_told(opened), staging(out) as stage:
         check_free(out, remedy="choose another folder")
         built = stage.begin() / "predictions"
-        try:
-            rows = _rows(opened, files, built, spread, words, pictures=pictures)
-        finally:
-            forget_models()
+        rows = _rows(opened, files, built, spread, words, pictures=pictures)
         stage.publish(built)
     return rows.moved(out / "predictions.csv")
 
@@ -250,12 +259,15 @@ def predict(
 def _rows(
     run: Run, files: Sequence[Path], out: Path, spread: Spread, words: str | Sequence[str] | None, *, pictures: bool
 ) -> PredictedRows:
-    if words is None:
-        return find_learner(run.learner).predict(run, files, out, spread, pictures=pictures)
-    _check_taken(run, "--words", "yolo-world")
-    from finetune.yolo_world.learner import predict as look_for
+    try:
+        if words is None:
+            return find_learner(run.learner).predict(run, files, out, spread, pictures=pictures)
+        _check_taken(run, "--words", "yolo-world")
+        from finetune.yolo_world.learner import predict as look_for
 
-    return look_for(run, files, out, spread, _listed(words), pictures=pictures)
+        return look_for(run, files, out, spread, _listed(words), pictures=pictures)
+    finally:
+        forget_models()
 
 
 def _memory_told(run: Run) -> AbstractContextManager[None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from finetune.engine.facts import Facts
 from finetune.engine.learner import Scoring
+from finetune.engine.remarks.seen import read_seen
 from finetune.engine.runs import Run
 from finetune.learners import find_learner
 from finetune.metrics.promises import (
@@ -19,6 +20,7 @@ from finetune.metrics.promises import (
     promise_false_reject,
 )
 from toolkit.errors import ToolkitError
+from toolkit.geometry.tiles import image_of_tile
 
 __all__ = ["Wanted", "choose_threshold", "with_threshold"]
 
@@ -96,6 +98,7 @@ def choose_threshold(run: Run, wanted: Wanted, data: Path | None) -> tuple[Run, 
     flag = given[0]
     rate, promise, scoring = _rate(flag, asked[flag]), _promise(wanted.promise or "expected"), _scoring(run, flag)
     _check_not_tested(run, flag, data)
+    _check_seen_whole(run, flag)
     known = scoring.known(run)
     if flag == "--max-false-reject":
         told = promise_false_reject(known.good, rate, promise, asked=flag, whose=f"good image(s) {_WHOSE}", more=_MORE)
@@ -136,6 +139,13 @@ def _check_not_tested(run: Run, flag: str, data: Path | None) -> None:
     if facts.metrics_of != "test" and (data is None or data.resolve() == Path(facts.data).resolve()):
         problem = f"{run.root} has no test images: it would be tested on those that the threshold is chosen by"
         raise ToolkitError(flag, problem, "name other data to test it on")
+
+
+def _check_seen_whole(run: Run, flag: str) -> None:
+    """Refuse to choose by tiles what photos of many tiles are judged by: the best score of many is higher."""
+    if run.tiles is not None and any(image_of_tile(one) for one in read_seen(run) or {}):
+        problem = f"{run.root} would choose by the scores of tiles, and a photo has the highest of many"
+        raise ToolkitError(flag, problem, "leave it out, and give --threshold X")
 
 
 def _rate(flag: str, value: object) -> float:

@@ -25,6 +25,7 @@ from converters.writing.pipeline import write_labels
 from finetune.autolabelling.evaluation import Truth, label_metrics, mask_iou, open_truth
 from finetune.autolabelling.proposals import Proposal, Proposer, open_proposer
 from finetune.detection.remarks import about_most
+from finetune.detectors import with_tiles
 from finetune.engine.remarks.memory import memory_told
 from finetune.engine.runs import Run, csv_bytes, open_run
 from finetune.engine.shares import image_files
@@ -37,6 +38,7 @@ from toolkit.files.staging import check_free, staging
 from toolkit.gallery import Difference, GalleryItem, GalleryPage, Shown, Words, build_gallery
 from toolkit.geometry.instances import crop_to_bbox
 from toolkit.geometry.labels import Instance, LabelledImage
+from toolkit.geometry.tiles import Tiles
 
 __all__ = ["AutolabelReport", "autolabel"]
 
@@ -113,6 +115,8 @@ def autolabel(
     formats: str | Sequence[str] = ("coco",),
     words: str | Sequence[str] | None = None,
     confidence: float | None = None,
+    tiles: int | Tiles | None = None,
+    overlap: float | None = None,
     against: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -126,7 +130,7 @@ def autolabel(
         segmenter: run of sam, or what cuts objects out of their boxes; None takes the masks of the detector, where it
             makes any.
         formats: of the label trees; one or several.
-        words, confidence: as for `finetune.autolabelling.proposals.open_proposer`.
+        words, confidence: as for `finetune.autolabelling.proposals.open_proposer`; tiles, overlap: as for `predict`.
         against: dataset or label tree that the images are labelled in by people, to compare with.
         overwrite: replace the folder of an earlier call.
         progress: called with (images done, images).
@@ -134,9 +138,8 @@ def autolabel(
     Raises:
         ToolkitError: the run, the settings or the images are at fault. Nothing is left behind.
     """
-    started = time.monotonic()
-    run, files, out = detector if isinstance(detector, Run) else open_run(detector), image_files(images), Path(out)
-    wanted = check_formats(formats)
+    run = with_tiles(detector if isinstance(detector, Run) else open_run(detector), tiles, overlap)
+    started, wanted, files, out = time.monotonic(), check_formats(formats), image_files(images), Path(out)
     with memory_told(run.root, partial(_less_memory, run, segmenter)), staging(out) as stage:
         cutter = _opened_segmenter(segmenter)
         _check_free(out, files, overwrite=overwrite)
@@ -145,8 +148,7 @@ def autolabel(
         made = list(_label(proposer, cutter, files, progress))
         built = stage.begin() / "out"
         write_labels((one.image for one in made), built, wanted, classes=proposer.classes, image_mode="hardlink")
-        metrics = _write(built, made, proposer, truth)
-        _review(built / "review", made, proposer, truth, out.name)
+        metrics = _written(built, made, proposer, truth, out.name)
         stage.publish(built)
     return _report(out, made, proposer, truth, metrics, time.monotonic() - started)
 
@@ -271,8 +273,10 @@ def _doubt(score: float, confidence: float) -> float:
     return 1 - (score - confidence) / (1 - confidence)
 
 
-def _write(out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth | None) -> dict[str, float | int]:
-    """All but trees and gallery; the figures against the truth."""
+def _written(
+    out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth | None, title: str
+) -> dict[str, float | int]:
+    """All but trees, the gallery last; the figures against the truth."""
     known = coco_truth((one.image for one in made), proposer.classes)
     scores = [score for one in made for score in one.scores]
     keys = {image["id"]: image["key"] for image in known["images"]}
@@ -293,6 +297,7 @@ def _write(out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth | 
         "learner": proposer.run.learner,
         "classes": proposer.classes,
         "confidence": proposer.confidence,
+        **({} if proposer.run.tiles is None else {"tiles": proposer.run.tiles.described()}),
         "images": len(made),
         "instances": len(results),
         "duplicates": {"masks": sum(one.duplicates for one in made), "iou": _SAME},
@@ -300,6 +305,7 @@ def _write(out: Path, made: Sequence[_Made], proposer: Proposer, truth: Truth | 
         "metrics": {name: None if value != value else value for name, value in metrics.items()},
     }
     write_json(out / _ABOUT, about)
+    _review(out / "review", made, proposer, truth, title)
     return metrics
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from finetune.detection.config import DetectorConfig
 from finetune.detection.runtime import load_ultralytics, read_ultralytics
+from finetune.detection.tiles.merging import FAINTEST, merge_tiles
 from finetune.engine.devices import pick_device
 from finetune.engine.facts import ClassFacts
 from finetune.engine.prediction import Prediction
@@ -20,6 +21,7 @@ from finetune.metrics.detection import Detections
 from toolkit.dataset.keys import unique_keys
 from toolkit.errors import ToolkitError
 from toolkit.geometry.labels import Instance
+from toolkit.geometry.tiles import tile_windows
 from toolkit.imaging.images import read_image
 
 __all__ = ["DetectorFacts", "TrainedDetector", "checkpoint_of", "confidence_of", "predict_one"]
@@ -27,6 +29,9 @@ __all__ = ["DetectorFacts", "TrainedDetector", "checkpoint_of", "confidence_of",
 _BATCH = 8
 _MASK_BYTES = 256 << 20  # that masks of a batch may take; those of one image may take more
 _OVERLAP = 0.7  # IoU of boxes of one class from which on the lower score goes
+
+
+_Item = tuple[str, Path, npt.NDArray[np.uint8]]
 
 
 class DetectorFacts(ClassFacts):
@@ -48,7 +53,7 @@ class TrainedDetector:
         """Load the best checkpoint of a run.
 
         Args:
-            run: where it is.
+            run: where it is, and whether it looks at tiles.
             config: its settings.
             classes: what it was trained on, in the order of its outputs.
             masks: whether it makes masks.
@@ -58,17 +63,18 @@ class TrainedDetector:
         """
         load_ultralytics()
         self._device = pick_device(config.device)
-        self._config, self._checkpoint = config, checkpoint_of(run)
+        self._config, self._checkpoint, self._tiles = config, checkpoint_of(run), run.tiles
         read_ultralytics(self._checkpoint)
         self._plain: Any = None
         self.classes = tuple(classes)
         self.masks = masks
         self.most = config.max_detections
+        self._masks = self.most if masks else 0
 
     def detect(
         self, images: Sequence[Path], *, words: Sequence[str] | None = None, confidence: float = 0.25
     ) -> Iterator[Detections]:
-        """Look for defects in image files, one after the other.
+        """Look for defects in image files, one after the other; in tiles, if the run has some, put together again.
 
         Args:
             images: the files.
@@ -80,21 +86,47 @@ class TrainedDetector:
         """
         model, labels = self._model(words)
         paths = [Path(path) for path in images]
-        keyed = zip(unique_keys(paths), paths, strict=True)
-        for batch in _batches(keyed, self._config.bits, self.most if self.masks else 0):
-            found = model.predict(
-                [pixels for _, _, pixels in batch],
-                conf=confidence,
-                iou=_OVERLAP,
-                imgsz=self._config.image_size,
-                max_det=self.most,
-                device=str(self._device).removeprefix("cuda:"),
-                retina_masks=self.masks,
-                verbose=False,
-                save=False,
-            )
-            for (key, path, pixels), result in zip(batch, found, strict=True):
-                yield _detections(key, path, pixels, result, labels, self.masks)
+        named = zip(unique_keys(paths), paths, strict=True)
+        if self._tiles is not None:
+            for key, path in named:
+                yield self._across(model, labels, key, path, confidence)
+            return
+        for batch in _batches(named, self._config.bits, self._masks):
+            yield from self._found(model, labels, batch, confidence)
+
+    def _found(
+        self, model: Any, labels: Sequence[str], batch: Sequence[_Item], confidence: float
+    ) -> Iterator[Detections]:
+        """What the model sees in images of one size."""
+        found = model.predict(
+            [pixels for _, _, pixels in batch],
+            conf=confidence,
+            iou=_OVERLAP,
+            imgsz=self._config.image_size,
+            max_det=self.most,
+            device=str(self._device).removeprefix("cuda:"),
+            retina_masks=self.masks,
+            verbose=False,
+            save=False,
+        )
+        for (key, path, pixels), result in zip(batch, found, strict=True):
+            yield _detections(key, path, pixels, result, labels, self.masks)
+
+    def _across(self, model: Any, labels: Sequence[str], key: str, path: Path, confidence: float) -> Detections:
+        """What the model sees in the tiles of a photo, which go through it by themselves, in the photo."""
+        pixels = read_image(path, self._config.bits)
+        height, width = pixels.shape[:2]
+        windows = tile_windows(width, height, self._tiles) if self._tiles is not None else ()
+        if len(windows) < 2:
+            return next(self._found(model, labels, [(key, path, pixels)], confidence))
+        found: list[Detections] = []
+        x0, y0, x1, y1 = windows[0]
+        most = _most(y1 - y0, x1 - x0, self._masks)
+        for first in range(0, len(windows), most):
+            cut = (pixels[y0:y1, x0:x1] for x0, y0, x1, y1 in windows[first : first + most])
+            batch = [(key, path, np.ascontiguousarray(one)) for one in cut]
+            found += self._found(model, labels, batch, FAINTEST * confidence)
+        return merge_tiles([*zip(windows, found, strict=True)], key, path, (width, height)).above(confidence)
 
     def _model(self, words: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
         """A model that is ready to predict, and the labels of its classes."""
@@ -141,9 +173,6 @@ def predict_one(detector: TrainedDetector, confidence: float) -> Callable[..., P
     return predict
 
 
-_Item = tuple[str, Path, npt.NDArray[np.uint8]]
-
-
 def _batches(images: Iterable[tuple[str, Path]], depth: int | None, masks: int) -> Iterator[list[_Item]]:
     """Decoded images of one size at a time, so that what is found does not depend on the neighbours in a batch.
 
@@ -153,13 +182,18 @@ def _batches(images: Iterable[tuple[str, Path]], depth: int | None, masks: int) 
     for key, path in images:
         pixels = read_image(path, depth)
         height, width = pixels.shape[:2]
-        most = min(_BATCH, max(1, _MASK_BYTES // (masks * height * width))) if masks else _BATCH
+        most = _most(height, width, masks)
         if batch and (len(batch) >= most or batch[0][2].shape != pixels.shape):
             yield batch
             batch = []
         batch.append((key, path, pixels))
     if batch:
         yield batch
+
+
+def _most(height: int, width: int, masks: int) -> int:
+    """Images of this size, with so many masks in each, that go through the model at once."""
+    return min(_BATCH, max(1, _MASK_BYTES // (masks * height * width))) if masks else _BATCH
 
 
 def _detections(

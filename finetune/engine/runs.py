@@ -36,6 +36,7 @@ from toolkit.files.locks import locked
 from toolkit.files.publish import write_json, write_whole
 from toolkit.files.staging import check_free
 from toolkit.files.typed import checked, parse_json, read_json, read_rows
+from toolkit.geometry.tiles import Tiles
 
 __all__ = [
     "IMAGES",
@@ -77,12 +78,14 @@ class Run:
         learner: name of the learner, for instance "classifier".
         threshold: of the score of an image, to be used instead of the run's own; None for its own.
         on_problem: whether images at fault are left out where it is evaluated: "skip", or "fail".
+        tiles: of a detector: how photos are cut for it; None where it sees them whole.
     """
 
     root: Path
     learner: str
     threshold: float | None = None
     on_problem: str = "fail"
+    tiles: Tiles | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -379,8 +382,7 @@ def _todays_figures(figures: Row, facts: Mapping[str, Any]) -> Row:
     if facts.get("schema") == _SCHEMA:
         return figures
     classes = facts.get("classes") or facts.get("phrases")
-    names = classes if isinstance(classes, list | dict) else ()
-    # In the order in which they were written, since the last one of a name stands in the file.
+    names = classes if isinstance(classes, list | dict) else ()  # in this order, since the last one of a name stands
     known = {f"{figure}_{name}": f"{figure}_class_{name}" for name in names for figure in _CLASS_FIGURES}
     known["false_positive_rate"] = "false_reject"
     told = {known.get(name, name): value for name, value in figures.items()}

@@ -8,6 +8,7 @@ OUT/splits/seedS-foldF.csv        those folds
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,7 @@ def run_attempts(attempts: Attempts, out: str | Path, progress: Progress | None 
             going_on = one.out.is_dir() and any(one.out.iterdir())
             with memory_told(one.out, one.config.less_memory):
                 learners[one.learner].train(attempts.data, one.config, one.out, going_on, None)
+            gc.collect()  # models are parts of circles, of which the next run would hold several
     if progress is not None:
         progress(len(planned), len(planned))
     return read_outcomes(planned)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import JsonOpt, OverwriteOpt, with_links
+from toolkit.cli.options import JsonOpt, OverwriteOpt, with_links, with_looking
 from toolkit.cli.terminal import print_json, print_notes, print_table, progress_bar, say, short_figure
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ _Against = Annotated[
 
 
 @with_links
+@with_looking
 def autolabel(
     images: _Images,
     detector: _Detector,
@@ -54,6 +55,7 @@ def autolabel(
     segmenter: _Segmenter = None,
     words: _Words = None,
     confidence: _Confidence = None,
+    looking: Any = None,
     to: _Formats = "coco",
     against: _Against = None,
     overwrite: OverwriteOpt = False,
@@ -71,6 +73,7 @@ def autolabel(
             formats=[name.strip() for name in to.split(",") if name.strip()],
             words=None if words is None else [word.strip() for word in words.split(",")],
             confidence=confidence,
+            **looking,
             against=against,
             overwrite=overwrite,
             progress=progress,

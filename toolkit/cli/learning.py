@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.layouts import with_layout
-from toolkit.cli.options import CategoryOpt, ClusterOpt, JsonOpt, OnProblem, OnProblemOpt, OverwriteOpt, with_links
+from toolkit.cli.options import (
+    CategoryOpt,
+    ClusterOpt,
+    JsonOpt,
+    MaxEscapeOpt,
+    MaxFalseRejectOpt,
+    OnProblem,
+    OnProblemOpt,
+    OverwriteOpt,
+    PromiseOpt,
+    ThresholdOpt,
+    with_links,
+    with_looking,
+)
 from toolkit.cli.terminal import (
     print_failures,
     print_json,
@@ -184,34 +197,8 @@ def _export_prompts(learner: str, data: Path, config: Any, file: Path, as_json: 
         print_table(str(file), ["class", "phrase"], rows, texts=2)
 
 
-_Threshold = Annotated[
-    float | None,
-    typer.Option(
-        metavar="X",
-        help="Instead of the run's own: of an image's score (vae), of p(good) (classifier, longtail), of a detection's "
-        "score (yolo, yolo-world).",
-    ),
-]
-
-
-_MaxFalseReject = Annotated[
-    str | None,
-    typer.Option(metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."),
-]
-_MaxEscape = Annotated[
-    str | None,
-    typer.Option(metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."),
-]
-_Promise = Annotated[
-    str | None,
-    typer.Option(
-        metavar="expected|sure",
-        help="What such a share promises: kept on average (the default), or with 95 % confidence.",
-    ),
-]
-
-
 @with_layout
+@with_looking
 def evaluate(
     run: RunArg,
     data: Annotated[
@@ -221,10 +208,11 @@ def evaluate(
             help="Other data than the run was trained on; all of it is test, but for images that were trained on.",
         ),
     ] = None,
-    threshold: _Threshold = None,
-    max_false_reject: _MaxFalseReject = None,
-    max_escape: _MaxEscape = None,
-    promise: _Promise = None,
+    threshold: ThresholdOpt = None,
+    max_false_reject: MaxFalseRejectOpt = None,
+    max_escape: MaxEscapeOpt = None,
+    promise: PromiseOpt = None,
+    looking: Any = None,
     on_problem: OnProblemOpt = OnProblem.fail,
     as_json: JsonOpt = False,
     layout: Any = None,
@@ -238,6 +226,7 @@ def evaluate(
         "max_false_reject": max_false_reject,
         "max_escape": max_escape,
         "promise": promise,
+        **looking,
     }
     with told_at_once(None, quiet=True) as notes:
         metrics = opened.evaluate(data, layout=layout, on_problem=on_problem.value, **wanted)
@@ -248,6 +237,7 @@ def evaluate(
 
 
 @with_links
+@with_looking
 def predict(
     run: RunArg,
     images: Annotated[
@@ -259,10 +249,11 @@ def predict(
     words: Annotated[
         str | None, typer.Option(metavar="WORDS", help="yolo-world: other things to look for, commas between them.")
     ] = None,
-    threshold: _Threshold = None,
+    threshold: ThresholdOpt = None,
     confidence: Annotated[
         float | None, typer.Option(metavar="X", help="yolo, yolo-world: show detections whose score is higher.")
     ] = None,
+    looking: Any = None,
     no_pictures: Annotated[
         bool, typer.Option("--no-pictures", help="Draw nothing: predictions, maps, masks and labels alone.")
     ] = False,
@@ -275,7 +266,8 @@ def predict(
     wanted = None if words is None else [word.strip() for word in words.split(",")]
     asked = _confidence_or(run, confidence, threshold)
     with told_at_once(None, quiet=True):
-        rows = run_on(run, images, out, words=wanted, threshold=asked, pictures=not no_pictures, cluster=cluster)
+        given = {"words": wanted, "threshold": asked, "pictures": not no_pictures, "cluster": cluster, **looking}
+        rows = run_on(run, images, out, **given)
     if as_json:
         print_json_rows({"run": str(run), "out": str(out)}, "predictions", rows)
     else:

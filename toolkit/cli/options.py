@@ -20,22 +20,27 @@ __all__ = [
     "ClusterOpt",
     "Images",
     "JsonOpt",
+    "MaxEscapeOpt",
+    "MaxFalseRejectOpt",
     "OnProblem",
     "OnProblemOpt",
     "OverwriteOpt",
     "PanopticLayout",
     "PlacesArg",
+    "PromiseOpt",
     "ResumeOpt",
     "RootArg",
     "Segmentation",
     "SplitOpt",
     "Strategy",
     "StrategyOpt",
+    "ThresholdOpt",
     "WorkersOpt",
     "one_or_several",
     "read_tiles",
     "roots_and_out",
     "with_links",
+    "with_looking",
     "with_numbers",
     "with_selection",
     "with_tiles",
@@ -134,6 +139,29 @@ ClusterOpt = Annotated[
     str | None,
     typer.Option("--cluster", metavar="URL", help="Dask scheduler, tcp://host:port; its workers see the same folders."),
 ]
+ThresholdOpt = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Instead of the run's own: of an image's score (vae), of p(good) (classifier, longtail), of a detection's "
+        "score (yolo, yolo-world).",
+    ),
+]
+MaxFalseRejectOpt = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Choose the threshold that rejects at most this share of good images, '5 %'."),
+]
+MaxEscapeOpt = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Choose the threshold that lets at most this share of defective images pass."),
+]
+PromiseOpt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="expected|sure",
+        help="What such a share promises: kept on average (the default), or with 95 % confidence.",
+    ),
+]
 SplitOpt = Annotated[Path | None, typer.Option("--split", metavar="FILE.csv", help="A saved split.")]
 StrategyOpt = Annotated[Strategy | None, typer.Option(help="Split now; without it the dataset's own subsets.")]
 _SPLIT_NUMBERS: dict[str, Any] = {
@@ -182,6 +210,20 @@ _TILES: dict[str, Any] = {
         typer.Option(metavar="N", help="Of each train image at most N tiles without an object; else all."),
     ],
 }
+
+
+_LOOKING: dict[str, Any] = {
+    "tiles": Annotated[
+        int | None,
+        typer.Option(metavar="SIDE", help="yolo, yolo-world: look at tiles of so many pixels, put together again."),
+    ],
+    "overlap": _TILES["overlap"],
+}
+
+
+def with_looking(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that have a run look at tiles, in the place of `looking`."""
+    return _with(command, "looking", _LOOKING)
 
 
 def with_tiles(command: Callable[..., None]) -> Callable[..., None]:

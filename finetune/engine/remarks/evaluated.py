@@ -22,8 +22,11 @@ from toolkit.dataset.samples import Sample
 from toolkit.dataset.splits import NONE
 from toolkit.errors import Problem, ToolkitError
 from toolkit.files.digests import file_digest
+from toolkit.geometry.tiles import image_of_tile
 
 __all__ = ["evaluated_examples", "trained_examples"]
+
+_ALSO = ", or on tiles or photos of the same names"
 
 
 def evaluated_examples(
@@ -37,8 +40,9 @@ def evaluated_examples(
     """The images that a run is evaluated on, and the source of their labels, opened once.
 
     Of the data that it was trained on, wherever that stands now, they are those that its metrics are of. Of other data
-    they are all, whatever their names, less those whose very bytes it was trained on; which is told. So is what else
-    may surprise: copies, labels that changed, deep photos.
+    they are all, whatever their names, less those whose very bytes it was trained on, and those that have a photo in
+    common with it by their keys, as tiles do; which is told. So is what else may surprise: copies, labels that changed,
+    deep photos.
 
     Args:
         run: what was trained. Where `on_problem` is "skip", for its own data also in its settings, images at fault are
@@ -131,31 +135,50 @@ def _unseen(
     """Of the images of other data those that a run was not trained on, by the bytes of their files; which is told."""
     digests = dict(zip((one.key for one in every), file_digests([one.image for one in every]), strict=True))
     labels: dict[str, set[str]] = defaultdict(set)
-    for known in seen.values():
-        if known.subset != NONE:
-            labels[known.sha256].add(known.label)
+    for row in seen.values():
+        if row.subset != NONE:
+            labels[row.sha256].add(row.label)
     tell_relabelled((one, labels[digests[one.key]]) for one in every if digests[one.key] in labels)
     own = {one.sha256: one.subset for one in seen.values()}
     if own and set(own) == {digests[one.key] for one in every if not categories or one.category in categories}:
         tested = [replace(one, subset=subset) for one in every if own.get(digests[one.key]) == subset]
         tell("note", f"{root} is the data that the run was trained on: its {len(tested)} {subset} images are evaluated")
         return tested
-    left = [one for one in every if own.get(digests[one.key]) not in SEEN]
-    trained = [one.key for one in every if own.get(digests[one.key]) in SEEN]
+    shown = _shown_by_tiles([one.key for one in every], seen)
+    trained = [one.key for one in every if own.get(digests[one.key]) in SEEN or one.key in shown]
+    known = {*trained}
+    left = [one for one in every if one.key not in known]
     if not every:
         raise ToolkitError(root, "holds no image with a label", "label some, or look at it with 'defectkit predict'")
     if not left:
-        raise ToolkitError(
-            root, f"the run was trained on all of its {len(every)} images", "name data that it has not seen"
-        )
-    tell(
-        "note",
-        f"{len(left)} of {len(every)} images of {root} are evaluated: the run was trained on the others, by the bytes "
-        f"of their files ({named(trained)})"
-        if trained
-        else f"all {len(left)} images of {root} are evaluated",
-    )
+        also, way = (_ALSO, ", or give what shows something else other names") if shown else ("", "")
+        problem = f"the run was trained on all of its {len(every)} images{also}"
+        raise ToolkitError(root, problem, f"name data that it has not seen{way}")
+    how = _ALSO if shown else ", by the bytes of their files"
+    told = f"{len(left)} of {len(every)} images of {root} are evaluated: the run was trained on the others{how}"
+    tell("note", f"{told} ({named(trained)})" if trained else f"all {len(left)} images of {root} are evaluated")
+    photos = {found[0] for key in seen if (found := image_of_tile(key)) is not None}
+    if photos and not any(_photo(one.key) in photos for one in every):
+        problem = "the run was trained on tiles, and none of these images is called as a photo that they are of"
+        tell("note", f"{problem}: see to it that it has not seen them under other names")
     return left
+
+
+def _shown_by_tiles(keys: Sequence[str], seen: Mapping[str, SeenImage]) -> set[str]:
+    """Of some images those that show what a run was trained on though their bytes differ, since one is a tile.
+
+    A photo and a tile of it, or tiles that were cut in other ways, have the photo's key in common.
+    """
+    used = [key for key, one in seen.items() if one.subset in SEEN]
+    parts = {_photo(key) for key in used if image_of_tile(key) is not None}
+    every = parts.union(used)
+    return {key for key in keys if key in parts or (image_of_tile(key) is not None and _photo(key) in every)}
+
+
+def _photo(key: str) -> str:
+    """Key of the photo that an image is, or is a tile of."""
+    found = image_of_tile(key)
+    return key if found is None else found[0]
 
 
 def _seen_before(told: Facts, opened: Callable[[Path], ImageRecords]) -> Mapping[str, SeenImage] | None:

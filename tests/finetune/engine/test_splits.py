@@ -89,6 +89,35 @@ def test_other_images_of_the_same_names_are_all_taken(
     assert told(run, batch) == f"all {len(every)} images of {batch} are evaluated"
 
 
+def test_tiles_and_photos_of_what_was_trained_on_are_left_out_by_their_names(
+    run: Run, data: Path, tmp_path: Path
+) -> None:
+    found = opened(data)
+    good = {one.subset: one.key for one in found.examples if one.label == "good"}
+    trained, tested = good["train"], good["test"]
+    for number, key in enumerate((trained, tested)):
+        save(tmp_path / f"cut/{key}@x0y0.png", picture(900 + number))
+    assert keys(run, tmp_path / "cut") == [f"{tested}@x0y0"]
+    assert told(run, tmp_path / "cut").endswith(
+        f"on the others, or on tiles or photos of the same names ({trained}@x0y0)"
+    )
+    row = (
+        (run.root / IMAGES)
+        .read_text()
+        .replace(f"{trained},", f"{trained}@x0y0,")
+        .replace(f"{tested},", f"{tested}@x0y0,")
+    )
+    (run.root / IMAGES).write_text(row)  # as if it had been trained on tiles
+    for number, key in enumerate((trained, tested)):
+        save(tmp_path / f"whole/{key}.png", picture(800 + number))
+        save(tmp_path / f"otherwise/{key}@x8y0.png", picture(700 + number))
+    assert keys(run, tmp_path / "whole") == [tested]
+    assert keys(run, tmp_path / "otherwise") == [f"{tested}@x8y0"]
+    (tmp_path / f"whole/{tested}.png").unlink()
+    with pytest.raises(ToolkitError, match=r"1 images, or on tiles or photos of the same names; .* other names"):
+        keys(run, tmp_path / "whole")
+
+
 @pytest.mark.parametrize("version", ["run", "old"])
 def test_images_that_were_trained_on_are_left_out_and_named_whatever_they_are_called(
     version: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest

@@ -20,11 +20,13 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from pycocotools.mask import decode
 
+import finetune
 from converters import convert
 from converters.sources import read_labels
 from finetune import autolabel, load_run
 from finetune.detection.evaluation import MeasuredDetections, cut_detections
 from finetune.detection.runtime import load_ultralytics
+from finetune.detection.tiles.merging import FAINTEST, merge_tiles
 from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.yolo.learner import evaluate, predict, train
@@ -33,6 +35,7 @@ from tests.commands import defectkit
 from tests.finetune.yolo.plain import BOXES, settings
 from tests.finetune.yolo_world.detecting import make_data
 from toolkit.errors import ToolkitError
+from toolkit.geometry.tiles import Tiles, tile_windows
 
 LOW = 1e-3  # nearly all that an untrained model suspects
 
@@ -167,8 +170,44 @@ def test_images_are_labelled_with_its_masks_alone(run: Run, data: Path, tmp_path
         autolabel(run, data / "test/rough", tmp_path / "other", words=["a hole"])
 
 
-def test_a_tree_of_boxes_is_learnt_from_the_command_line(data: Path, tmp_path: Path) -> None:
-    convert(data, tmp_path / "labels", formats=["yolo-detect"])
+def test_photos_are_looked_at_in_tiles(run: Run, data: Path, tmp_path: Path) -> None:
+    photos = sorted(data.glob("test/rough/*.png"))
+    (whole,) = load_detector(run).detect(photos[:1], confidence=LOW)
+    (large,) = load_detector(replace(run, tiles=Tiles(64))).detect(photos[:1], confidence=LOW)
+    assert np.array_equal(large.boxes, whole.boxes)  # a photo that is one tile is seen as ever
+    tiled = replace(run, tiles=Tiles(32, 0.0))
+    (found,) = load_detector(tiled).detect(photos[:1], confidence=LOW)
+    pixels, parts = cv2.imread(str(photos[0])), []
+    for window in tile_windows(64, 64, Tiles(32, 0.0)):
+        x0, y0, x1, y1 = window
+        cv2.imwrite(str(tmp_path / "tile.png"), pixels[y0:y1, x0:x1])
+        parts.append((window, next(load_detector(run).detect([tmp_path / "tile.png"], confidence=LOW * FAINTEST))))
+    by_hand = merge_tiles(parts, found.key, found.path, (64, 64)).above(LOW)
+    assert len(found) == len(by_hand) > 0
+    assert np.allclose(found.boxes, by_hand.boxes, atol=1e-2)
+    shown = load_run(run.root, tiles=32, overlap=0).predict(photos[0])
+    assert np.array_equal(shown.boxes, found.boxes)
+    assert shown.masks is not None
+    assert shown.masks.shape[1:] == (64, 64)
+
+
+def test_tiles_are_for_all_that_a_detector_does(run: Run, data: Path, tmp_path: Path) -> None:
+    whole, tiled = read_metrics(run), finetune.evaluate(run, tiles=32, overlap=0)
+    assert whole.keys() - tiled.keys() == {"seconds", "split_sha256"}
+    assert (whole["images"], whole["instances"]) == (tiled["images"], tiled["instances"])
+    done = defectkit(
+        "predict", run.root, data / "test/rough", "--out", tmp_path / "out", "--tiles", "32", "--overlap", "0"
+    )
+    assert done.status == 0, done.err
+    listed = json.loads((tmp_path / "out/detections.json").read_text())
+    assert {tuple(one["segmentation"]["size"]) for one in listed} == {(64, 64)}
+    report = autolabel(run, data / "test/rough", tmp_path / "labels", confidence=LOW, tiles=Tiles(32, 0.0))
+    assert report.instances > 0
+    assert json.loads((tmp_path / "labels/autolabel.json").read_text())["tiles"] == {"side": 32, "overlap": 0.0}
+
+
+def test_a_tree_of_tiles_is_learnt_and_photos_are_predicted(data: Path, tmp_path: Path) -> None:
+    convert(data, tmp_path / "labels", formats=["yolo-detect"], tiles=40)
     tree, out = tmp_path / "labels/yolo-detect", tmp_path / "run"
     small = (
         "epochs=1",
@@ -185,6 +224,12 @@ def test_a_tree_of_boxes_is_learnt_from_the_command_line(data: Path, tmp_path: P
     assert "mask_map50" not in read_metrics(found)
     assert found.environment()["notes"]
     assert load_detector(found).masks is False
+    notes: list[str] = []
+    told = finetune.evaluate(found, data, tiles=40, notes=notes)
+    assert 4 * told["images"] == read_metrics(found)["images"] > 0  # photos whose tiles it was trained on are left out
+    assert any("or on tiles or photos of the same names (zipper/te" in note for note in notes), notes
+    with pytest.raises(ToolkitError, match="would choose by the scores of tiles, and a photo has the highest of many"):
+        finetune.evaluate(found, data, tiles=40, max_false_reject=0.5)
 
 
 def test_a_run_whose_classes_are_not_those_of_its_model(run: Run, data: Path, tmp_path: Path) -> None:

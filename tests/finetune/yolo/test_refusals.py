@@ -36,6 +36,7 @@ def test_models_of_other_kinds(model: str, said: str) -> None:
 
 def test_a_model_that_would_be_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("urllib.request._opener", None)  # which knows the proxies of before
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with pytest.raises(ToolkitError) as caught:

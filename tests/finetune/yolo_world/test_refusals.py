@@ -142,6 +142,7 @@ class TestCheckpoints:
 
     def test_a_name_that_is_not_on_this_machine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        monkeypatch.setattr("urllib.request._opener", None)  # which knows the proxies of before
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")
         said = r"model yolov8s-worldv2.pt: cannot be fetched from https://github.com/\S+ \(.*refused\); go online once"
