@@ -258,6 +258,7 @@ class TestClip:
             tries.append(address)
             raise OSError("no network here")
 
+        monkeypatch.setattr("urllib.request._opener", None)  # which keeps the proxies of its first call
         monkeypatch.setattr("socket.create_connection", refuse)
         monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waits for another try"))
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
