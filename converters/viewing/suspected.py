@@ -29,6 +29,11 @@ def suspected(views: Views, file: Path) -> Views:
     known = sum(item.suspect is not None for item in items)
     if told and not known:
         raise ToolkitError(file, f"is of other images than {views.source.root}", _REMEDY)
-    missed = len(told) - known
-    notes = (f"{file}: {missed} of its images are not among those that are shown",) if missed else ()
+    missed, notes = len(told) - known, []
+    if missed:
+        notes.append(f"{file}: {missed} of its images are not among those that are shown")
+    changed = [item.key for item in items if item.suspect is not None and item.suspect.label != item.image_class]
+    if changed:
+        what = f"{len(changed)} of its images have another label here, as {changed[0]}"
+        notes.append(f"{file}: {what}: what it says of them is of the label that it tells")
     return replace(views, items=items, notes=(*views.notes, *notes))

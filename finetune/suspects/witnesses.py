@@ -34,6 +34,7 @@ _SEGMENTERS, _FINDERS = ("sam",), DETECTORS
 
 _REMEDY = "train again"
 _TINY = 0.02  # of the longer side: a mask that would have to move by less is not said to lie wrong
+_ABLE = 0.5  # IoU that a segmenter usually reaches with the truth, to be heard
 
 Load = Callable[[Run], Callable[[Path], Prediction]]
 
@@ -192,13 +193,16 @@ def _of_segmenter(run: Run, seen: Mapping[str, str], notes: list[str]) -> Testim
     """Objects of test images that the segmenter cuts out otherwise, beside how well it usually does."""
     rows = [row for row in read_rows(run.root / "predictions.csv", _CutOut, _REMEDY) if row.key in seen]
     usual = float(np.median([row.iou_box for row in rows])) if rows else 0.0
+    if usual < _ABLE:
+        notes.append(f"{run.root}: usually cuts out objects with an IoU of {usual:.2f}: too little to speak of labels")
+        return Testimony((), 0, None, tuple(notes))
     least: dict[str, _CutOut] = {}
     for row in rows:
         if row.key not in least or row.iou_box < least[row.key].iou_box:
             least[row.key] = row
     evidence = []
     for key, row in sorted(least.items()):
-        score = min(1.0, max(0.0, 1 - row.iou_box / usual)) if usual > 0 else 0.0
+        score = min(1.0, max(0.0, 1 - row.iou_box / usual))
         why = f"sam cuts out a {row.label} otherwise in its own box: IoU {row.iou_box:.2f}, usually {usual:.2f}"
         evidence.append(Evidence(key, "object", score, "", why))
     notes.append(f"{run.root}: says something of the {len(least)} test image(s) with masks")

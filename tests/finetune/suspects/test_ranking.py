@@ -13,6 +13,7 @@ from finetune.suspects import ranking
 from finetune.suspects.ranking import find_suspects
 from tests.commands import HEIGHT, WIDTH, make_dataset, picture, save
 from tests.finetune.suspects.made_runs import classifier_run, detector_run, finder_run, segmenter_run
+from toolkit import load_dataset
 from toolkit.errors import ToolkitError
 
 DENT, SCRATCH = "part/test/dent/000", "part/test/scratch/001"
@@ -91,6 +92,14 @@ def test_objects_that_a_segmenter_cuts_out_otherwise(data: Path, tmp_path: Path)
     found = find_suspects(data, segmenter_run(tmp_path / "run", data, {SCRATCH: 0.1}), copies=())
     assert [one.key for one in found.doubtful] == [SCRATCH]
     assert found.doubtful[0].why == "sam cuts out a scratch otherwise in its own box: IoU 0.10, usually 0.90"
+
+
+def test_a_segmenter_that_learnt_nothing_is_not_heard(data: Path, tmp_path: Path) -> None:
+    keys = [sample.key for sample in load_dataset(data) if sample.masks]
+    run = segmenter_run(tmp_path / "run", data, {key: 0.002 * number for number, key in enumerate(keys)})
+    found = find_suspects(data, run, copies=())
+    assert not found.doubtful
+    assert any("too little to speak of labels" in note for note in found.notes)
 
 
 def test_copies_with_other_labels(data: Path, tmp_path: Path) -> None:
