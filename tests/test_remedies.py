@@ -76,6 +76,7 @@ def test_a_command_names_ways_out_that_it_has(command: str, every_text: list[tup
             "replace the file, or leave the sample out with --on-problem skip",
         ),
         ("use --to coco", "view", "use --to coco ('defectkit convert' has that)"),
+        ("train it with --resume", "compare", "train it with --resume ('defectkit train' has that)"),
         ("see 'defectkit layouts --guess photos'", "view", "see 'defectkit layouts --guess photos'"),
     ],
 )

@@ -39,7 +39,7 @@ def fit_remedy(remedy: str, command: str, options: dict[str, frozenset[str]]) ->
     if possible:
         return ", or ".join(way.rstrip(", ") for way in possible)
     wanted = _foreign(remedy, options[command])
-    others = [name for name, flags in options.items() if wanted <= flags]
+    others = sorted((name for name, flags in options.items() if wanted <= flags), key=lambda name: name not in remedy)
     return f"{remedy} ('defectkit {others[0]}' has that)" if others else remedy
 
 
