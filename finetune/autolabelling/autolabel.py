@@ -171,7 +171,7 @@ def _report(
         metrics,
         (
             *dict.fromkeys(note for one in made for note in one.notes),
-            *about_most(sum(one.cut for one in made), proposer.most, proposer.run.root),
+            *about_most(sum(one.cut for one in made), proposer.most, proposer.run),
             *_thinned(duplicates),
             *_remarks(truth),
         ),

@@ -46,7 +46,7 @@ class Proposer:
         classes: labels that it gives.
         confidence: scores above it are found, in (0, 1).
         look: (images, confidence) -> proposals.
-        most: boxes in an image that the model keeps; 0 where it keeps all.
+        most: boxes in an image, or in a tile of it, that the model keeps; 0 where it keeps all.
     """
 
     run: Run
@@ -100,7 +100,7 @@ def _detector_proposer(run: Run, words: Sequence[str] | None, confidence: float)
         for one in detector.detect(images, words=words, confidence=_FLOOR * limit):
             found = one.above(limit)
             missed = float(one.scores[one.scores <= limit].max(initial=0.0))
-            yield Proposal(found, missed, len(found) >= detector.most)
+            yield Proposal(found, missed, one.cut > limit)
 
     return Proposer(run, detector.classes if words is None else tuple(words), confidence, look, detector.most)
 

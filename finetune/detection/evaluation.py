@@ -47,7 +47,7 @@ class MeasuredDetections:
         defective: key -> whether the image shows a defect.
         shown: the detections of the first images.
         labelled: what is labelled in these.
-        full: of images that reached the number of detections that is kept, the score of the last one.
+        full: of images that reached the number of detections that is kept, the score up to which some may be missing.
     """
 
     truth: dict[str, Any]
@@ -85,7 +85,7 @@ def measure_detector(
         named = replace(found, key=image.key)
         results += coco_results([named], truth)
         best[image.key] = float(found.scores.max(initial=0))
-        full += [float(found.scores.min())] if len(found) >= detector.most else []
+        full += [found.cut] if found.cut else []
         if len(shown) < _MOST_DRAWN:
             shown.append(named)
     marked = [image.instances for image in labelled[: len(shown)]]
@@ -98,7 +98,7 @@ def cut_detections(found: MeasuredDetections, detector: TrainedDetector, run: Ru
     Figures look at detections from a score of .001 on, of which a model may make any number; those from .01 on count.
     """
     full = [score for score in found.full if score >= _WORTH]
-    return about_most(len(full), detector.most, run.root, max(full, default=None))
+    return about_most(len(full), detector.most, run, max(full, default=None))
 
 
 def rejection_figures(found: MeasuredDetections, confidence: float) -> dict[str, float]:

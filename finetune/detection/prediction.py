@@ -118,16 +118,16 @@ class DetectorKind:
         share = partial(_predict_share, self, run, words, pictures)
         told = predict_shares(share, files_to_predict(images), share_size(config), out, spread)
         full: list[str] = []
-        rows = keep_predictions(_watched(told, config.max_detections, full), out, listed="detections.json")
-        for note in about_most(len(full), config.max_detections, run.root):
+        rows = keep_predictions(_watched(told, full), out, listed="detections.json")
+        for note in about_most(len(full), config.max_detections, run):
             tell("note", note)
         return rows
 
 
-def _watched(told: Iterable[PredictedFile], most: int, full: list[str]) -> Iterator[PredictedFile]:
-    """The same items; files with as many detections as are kept are added to `full`."""
+def _watched(told: Iterable[PredictedFile], full: list[str]) -> Iterator[PredictedFile]:
+    """The same items; files in which more may have been found than is kept are added to `full`."""
     for one in told:
-        if one.row.get("detections") == most:
+        if one.cut:
             full.append(str(one.row["file"]))
         yield one
 
@@ -161,5 +161,7 @@ def _predict_share(
         }
         listed = tuple({"file": one.file, **told} for told in _listed(found))
         drawn = ((overlay, draw_detections(found, labels, depth=config.bits)),) if pictures else ()
-        told.append(PredictedFile({**row, "overlay": overlay} if pictures else row, drawn, found=listed))
+        told.append(
+            PredictedFile({**row, "overlay": overlay} if pictures else row, drawn, found=listed, cut=found.cut > 0)
+        )
     return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class TrainedDetector:
     Attributes:
         classes: what it was trained on.
         masks: whether it makes masks.
-        most: detections in an image that are kept.
+        most: detections in an image, or in a tile of it, that are kept.
     """
 
     def __init__(self, run: Run, config: DetectorConfig, classes: Sequence[str], *, masks: bool) -> None:
@@ -110,7 +111,8 @@ class TrainedDetector:
             save=False,
         )
         for (key, path, pixels), result in zip(batch, found, strict=True):
-            yield _detections(key, path, pixels, result, labels, self.masks)
+            one = _detections(key, path, pixels, result, labels, self.masks)
+            yield replace(one, cut=float(one.scores.min())) if len(one) >= self.most else one
 
     def _across(self, model: Any, labels: Sequence[str], key: str, path: Path, confidence: float) -> Detections:
         """What the model sees in the tiles of a photo, which go through it by themselves, in the photo."""
@@ -126,7 +128,9 @@ class TrainedDetector:
             cut = (pixels[y0:y1, x0:x1] for x0, y0, x1, y1 in windows[first : first + most])
             batch = [(key, path, np.ascontiguousarray(one)) for one in cut]
             found += self._found(model, labels, batch, FAINTEST * confidence)
-        return merge_tiles([*zip(windows, found, strict=True)], key, path, (width, height)).above(confidence)
+        whole = merge_tiles([*zip(windows, found, strict=True)], key, path, (width, height)).above(confidence)
+        lost = max(one.cut for one in found)
+        return replace(whole, cut=lost if lost > confidence else 0.0)
 
     def _model(self, words: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
         """A model that is ready to predict, and the labels of its classes."""

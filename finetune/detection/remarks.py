@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+
+from finetune.engine.runs import Run
 
 __all__ = ["about_most", "about_zero"]
 
 
-def about_most(reached: int, most: int, root: Path, lowest: float | None = None) -> list[str]:
+def about_most(reached: int, most: int, run: Run, lowest: float | None = None) -> list[str]:
     """What to say where images reached the number of detections that is kept.
 
     Args:
         reached: how many images did.
         most: the number.
-        root: of the run.
+        run: whose they are.
         lowest: what was cut in them scores no more than this.
     """
     if not reached:
         return []
+    where = "" if run.tiles is None else " in a tile"
     cut = "" if lowest is None else f", none with a score above {lowest:.3g}"
     return [
-        f"{reached} image(s) reached max_detections={most}: what else was found in them is left out{cut}; "
-        f"write max_detections: {min(10_000, 3 * most)} in {root / 'config.yaml'} to keep more"
+        f"{reached} image(s) reached max_detections={most}{where}: what else was found in them is left out{cut}; "
+        f"write max_detections: {min(10_000, 3 * most)} in {run.root / 'config.yaml'} to keep more"
     ]
 
 

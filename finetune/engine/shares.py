@@ -88,6 +88,7 @@ class PredictedFile:
         labelled: its labels, of a learner that makes some.
         found: what it lists in a file for all images.
         problem: why it could make nothing of it; the row then has `file` alone.
+        cut: whether more may have been found in it than is kept.
     """
 
     row: Row
@@ -95,6 +96,7 @@ class PredictedFile:
     labelled: LabelledImage | None = None
     found: tuple[JsonObject, ...] = ()
     problem: Problem | None = None
+    cut: bool = False
 
 
 class PathTexts(Sequence[Path]):

@@ -43,6 +43,7 @@ class Detections:
         labels: class name of each.
         masks: the pixels of each as an instance of the same label, where the detector makes masks; else None. A mask
             may be empty, with an area of 0.
+        cut: score up to which more may have been found than is kept; 0 where all is.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Detections:
     scores: npt.NDArray[np.float64]
     labels: tuple[str, ...]
     masks: tuple[Instance, ...] | None = None
+    cut: float = 0.0
 
     def __post_init__(self) -> None:
         counts = {len(self.boxes), len(self.scores), len(self.labels), len(self.masks or self.labels)}

@@ -27,6 +27,7 @@ from finetune import autolabel, load_run
 from finetune.detection.evaluation import MeasuredDetections, cut_detections
 from finetune.detection.runtime import load_ultralytics
 from finetune.detection.tiles.merging import FAINTEST, merge_tiles
+from finetune.detectors import with_tiles
 from finetune.engine.remarks.telling import listening
 from finetune.engine.runs import Run, open_run, read_metrics
 from finetune.yolo.learner import evaluate, predict, train
@@ -98,6 +99,10 @@ def test_images_that_reach_the_number_that_is_kept_are_said(run: Run, data: Path
     assert told[0].startswith(f"2 image(s) {said}")
     report = autolabel(few, data / "test/rough", tmp_path / "labels", confidence=1e-4)
     assert any(f"2 image(s) {said}" in note for note in report.notes)
+    told.clear()
+    with listening(lambda kind, text: told.append(text)):
+        predict(with_tiles(few, 32, 0.0), paths[:1], tmp_path / "tiled")
+    assert told[0].startswith("1 image(s) reached max_detections=1 in a tile: ")
     told.clear()
     with listening(lambda kind, text: told.append(text)):
         predict(with_settings(run, tmp_path / "many", max_detections=9000), paths[:1], tmp_path / "other")
