@@ -106,6 +106,17 @@ def test_boxes_are_said_to_be_boxes(dataset: Path, tmp_path: Path) -> None:
     assert told(tmp_path / "labels/yolo-classify")["defects"]["all"] is None
 
 
+def test_a_label_of_a_class_without_a_name_counts_for_no_class(dataset: Path, tmp_path: Path) -> None:
+    assert defectkit("convert", dataset, tmp_path / "labels", "--to", "yolo-detect").status == 0
+    tree = tmp_path / "labels/yolo-detect"
+    rows = next(path for path in sorted((tree / "labels").rglob("*.txt")) if path.stat().st_size)
+    rows.write_text("77 0.5 0.5 0.1 0.1\n")
+    found = defectkit("describe", tree, "--json").json()
+    assert len(found["problems"]) == 1
+    assert "" not in found["classes"]
+    assert not any(note.endswith(": ") for note in found["notes"])
+
+
 def test_faults_are_reported_and_are_no_failure(dataset: Path) -> None:
     mask = dataset / "part/ground_truth/dent/000_mask.png"
     mask.write_bytes(b"")

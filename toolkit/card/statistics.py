@@ -97,8 +97,8 @@ class Record:
 
     @property
     def classes(self) -> list[str]:
-        """Classes that the image counts for; none if nobody labelled it."""
-        if self.sample.kind == "unlabelled":
+        """Classes that the image counts for; none if nobody labelled it, or its label is at fault and names none."""
+        if self.sample.kind == "unlabelled" or (self.problems and not self.sample.defect):
             return []
         return sorted(self.marked) or list(self.sample.labels) or [self.sample.defect]
 
