@@ -32,7 +32,8 @@ class Problem:
 
 
 def _cut(text: str) -> str:
-    """A text without its middle where nobody would read it to its end."""
+    """A text that can be printed, without its middle where nobody would read it to its end."""
+    text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= _MOST else f"{text[: _MOST - _END]} ... {text[-_END:]}"
 
 

@@ -261,7 +261,8 @@ def unsaid_images(tree: LabelTree, source: Source, lost: Sequence[str]) -> list[
         return []
     traceless = tree.manifest["options"]["images"] == "none" and not find_format(tree.kind).tells_good
     # A problem names an image, a mask or label file, "FILE:LINE", or "FILE: annotation 1 of IMAGE".
-    words = (word for one in tree.manifest["problems"] for word in (one["file"].split(":")[0], one["file"].split()[-1]))
+    told = [one["file"] for one in tree.manifest["problems"] if isinstance(one, dict)]
+    words = (word for file in told for word in (file.split(":")[0], file.split()[-1]))
     faulty = {Path(word).stem for word in words}
     wanted = set(lost)
     samples = (member.sample for member in source.members if member.sample.key in wanted)
