@@ -45,8 +45,14 @@ def data_yaml(classes: Sequence[str], subsets: Sequence[str], **more: str) -> by
         comment = f"# no val subset: {stand_in} stands in for it, since ultralytics asks for one\n"
     document: dict[str, object] = {name: folders[name] for name in ("train", "val", "test") if name in folders}
     document |= {**more, "names": dict(enumerate(classes))}
-    text = yaml.dump(document, Dumper=_YamlDumper, sort_keys=False, allow_unicode=True, width=1000)
-    return (comment + str(text)).encode()
+    text = _dumped(document, allow_unicode=True)
+    if yaml.reader.Reader.NON_PRINTABLE.search(text):  # libyaml writes some such letters as they are, as DEL
+        text = _dumped(document, allow_unicode=False)
+    return (comment + text).encode()
+
+
+def _dumped(document: JsonObject, *, allow_unicode: bool) -> str:
+    return str(yaml.dump(document, Dumper=_YamlDumper, sort_keys=False, allow_unicode=allow_unicode, width=1000))
 
 
 def find_data_yaml(root: Path) -> Path | None:
