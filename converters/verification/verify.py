@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 import yaml
 
 from converters.formats.base import Holds, Reading, Settings
@@ -36,7 +37,7 @@ from toolkit.dataset.samples import ClassScheme
 from toolkit.dataset.splits import SUBSETS
 from toolkit.errors import ToolkitError
 from toolkit.files.parallel import ordered_map, reported, shared_path
-from toolkit.files.typed import parse_yaml
+from toolkit.files.typed import parse_json, parse_yaml
 from toolkit.geometry.labels import LabelledImage
 from toolkit.geometry.tiles import cut_labels, window_in
 
@@ -316,8 +317,9 @@ def _check_closing(one: TreeUnderTest, way: _Way) -> None:
     for name, content in shape.closing:
         path = one.tree.root / name
         if name.endswith(".yaml") or (name.endswith(".json") and path.is_file()):  # older trees have no JSON
+            parse, read = (parse_yaml, yaml.safe_load) if name.endswith(".yaml") else (parse_json, orjson.loads)
             try:
-                written, there = yaml.safe_load(content), parse_yaml(path, "convert again")
+                written, there = read(content), parse(path, "convert again")
             except ToolkitError as error:
                 one.failures.append(error.with_flags)
                 continue

@@ -438,3 +438,12 @@ def test_a_size_that_differs_is_found(source: Dataset, labels: Path, tmp_path: P
     edit_coco(lambda d, a: [r.update(width=r["width"] + 1) for r in d["images"]])(tree)
     report = verify(tree, source)
     assert any(f"{KEY}: labelled as 24 x 19 pixels, the source is 23 x 19" in line for line in report.failures)
+
+
+@pytest.mark.parametrize("kind", ["semantic", "yolo-segment"])
+def test_a_class_with_a_letter_that_yaml_does_not_take_is_proven(tmp_path: Path, kind: str) -> None:
+    mask = np.zeros((8, 8), np.bool_)
+    mask[2:5, 2:6] = True
+    convert(make_dataset(tmp_path / "data", {"a\x7fb": [mask]}), tmp_path / "out", kind)
+    assert verify(tmp_path / "out").passed
+    assert [one.label for image in read_labels(tmp_path / "out" / kind) for one in image.instances] == ["a\x7fb"]
